@@ -1,0 +1,192 @@
+package featurize
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"iter"
+	"sync"
+
+	"github.com/robust-transfer/rtx/featurize/pixels"
+)
+
+// Network computes features. Run reads n images from src, uint8 [n,H,W,3], and
+// fills each dst, one for each output, with n rows. It is called from one
+// goroutine at a time.
+type Network interface {
+	Run(ctx context.Context, n int, src []uint8, dst ...[]float32) error
+}
+
+// Extractor carries images through decoding and a network in bounded memory:
+// three batches are under way at most, whatever the number of samples.
+type Extractor struct {
+	Network   Network
+	Transform Transform
+	BatchSize int // rows of every batch
+	RowSize   int // floats of one feature row
+	Workers   int // goroutines that read and decode
+}
+
+// Result is what became of one sample.
+type Result struct {
+	Sample   Sample
+	Features []float32 // valid until emit returns; nil when Err is set
+	Sum      uint32    // CRC-32C of the encoded image
+	Err      error
+	Warnings []string
+}
+
+// errRead marks a sample whose bytes could not be had. Unlike an image that
+// does not decode, it may be there the next time.
+var errRead = errors.New("cannot be read")
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+func crcOf(data []byte) uint32 { return crc32.Checksum(data, castagnoli) }
+
+// batch is a reused set of slots, filled by the workers and run as one.
+type batch struct {
+	pixels  []uint8
+	results []Result
+	left    sync.WaitGroup
+}
+
+type slot struct {
+	batch *batch
+	index int
+}
+
+// Extract hands emit the results in the order of the samples, a batch at a
+// time. When ctx ends, batches that are already full are finished and emitted
+// and the context's error is returned, so nothing computed is lost.
+func (e *Extractor) Extract(ctx context.Context, samples iter.Seq2[Sample, error], emit func([]Result) error) error {
+	inner, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+
+	const depth = 3
+	free, full := make(chan *batch, depth), make(chan *batch, depth)
+	for range depth {
+		free <- &batch{pixels: make([]uint8, e.BatchSize*e.Transform.size())}
+	}
+	slots := make(chan slot, e.BatchSize)
+
+	var workers sync.WaitGroup
+	for range max(1, e.Workers) {
+		workers.Go(func() { e.decode(slots) })
+	}
+	var feeder sync.WaitGroup
+	feeder.Go(func() {
+		defer close(slots)
+		defer close(full)
+		if err := e.feed(inner, samples, free, full, slots); err != nil {
+			stop(err)
+		}
+	})
+
+	features := make([]float32, e.BatchSize*e.RowSize)
+	var failed error
+	for b := range full {
+		b.left.Wait()
+		if failed == nil {
+			failed = e.finish(ctx, b, features, emit)
+		}
+		if failed != nil {
+			stop(failed)
+		}
+		free <- b
+	}
+	feeder.Wait()
+	workers.Wait()
+	if failed != nil {
+		return failed
+	}
+	return context.Cause(inner)
+}
+
+// feed deals the samples out to slots until they end or ctx does.
+func (e *Extractor) feed(ctx context.Context, samples iter.Seq2[Sample, error], free <-chan *batch, full chan<- *batch, slots chan<- slot) error {
+	var b *batch
+	for s, err := range samples {
+		if err != nil {
+			return err
+		}
+		if b == nil {
+			select {
+			case b = <-free:
+				b.results = b.results[:0]
+			case <-ctx.Done():
+				return nil
+			}
+		}
+		b.results = append(b.results, Result{Sample: s})
+		if len(b.results) == e.BatchSize {
+			if ctx.Err() != nil {
+				return nil
+			}
+			e.deal(b, full, slots)
+			b = nil
+		}
+	}
+	if b != nil && ctx.Err() == nil {
+		e.deal(b, full, slots)
+	}
+	return nil
+}
+
+// deal starts the decoding of a batch whose samples are all known.
+func (e *Extractor) deal(b *batch, full chan<- *batch, slots chan<- slot) {
+	b.left.Add(len(b.results))
+	clear(b.pixels[len(b.results)*e.Transform.size():])
+	full <- b
+	for i := range b.results {
+		slots <- slot{b, i}
+	}
+}
+
+// decode is a worker: bytes to pixels, each into its slot. A slot that fails
+// is zero, so that the batch's bits do not depend on what it held before.
+func (e *Extractor) decode(slots <-chan slot) {
+	d := pixels.NewDecoder(e.Transform.Decode)
+	defer d.Close()
+	var resampler pixels.Resampler
+	var image pixels.Image
+	var data []byte
+	for s := range slots {
+		r, dst := &s.batch.results[s.index], e.Transform.row(s.batch.pixels, s.index)
+		var err error
+		if data, err = r.Sample.Read(data[:0]); err != nil {
+			r.Err = fmt.Errorf("%w: %w", errRead, err)
+		} else {
+			r.Sum = crcOf(data)
+			var info pixels.Info
+			if info, err = d.Decode(&image, data); err == nil {
+				err = resampler.Apply(dst, &image, e.Transform.Geometry)
+			}
+			r.Err, r.Warnings = err, info.Warnings
+		}
+		if r.Err != nil {
+			clear(dst)
+		}
+		s.batch.left.Done()
+	}
+}
+
+// finish runs one batch. It is not cut short by ctx.
+func (e *Extractor) finish(ctx context.Context, b *batch, features []float32, emit func([]Result) error) error {
+	good := false
+	for i := range b.results {
+		good = good || b.results[i].Err == nil
+	}
+	if good {
+		if err := e.Network.Run(context.WithoutCancel(ctx), e.BatchSize, b.pixels, features); err != nil {
+			return fmt.Errorf("featurize: batch that begins with %q: %w", b.results[0].Sample.Path, err)
+		}
+	}
+	for i := range b.results {
+		if b.results[i].Err == nil {
+			b.results[i].Features = features[i*e.RowSize : (i+1)*e.RowSize]
+		}
+	}
+	return emit(b.results)
+}

@@ -1,0 +1,290 @@
+package featurize
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"maps"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Job computes the features of a listing into a folder.
+type Job struct {
+	Out     string
+	Listing *Listing
+
+	// Config holds what the bytes depend on beside the images, by name: the
+	// model's SHA-256, the transform, the batch size, the decoder... Values
+	// must survive JSON (strings, bools, float64, and maps and slices of them).
+	Config map[string]any
+	// RowDims is the shape of one feature row.
+	RowDims []int
+	// Open returns what computes features. It is called only when there is
+	// something to compute; its Network and RowSize are filled in.
+	Open func(ctx context.Context) (*Extractor, error)
+
+	Overwrite    bool    // start over where Out holds something else
+	Verify       bool    // compare contents, not size and time, when reusing
+	FailFast     bool    // the first image that cannot be used ends the job
+	LimitSkipped bool    // more than MaxSkipped is an error
+	MaxSkipped   float64 // fraction of the samples
+
+	// Progress is called after every batch; nil for none.
+	Progress func(done, total int)
+	// Files returns further files of the set (run.json, args.yaml), written
+	// together with the rest.
+	Files func(*Summary) (map[string][]byte, error)
+}
+
+// Summary says what a job did.
+type Summary struct {
+	Status  string  // done, cached or interrupted
+	Samples int     // rows of the set
+	Dims    []int   // of one row
+	Skipped int     // samples without a row
+	Reused  int     // rows that were there already
+	New     int     // rows computed by this job
+	Seconds float64 // spent computing
+	// Failed lists the samples without a row, in order.
+	Failed []Failure
+	// Warnings counts the decoder's warnings by text.
+	Warnings map[string]int
+}
+
+// Failure is a sample that has no row, and why.
+type Failure struct{ Path, Reason string }
+
+// ImagesPerSecond counts the new rows only; 0 when there are none.
+func (s *Summary) ImagesPerSecond() float64 {
+	if s.New == 0 || s.Seconds == 0 {
+		return 0
+	}
+	return float64(s.New) / s.Seconds
+}
+
+// run is a job under way.
+type run struct {
+	*Job
+	*state
+	sum    Summary
+	unread map[string]string // samples that could not be read this time
+}
+
+// Run does the job, or what is left of it. The set appears at once, when it
+// is whole; until then everything computed is kept in Out for the next Run.
+// On an interruption it returns the summary so far and the context's cause.
+func (j *Job) Run(ctx context.Context) (*Summary, error) {
+	s, err := openState(j.Out)
+	if err != nil && !(j.Overwrite && errors.Is(err, ErrConfig)) {
+		return nil, err
+	}
+	if err != nil { // a folder of other things: write beside them
+		if err := os.MkdirAll(j.Out+"/"+stateDir, 0o777); err != nil {
+			return nil, fmt.Errorf("featurize: output: %w", err)
+		}
+		if s, err = openState(j.Out); err != nil {
+			return nil, err
+		}
+	}
+	defer s.close()
+	r := &run{Job: j, state: s, unread: map[string]string{}}
+	r.sum.Warnings, r.sum.Dims = map[string]int{}, j.RowDims
+	return r.do(ctx)
+}
+
+func (r *run) do(ctx context.Context) (*Summary, error) {
+	if err := r.prepare(); err != nil {
+		return nil, err
+	}
+	pending := r.pending(ctx)
+	total := len(r.Listing.Samples)
+	r.sum.Reused = total - len(pending)
+	if len(pending) == 0 && r.whole() {
+		r.count()
+		r.sum.Status = "cached"
+		return &r.sum, nil
+	}
+	if len(pending) > 0 {
+		if err := r.compute(ctx, pending); err != nil {
+			r.sum.Status = "interrupted"
+			return &r.sum, err
+		}
+	}
+	r.count()
+	if err := r.judge(); err != nil {
+		return &r.sum, err
+	}
+	r.sum.Status = "done"
+	return &r.sum, r.write()
+}
+
+// prepare settles whether what lies in Out may be gone on with.
+func (r *run) prepare() error {
+	if r.Overwrite {
+		if err := r.reset(); err != nil {
+			return fmt.Errorf("featurize: overwrite %q: %w", r.Out, err)
+		}
+	}
+	if r.config != nil {
+		if diff := difference(r.config, r.Config); diff != "" {
+			return fmt.Errorf("featurize: output %q: %s: %w", r.Out, diff, ErrConfig)
+		}
+	} else if err := r.setConfig(r.Config); err != nil {
+		return fmt.Errorf("featurize: output: %w", err)
+	}
+	if err := r.recall(r.RowDims); err != nil {
+		return fmt.Errorf("featurize: output %q: %w", r.Out, err)
+	}
+	if len(r.known) == 0 {
+		return nil
+	}
+	for _, s := range r.Listing.Samples {
+		if _, ok := r.known[s.Path]; ok {
+			return nil
+		}
+	}
+	return fmt.Errorf("featurize: output %q: data: none of its %d images is among the %d asked for: %w", r.Out, len(r.known), len(r.Listing.Samples), ErrConfig)
+}
+
+// difference names every key whose value differs.
+func difference(old, now map[string]any) string {
+	keys := slices.Sorted(maps.Keys(now))
+	for k := range old {
+		if _, ok := now[k]; !ok {
+			keys = append(keys, k)
+		}
+	}
+	var diff []string
+	for _, k := range keys {
+		if !reflect.DeepEqual(old[k], now[k]) {
+			diff = append(diff, fmt.Sprintf("%s is %v there and %v here", k, old[k], now[k]))
+		}
+	}
+	return strings.Join(diff, "; ")
+}
+
+// pending returns the indices of the samples that have no usable entry, and
+// forgets the entries of samples that are no longer there.
+func (r *run) pending(ctx context.Context) []int {
+	var todo []int
+	var buffer []byte
+	for i, s := range r.Listing.Samples {
+		e, ok := r.known[s.Path]
+		switch {
+		case !ok:
+		case r.Verify && ctx.Err() == nil:
+			var sum uint32
+			if sum, buffer, ok = checksum(s, buffer); ok {
+				ok = sum == e.Sum
+			}
+		default:
+			ok = e.Size == s.Size && e.Time == s.ModTime
+		}
+		if !ok {
+			todo = append(todo, i)
+		}
+	}
+	return todo
+}
+
+// compute extracts the pending samples and saves every batch.
+func (r *run) compute(ctx context.Context, pending []int) error {
+	x, err := r.Open(ctx)
+	if err != nil {
+		return err
+	}
+	x.RowSize = product(r.RowDims)
+	done, start := 0, time.Now()
+	defer func() { r.sum.Seconds = time.Since(start).Seconds() }()
+	report := func() {
+		if r.Progress != nil {
+			r.Progress(r.sum.Reused+done, len(r.Listing.Samples))
+		}
+	}
+	report()
+	return x.Extract(ctx, samplesAt(r.Listing.Samples, pending), func(results []Result) error {
+		var first error
+		for i, res := range results {
+			for _, w := range res.Warnings {
+				r.sum.Warnings[w]++
+			}
+			if res.Err == nil {
+				continue
+			}
+			if errors.Is(res.Err, errRead) {
+				r.unread[res.Sample.Path] = res.Err.Error()
+			}
+			if r.FailFast && first == nil {
+				first = fmt.Errorf("featurize: %q: %w: %w", res.Sample.Path, res.Err, ErrData)
+				results = results[:i]
+				break
+			}
+		}
+		if err := r.append(results); err != nil {
+			return err
+		}
+		done += len(results)
+		report()
+		return first
+	})
+}
+
+func samplesAt(all []Sample, at []int) iter.Seq2[Sample, error] {
+	return func(yield func(Sample, error) bool) {
+		for _, i := range at {
+			if !yield(all[i], nil) {
+				return
+			}
+		}
+	}
+}
+
+// count fills in the summary from the entries of the listing.
+func (r *run) count() {
+	r.sum.Samples, r.sum.Reused, r.sum.New = 0, 0, 0
+	for _, s := range r.Listing.Samples {
+		if reason := r.failure(s); reason != "" {
+			r.sum.Failed = append(r.sum.Failed, Failure{s.Path, reason})
+			continue
+		}
+		r.sum.Samples++
+		if r.fresh[s.Path] {
+			r.sum.New++
+		} else {
+			r.sum.Reused++
+		}
+	}
+	r.sum.Skipped = len(r.sum.Failed)
+}
+
+// failure says why a sample has no row; "" when it has one.
+func (r *run) failure(s Sample) string {
+	if reason, ok := r.unread[s.Path]; ok {
+		return reason
+	}
+	return r.known[s.Path].Error
+}
+
+// judge refuses a set that nobody would want.
+func (r *run) judge() error {
+	total := len(r.Listing.Samples)
+	if r.sum.Samples == 0 {
+		f := r.sum.Failed[0]
+		return fmt.Errorf("featurize: none of the %d images can be used; the first, %q: %s: %w", total, f.Path, f.Reason, ErrData)
+	}
+	if got := float64(r.sum.Skipped) / float64(total); r.LimitSkipped && got > r.MaxSkipped {
+		f := r.sum.Failed[0]
+		return fmt.Errorf("featurize: %d of %d images (%.3g%%) cannot be used, at most %.3g%% may be; the first, %q: %s: %w", r.sum.Skipped, total, 100*got, 100*r.MaxSkipped, f.Path, f.Reason, ErrData)
+	}
+	return nil
+}
+
+func checksum(s Sample, buffer []byte) (uint32, []byte, bool) {
+	data, err := s.Read(buffer[:0])
+	return crcOf(data), data, err == nil
+}

@@ -1,0 +1,397 @@
+package featurize_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"image"
+	"image/color"
+	"image/png"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/robust-transfer/rtx/featurize"
+	"github.com/robust-transfer/rtx/featurize/pixels"
+)
+
+const side, rowSize, batchSize = 8, 3, 4
+
+// sums is a network whose features are the sums of the channels.
+type sums struct {
+	runs   int
+	before func(run int) error // called before every run
+}
+
+func (s *sums) Run(_ context.Context, n int, src []uint8, dst ...[]float32) error {
+	s.runs++
+	if s.before != nil {
+		if err := s.before(s.runs); err != nil {
+			return err
+		}
+	}
+	if n != batchSize || len(src) != n*side*side*3 {
+		return errors.New("not a whole batch")
+	}
+	clear(dst[0])
+	for i, v := range src {
+		dst[0][i/(side*side*3)*rowSize+i%3] += float32(v)
+	}
+	return nil
+}
+
+// writeImage draws a picture that belongs to its number alone.
+func writeImage(t *testing.T, file string, number int) {
+	t.Helper()
+	m := image.NewNRGBA(image.Rect(0, 0, 11+number%3, 9))
+	r := rand.New(rand.NewPCG(uint64(number), 1))
+	for i := range m.Pix {
+		m.Pix[i] = uint8(r.Uint32())
+	}
+	m.Set(0, 0, color.White)
+	var b bytes.Buffer
+	if err := png.Encode(&b, m); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Dir(file), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, b.Bytes(), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	old := time.Unix(int64(1e9+number), 0)
+	if err := os.Chtimes(file, old, old); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func dataset(t *testing.T, n int) string {
+	root := t.TempDir()
+	for i := range n {
+		writeImage(t, filepath.Join(root, string(rune('a'+i%3)), strconv.Itoa(100+i)+".png"), i)
+	}
+	return root
+}
+
+// job prepares a job over data that computes with net.
+func job(t *testing.T, data, out string, net *sums) *featurize.Job {
+	t.Helper()
+	l, err := featurize.Folder(t.Context(), data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &featurize.Job{
+		Out: out, Listing: l, RowDims: []int{rowSize}, Config: map[string]any{"model": "sums", "batch_size": "4"},
+		Open: func(context.Context) (*featurize.Extractor, error) {
+			g := pixels.Geometry{Width: side, Height: side, Interpolation: pixels.Bilinear}
+			return &featurize.Extractor{Network: net, Transform: featurize.Transform{Geometry: g}, BatchSize: batchSize, Workers: 3}, nil
+		},
+		Files: func(*featurize.Summary) (map[string][]byte, error) {
+			return map[string][]byte{"run.json": []byte("{}\n")}, nil
+		},
+	}
+}
+
+// set reads the compared files of a feature set.
+func set(t *testing.T, out string) map[string]string {
+	t.Helper()
+	files := map[string]string{}
+	for _, name := range []string{"features.npy", "labels.npy", "classes.txt", "manifest.jsonl", "run.json"} {
+		b, err := os.ReadFile(filepath.Join(out, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[name] = string(b)
+	}
+	return files
+}
+
+func mustRun(t *testing.T, j *featurize.Job) *featurize.Summary {
+	t.Helper()
+	s, err := j.Run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func sameSet(t *testing.T, got, want map[string]string) {
+	t.Helper()
+	for name := range want {
+		if got[name] != want[name] {
+			t.Errorf("%s differs:\n%.300q\nwant\n%.300q", name, got[name], want[name])
+		}
+	}
+}
+
+func TestJob(t *testing.T) {
+	data, out := dataset(t, 18), t.TempDir()
+	os.WriteFile(filepath.Join(data, "a", "101.png"), []byte("no image"), 0o666)
+	os.Symlink("nowhere", filepath.Join(data, "b", "999.png"))
+	s := mustRun(t, job(t, data, out, &sums{}))
+	if s.Status != "done" || s.Samples != 18 || s.New != 18 || s.Skipped != 2 || s.Reused != 0 {
+		t.Errorf("summary %+v", s)
+	}
+	files := set(t, out)
+	if want := "a\nb\nc\n"; files["classes.txt"] != want {
+		t.Errorf("classes.txt %q", files["classes.txt"])
+	}
+	if n := len(files["features.npy"]); n != 128+18*rowSize*4 {
+		t.Errorf("features.npy has %d bytes", n)
+	}
+	if !strings.Contains(files["features.npy"][:128], "'descr': '<f4', 'fortran_order': False, 'shape': (18, 3)") {
+		t.Errorf("header %q", files["features.npy"][:128])
+	}
+	row := 0
+	for i, line := range strings.Split(strings.TrimSpace(files["manifest.jsonl"]), "\n") {
+		var m struct {
+			Row         *int
+			Path, Error string
+			Label       int
+		}
+		if err := json.Unmarshal([]byte(line), &m); err != nil {
+			t.Fatal(err)
+		}
+		failed := strings.HasSuffix(m.Path, "a/101.png") || strings.HasSuffix(m.Path, "999.png")
+		if failed != (m.Row == nil) || failed != (m.Error != "") {
+			t.Errorf("line %d: %s", i, line)
+		}
+		if m.Row != nil {
+			if *m.Row != row {
+				t.Errorf("line %d: row %d, want %d", i, *m.Row, row)
+			}
+			if l := files["labels.npy"][128+8*row]; int(l) != m.Label || l != m.Path[0]-'a' {
+				t.Errorf("row %d: label %d in labels.npy, %d in the manifest", row, l, m.Label)
+			}
+			row++
+		}
+	}
+
+	// The same again: only what could not be read is tried, nothing computed.
+	os.Remove(filepath.Join(data, "b", "999.png"))
+	mustRun(t, job(t, data, out, &sums{}))
+	net := &sums{}
+	if s := mustRun(t, job(t, data, out, net)); s.Status != "cached" || s.Samples != 18 || s.Skipped != 1 || net.runs != 0 {
+		t.Errorf("second run: %+v, %d runs", s, net.runs)
+	}
+}
+
+func TestJobChangedData(t *testing.T) {
+	data, out := dataset(t, 21), t.TempDir()
+	mustRun(t, job(t, data, out, &sums{}))
+	os.Remove(filepath.Join(data, "a", "100.png"))
+	os.Remove(filepath.Join(data, "c", "111.png"))
+	writeImage(t, filepath.Join(data, "b", "000.png"), 50)
+	writeImage(t, filepath.Join(data, "d", "new.png"), 51)
+	writeImage(t, filepath.Join(data, "a", "103.png"), 52) // changed
+	s := mustRun(t, job(t, data, out, &sums{}))
+	if s.Reused != 18 || s.New != 3 || s.Status != "done" {
+		t.Errorf("summary %+v", s)
+	}
+	fresh := t.TempDir()
+	mustRun(t, job(t, data, fresh, &sums{}))
+	sameSet(t, set(t, out), set(t, fresh))
+	if s := mustRun(t, job(t, data, out, &sums{})); s.Status != "cached" {
+		t.Errorf("third run: %+v", s)
+	}
+
+	// Touched but not changed: computed anew without Verify, reused with it.
+	file, now := filepath.Join(data, "d", "new.png"), time.Now()
+	os.Chtimes(file, now, now)
+	j := job(t, data, out, &sums{})
+	j.Verify = true
+	if s := mustRun(t, j); s.New != 0 {
+		t.Errorf("verified: %+v", s)
+	}
+	// Changed, with the same size and time.
+	info, _ := os.Stat(file)
+	b, _ := os.ReadFile(file)
+	b[len(b)-20] ^= 1
+	os.WriteFile(file, b, 0o666)
+	os.Chtimes(file, info.ModTime(), info.ModTime())
+	j = job(t, data, out, &sums{})
+	j.Verify = true
+	if s := mustRun(t, j); s.Status != "done" || s.Skipped+s.New != 1 {
+		t.Errorf("changed under Verify: %+v", s)
+	}
+}
+
+// TestJobInterrupted stops a job in every batch and takes it up again.
+func TestJobInterrupted(t *testing.T) {
+	data, want := dataset(t, 21), t.TempDir()
+	mustRun(t, job(t, data, want, &sums{}))
+	stop := errors.New("stopped")
+	for at := 1; at <= 6; at++ {
+		out := t.TempDir()
+		ctx, cancel := context.WithCancelCause(t.Context())
+		s, err := job(t, data, out, &sums{before: func(run int) error {
+			if run == at {
+				cancel(stop)
+			}
+			return nil
+		}}).Run(ctx)
+		if !errors.Is(err, stop) || s.Status != "interrupted" {
+			t.Errorf("batch %d: %v %+v", at, err, s)
+		}
+		net := &sums{}
+		s = mustRun(t, job(t, data, out, net))
+		if s.Reused < at*batchSize && at < 6 {
+			t.Errorf("batch %d: only %d rows were kept", at, s.Reused)
+		}
+		sameSet(t, set(t, out), set(t, want))
+	}
+	boom := errors.New("boom")
+	out := t.TempDir()
+	if _, err := job(t, data, out, &sums{before: func(run int) error {
+		if run == 3 {
+			return boom
+		}
+		return nil
+	}}).Run(t.Context()); !errors.Is(err, boom) {
+		t.Errorf("failing network: %v", err)
+	}
+	if s := mustRun(t, job(t, data, out, &sums{})); s.Reused != 2*batchSize {
+		t.Errorf("after a failing network: %+v", s)
+	}
+	sameSet(t, set(t, out), set(t, want))
+}
+
+// TestJobCutOff cuts the files of an interrupted job anywhere, as a power cut
+// or a full disk may, and wants the same set from the next run.
+func TestJobCutOff(t *testing.T) {
+	data, want := dataset(t, 21), t.TempDir()
+	mustRun(t, job(t, data, want, &sums{}))
+	stop := errors.New("stopped")
+	r := rand.New(rand.NewPCG(7, 7))
+	for range 40 {
+		out := t.TempDir()
+		job(t, data, out, &sums{before: func(run int) error {
+			if run == 4 {
+				return stop
+			}
+			return nil
+		}}).Run(t.Context())
+		for _, name := range []string{"part.f32", "part.jsonl"} {
+			file := filepath.Join(out, ".rtx", name)
+			info, err := os.Stat(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			os.Truncate(file, r.Int64N(info.Size()+1))
+		}
+		mustRun(t, job(t, data, out, &sums{}))
+		sameSet(t, set(t, out), set(t, want))
+	}
+}
+
+// TestJobCommit ends the process between any two of the renames of a commit.
+func TestJobCommit(t *testing.T) {
+	data, out := dataset(t, 10), t.TempDir()
+	mustRun(t, job(t, data, out, &sums{}))
+	want := set(t, out)
+	names := append(slices.Sorted(maps.Keys(want)), "index.jsonl")
+	for moved := range len(names) + 1 {
+		commit := filepath.Join(out, ".rtx", "commit")
+		os.Mkdir(commit, 0o777)
+		for _, name := range names[moved:] {
+			from := filepath.Join(out, name)
+			if name == "index.jsonl" {
+				from = filepath.Join(out, ".rtx", name)
+			}
+			if err := os.Rename(from, filepath.Join(commit, name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if s := mustRun(t, job(t, data, out, &sums{})); s.Status != "cached" {
+			t.Errorf("%d moved: %+v", moved, s)
+		}
+		sameSet(t, set(t, out), want)
+	}
+}
+
+func TestJobRefuses(t *testing.T) {
+	data, out := dataset(t, 6), t.TempDir()
+	mustRun(t, job(t, data, out, &sums{}))
+	want := set(t, out)
+
+	other := job(t, data, out, &sums{})
+	other.Config = map[string]any{"model": "other", "batch_size": "4"}
+	if _, err := other.Run(t.Context()); !errors.Is(err, featurize.ErrConfig) || !strings.Contains(err.Error(), "model is sums there and other here") || strings.Contains(err.Error(), "batch_size") {
+		t.Errorf("another configuration: %v", err)
+	}
+	elsewhere := t.TempDir()
+	writeImage(t, filepath.Join(elsewhere, "z", "1.png"), 1)
+	if _, err := job(t, elsewhere, out, &sums{}).Run(t.Context()); !errors.Is(err, featurize.ErrConfig) {
+		t.Errorf("other data: %v", err)
+	}
+	foreign := tree(t, "thesis.tex")
+	if _, err := job(t, data, foreign, &sums{}).Run(t.Context()); !errors.Is(err, featurize.ErrConfig) || !strings.Contains(err.Error(), "thesis.tex") {
+		t.Errorf("a folder of other things: %v", err)
+	}
+	sameSet(t, set(t, out), want)
+
+	over := job(t, data, foreign, &sums{})
+	over.Overwrite = true
+	mustRun(t, over)
+	if _, err := os.Stat(filepath.Join(foreign, "thesis.tex")); err != nil {
+		t.Errorf("overwrite removed a file that is not ours: %v", err)
+	}
+	other.Overwrite = true
+	if s := mustRun(t, other); s.New != 6 {
+		t.Errorf("overwritten: %+v", s)
+	}
+
+	entered := make(chan struct{})
+	leave := make(chan struct{})
+	busy := t.TempDir()
+	slow := job(t, data, busy, &sums{before: func(run int) error {
+		if run == 1 {
+			close(entered)
+			<-leave
+		}
+		return nil
+	}})
+	done := make(chan error)
+	go func() { _, err := slow.Run(t.Context()); done <- err }()
+	<-entered
+	if _, err := job(t, data, busy, &sums{}).Run(t.Context()); !errors.Is(err, featurize.ErrLocked) {
+		t.Errorf("a locked output: %v", err)
+	}
+	close(leave)
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestJobBadImages(t *testing.T) {
+	data := dataset(t, 6)
+	bad := filepath.Join(data, "b", "bad.png")
+	os.WriteFile(bad, []byte("<html>"), 0o666)
+
+	fast := job(t, data, t.TempDir(), &sums{})
+	fast.FailFast = true
+	if _, err := fast.Run(t.Context()); !errors.Is(err, featurize.ErrData) || !strings.Contains(err.Error(), "b/bad.png") {
+		t.Errorf("fail fast: %v", err)
+	}
+	limit := job(t, data, t.TempDir(), &sums{})
+	limit.LimitSkipped, limit.MaxSkipped = true, 0.01
+	if _, err := limit.Run(t.Context()); !errors.Is(err, featurize.ErrData) || !strings.Contains(err.Error(), "1 of 7") {
+		t.Errorf("limit: %v", err)
+	}
+	limit.MaxSkipped = 0.2
+	if s := mustRun(t, limit); s.Reused != 6 || !reflect.DeepEqual([]string{s.Failed[0].Path}, []string{"b/bad.png"}) {
+		t.Errorf("a wider limit: %+v", s)
+	}
+	all := tree(t, "a/1.jpg", "a/2.png", "b/3.gif")
+	if _, err := job(t, all, t.TempDir(), &sums{}).Run(t.Context()); !errors.Is(err, featurize.ErrData) || !strings.Contains(err.Error(), "none of the 3 images") {
+		t.Errorf("nothing decodes: %v", err)
+	}
+}

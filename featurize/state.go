@@ -1,0 +1,343 @@
+package featurize
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"golang.org/x/sys/unix"
+)
+
+// What a job keeps in OUT/.rtx, so that it can be taken up at any moment:
+//
+//	lock         held while a process writes here
+//	config.json  what the bytes depend on
+//	index.jsonl  one entry a sample of the finished set beside it
+//	part.f32     rows of the job under way, after room for an npy header
+//	part.jsonl   one entry a finished sample of that job
+//	next/        the new files of the set, being written
+//	commit/      next/ once it is whole: its files only wait to be moved
+const stateDir = ".rtx"
+
+var (
+	// ErrLocked says that another process is writing to the same folder.
+	ErrLocked = errors.New("output is being written by another process")
+	// ErrConfig says that the output holds something else than was asked for.
+	ErrConfig = errors.New("output holds another configuration")
+)
+
+// entry is one line of index.jsonl and part.jsonl. Path is kept as bytes: a
+// file name need not be UTF-8.
+type entry struct {
+	Path  []byte `json:"path"`
+	Size  int64  `json:"size"`
+	Time  int64  `json:"mtime"`
+	Sum   uint32 `json:"crc32c"`          // of the encoded image
+	Row   int    `json:"row"`             // -1 with Error
+	Error string `json:"error,omitempty"` // why it does not decode
+	part  bool   // Row counts in part.f32, else in features.npy
+}
+
+// state is an output folder that this process has locked.
+type state struct {
+	out     string
+	rowSize int // floats; 0 until known
+	lock    *os.File
+	known   map[string]entry
+	fresh   map[string]bool // paths appended by this process
+	config  map[string]any  // nil in a new folder
+
+	rows, lines *os.File // part.f32 and part.jsonl, open for appending
+	parts       int      // rows in part.f32
+}
+
+// openState locks out, finishes a commit that was cut off, and reads what is
+// known already. It creates out.
+func openState(out string) (*state, error) {
+	foreign, err := foreignFiles(out)
+	if err != nil {
+		return nil, err
+	}
+	if foreign != "" {
+		return nil, fmt.Errorf("featurize: output %q is not empty and no feature set (it has %q): %w", out, foreign, ErrConfig)
+	}
+	dir := filepath.Join(out, stateDir)
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return nil, fmt.Errorf("featurize: output: %w", err)
+	}
+	s := &state{out: out, known: map[string]entry{}, fresh: map[string]bool{}}
+	if s.lock, err = os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o666); err != nil {
+		return nil, fmt.Errorf("featurize: output: %w", err)
+	}
+	if err := unix.Flock(int(s.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		s.lock.Close()
+		return nil, fmt.Errorf("featurize: %q: %w", out, ErrLocked)
+	}
+	if err := s.load(); err != nil {
+		s.close()
+		return nil, fmt.Errorf("featurize: output %q: %w", out, err)
+	}
+	return s, nil
+}
+
+// foreignFiles names a file of a folder that no job of ours has begun.
+func foreignFiles(out string) (string, error) {
+	entries, err := os.ReadDir(out)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("featurize: output: %w", err)
+	}
+	for _, e := range entries {
+		if e.Name() == stateDir {
+			return "", nil
+		}
+	}
+	if len(entries) == 0 {
+		return "", nil
+	}
+	return entries[0].Name(), nil
+}
+
+func (s *state) path(name ...string) string {
+	return filepath.Join(append([]string{s.out, stateDir}, name...)...)
+}
+
+func (s *state) load() error {
+	if err := s.commit(); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(s.path("next")); err != nil {
+		return err
+	}
+	data, err := os.ReadFile(s.path("config.json"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err == nil {
+		if err := json.Unmarshal(data, &s.config); err != nil {
+			return fmt.Errorf("config.json: %w", err)
+		}
+	}
+	return nil
+}
+
+// recall reads the entries of the finished set and of the job that was cut
+// off, and opens the latter for appending. rowDims may be nil where they are
+// not known; then the stored ones hold.
+func (s *state) recall(rowDims []int) error {
+	s.rowSize = product(rowDims)
+	index, _, err := readEntries(s.path("index.jsonl"))
+	if err != nil {
+		return err
+	}
+	if s.checkFeatures(index, rowDims) == nil {
+		for _, e := range index {
+			s.known[string(e.Path)] = e
+		}
+	}
+	return s.openPart()
+}
+
+func (s *state) checkFeatures(index []entry, rowDims []int) error {
+	f, err := os.Open(filepath.Join(s.out, "features.npy"))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	return checkNPY(f, info.Size(), "<f4", append([]int{rowsOf(index)}, rowDims...), 4)
+}
+
+// openPart keeps every entry whose row is wholly there, and cuts both files
+// back to that.
+func (s *state) openPart() error {
+	entries, good, err := readEntries(s.path("part.jsonl"))
+	if err != nil {
+		return err
+	}
+	if s.rows, err = os.OpenFile(s.path("part.f32"), os.O_CREATE|os.O_RDWR, 0o666); err != nil {
+		return err
+	}
+	if s.lines, err = os.OpenFile(s.path("part.jsonl"), os.O_CREATE|os.O_RDWR, 0o666); err != nil {
+		return err
+	}
+	info, err := s.rows.Stat()
+	if err != nil {
+		return err
+	}
+	whole := int((info.Size() - npyHeader) / int64(4*s.rowSize))
+	for _, e := range entries {
+		if e.Row >= whole {
+			// Rows are written before their lines, so this is a damaged folder.
+			entries, good, s.parts, s.known = nil, 0, 0, dropParts(s.known)
+			break
+		}
+		e.part = true
+		s.known[string(e.Path)] = e
+		s.parts = max(s.parts, e.Row+1)
+	}
+	if err := s.lines.Truncate(good); err != nil {
+		return err
+	}
+	if _, err := s.lines.Seek(good, io.SeekStart); err != nil {
+		return err
+	}
+	end := npyHeader + int64(s.parts)*int64(4*s.rowSize)
+	if err := s.rows.Truncate(end); err != nil {
+		return err
+	}
+	_, err = s.rows.Seek(end, io.SeekStart)
+	return err
+}
+
+func dropParts(known map[string]entry) map[string]entry {
+	for k, e := range known {
+		if e.part {
+			delete(known, k)
+		}
+	}
+	return known
+}
+
+// append saves the results of a batch: rows first, then the lines that vouch
+// for them. Samples that could not be read leave no line and are tried again.
+func (s *state) append(results []Result) error {
+	var rows, lines bytes.Buffer
+	for _, r := range results {
+		if errors.Is(r.Err, errRead) {
+			continue
+		}
+		e := entry{Path: []byte(r.Sample.Path), Size: r.Sample.Size, Time: r.Sample.ModTime, Sum: r.Sum, Row: -1, part: true}
+		if r.Err != nil {
+			e.Error = r.Err.Error()
+		} else {
+			e.Row = s.parts
+			s.parts++
+			rows.Write(bytesOf(r.Features))
+		}
+		line, err := json.Marshal(e)
+		if err != nil {
+			return err
+		}
+		lines.Write(append(line, '\n'))
+		s.known[r.Sample.Path], s.fresh[r.Sample.Path] = e, true
+	}
+	if _, err := s.rows.Write(rows.Bytes()); err != nil {
+		return fmt.Errorf("featurize: write features: %w", err)
+	}
+	if _, err := s.lines.Write(lines.Bytes()); err != nil {
+		return fmt.Errorf("featurize: write features: %w", err)
+	}
+	return nil
+}
+
+// setFiles are the files of a set, in the order in which a commit moves them.
+// run.json is last: with it the set is done.
+var setFiles = []string{"features.npy", "labels.npy", "classes.txt", "manifest.jsonl", "args.yaml", "index.jsonl", "run.json"}
+
+// commit moves the files of commit/ to their places. It may be cut off and
+// called again any number of times.
+func (s *state) commit() error {
+	if _, err := os.Stat(s.path("commit")); err != nil {
+		return nil
+	}
+	for _, name := range setFiles {
+		to := filepath.Join(s.out, name)
+		if name == "index.jsonl" {
+			to = s.path(name)
+		}
+		if err := os.Rename(s.path("commit", name), to); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	for _, name := range []string{"part.jsonl", "part.f32", "commit"} {
+		if err := os.RemoveAll(s.path(name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// reset forgets everything that this folder knows and removes the files of
+// its set, and nothing else.
+func (s *state) reset() error {
+	for _, name := range setFiles {
+		if err := os.RemoveAll(filepath.Join(s.out, name)); err != nil {
+			return err
+		}
+	}
+	for _, name := range []string{"index.jsonl", "part.jsonl", "part.f32", "next", "commit", "config.json"} {
+		if err := os.RemoveAll(s.path(name)); err != nil {
+			return err
+		}
+	}
+	s.config = nil
+	return nil
+}
+
+// setConfig records what the bytes depend on, before the first of them.
+func (s *state) setConfig(c map[string]any) error {
+	data, err := json.MarshalIndent(c, "", "  ")
+	if err != nil {
+		return err
+	}
+	tmp := s.path("config.json.tmp")
+	if err := os.WriteFile(tmp, append(data, '\n'), 0o666); err != nil {
+		return err
+	}
+	return os.Rename(tmp, s.path("config.json"))
+}
+
+func (s *state) close() {
+	for _, f := range []*os.File{s.rows, s.lines, s.lock} {
+		if f != nil {
+			f.Close()
+		}
+	}
+}
+
+// readEntries reads whole lines; good is the length of what they take up. A
+// missing file has none.
+func readEntries(name string) (entries []entry, good int64, err error) {
+	f, err := os.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, 0, nil
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	defer f.Close()
+	for r := bufio.NewReader(f); ; {
+		line, err := r.ReadBytes('\n')
+		var e entry
+		if err != nil || json.Unmarshal(line, &e) != nil {
+			return entries, good, nil
+		}
+		entries = append(entries, e)
+		good += int64(len(line))
+	}
+}
+
+func rowsOf(entries []entry) int {
+	return len(slices.DeleteFunc(slices.Clone(entries), func(e entry) bool { return e.Row < 0 }))
+}
+
+func product(dims []int) int {
+	n := 1
+	for _, d := range dims {
+		n *= d
+	}
+	return n
+}

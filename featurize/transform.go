@@ -1,0 +1,31 @@
+package featurize
+
+import (
+	"github.com/robust-transfer/rtx/featurize/pixels"
+	"github.com/robust-transfer/rtx/onnx"
+)
+
+// Transform says how an encoded image becomes the pixels of one batch row.
+type Transform struct {
+	Decode   pixels.DecodeConfig
+	Geometry pixels.Geometry
+}
+
+// TransformOf derives the transform from what the weights expect.
+func TransformOf(s onnx.Spec) Transform {
+	g := pixels.Geometry{Height: s.InputSize[0], Width: s.InputSize[1], Interpolation: pixels.Bilinear}
+	if s.Crop == "center" {
+		g.CropCenter, g.Resize = true, s.Resize
+	}
+	if s.Interpolation == "bicubic" {
+		g.Interpolation = pixels.Bicubic
+	}
+	return Transform{Geometry: g}
+}
+
+// size is the number of bytes of one row.
+func (t Transform) size() int { return t.Geometry.Width * t.Geometry.Height * 3 }
+
+func (t Transform) row(batch []uint8, i int) []uint8 {
+	return batch[i*t.size() : (i+1)*t.size()]
+}

@@ -1,0 +1,95 @@
+package onnx
+
+import (
+	"path/filepath"
+	"strings"
+
+	"github.com/robust-transfer/rtx/onnx/pb"
+)
+
+// Info is what can be said about a model without running it.
+type Info struct {
+	File       string            `json:"file"`
+	SHA256     string            `json:"sha256"`
+	Producer   string            `json:"producer"`
+	IRVersion  int64             `json:"ir_version"`
+	Opsets     map[string]int64  `json:"opsets"` // the standard domain is "ai.onnx"
+	Inputs     []ValueInfo       `json:"inputs"`
+	Outputs    []ValueInfo       `json:"outputs"`
+	Operators  map[string]int    `json:"operators"`
+	Nodes      int               `json:"nodes"`
+	Parameters int64             `json:"parameters"`
+	Bytes      int64             `json:"weight_bytes"`
+	BatchNorms int               `json:"batch_norms"`
+	Feature    string            `json:"feature,omitempty"`
+	Spec       *Spec             `json:"spec"`
+	Assumed    []string          `json:"assumed"` // empty where the file has a Spec
+	Metadata   map[string]string `json:"metadata"`
+	Problems   []string          `json:"problems"`
+}
+
+// ValueInfo is an input or an output; open dimensions have their name or "?".
+type ValueInfo struct {
+	Name  string   `json:"name"`
+	DType string   `json:"dtype"`
+	Shape []string `json:"shape"`
+}
+
+// Inspect collects the facts about a model.
+func (m *Model) Inspect() Info {
+	p, g := m.Proto, m.Proto.Graph
+	i := Info{
+		Producer: strings.TrimSpace(p.ProducerName + " " + p.ProducerVersion), IRVersion: p.IrVersion,
+		Opsets: map[string]int64{}, Operators: map[string]int{}, Metadata: map[string]string{}, Nodes: len(g.Node),
+		Assumed: []string{}, Problems: append([]string{}, m.Validate()...),
+	}
+	if m.path != "" {
+		i.File = filepath.Base(m.path)
+		if sum, err := m.SHA256(); err == nil {
+			i.SHA256 = sum
+		}
+	}
+	for _, o := range p.OpsetImport {
+		domain := o.Domain
+		if domain == "" {
+			domain = "ai.onnx"
+		}
+		i.Opsets[domain] = o.Version
+	}
+	for _, v := range m.Inputs() {
+		i.Inputs = append(i.Inputs, infoOf(v))
+	}
+	for _, v := range m.Outputs() {
+		i.Outputs = append(i.Outputs, infoOf(v))
+	}
+	for _, n := range g.Node {
+		i.Operators[n.OpType]++
+	}
+	i.BatchNorms = i.Operators["BatchNormalization"]
+	for _, t := range g.Initializer {
+		if n := elements(t.Dims); n > 0 {
+			i.Parameters += n
+			i.Bytes += (n*elementBits[pb.TensorProto_DataType(t.DataType)] + 7) / 8
+		}
+	}
+	for _, e := range p.MetadataProps {
+		if e.Key != SpecKey {
+			i.Metadata[e.Key] = e.Value
+		}
+	}
+	if f, err := m.FeatureValue(); err == nil {
+		i.Feature = f
+	} else {
+		i.Problems = append(i.Problems, strings.TrimPrefix(err.Error(), "onnx: "))
+	}
+	if s, assumed, err := m.Spec(); err == nil {
+		i.Spec, i.Assumed = &s, append(i.Assumed, assumed...)
+	} else {
+		i.Problems = append(i.Problems, strings.TrimPrefix(err.Error(), "onnx: "))
+	}
+	return i
+}
+
+func infoOf(v Value) ValueInfo {
+	return ValueInfo{Name: v.Name, DType: strings.ToLower(v.DType.String()), Shape: v.ShapeStrings()}
+}

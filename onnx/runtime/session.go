@@ -1,0 +1,348 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	gort "runtime"
+	"strconv"
+	"strings"
+	"sync"
+
+	ort "github.com/yalue/onnxruntime_go"
+
+	"github.com/robust-transfer/rtx/onnx"
+)
+
+// ErrBusy says that memory ran out or the device is taken by others: it may
+// work the next time.
+var ErrBusy = errors.New("not enough memory, or the device is busy")
+
+// maxInline is the size of weights up to which they are handed over in memory.
+// Above it onnxruntime reads them from the model's file itself, so that they
+// are not held twice.
+const maxInline = 64 << 20
+
+// Options says how a session runs.
+type Options struct {
+	Library   Library
+	Threads   int    // 0: Cores()
+	Device    string // "" or "auto", "cpu", "cuda", "cuda:N"
+	Precision string // "" or "fp32", "tf32", on CUDA
+}
+
+// Session is a model ready to run. It is used by one goroutine at a time.
+type Session struct {
+	session *ort.DynamicAdvancedSession
+	size    int // bytes of one image
+	height  int
+	width   int
+	outputs []string
+	device  string
+	why     string
+	dims    map[int][][]int // of the outputs, by batch size
+	bound   *binding
+}
+
+// binding holds the tensors of one batch size, over memory that stays where it
+// is for as long as they live.
+type binding struct {
+	n       int
+	src     []uint8
+	dst     [][]float32
+	inputs  []ort.Value
+	outputs []ort.Value
+	pin     gort.Pinner
+}
+
+var environment struct {
+	sync.Mutex
+	library string
+}
+
+// start opens the process's one environment.
+func start(lib Library) error {
+	environment.Lock()
+	defer environment.Unlock()
+	if environment.library != "" {
+		if environment.library != lib.Path {
+			return fmt.Errorf("runtime: this process already uses %q", environment.library)
+		}
+		return nil
+	}
+	ort.SetSharedLibraryPath(lib.Path)
+	if err := ort.InitializeEnvironment(ort.WithLogLevelError()); err != nil {
+		return fmt.Errorf("runtime: %q: %w: %w", lib.Path, err, ErrUnavailable)
+	}
+	environment.library = lib.Path
+	return ort.DisableTelemetry()
+}
+
+// Open makes a session of a model whose one input is uint8 [N,H,W,3], as
+// onnx.Model.ForImages gives it.
+func Open(m *onnx.Model, o Options) (*Session, error) {
+	in := m.Inputs()
+	if len(in) != 1 || len(in[0].Shape) != 4 || in[0].Shape[3].Size != 3 {
+		return nil, fmt.Errorf("runtime: expected one input [N,H,W,3], found %v", in)
+	}
+	s := &Session{height: int(in[0].Shape[1].Size), width: int(in[0].Shape[2].Size), dims: map[int][][]int{}}
+	s.size = s.height * s.width * 3
+	for _, v := range m.Outputs() {
+		s.outputs = append(s.outputs, v.Name)
+	}
+	if err := start(o.Library); err != nil {
+		return nil, err
+	}
+	graph, dir, err := m.SessionBytes(maxInline)
+	if err != nil {
+		return nil, err
+	}
+	options, err := s.options(o, dir)
+	if err != nil {
+		return nil, err
+	}
+	defer options.Destroy()
+	s.session, err = ort.NewDynamicAdvancedSessionWithONNXData(graph, []string{in[0].Name}, s.outputs, options)
+	if err != nil {
+		return nil, fmt.Errorf("runtime: %q: %w", m.Path(), classify(err))
+	}
+	return s, nil
+}
+
+func (s *Session) options(o Options, externalDir string) (*ort.SessionOptions, error) {
+	options, err := ort.NewSessionOptions()
+	if err != nil {
+		return nil, fmt.Errorf("runtime: %w", err)
+	}
+	threads := o.Threads
+	if threads == 0 {
+		threads = Cores()
+	}
+	entries := map[string]string{}
+	if externalDir != "" {
+		entries["session.model_external_initializers_file_folder_path"] = externalDir
+	}
+	err = errors.Join(options.SetIntraOpNumThreads(threads), options.SetInterOpNumThreads(1))
+	for k, v := range entries {
+		err = errors.Join(err, options.AddSessionConfigEntry(k, v))
+	}
+	if err == nil {
+		err = s.setDevice(options, o)
+	}
+	if err != nil {
+		options.Destroy()
+		return nil, err
+	}
+	return options, nil
+}
+
+// setDevice adds the CUDA provider where it is asked for, or where it is there
+// and nothing was asked for.
+func (s *Session) setDevice(options *ort.SessionOptions, o Options) error {
+	s.device = "cpu"
+	number := "0"
+	kind, id, numbered := strings.Cut(o.Device, ":")
+	switch {
+	case kind == "cpu" && !numbered:
+		s.why = "asked for"
+		return nil
+	case kind == "cuda" && numbered:
+		if n, err := strconv.Atoi(id); err != nil || n < 0 {
+			return fmt.Errorf("runtime: device %q, expected auto, cpu, cuda or cuda:N: %w", o.Device, ErrUnavailable)
+		}
+		number = id
+	case numbered || kind != "" && kind != "auto" && kind != "cuda":
+		return fmt.Errorf("runtime: device %q, expected auto, cpu, cuda or cuda:N: %w", o.Device, ErrUnavailable)
+	}
+	tf32 := "0"
+	if o.Precision == "tf32" {
+		tf32 = "1"
+	}
+	err := appendCUDA(options, map[string]string{"device_id": number, "use_tf32": tf32, "cudnn_conv_algo_search": "HEURISTIC"})
+	switch {
+	case err == nil:
+		s.device, s.why = "cuda:"+number, ""
+	case kind == "cuda":
+		return fmt.Errorf("runtime: device %q: %w: %w", o.Device, err, ErrUnavailable)
+	default:
+		s.why = "CUDA cannot be used: " + firstLine(err.Error())
+	}
+	return nil
+}
+
+func appendCUDA(options *ort.SessionOptions, settings map[string]string) error {
+	cuda, err := ort.NewCUDAProviderOptions()
+	if err != nil {
+		return err
+	}
+	defer cuda.Destroy()
+	if err := cuda.Update(settings); err != nil {
+		return err
+	}
+	return options.AppendExecutionProviderCUDA(cuda)
+}
+
+func firstLine(s string) string {
+	s, _, _ = strings.Cut(strings.TrimSpace(s), "\n")
+	return s
+}
+
+// classify recognises onnxruntime's words for running out of memory.
+func classify(err error) error {
+	text := strings.ToLower(err.Error())
+	for _, sign := range []string{"failed to allocate memory", "bad_alloc", "out of memory", "device is busy", "cuda failure 2:"} {
+		if strings.Contains(text, sign) {
+			return fmt.Errorf("%w: %w", err, ErrBusy)
+		}
+	}
+	return err
+}
+
+// Device is "cpu" or "cuda:N"; why tells what speaks against the GPU.
+func (s *Session) Device() (name, why string) { return s.device, s.why }
+
+// Dims returns the shape of each output for a batch of n, which it learns by
+// running zeros.
+func (s *Session) Dims(ctx context.Context, n int) ([][]int, error) {
+	if d, ok := s.dims[n]; ok {
+		return d, nil
+	}
+	if s.session == nil {
+		return nil, errors.New("runtime: the session is closed")
+	}
+	in, err := ort.NewEmptyTensor[uint8](ort.NewShape(int64(n), int64(s.height), int64(s.width), 3))
+	if err != nil {
+		return nil, fmt.Errorf("runtime: %w", err)
+	}
+	defer in.Destroy()
+	out := make([]ort.Value, len(s.outputs))
+	if err := s.run(ctx, []ort.Value{in}, out); err != nil {
+		return nil, err
+	}
+	var dims [][]int
+	for i, v := range out {
+		shape := v.GetShape()
+		v.Destroy()
+		d := make([]int, len(shape))
+		for k, x := range shape {
+			d[k] = int(x)
+		}
+		if len(d) < 2 || d[0] != n {
+			return nil, fmt.Errorf("runtime: output %q has shape %v for a batch of %d, expected [%d, ...]", s.outputs[i], d, n, n)
+		}
+		dims = append(dims, d)
+	}
+	s.dims[n] = dims
+	return dims, nil
+}
+
+// Run computes the outputs of n images, uint8 [n,H,W,3], into dst, one slice
+// for each output.
+func (s *Session) Run(ctx context.Context, n int, src []uint8, dst ...[]float32) error {
+	if s.session == nil {
+		return errors.New("runtime: the session is closed")
+	}
+	if len(src) != n*s.size {
+		return fmt.Errorf("runtime: %d bytes for %d images of %dx%dx3, expected %d", len(src), n, s.height, s.width, n*s.size)
+	}
+	if len(dst) != len(s.outputs) {
+		return fmt.Errorf("runtime: %d destinations for %d outputs", len(dst), len(s.outputs))
+	}
+	if err := s.bind(ctx, n); err != nil {
+		return err
+	}
+	for i, d := range dst {
+		if len(d) != len(s.bound.dst[i]) {
+			return fmt.Errorf("runtime: destination of output %q has %d floats, expected %d", s.outputs[i], len(d), len(s.bound.dst[i]))
+		}
+	}
+	copy(s.bound.src, src)
+	if err := s.run(ctx, s.bound.inputs, s.bound.outputs); err != nil {
+		return err
+	}
+	for i, d := range dst {
+		copy(d, s.bound.dst[i])
+	}
+	return nil
+}
+
+// bind makes the tensors for batches of n, once for each n in a row.
+func (s *Session) bind(ctx context.Context, n int) error {
+	if s.bound != nil && s.bound.n == n {
+		return nil
+	}
+	dims, err := s.Dims(ctx, n)
+	if err != nil {
+		return err
+	}
+	s.unbind()
+	b := &binding{n: n, src: make([]uint8, n*s.size)}
+	s.bound = b
+	b.pin.Pin(&b.src[0])
+	in, err := ort.NewTensor(ort.NewShape(int64(n), int64(s.height), int64(s.width), 3), b.src)
+	if err != nil {
+		return fmt.Errorf("runtime: %w", err)
+	}
+	b.inputs = []ort.Value{in}
+	for _, d := range dims {
+		shape, size := make([]int64, len(d)), 1
+		for k, x := range d {
+			shape[k], size = int64(x), size*x
+		}
+		data := make([]float32, size)
+		b.pin.Pin(&data[0])
+		out, err := ort.NewTensor(ort.NewShape(shape...), data)
+		if err != nil {
+			return fmt.Errorf("runtime: %w", err)
+		}
+		b.dst, b.outputs = append(b.dst, data), append(b.outputs, out)
+	}
+	return nil
+}
+
+func (s *Session) unbind() {
+	if s.bound == nil {
+		return
+	}
+	for _, v := range append(s.bound.inputs, s.bound.outputs...) {
+		v.Destroy()
+	}
+	s.bound.pin.Unpin()
+	s.bound = nil
+}
+
+// run ends early when ctx does.
+func (s *Session) run(ctx context.Context, in, out []ort.Value) error {
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	options, err := ort.NewRunOptions()
+	if err != nil {
+		return fmt.Errorf("runtime: %w", err)
+	}
+	defer options.Destroy()
+	ended := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() { options.Terminate(); close(ended) })
+	err = s.session.RunWithOptions(in, out, options)
+	if !stop() {
+		<-ended // options are in use until then
+		if err != nil {
+			return context.Cause(ctx)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("runtime: %w", classify(err))
+	}
+	return nil
+}
+
+// Close frees the session. It may be called more than once.
+func (s *Session) Close() error {
+	if s.session == nil {
+		return nil
+	}
+	s.unbind()
+	err := s.session.Destroy()
+	s.session = nil
+	return err
+}

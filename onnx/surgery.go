@@ -1,0 +1,239 @@
+package onnx
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"slices"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/robust-transfer/rtx/onnx/pb"
+)
+
+// Cut returns the model whose outputs are the named values, without the nodes
+// and weights that they do not need.
+func (m *Model) Cut(values ...string) (*Model, error) {
+	g := m.Proto.Graph
+	info := map[string]*pb.ValueInfoProto{}
+	for _, list := range [][]*pb.ValueInfoProto{g.ValueInfo, g.Input, g.Output} {
+		for _, v := range list {
+			info[v.Name] = v
+		}
+	}
+	needed, made := map[string]bool{}, map[string]bool{}
+	for _, n := range g.Node {
+		for _, o := range n.Output {
+			made[o] = true
+		}
+	}
+	dtype := pb.TensorProto_FLOAT // of values that the file does not describe
+	if in, err := m.imageInput(); err == nil {
+		dtype = in.dtype
+	}
+	c := m.shallow()
+	c.Proto.Graph.Output = nil
+	for _, v := range values {
+		if !made[v] || v == "" {
+			return nil, fmt.Errorf("onnx: the model has no value %q%s", v, near(v, made))
+		}
+		needed[v] = true
+		out := info[v]
+		if out == nil {
+			out = &pb.ValueInfoProto{Name: v, Type: tensorType(dtype, nil)}
+		}
+		c.Proto.Graph.Output = append(c.Proto.Graph.Output, out)
+	}
+	var kept []*pb.NodeProto
+	for _, n := range slices.Backward(g.Node) {
+		if !slices.ContainsFunc(n.Output, func(o string) bool { return needed[o] }) {
+			continue
+		}
+		kept = append(kept, n)
+		for _, v := range outerValues(n) {
+			needed[v] = true
+		}
+	}
+	slices.Reverse(kept)
+	c.Proto.Graph.Node = kept
+	c.Proto.Graph.Initializer = filter(g.Initializer, func(t *pb.TensorProto) bool { return needed[t.Name] })
+	own := map[string]bool{}
+	for _, t := range g.Initializer {
+		own[t.Name] = true
+	}
+	c.Proto.Graph.Input = filter(g.Input, func(v *pb.ValueInfoProto) bool { return needed[v.Name] || !own[v.Name] })
+	c.Proto.Graph.ValueInfo = filter(g.ValueInfo, func(v *pb.ValueInfoProto) bool { return needed[v.Name] && !slices.Contains(values, v.Name) })
+	return c, nil
+}
+
+// outerValues lists what a node reads, including what its subgraphs may read
+// of the graph around them.
+func outerValues(n *pb.NodeProto) []string {
+	out := slices.Clone(n.Input)
+	for _, a := range n.Attribute {
+		for _, g := range append(slices.Clone(a.Graphs), a.G) {
+			for _, inner := range g.GetNode() {
+				out = append(out, outerValues(inner)...)
+			}
+			for _, o := range g.GetOutput() {
+				out = append(out, o.Name)
+			}
+		}
+	}
+	return out
+}
+
+func filter[T any](in []T, keep func(T) bool) []T {
+	var out []T
+	for _, x := range in {
+		if keep(x) {
+			out = append(out, x)
+		}
+	}
+	return out
+}
+
+// near suggests the value whose name is closest.
+func near(name string, among map[string]bool) string {
+	best, at := "", len(name)/2+2
+	for v := range among {
+		if d := distance(name, v, at); d < at || d == at && v < best {
+			best, at = v, d
+		}
+	}
+	if best == "" {
+		return " (rtx inspect lists them)"
+	}
+	return fmt.Sprintf(", did you mean %q?", best)
+}
+
+// distance is Levenshtein's, or limit where it is not below that.
+func distance(a, b string, limit int) int {
+	if max(len(a)-len(b), len(b)-len(a)) >= limit {
+		return limit
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diag := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diag
+			if a[i] != b[j] {
+				cost++
+			}
+			diag = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return min(row[len(b)], limit)
+}
+
+// Rename returns the model with values renamed: inputs, outputs, weights and
+// what lies between.
+func (m *Model) Rename(names map[string]string) (*Model, error) {
+	c := *m
+	c.Proto = proto.CloneOf(m.Proto)
+	c.payloads = map[*pb.TensorProto]payload{}
+	g := c.Proto.Graph
+	taken := map[string]bool{}
+	for _, n := range g.Node {
+		for _, o := range n.Output {
+			taken[o] = true
+		}
+	}
+	to := func(s string) string {
+		if r, ok := names[s]; ok {
+			return r
+		}
+		return s
+	}
+	for from, name := range names {
+		if from != name && taken[name] && names[name] == "" {
+			return nil, fmt.Errorf("onnx: rename %q: there is a value %q already", from, name)
+		}
+	}
+	for _, n := range g.Node {
+		for i := range n.Input {
+			n.Input[i] = to(n.Input[i])
+		}
+		for i := range n.Output {
+			n.Output[i] = to(n.Output[i])
+		}
+	}
+	for i, t := range g.Initializer {
+		if p, ok := m.payloads[m.Proto.Graph.Initializer[i]]; ok {
+			c.payloads[t] = p
+		}
+		t.Name = to(t.Name)
+	}
+	for _, list := range [][]*pb.ValueInfoProto{g.Input, g.Output, g.ValueInfo} {
+		for _, v := range list {
+			v.Name = to(v.Name)
+		}
+	}
+	return &c, nil
+}
+
+func tensorType(dtype pb.TensorProto_DataType, shape []*pb.TensorShapeProto_Dimension) *pb.TypeProto {
+	t := &pb.TypeProto_Tensor{ElemType: int32(dtype)}
+	if shape != nil {
+		t.Shape = &pb.TensorShapeProto{Dim: shape}
+	}
+	return &pb.TypeProto{Value: &pb.TypeProto_TensorType{TensorType: t}}
+}
+
+// Sized and Named make dimensions.
+func Sized(n int) *pb.TensorShapeProto_Dimension {
+	return &pb.TensorShapeProto_Dimension{Value: &pb.TensorShapeProto_Dimension_DimValue{DimValue: int64(n)}}
+}
+
+// Named makes a dimension of open size.
+func Named(name string) *pb.TensorShapeProto_Dimension {
+	return &pb.TensorShapeProto_Dimension{Value: &pb.TensorShapeProto_Dimension_DimParam{DimParam: name}}
+}
+
+// NewValue describes a tensor value.
+func NewValue(name string, dtype pb.TensorProto_DataType, shape ...*pb.TensorShapeProto_Dimension) *pb.ValueInfoProto {
+	return &pb.ValueInfoProto{Name: name, Type: tensorType(dtype, shape)}
+}
+
+// NewNode makes a node of the standard domain with one output.
+func NewNode(op, output string, inputs []string, attributes ...*pb.AttributeProto) *pb.NodeProto {
+	return &pb.NodeProto{OpType: op, Name: output, Input: inputs, Output: []string{output}, Attribute: attributes}
+}
+
+// Ints, Int and Float make attributes.
+func Ints(name string, v ...int64) *pb.AttributeProto {
+	return &pb.AttributeProto{Name: name, Type: pb.AttributeProto_INTS, Ints: v}
+}
+
+// Int makes an integer attribute.
+func Int(name string, v int64) *pb.AttributeProto {
+	return &pb.AttributeProto{Name: name, Type: pb.AttributeProto_INT, I: v}
+}
+
+// Float makes a float attribute.
+func Float(name string, v float32) *pb.AttributeProto {
+	return &pb.AttributeProto{Name: name, Type: pb.AttributeProto_FLOAT, F: v}
+}
+
+// NewFloats makes a small float32 initializer.
+func NewFloats(name string, dims []int64, v ...float64) *pb.TensorProto {
+	var raw []byte
+	for _, x := range v {
+		raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(float32(x)))
+	}
+	return &pb.TensorProto{Name: name, Dims: dims, DataType: int32(pb.TensorProto_FLOAT), RawData: raw}
+}
+
+// NewInts makes a small int64 initializer.
+func NewInts(name string, v ...int64) *pb.TensorProto {
+	var raw []byte
+	for _, x := range v {
+		raw = binary.LittleEndian.AppendUint64(raw, uint64(x))
+	}
+	return &pb.TensorProto{Name: name, Dims: []int64{int64(len(v))}, DataType: int32(pb.TensorProto_INT64), RawData: raw}
+}
