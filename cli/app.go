@@ -1,0 +1,137 @@
+// Package cli is the rtx program: its verbs, one a file, and what they share:
+// flags, files, progress, JSON, exit codes. It alone reads flags and the
+// environment, and writes to the terminal.
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	cli "github.com/urfave/cli/v2"
+)
+
+// env is what a verb works with.
+type env struct {
+	stdout, stderr io.Writer
+	json, quiet    bool
+	progress       string
+	start          time.Time
+	warnings       []string
+}
+
+// Main runs rtx with the arguments after the program's name and returns the
+// exit code.
+func Main(args []string, stdout, stderr io.Writer) (code int) {
+	e := &env{stdout: stdout, stderr: stderr, start: time.Now(), progress: "auto", warnings: []string{}}
+	e.json = slices.Contains(args, "--json") || slices.Contains(args, "-json")
+	defer func() {
+		if p := recover(); p != nil {
+			if os.Getenv("RTX_DEBUG") != "" {
+				debug.PrintStack()
+			}
+			code = e.fail(fmt.Errorf("internal error: %v", p))
+		}
+	}()
+	ctx, stop := interruptible()
+	defer stop()
+
+	app := &cli.App{
+		Name: "rtx", Usage: "transfer learning with robust backbones", UsageText: "rtx VERB [FLAGS]",
+		Writer: stdout, ErrWriter: stderr, HideVersion: true, HideHelpCommand: true, DisableSliceFlagSeparator: true,
+		Commands:       commands(e),
+		ExitErrHandler: func(*cli.Context, error) {},
+		OnUsageError:   func(_ *cli.Context, err error, _ bool) error { return &usageError{msg: err.Error()} },
+		Action: func(c *cli.Context) error {
+			return cli.ShowAppHelp(c)
+		},
+	}
+	for _, c := range app.Commands {
+		c.HideHelpCommand, c.OnUsageError = true, app.OnUsageError
+	}
+	args, err := arrange(app, args)
+	if err == nil {
+		args, err = withConfig(app, args)
+	}
+	if err == nil {
+		err = app.RunContext(ctx, append([]string{"rtx"}, args...))
+	}
+	if err != nil {
+		return e.fail(err)
+	}
+	return 0
+}
+
+func commands(e *env) []*cli.Command {
+	return []*cli.Command{featurizeCommand(e), inspectCommand(e), runtimeCommand(e), doctorCommand(e), versionCommand(e)}
+}
+
+// begin reads the flags that every verb has.
+func (e *env) begin(c *cli.Context) error {
+	e.json, e.quiet = c.Bool("json"), c.Bool("quiet")
+	if p := c.String("progress"); p != "" {
+		e.progress = p
+	}
+	if !slices.Contains([]string{"auto", "bar", "jsonl", "none"}, e.progress) {
+		return &usageError{msg: fmt.Sprintf("--progress is %q, expected auto, bar, jsonl or none", e.progress)}
+	}
+	if e.progress == "auto" && (e.json || e.quiet) {
+		e.progress = "none"
+	}
+	return nil
+}
+
+// signalled is the cause of a context that a signal ended.
+type signalled struct{ syscall.Signal }
+
+func (s signalled) Error() string { return "interrupted (" + s.Signal.String() + ")" }
+
+// interruptible returns a context that SIGINT and SIGTERM end; a second signal
+// ends the process.
+func interruptible() (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	ch := make(chan os.Signal, 2)
+	signal.Notify(ch, syscall.SIGINT, syscall.SIGTERM)
+	go func() {
+		first := true
+		for s := range ch {
+			if !first {
+				os.Exit(128 + int(s.(syscall.Signal)))
+			}
+			first = false
+			cancel(signalled{s.(syscall.Signal)})
+		}
+	}()
+	return ctx, func() { signal.Stop(ch); close(ch); cancel(nil) }
+}
+
+// The flags that verbs share. Each can be set by RTX_ and its name, too.
+
+func text(name, value, usage string, aliases ...string) *cli.StringFlag {
+	return &cli.StringFlag{Name: name, Aliases: aliases, Value: value, Usage: usage, EnvVars: []string{variable(name)}}
+}
+
+func number(name string, value int, usage string, aliases ...string) *cli.IntFlag {
+	return &cli.IntFlag{Name: name, Aliases: aliases, Value: value, Usage: usage, EnvVars: []string{variable(name)}}
+}
+
+func toggle(name, usage string, aliases ...string) *cli.BoolFlag {
+	return &cli.BoolFlag{Name: name, Aliases: aliases, Usage: usage, EnvVars: []string{variable(name)}}
+}
+
+func variable(flag string) string {
+	return "RTX_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+func jsonFlag() cli.Flag { return toggle("json", "print one JSON object, and nothing on stderr") }
+
+func libraryFlag() cli.Flag {
+	return text("onnxruntime", "", "the onnxruntime library `FILE` (default: searched for)")
+}

@@ -1,0 +1,178 @@
+package cli
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	cli "github.com/urfave/cli/v2"
+)
+
+// peers are flags of other tools, answered with ours.
+var peers = map[string]string{
+	"data-dir": "data", "data-path": "data", "dataset": "data", "output-dir": "out", "output": "out", "save-dir": "out",
+	"img-size": "input-size", "imgsz": "input-size", "image-size": "input-size", "lr0": "lr", "weights": "model",
+	"checkpoint": "model", "batch": "batch-size", "num-workers": "workers", "crop-pct": "resize", "arch": "model",
+}
+
+// arrange puts the flags of a verb before its positional arguments, so that
+// they may be written in any order, and finds fault with flags and verbs that
+// do not exist.
+func arrange(app *cli.App, args []string) ([]string, error) {
+	if len(args) == 0 || isHelp(args[0]) {
+		return args, nil
+	}
+	c, path, rest := findCommand(app.Commands, args)
+	if c == nil {
+		return nil, &usageError{msg: fmt.Sprintf("unknown verb %q", args[len(path)]), hint: suggest(args[len(path)], verbs(app.Commands, path), "rtx --help lists the verbs")}
+	}
+	var flags, words []string
+	for i := 0; i < len(rest); i++ {
+		a := rest[i]
+		if a == "--" {
+			words = append(words, rest[i+1:]...)
+			break
+		}
+		if !strings.HasPrefix(a, "-") || a == "-" || isNumber(a) {
+			words = append(words, a)
+			continue
+		}
+		name, _, has := strings.Cut(strings.TrimLeft(a, "-"), "=")
+		if isHelp(a) {
+			return append(path, a), nil
+		}
+		f := findFlag(c.Flags, name)
+		if f == nil {
+			return nil, unknownFlag(c, a, name)
+		}
+		flags = append(flags, a)
+		if _, bool := f.(*cli.BoolFlag); !bool && !has {
+			if i++; i == len(rest) {
+				return nil, &usageError{msg: fmt.Sprintf("flag %s needs a value", a)}
+			}
+			flags[len(flags)-1] = a + "=" + rest[i]
+		}
+	}
+	if len(words) > 0 && c.ArgsUsage == "" {
+		return nil, &usageError{
+			msg:  fmt.Sprintf("%s takes no argument %q", c.Name, words[0]),
+			hint: "was it meant for " + meant(c, flags) + "?",
+		}
+	}
+	return slices.Concat(path, flags, words), nil
+}
+
+// findCommand follows verbs as far as they go.
+func findCommand(commands []*cli.Command, args []string) (found *cli.Command, path, rest []string) {
+	for i, a := range args {
+		at := slices.IndexFunc(commands, func(c *cli.Command) bool { return c.HasName(a) })
+		if at < 0 {
+			if found != nil && len(found.Subcommands) > 0 && !strings.HasPrefix(a, "-") {
+				return nil, path, nil
+			}
+			return found, path, args[i:]
+		}
+		found = commands[at]
+		path, commands = append(path, a), found.Subcommands
+	}
+	return found, path, nil
+}
+
+func verbs(commands []*cli.Command, path []string) []string {
+	if len(path) > 0 {
+		for _, c := range commands {
+			if c.HasName(path[0]) {
+				commands = c.Subcommands
+			}
+		}
+	}
+	var names []string
+	for _, c := range commands {
+		names = append(names, c.Name)
+	}
+	return names
+}
+
+func isHelp(a string) bool { return a == "--help" || a == "-h" || a == "-help" || a == "help" }
+
+// isNumber tells a negative value such as -1..1 from a flag.
+func isNumber(a string) bool { return len(a) > 1 && (a[1] >= '0' && a[1] <= '9' || a[1] == '.') }
+
+func findFlag(flags []cli.Flag, name string) cli.Flag {
+	for _, f := range flags {
+		if slices.Contains(f.Names(), name) {
+			return f
+		}
+	}
+	return nil
+}
+
+func unknownFlag(c *cli.Command, as, name string) error {
+	e := &usageError{msg: fmt.Sprintf("unknown flag %s of %s", as, c.Name)}
+	if ours, ok := peers[name]; ok && findFlag(c.Flags, ours) != nil {
+		e.hint = "here it is called --" + ours
+		return e
+	}
+	var names []string
+	for _, f := range c.Flags {
+		names = append(names, f.Names()[0])
+	}
+	e.hint = suggest(name, names, fmt.Sprintf("rtx %s --help lists the flags", c.Name))
+	if slices.Contains(names, strings.TrimPrefix(e.hint, "did you mean ")) {
+		e.hint = "did you mean --" + strings.TrimPrefix(e.hint, "did you mean ")
+	}
+	return e
+}
+
+// meant names the flag that a stray word was probably meant for: the first
+// required one that is missing.
+func meant(c *cli.Command, flags []string) string {
+	for _, name := range []string{"model", "data", "out"} {
+		f := findFlag(c.Flags, name)
+		if f == nil {
+			continue
+		}
+		if !slices.ContainsFunc(flags, func(a string) bool {
+			n, _, _ := strings.Cut(strings.TrimLeft(a, "-"), "=")
+			return slices.Contains(f.Names(), n)
+		}) {
+			return "--" + name
+		}
+	}
+	return "another command"
+}
+
+// suggest names the word that is nearest, or else says what.
+func suggest(word string, among []string, otherwise string) string {
+	best, at := "", len(word)/2+1
+	for _, w := range among {
+		if d := distance(word, w); d < at {
+			best, at = w, d
+		}
+	}
+	if best == "" {
+		return otherwise
+	}
+	return "did you mean " + best
+}
+
+// distance is Levenshtein's.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diag := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diag
+			if a[i] != b[j] {
+				cost++
+			}
+			diag = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

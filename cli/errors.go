@@ -1,0 +1,115 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"syscall"
+
+	"github.com/robust-transfer/rtx/featurize"
+	"github.com/robust-transfer/rtx/onnx"
+	"github.com/robust-transfer/rtx/onnx/runtime"
+)
+
+// usageError is a command line that cannot be meant.
+type usageError struct{ msg, hint string }
+
+func (e *usageError) Error() string { return e.msg }
+
+// hinted adds advice to an error.
+type hinted struct {
+	error
+	hint string
+}
+
+func (h hinted) Unwrap() error { return h.error }
+
+// verdict is the exit code of an error and what the user can do about it.
+func verdict(err error) (code int, hint string) {
+	var usage *usageError
+	var sig signalled
+	var h hinted
+	if errors.As(err, &h) {
+		code, _ := verdict(h.error)
+		return code, h.hint
+	}
+	is := func(targets ...error) bool {
+		for _, t := range targets {
+			if errors.Is(err, t) {
+				return true
+			}
+		}
+		return false
+	}
+	switch {
+	case errors.As(err, &usage):
+		return 2, usage.hint
+	case errors.As(err, &sig):
+		return 128 + int(sig.Signal), "everything computed is saved; the same command goes on from here"
+	case is(featurize.ErrConfig):
+		return 2, "choose another --out, or start over with --overwrite"
+	case is(featurize.ErrLocked):
+		return 75, "wait for the other process, or choose another --out"
+	case is(syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG):
+		return 75, "make room; the same command goes on from here"
+	case is(runtime.ErrBusy, syscall.ENOMEM):
+		return 75, "try a smaller --batch-size"
+	case is(runtime.ErrUnavailable):
+		return 69, "rtx runtime install gets a library, rtx doctor tells what is missing"
+	case is(onnx.ErrNoImageInput):
+		return 65, "rtx inspect shows the model's inputs"
+	case is(onnx.ErrFormat):
+		return 65, "--model takes an ONNX file"
+	case is(featurize.ErrData):
+		return 65, ""
+	case is(context.Canceled):
+		return 130, ""
+	case is(fs.ErrPermission, syscall.EROFS):
+		return 1, "check the permissions of the file or folder"
+	}
+	return 1, ""
+}
+
+// fail reports an error, as the last line on stdout under --json and on stderr
+// otherwise, and returns the exit code.
+func (e *env) fail(err error) int {
+	code, hint := verdict(err)
+	msg := strings.ReplaceAll(err.Error(), "\n", " ")
+	if e.json {
+		if o, ok := asObject(err); ok {
+			e.print(o)
+			return code
+		}
+		var p *fs.PathError
+		path := ""
+		if errors.As(err, &p) {
+			path = p.Path
+		}
+		e.print(object{{"schema", "rtx.error/1"}, {"status", "failed"}, {"code", code}, {"error", msg}, {"hint", hint}, {"path", path}})
+		return code
+	}
+	fmt.Fprintf(e.stderr, "rtx: error: %s\n", msg)
+	if hint != "" {
+		fmt.Fprintf(e.stderr, "rtx: hint: %s\n", hint)
+	}
+	return code
+}
+
+// partial is an error with the result that was reached, which --json prints in
+// its place: an interrupted job.
+type partial struct {
+	error
+	result object
+}
+
+func (p partial) Unwrap() error { return p.error }
+
+func asObject(err error) (object, bool) {
+	var p partial
+	if errors.As(err, &p) {
+		return p.result, true
+	}
+	return nil, false
+}

@@ -1,0 +1,97 @@
+package cli
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	cli "github.com/urfave/cli/v2"
+
+	"github.com/robust-transfer/rtx/onnx"
+)
+
+func inspectCommand(e *env) *cli.Command {
+	return &cli.Command{
+		Name: "inspect", Usage: "tell what an ONNX file holds and expects; needs no onnxruntime", ArgsUsage: "FILE",
+		Flags: []cli.Flag{jsonFlag()},
+		Action: func(c *cli.Context) error {
+			if err := e.begin(c); err != nil {
+				return err
+			}
+			if c.NArg() != 1 {
+				return &usageError{msg: fmt.Sprintf("inspect takes one file, found %d", c.NArg()), hint: "rtx inspect MODEL.onnx"}
+			}
+			m, err := onnx.Load(c.Args().First())
+			if err != nil {
+				return err
+			}
+			info := m.Inspect()
+			if e.json {
+				e.print(e.result("rtx.inspect/1", "done", "", inspectObject(info)))
+				return nil
+			}
+			e.table(inspectTable(info))
+			return nil
+		},
+	}
+}
+
+func inspectObject(i onnx.Info) object {
+	return object{
+		{"file", i.File}, {"sha256", i.SHA256}, {"producer", i.Producer}, {"ir_version", i.IRVersion}, {"opsets", i.Opsets},
+		{"inputs", i.Inputs}, {"outputs", i.Outputs}, {"operators", i.Operators}, {"nodes", i.Nodes},
+		{"parameters", i.Parameters}, {"weight_bytes", i.Bytes}, {"batch_norms", i.BatchNorms}, {"feature", i.Feature},
+		{"spec", i.Spec}, {"assumed", i.Assumed}, {"metadata", i.Metadata}, {"problems", i.Problems},
+	}
+}
+
+func inspectTable(i onnx.Info) [][2]string {
+	rows := [][2]string{{"file", i.File}, {"sha256", i.SHA256}, {"producer", i.Producer}}
+	opsets := []string{fmt.Sprintf("IR %d", i.IRVersion)}
+	for _, d := range slices.Sorted(maps.Keys(i.Opsets)) {
+		opsets = append(opsets, fmt.Sprintf("%s %d", d, i.Opsets[d]))
+	}
+	rows = append(rows, [2]string{"versions", strings.Join(opsets, ", ")})
+	for kind, values := range [][]onnx.ValueInfo{i.Inputs, i.Outputs} {
+		for _, v := range values {
+			rows = append(rows, [2]string{[]string{"input", "output"}[kind], fmt.Sprintf("%s %s [%s]", v.Name, v.DType, strings.Join(v.Shape, ","))})
+		}
+	}
+	var operators []string
+	for _, op := range slices.Sorted(maps.Keys(i.Operators)) {
+		operators = append(operators, fmt.Sprintf("%s %d", op, i.Operators[op]))
+	}
+	rows = append(rows, [2]string{"nodes", fmt.Sprintf("%d: %s", i.Nodes, strings.Join(operators, ", "))},
+		[2]string{"parameters", fmt.Sprintf("%d, %.1f MB", i.Parameters, float64(i.Bytes)/1e6)}, [2]string{"features", i.Feature})
+	if s := i.Spec; s != nil {
+		pixels := "mean " + fmt.Sprint(s.Mean) + ", std " + fmt.Sprint(s.Std)
+		switch {
+		case s.Normalized:
+			pixels = "normalised inside the network"
+		case len(s.Mean) == 0 && len(s.Std) == 0:
+			pixels = "not normalised"
+		}
+		way := fmt.Sprintf("resized to %dx%d", s.InputSize[0], s.InputSize[1])
+		if s.Crop == "center" {
+			way = fmt.Sprintf("shorter side to %d, centre crop %dx%d", s.Resize, s.InputSize[0], s.InputSize[1])
+		}
+		rows = append(rows, [2]string{"expects", fmt.Sprintf("%s, %s, %s in %v, %s", way, s.Interpolation, s.Channels, s.Range, pixels)})
+		if s.Arch != "" {
+			rows = append(rows, [2]string{"arch", s.Arch})
+		}
+		if r := s.Robustness; r != nil {
+			rows = append(rows, [2]string{"robustness", fmt.Sprintf("%s, eps %g", r.Norm, r.Eps)})
+		}
+	}
+	for _, a := range i.Assumed {
+		rows = append(rows, [2]string{"assumed", a})
+	}
+	for _, k := range slices.Sorted(maps.Keys(i.Metadata)) {
+		rows = append(rows, [2]string{k, i.Metadata[k]})
+	}
+	for _, p := range i.Problems {
+		rows = append(rows, [2]string{"problem", p})
+	}
+	return rows
+}

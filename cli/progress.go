@@ -1,0 +1,104 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// progress shows how far a job is: a bar on a terminal, a line every ten
+// seconds elsewhere, JSON lines on request.
+type progress struct {
+	env         *env
+	mode        string
+	begun, last time.Time
+	first, done int
+	total       int
+	started     bool
+}
+
+func newProgress(e *env) *progress {
+	p := &progress{env: e, mode: e.progress}
+	if p.mode == "auto" {
+		p.mode = "lines"
+		if isTerminal(e) {
+			p.mode = "bar"
+		}
+	}
+	return p
+}
+
+func isTerminal(e *env) bool {
+	f, ok := e.stderr.(*os.File)
+	if !ok || os.Getenv("NO_COLOR") != "" {
+		return false
+	}
+	_, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
+	return err == nil
+}
+
+// update is called with what is done of all.
+func (p *progress) update(done, total int) {
+	now := time.Now()
+	if !p.started {
+		p.started, p.begun, p.last, p.first = true, now, now, done
+		p.done, p.total = done, total
+		p.event("start")
+		return
+	}
+	p.done, p.total = done, total
+	switch {
+	case p.mode == "jsonl":
+		p.event("step")
+	case p.mode == "bar" && now.Sub(p.last) > 100*time.Millisecond, p.mode == "lines" && now.Sub(p.last) > 10*time.Second:
+		p.last = now
+		p.draw()
+	}
+}
+
+// end closes what was shown.
+func (p *progress) end() {
+	if !p.started {
+		return
+	}
+	if p.mode == "bar" {
+		p.draw()
+		fmt.Fprintln(p.env.stderr)
+	}
+	p.event("end")
+}
+
+// rate is images a second and the seconds that are left.
+func (p *progress) rate() (perSecond, left float64) {
+	if s := time.Since(p.begun).Seconds(); s > 0 && p.done > p.first {
+		perSecond = float64(p.done-p.first) / s
+		left = float64(p.total-p.done) / perSecond
+	}
+	return perSecond, left
+}
+
+func (p *progress) draw() {
+	perSecond, left := p.rate()
+	line := fmt.Sprintf("%d/%d images, %.0f images/s, %s left", p.done, p.total, perSecond, time.Duration(left*float64(time.Second)).Round(time.Second))
+	if p.mode != "bar" {
+		fmt.Fprintln(p.env.stderr, line)
+		return
+	}
+	const width = 30
+	full := width * p.done / max(1, p.total)
+	fmt.Fprintf(p.env.stderr, "\r[%s%s] %s\x1b[K", strings.Repeat("=", full), strings.Repeat(" ", width-full), line)
+}
+
+func (p *progress) event(name string) {
+	if p.mode != "jsonl" {
+		return
+	}
+	perSecond, left := p.rate()
+	o := object{{"schema", "rtx.progress/1"}, {"event", name}, {"done", p.done}, {"total", p.total}, {"images_per_second", perSecond}, {"seconds_left", left}}
+	if line, err := o.MarshalJSON(); err == nil {
+		fmt.Fprintf(p.env.stderr, "%s\n", line)
+	}
+}
