@@ -1,0 +1,61 @@
+# rtx: transfer learning with robust backbones.
+#
+#   make demo    get what is missing, build, draw images, featurize them
+#   make test    all tests
+#   make parity  compare with Python's Pillow (PYTHON=...)
+#   make bench   measure (PYTHON=...)
+
+SHELL  := /bin/bash
+GO     ?= go
+PYTHON ?= python3
+RTX    := bin/rtx
+DATA   ?=
+export CGO_ENABLED = 1
+
+.PHONY: demo build test lint parity bench need jpeg library
+.NOTPARALLEL:
+
+build: need
+	@mkdir -p bin
+	$(GO) build -trimpath -o $(RTX) ./cli/rtx
+
+need:
+	@command -v $(GO) >/dev/null || { echo "missing: Go 1.26 or newer (https://go.dev/dl)"; exit 1; }
+	@command -v cc >/dev/null || command -v gcc >/dev/null || { echo "missing: a C compiler (apt-get install gcc, or xcode-select --install)"; exit 1; }
+
+# libjpeg-turbo makes JPEG fast and its pixels equal to Pillow's; without it
+# everything works through Go's decoder.
+jpeg: build
+	@$(RTX) doctor 2>/dev/null | grep -q 'libjpeg-turbo' || \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "+ apt-get install libturbojpeg0"; \
+	    { apt-get install -y -qq libturbojpeg0 || { apt-get update -qq && apt-get install -y -qq libturbojpeg0; }; } >/dev/null 2>&1 || \
+	      echo "libturbojpeg0 could not be installed; going on with Go's JPEG decoder"; \
+	  else \
+	    echo "libjpeg-turbo is missing; going on with Go's JPEG decoder. To get it: sudo apt-get install libturbojpeg0 (or brew install jpeg-turbo)"; \
+	  fi
+
+library: build
+	@$(RTX) runtime path >/dev/null 2>&1 || { echo "+ $(RTX) runtime install"; $(RTX) runtime install; }
+
+demo: jpeg library
+	@GO=$(GO) RTX=$(RTX) bash assets/demo.sh "$(DATA)"
+
+test: lint
+	@$(RTX) runtime path >/dev/null 2>&1 || echo "missing: onnxruntime, its tests are skipped (make build && bin/rtx runtime install)"
+	@$(RTX) doctor 2>/dev/null | grep -q 'libjpeg-turbo' || echo "missing: libjpeg-turbo, its tests are skipped (apt-get install libturbojpeg0)"
+	@[ -d "$${RTX_SHARED_DATA:-../shared/data}" ] || echo "missing: the shared test data, its tests are skipped (RTX_SHARED_DATA names the folder)"
+	$(GO) test -race -short ./assets/... ./onnx ./onnx/pb ./featurize/...
+	$(GO) test ./...
+
+lint: build
+	$(GO) vet ./...
+	@bad=$$(gofmt -l $$(git ls-files '*.go' 2>/dev/null || find . -name '*.go')); [ -z "$$bad" ] || { echo "gofmt: $$bad"; exit 1; }
+	@command -v staticcheck >/dev/null && staticcheck ./... || $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
+
+parity: build
+	@PYTHON=$(PYTHON) bash featurize/pixels/testdata/parity.sh
+
+bench: build
+	@$(PYTHON) --version 2>&1 || true
+	$(GO) test -run '^$$' -bench . ./featurize/pixels ./onnx/runtime
