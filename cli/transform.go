@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -38,10 +39,23 @@ func (e *env) modelSpec(c *cli.Context, m *onnx.Model) (spec onnx.Spec, assumed 
 	if err := spec.Check(); err != nil {
 		return spec, false, &usageError{msg: err.Error(), hint: "the flags --input-size, --resize and --crop must agree"}
 	}
+	guesses = slices.DeleteFunc(guesses, func(g string) bool { return settled(c, g) })
 	if len(guesses) > 0 {
 		e.warn("%s says nothing of its input; assumed: %s (flags override it)", m.Path(), strings.Join(guesses, "; "))
 	}
 	return spec, len(guesses) > 0, nil
+}
+
+// settled reports whether a flag has replaced an assumption.
+func settled(c *cli.Context, guess string) bool {
+	for word, flags := range map[string][]string{
+		"normalised": {"normalize", "range"}, "input size": {"input-size"}, "resized": {"input-size", "resize", "crop"},
+	} {
+		if strings.Contains(guess, word) && slices.ContainsFunc(flags, func(f string) bool { return c.String(f) != "" }) {
+			return true
+		}
+	}
+	return false
 }
 
 func override(c *cli.Context, s *onnx.Spec) error {

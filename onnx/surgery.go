@@ -97,7 +97,7 @@ func filter[T any](in []T, keep func(T) bool) []T {
 func near(name string, among map[string]bool) string {
 	best, at := "", len(name)/2+2
 	for v := range among {
-		if d := distance(name, v, at); d < at || d == at && v < best {
+		if d := distance(name, v); d < at || d == at && v < best {
 			best, at = v, d
 		}
 	}
@@ -107,11 +107,8 @@ func near(name string, among map[string]bool) string {
 	return fmt.Sprintf(", did you mean %q?", best)
 }
 
-// distance is Levenshtein's, or limit where it is not below that.
-func distance(a, b string, limit int) int {
-	if max(len(a)-len(b), len(b)-len(a)) >= limit {
-		return limit
-	}
+// distance is Levenshtein's.
+func distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j
@@ -128,7 +125,7 @@ func distance(a, b string, limit int) int {
 			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
 		}
 	}
-	return min(row[len(b)], limit)
+	return row[len(b)]
 }
 
 // Rename returns the model with values renamed: inputs, outputs, weights and
