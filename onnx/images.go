@@ -27,11 +27,13 @@ func (m *Model) ForImages(spec Spec, c ImageConfig) (*Model, error) {
 	}
 	outputs := c.Outputs
 	if len(outputs) == 0 {
-		if spec.Feature == "" {
-			_, err := m.FeatureValue()
-			return nil, err
+		feature := spec.Feature
+		if feature == "" {
+			if feature, err = m.FeatureValue(); err != nil {
+				return nil, err
+			}
 		}
-		outputs = []string{spec.Feature}
+		outputs = []string{feature}
 	}
 	cut, err := m.Cut(outputs...)
 	if err != nil {

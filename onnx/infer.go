@@ -61,9 +61,13 @@ func (m *Model) normalisation(in image) []string {
 	}
 	var names []string
 	perChannel := false
-	for value := in.name; len(readers[value]) == 1; {
+	// A damaged graph may lead in circles; a sound one has no longer chain than nodes.
+	for value := in.name; len(readers[value]) == 1 && len(names) < len(m.Proto.Graph.Node); {
 		n := readers[value][0]
 		channels := false
+		if len(n.Output) == 0 {
+			return nil
+		}
 		switch n.OpType {
 		case "Identity", "Cast":
 		case "BatchNormalization":
@@ -173,7 +177,7 @@ func (m *Model) FeatureValue() (string, error) {
 // beforeHead follows an output back through what may stand after a linear
 // layer, and returns what enters that layer; "" where there is none.
 func (m *Model) beforeHead(value string, producer map[string]*pb.NodeProto) string {
-	for {
+	for range m.Proto.Graph.Node { // no sound graph has a longer chain
 		n := producer[value]
 		if n == nil || len(n.Input) == 0 {
 			return ""
@@ -196,7 +200,11 @@ func (m *Model) beforeHead(value string, producer map[string]*pb.NodeProto) stri
 				return ""
 			}
 			value = n.Input[0]
-			for p := producer[value]; p != nil && len(p.Input) > 0 && (p.OpType == "Dropout" || p.OpType == "Identity"); p = producer[value] {
+			for range m.Proto.Graph.Node {
+				p := producer[value]
+				if p == nil || len(p.Input) == 0 || p.OpType != "Dropout" && p.OpType != "Identity" {
+					break
+				}
 				value = p.Input[0]
 			}
 			return value
@@ -204,6 +212,7 @@ func (m *Model) beforeHead(value string, producer map[string]*pb.NodeProto) stri
 			return ""
 		}
 	}
+	return ""
 }
 
 // Dim is one dimension: a size, or a name where the size is open.
