@@ -90,6 +90,25 @@ func (m *Model) SetPayload(t *pb.TensorProto, size int64, write func(io.Writer) 
 	m.payloads[t] = payload{size: size, write: write}
 }
 
+// Raw returns the bytes of an initializer as the file has them.
+func (m *Model) Raw(name string) ([]byte, error) {
+	for _, t := range m.Proto.Graph.Initializer {
+		if t.Name != name {
+			continue
+		}
+		p, ok := m.payloads[t]
+		if !ok {
+			return t.RawData, nil
+		}
+		var b bytes.Buffer
+		if err := p.to(&b); err != nil {
+			return nil, fmt.Errorf("onnx: initializer %q: %w", name, err)
+		}
+		return b.Bytes(), nil
+	}
+	return nil, fmt.Errorf("onnx: the model has no initializer %q", name)
+}
+
 // Path is the file the model was loaded from, or "".
 func (m *Model) Path() string { return m.path }
 

@@ -1,0 +1,38 @@
+package arch
+
+import (
+	"bufio"
+	"encoding/binary"
+	"hash/fnv"
+	"io"
+	"math"
+)
+
+// uniform is the rule: splitmix64 of the name's FNV-1a hash and the index,
+// its upper 24 bits as a number in [0,1).
+func uniform(hash uint64, i int) float64 {
+	z := hash + (uint64(i)+1)*0x9e3779b97f4a7c15
+	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+	z = (z ^ z>>27) * 0x94d049bb133111eb
+	z ^= z >> 31
+	return float64(z>>40) / (1 << 24)
+}
+
+// rule writes n float32 in [low, high), little-endian.
+func rule(name string, n int, low, high float64) func(io.Writer) error {
+	return func(w io.Writer) error {
+		h := fnv.New64a()
+		h.Write([]byte(name))
+		hash := h.Sum64()
+		b := bufio.NewWriterSize(w, 1<<16)
+		var v [4]byte
+		for i := range n {
+			x := low + float64((high-low)*uniform(hash, i))
+			binary.LittleEndian.PutUint32(v[:], math.Float32bits(float32(x)))
+			if _, err := b.Write(v[:]); err != nil {
+				return err
+			}
+		}
+		return b.Flush()
+	}
+}
