@@ -5,6 +5,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -62,6 +63,9 @@ func Main(args []string, stdout, stderr io.Writer) (code int) {
 	}
 	if err == nil {
 		err = app.RunContext(ctx, append([]string{"rtx"}, args...))
+	}
+	if errors.Is(err, context.Canceled) { // say which signal it was
+		err = fmt.Errorf("%w", context.Cause(ctx))
 	}
 	if err != nil {
 		return e.fail(err)

@@ -48,6 +48,8 @@ func TestCommandLine(t *testing.T) {
 		{"featurize -m a -d b -o c -b 0", 2, "--batch-size is 0", ""},
 		{"featurize -m a -d b -o c -b x", 2, "x", ""},
 		{"featurize -m a -d b -o c --pool max", 2, "avg or none", ""},
+		{"featurize -m a -d b -o c --device gpu", 2, "--device", ""},
+		{"featurize -m a -d b -o c --device cpu:1", 2, "--device", ""},
 		{"featurize -m a -d b -o c --max-skipped 1.5", 2, "--max-skipped", ""},
 		{"featurize -m a -d b -o c --progress loud", 2, "--progress", ""},
 		{"featurize -m a -d b -o c --config " + unknown, 2, `unknown key "batch-sizes"`, "--batch-size"},

@@ -114,6 +114,9 @@ func (f *featurizing) check() error {
 			return &usageError{msg: fmt.Sprintf("--%s is %q, expected %s", name, v, strings.Join(may, " or "))}
 		}
 	}
+	if kind, id, numbered := strings.Cut(f.c.String("device"), ":"); !slices.Contains([]string{"auto", "cpu", "cuda"}, kind) || numbered && (kind != "cuda" || !isNumber("-"+id)) {
+		return &usageError{msg: fmt.Sprintf("--device is %q, expected auto, cpu, cuda or cuda:N", f.c.String("device"))}
+	}
 	if b := f.c.Int("batch-size"); b < 1 || b > 4096 {
 		return &usageError{msg: fmt.Sprintf("--batch-size is %d, expected 1 to 4096", b)}
 	}

@@ -46,11 +46,8 @@ func (m *Model) Validate() []string {
 	for _, v := range g.Input {
 		define("input", v.Name)
 	}
-	inputs := len(defined)
 	for _, t := range g.Initializer {
-		if !defined[t.Name] || len(defined) != inputs {
-			defined[t.Name] = true // before IR 4 an initializer is an input too
-		}
+		defined[t.Name] = true // before IR 4 an initializer is an input too
 		if msg := m.tensorFault(t); msg != "" {
 			fault("initializer %q: %s", t.Name, msg)
 		}
