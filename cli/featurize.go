@@ -320,6 +320,8 @@ func (f *featurizing) report(s *featurize.Summary, err error) error {
 	switch {
 	case s.Status == "cached":
 		f.note("nothing to do: %d features of %d are there", s.Samples, dim)
+	case s.New == 0:
+		f.note("%d samples of %d features; all reused, %d skipped", s.Samples, dim, s.Skipped)
 	case s.Reused > 0:
 		f.note("%d samples of %d features; %d reused, %d new, %d skipped; %.0f images/s", s.Samples, dim, s.Reused, s.New, s.Skipped, s.ImagesPerSecond())
 	default:

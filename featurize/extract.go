@@ -58,8 +58,8 @@ type slot struct {
 }
 
 // Extract hands emit the results in the order of the samples, a batch at a
-// time. When ctx ends, batches that are already full are finished and emitted
-// and the context's error is returned, so nothing computed is lost.
+// time. When ctx ends, the batch that is in the network is finished and emitted
+// and the context's cause is returned, so nothing computed is lost.
 func (e *Extractor) Extract(ctx context.Context, samples iter.Seq2[Sample, error], emit func([]Result) error) error {
 	inner, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -88,6 +88,9 @@ func (e *Extractor) Extract(ctx context.Context, samples iter.Seq2[Sample, error
 	var failed error
 	for b := range full {
 		b.left.Wait()
+		if failed == nil {
+			failed = context.Cause(ctx)
+		}
 		if failed == nil {
 			failed = e.finish(ctx, b, features, emit)
 		}

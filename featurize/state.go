@@ -42,7 +42,12 @@ type entry struct {
 	Sum   uint32 `json:"crc32c"`          // of the encoded image
 	Row   int    `json:"row"`             // -1 with Error
 	Error string `json:"error,omitempty"` // why it does not decode
-	part  bool   // Row counts in part.f32, else in features.npy
+
+	// RowSum is the CRC-32C of the row. It vouches for part.f32 after a power
+	// cut, which may keep a line and lose the row written before it.
+	RowSum uint32 `json:"row_crc32c,omitempty"`
+
+	part bool // Row counts in part.f32, else in features.npy
 }
 
 // state is an output folder that this process has locked.
@@ -178,15 +183,25 @@ func (s *state) openPart() error {
 		return err
 	}
 	whole := int((info.Size() - npyHeader) / int64(4*s.rowSize))
+	row := make([]byte, 4*s.rowSize)
+	r := bufio.NewReaderSize(io.NewSectionReader(s.rows, npyHeader, max(0, info.Size()-npyHeader)), 1<<20)
 	for _, e := range entries {
-		if e.Row >= whole {
-			// Rows are written before their lines, so this is a damaged folder.
-			entries, good, s.parts, s.known = nil, 0, 0, dropParts(s.known)
+		if e.Row >= whole || e.Row >= 0 && e.Row != s.parts {
+			// Rows are written before their lines: this is a damaged folder.
+			good, s.parts, s.known = 0, 0, dropParts(s.known)
 			break
+		}
+		if e.Row >= 0 {
+			s.parts++
+			if _, err := io.ReadFull(r, row); err != nil {
+				return err
+			}
+			if crcOf(row) != e.RowSum {
+				continue
+			}
 		}
 		e.part = true
 		s.known[string(e.Path)] = e
-		s.parts = max(s.parts, e.Row+1)
 	}
 	if err := s.lines.Truncate(good); err != nil {
 		return err
@@ -223,9 +238,10 @@ func (s *state) append(results []Result) error {
 		if r.Err != nil {
 			e.Error = r.Err.Error()
 		} else {
-			e.Row = s.parts
+			row := bytesOf(r.Features)
+			e.Row, e.RowSum = s.parts, crcOf(row)
 			s.parts++
-			rows.Write(bytesOf(r.Features))
+			rows.Write(row)
 		}
 		line, err := json.Marshal(e)
 		if err != nil {
