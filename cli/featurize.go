@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,13 +23,16 @@ import (
 func featurizeCommand(e *env) *cli.Command {
 	return &cli.Command{
 		Name:  "featurize",
-		Usage: "compute the features of a folder of images",
+		Usage: "compute the features of images",
 		Description: "DATA is a folder of class folders, the same in train, val and test, or a folder of\n" +
-			"images. OUT gets features.npy, labels.npy, classes.txt, manifest.jsonl and run.json.\n" +
+			"images; a tar (.gz, .zst) or zip archive of one; a list (.csv or .jsonl with path,\n" +
+			"label, split, group); one image; or - for a tar archive on standard input.\n" +
+			"OUT gets features.npy, labels.npy, classes.txt, manifest.jsonl and run.json.\n" +
 			"An interrupted command goes on where it stopped; the same command again does nothing.",
 		Flags: append([]cli.Flag{
 			text("model", "", "the backbone, an ONNX `FILE`", "m"),
-			text("data", "", "the `FOLDER` of images", "d"),
+			text("data", "", "the images: a folder, archive, list or `FILE`, or -", "d"),
+			text("root", "", "the `FOLDER` where the paths of a list begin (default: the list's)"),
 			text("out", "", "the `FOLDER` of the feature set", "o"),
 			text("layer", "features", "the `VALUE` of the graph to take; features finds it"),
 			text("pool", "avg", "`HOW` a value [N,C,H,W] becomes features: avg or none"),
@@ -60,6 +64,7 @@ type featurizing struct {
 	assumed bool
 	layer   string
 	listing *featurize.Listing
+	told    int // of the listing's notes
 	library runtime.Library
 	session *runtime.Session
 	dims    []int
@@ -79,15 +84,14 @@ func (e *env) featurize(c *cli.Context) error {
 		return err
 	}
 	var err error
-	if f.listing, err = featurize.Folder(c.Context, c.String("data")); err != nil {
+	if f.listing, err = featurize.Source(c.Context, c.String("data"), featurize.SourceConfig{Root: c.String("root"), Stdin: os.Stdin}); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
-			err = hinted{fmt.Errorf("%w: %w", err, featurize.ErrData), "--data names a folder of class folders"}
+			err = hinted{fmt.Errorf("%w: %w", err, featurize.ErrData), "--data names a folder of class folders, an archive or a list"}
 		}
 		return err
 	}
-	for _, n := range f.listing.Notes {
-		e.warn("%s", n)
-	}
+	defer f.listing.Close()
+	f.tellNotes()
 	if err := f.openSession(); err != nil {
 		return err
 	}
@@ -100,6 +104,15 @@ func (e *env) featurize(c *cli.Context) error {
 	sum, err := f.job.Run(c.Context)
 	p.end()
 	return f.report(sum, err)
+}
+
+// tellNotes passes on what the listing has to say, once; a stream has more of
+// it at its end.
+func (f *featurizing) tellNotes() {
+	for _, n := range f.listing.Notes[f.told:] {
+		f.warn("%s", n)
+	}
+	f.told = len(f.listing.Notes)
 }
 
 // check looks at the flags alone.
@@ -232,6 +245,7 @@ func (f *featurizing) prepare() error {
 		Overwrite: c.Bool("overwrite"), Verify: c.Bool("verify"), FailFast: c.String("on-error") == "fail",
 		LimitSkipped: limit < 1, MaxSkipped: limit,
 		Files: func(s *featurize.Summary) (map[string][]byte, error) {
+			f.tellNotes()
 			run, err := json.MarshalIndent(f.record(sum, s), "", "  ")
 			return map[string][]byte{"run.json": append(run, '\n'), "args.yaml": f.args}, err
 		},
@@ -285,6 +299,7 @@ func (f *featurizing) record(model string, s *featurize.Summary) object {
 
 // report tells what came out.
 func (f *featurizing) report(s *featurize.Summary, err error) error {
+	f.tellNotes()
 	if s == nil {
 		return err
 	}

@@ -26,6 +26,7 @@ var doors = map[string][]string{
 	"gonum.org/v1/gonum":                {"finetune/probe"},
 	"gonum.org/v1/plot":                 {"cli/report"},
 	"github.com/parquet-go/parquet-go":  {"featurize"},
+	"github.com/klauspost/compress":     {"featurize"},
 }
 
 // order is the direction of imports: a package may import those of its own

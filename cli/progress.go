@@ -75,7 +75,7 @@ func (p *progress) end() {
 func (p *progress) rate() (perSecond, left float64) {
 	if s := time.Since(p.begun).Seconds(); s > 0 && p.done > p.first {
 		perSecond = float64(p.done-p.first) / s
-		left = float64(p.total-p.done) / perSecond
+		left = float64(max(0, p.total-p.done)) / perSecond
 	}
 	return perSecond, left
 }
@@ -83,8 +83,15 @@ func (p *progress) rate() (perSecond, left float64) {
 func (p *progress) draw() {
 	perSecond, left := p.rate()
 	line := fmt.Sprintf("%d/%d images, %.0f images/s, %s left", p.done, p.total, perSecond, time.Duration(left*float64(time.Second)).Round(time.Second))
+	if p.total == 0 { // a stream has not told yet
+		line = fmt.Sprintf("%d images, %.0f images/s", p.done, perSecond)
+	}
 	if p.mode != "bar" {
 		fmt.Fprintln(p.env.stderr, line)
+		return
+	}
+	if p.total == 0 {
+		fmt.Fprintf(p.env.stderr, "\r%s\x1b[K", line)
 		return
 	}
 	const width = 30

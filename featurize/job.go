@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -34,7 +35,8 @@ type Job struct {
 	LimitSkipped bool    // more than MaxSkipped is an error
 	MaxSkipped   float64 // fraction of the samples
 
-	// Progress is called after every batch; nil for none.
+	// Progress is called after every batch; nil for none. total is 0 while it
+	// is not known.
 	Progress func(done, total int)
 	// Files returns further files of the set (run.json, args.yaml), written
 	// together with the rest.
@@ -73,6 +75,7 @@ type run struct {
 	*state
 	sum    Summary
 	unread map[string]string // samples that could not be read this time
+	reused atomic.Int64      // samples passed over so far, since they are known
 }
 
 // Run does the job, or what is left of it. The set appears at once, when it
@@ -101,17 +104,25 @@ func (r *run) do(ctx context.Context) (*Summary, error) {
 	if err := r.prepare(); err != nil {
 		return nil, err
 	}
-	pending := r.pending(ctx)
-	total := len(r.Listing.Samples)
-	r.sum.Reused = total - len(pending)
-	if len(pending) == 0 && r.whole() {
+	// The first pending sample tells whether there is anything to compute.
+	next, stop := iter.Pull2(r.pending(ctx))
+	defer stop()
+	first, err, any := next()
+	if err != nil {
+		return nil, err
+	}
+	if !any && r.whole() {
 		r.count()
 		r.sum.Status = "cached"
 		return &r.sum, nil
 	}
-	if len(pending) > 0 {
-		if err := r.compute(ctx, pending); err != nil {
-			r.sum.Status = "interrupted"
+	if any {
+		err := r.compute(ctx, func(yield func(Sample, error) bool) {
+			for s, err, more := first, error(nil), true; more && yield(s, err); s, err, more = next() {
+			}
+		})
+		if err != nil {
+			r.sum.Status, r.sum.Reused, r.sum.New = "interrupted", int(r.reused.Load()), len(r.fresh)
 			return &r.sum, err
 		}
 	}
@@ -140,7 +151,7 @@ func (r *run) prepare() error {
 	if err := r.recall(r.RowDims); err != nil {
 		return fmt.Errorf("featurize: output %q: %w", r.Out, err)
 	}
-	if len(r.known) == 0 {
+	if len(r.known) == 0 || r.Listing.Stream != nil {
 		return nil
 	}
 	for _, s := range r.Listing.Samples {
@@ -168,32 +179,64 @@ func difference(old, now map[string]any) string {
 	return strings.Join(diff, "; ")
 }
 
-// pending returns the indices of the samples that have no usable entry, and
-// forgets the entries of samples that are no longer there.
-func (r *run) pending(ctx context.Context) []int {
-	var todo []int
-	var buffer []byte
-	for i, s := range r.Listing.Samples {
-		e, ok := r.known[s.Path]
-		switch {
-		case !ok:
-		case r.Verify && ctx.Err() == nil:
-			var sum uint32
-			if sum, buffer, ok = checksum(s, buffer); ok {
-				ok = sum == e.Sum
+// pending yields the samples that have no usable entry.
+func (r *run) pending(ctx context.Context) iter.Seq2[Sample, error] {
+	return func(yield func(Sample, error) bool) {
+		var buffer []byte
+		for s, err := range r.all() {
+			if err == nil && r.usable(ctx, s, &buffer) {
+				r.reused.Add(1)
+				continue
 			}
-		default:
-			ok = e.Size == s.Size && e.Time == s.ModTime
-		}
-		if !ok {
-			todo = append(todo, i)
+			if err == nil && r.Listing.Stream != nil {
+				s.Read, err = held(s.Read)
+			}
+			if !yield(s, err) {
+				return
+			}
 		}
 	}
-	return todo
+}
+
+// all yields every sample of the listing.
+func (r *run) all() iter.Seq2[Sample, error] {
+	if r.Listing.Stream != nil {
+		return r.Listing.Stream
+	}
+	return func(yield func(Sample, error) bool) {
+		for _, s := range r.Listing.Samples {
+			if !yield(s, nil) {
+				return
+			}
+		}
+	}
+}
+
+// usable reports whether what is known of a sample still holds.
+func (r *run) usable(ctx context.Context, s Sample, buffer *[]byte) bool {
+	e, ok := r.known[s.Path]
+	switch {
+	case !ok:
+		return false
+	case r.Verify && ctx.Err() == nil:
+		var sum uint32
+		sum, *buffer, ok = checksum(s, *buffer)
+		return ok && sum == e.Sum
+	}
+	return e.Size == s.Size && e.Time == s.ModTime
+}
+
+// held reads what a stream is about to pass, so that it can be read later.
+func held(read func([]byte) ([]byte, error)) (func([]byte) ([]byte, error), error) {
+	data, err := read(nil)
+	if err != nil {
+		return nil, fmt.Errorf("featurize: stream: %w: %w", err, ErrData)
+	}
+	return func(dst []byte) ([]byte, error) { return append(dst, data...), nil }, nil
 }
 
 // compute extracts the pending samples and saves every batch.
-func (r *run) compute(ctx context.Context, pending []int) error {
+func (r *run) compute(ctx context.Context, pending iter.Seq2[Sample, error]) error {
 	x, err := r.Open(ctx)
 	if err != nil {
 		return err
@@ -203,11 +246,11 @@ func (r *run) compute(ctx context.Context, pending []int) error {
 	defer func() { r.sum.Seconds = time.Since(start).Seconds() }()
 	report := func() {
 		if r.Progress != nil {
-			r.Progress(r.sum.Reused+done, len(r.Listing.Samples))
+			r.Progress(int(r.reused.Load())+done, r.total())
 		}
 	}
 	report()
-	return x.Extract(ctx, samplesAt(r.Listing.Samples, pending), func(results []Result) error {
+	return x.Extract(ctx, pending, func(results []Result) error {
 		var first error
 		for i, res := range results {
 			for _, w := range res.Warnings {
@@ -234,14 +277,12 @@ func (r *run) compute(ctx context.Context, pending []int) error {
 	})
 }
 
-func samplesAt(all []Sample, at []int) iter.Seq2[Sample, error] {
-	return func(yield func(Sample, error) bool) {
-		for _, i := range at {
-			if !yield(all[i], nil) {
-				return
-			}
-		}
+// total is the number of samples, 0 where a stream has not told yet.
+func (r *run) total() int {
+	if r.Listing.Stream != nil {
+		return 0
 	}
+	return len(r.Listing.Samples)
 }
 
 // count fills in the summary from the entries of the listing.
@@ -253,7 +294,7 @@ func (r *run) count() {
 			continue
 		}
 		r.sum.Samples++
-		if r.fresh[s.Path] {
+		if _, ok := r.fresh[s.Path]; ok {
 			r.sum.New++
 		} else {
 			r.sum.Reused++
@@ -267,7 +308,7 @@ func (r *run) failure(s Sample) string {
 	if reason, ok := r.unread[s.Path]; ok {
 		return reason
 	}
-	return r.known[s.Path].Error
+	return r.entry(s.Path).Error
 }
 
 // judge refuses a set that nobody would want.

@@ -55,9 +55,9 @@ type state struct {
 	out     string
 	rowSize int // floats; 0 until known
 	lock    *os.File
-	known   map[string]entry
-	fresh   map[string]bool // paths appended by this process
-	config  map[string]any  // nil in a new folder
+	known   map[string]entry // what was there when this process came
+	fresh   map[string]entry // appended by it
+	config  map[string]any   // nil in a new folder
 
 	rows, lines *os.File // part.f32 and part.jsonl, open for appending
 	parts       int      // rows in part.f32
@@ -77,7 +77,7 @@ func openState(out string) (*state, error) {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return nil, fmt.Errorf("featurize: output: %w", err)
 	}
-	s := &state{out: out, known: map[string]entry{}, fresh: map[string]bool{}}
+	s := &state{out: out, known: map[string]entry{}, fresh: map[string]entry{}}
 	if s.lock, err = os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o666); err != nil {
 		return nil, fmt.Errorf("featurize: output: %w", err)
 	}
@@ -226,6 +226,14 @@ func dropParts(known map[string]entry) map[string]entry {
 	return known
 }
 
+// entry is what is known of a sample, the newest first.
+func (s *state) entry(path string) entry {
+	if e, ok := s.fresh[path]; ok {
+		return e
+	}
+	return s.known[path]
+}
+
 // append saves the results of a batch: rows first, then the lines that vouch
 // for them. Samples that could not be read leave no line and are tried again.
 func (s *state) append(results []Result) error {
@@ -248,7 +256,7 @@ func (s *state) append(results []Result) error {
 			return err
 		}
 		lines.Write(append(line, '\n'))
-		s.known[r.Sample.Path], s.fresh[r.Sample.Path] = e, true
+		s.fresh[r.Sample.Path] = e
 	}
 	if _, err := s.rows.Write(rows.Bytes()); err != nil {
 		return fmt.Errorf("featurize: write features: %w", err)

@@ -21,7 +21,7 @@ func (r *run) whole() bool {
 	}
 	next := 0
 	for _, s := range r.Listing.Samples {
-		e := r.known[s.Path]
+		e := r.entry(s.Path)
 		if e.part || e.Row >= 0 && e.Row != next {
 			return false
 		}
@@ -118,7 +118,7 @@ func (r *run) kept(yield func(Sample, entry) error) error {
 		if r.failure(s) != "" {
 			continue
 		}
-		if err := yield(s, r.known[s.Path]); err != nil {
+		if err := yield(s, r.entry(s.Path)); err != nil {
 			return err
 		}
 	}
@@ -172,7 +172,7 @@ func (r *run) inOrder() bool {
 		if r.failure(s) != "" {
 			continue
 		}
-		if e := r.known[s.Path]; !e.part || e.Row != next {
+		if e := r.entry(s.Path); !e.part || e.Row != next {
 			return false
 		}
 		next++
@@ -201,7 +201,7 @@ func (r *run) index(w io.Writer) error {
 		if _, ok := r.unread[s.Path]; ok {
 			continue
 		}
-		e := r.known[s.Path]
+		e := r.entry(s.Path)
 		if e.Row >= 0 {
 			e.Row = row
 			row++

@@ -1,0 +1,181 @@
+package featurize
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+)
+
+// maxLine bounds one line of a list file.
+const maxLine = 1 << 20
+
+// listRow is one line of a list file.
+type listRow struct {
+	path, label, split, group string
+}
+
+// listSource reads a list file. Its columns, or keys, are path (or file_name),
+// and, where they are there, label, split and group; others are passed over.
+// Paths are relative to root. The order of the lines is kept.
+func listSource(name string, r io.Reader, root string) (*Listing, error) {
+	rows := readCSV
+	if strings.EqualFold(filepath.Ext(name), ".jsonl") {
+		rows = readJSONL
+	}
+	l := &Listing{}
+	first := map[string]int{}
+	err := rows(r, func(line int, row listRow) error {
+		s, err := row.sample(root)
+		if err != nil {
+			return fmt.Errorf("line %d: %w", line, err)
+		}
+		if other, taken := first[s.Path]; taken {
+			return fmt.Errorf("line %d: %q is in line %d too", line, s.Path, other)
+		}
+		first[s.Path] = line
+		l.Samples = append(l.Samples, s)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("featurize: list %q: %w: %w", name, err, ErrData)
+	}
+	if len(l.Samples) == 0 {
+		return nil, fmt.Errorf("featurize: list %q names no images: %w", name, ErrData)
+	}
+	l.number()
+	return l, nil
+}
+
+func (row listRow) sample(root string) (Sample, error) {
+	if row.path == "" {
+		return Sample{}, errors.New("the path is empty")
+	}
+	split := ""
+	if row.split != "" {
+		if split = splitOf[row.split]; split == "" {
+			return Sample{}, fmt.Errorf("split %q, expected train, val, valid, validation or test", row.split)
+		}
+	}
+	if err := checkClass(row.label); err != nil {
+		return Sample{}, err
+	}
+	file := filepath.FromSlash(row.path)
+	if !filepath.IsAbs(file) {
+		file = filepath.Join(root, file)
+	}
+	s := fileSample(row.path, file)
+	s.Class, s.Split, s.Group = row.label, split, row.group
+	return s, nil
+}
+
+// readCSV reads comma-separated values (RFC 4180) with a header line.
+func readCSV(r io.Reader, yield func(line int, row listRow) error) error {
+	c := csv.NewReader(withoutBOM(r))
+	c.ReuseRecord = true
+	header, err := c.Read()
+	if err == io.EOF {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	at := map[string]int{}
+	for i, h := range header {
+		h = strings.ToLower(strings.TrimSpace(h))
+		if _, twice := at[h]; twice && (h == "path" || h == "file_name" || h == "label" || h == "split" || h == "group") {
+			return fmt.Errorf("two columns %q", h)
+		}
+		at[h] = i
+	}
+	column := func(record []string, names ...string) string {
+		for _, n := range names {
+			if i, ok := at[n]; ok {
+				return record[i]
+			}
+		}
+		return ""
+	}
+	_, path := at["path"]
+	_, fileName := at["file_name"]
+	if !path && !fileName {
+		return fmt.Errorf("no column path or file_name in the first line, found %q", strings.Join(header, ","))
+	}
+	for {
+		record, err := c.Read()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		line, _ := c.FieldPos(0)
+		row := listRow{column(record, "path", "file_name"), column(record, "label"), column(record, "split"), column(record, "group")}
+		if err := yield(line, row); err != nil {
+			return err
+		}
+	}
+}
+
+// readJSONL reads a JSON object a line.
+func readJSONL(r io.Reader, yield func(line int, row listRow) error) error {
+	lines := bufio.NewScanner(withoutBOM(r))
+	lines.Buffer(nil, maxLine)
+	for line := 1; lines.Scan(); line++ {
+		text := bytes.TrimSpace(lines.Bytes())
+		if len(text) == 0 {
+			continue
+		}
+		var o struct {
+			Path     string `json:"path"`
+			FileName string `json:"file_name"`
+			Label    word   `json:"label"`
+			Split    word   `json:"split"`
+			Group    word   `json:"group"`
+		}
+		if err := json.Unmarshal(text, &o); err != nil {
+			return fmt.Errorf("line %d: %w", line, err)
+		}
+		if o.Path == "" {
+			o.Path = o.FileName
+		}
+		if err := yield(line, listRow{o.Path, string(o.Label), string(o.Split), string(o.Group)}); err != nil {
+			return err
+		}
+	}
+	return lines.Err()
+}
+
+// word is a string, or a whole number that stands for one, or null for none.
+type word string
+
+func (w *word) UnmarshalJSON(data []byte) error {
+	var v any
+	if err := json.Unmarshal(data, &v); err != nil {
+		return err
+	}
+	switch v := v.(type) {
+	case nil:
+		*w = ""
+	case string:
+		*w = word(v)
+	case float64:
+		*w = word(data)
+	default:
+		return fmt.Errorf("found %s, expected a string, a number or null", data)
+	}
+	return nil
+}
+
+func withoutBOM(r io.Reader) io.Reader {
+	b := bufio.NewReader(r)
+	if head, _ := b.Peek(3); string(head) == "\xef\xbb\xbf" {
+		b.Discard(3)
+	}
+	return b
+}

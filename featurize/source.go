@@ -1,0 +1,131 @@
+package featurize
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+// ErrData is wrapped by every error that says that the data cannot be used as
+// they are: no images, two of one name, a class name that cannot be written, a
+// broken archive.
+var ErrData = errors.New("unusable data")
+
+// SourceConfig changes how a source is read. The zero value is the default.
+type SourceConfig struct {
+	Root  string    // where the paths of a list file begin; "": its own folder
+	Stdin io.Reader // what the name "-" stands for
+}
+
+// Source lists the images of a folder, an archive (.tar, .tar.gz, .tar.zst,
+// .zip), a list file (.csv, .jsonl) or one image; "-" is a tar archive on
+// c.Stdin. Files are told apart by their contents, and list files by name.
+func Source(ctx context.Context, name string, c SourceConfig) (*Listing, error) {
+	if name == "-" {
+		if c.Stdin == nil {
+			return nil, fmt.Errorf("featurize: no standard input: %w", ErrData)
+		}
+		return tarStream("standard input", bufio.NewReaderSize(c.Stdin, 1<<20), nil)
+	}
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, fmt.Errorf("featurize: data: %w", err)
+	}
+	if info.IsDir() {
+		return Folder(ctx, name)
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("featurize: data: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return tarStream(name, bufio.NewReaderSize(f, 1<<20), f)
+	}
+	l, err := fileSource(ctx, f, info, c)
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	if l.closer == nil {
+		f.Close()
+	}
+	return l, nil
+}
+
+// fileSource lists what one regular file holds.
+func fileSource(ctx context.Context, f *os.File, info os.FileInfo, c SourceConfig) (*Listing, error) {
+	head := make([]byte, 512)
+	n, err := f.ReadAt(head, 0)
+	if err != nil && err != io.EOF {
+		return nil, fmt.Errorf("featurize: data: %w", err)
+	}
+	name := f.Name()
+	switch kind := kindOf(head[:n]); {
+	case kind == "zip":
+		return zipSource(ctx, name, f, info.Size(), f)
+	case kind == "tar":
+		return tarSource(ctx, name, f, info.Size(), f)
+	case kind == "gzip" || kind == "zstd":
+		return tarStream(name, bufio.NewReaderSize(f, 1<<20), f)
+	case isList(name):
+		root := c.Root
+		if root == "" {
+			root = filepath.Dir(name)
+		}
+		return listSource(name, f, root)
+	case isImage(filepath.Base(name)):
+		l := &Listing{Samples: []Sample{fileSample(filepath.Base(name), name)}}
+		return l, nil
+	}
+	return nil, fmt.Errorf("featurize: %q is no folder, tar or zip archive, list (.csv, .jsonl) or image: %w", name, ErrData)
+}
+
+func isList(name string) bool {
+	ext := strings.ToLower(filepath.Ext(name))
+	return ext == ".csv" || ext == ".jsonl"
+}
+
+// kindOf tells archives and compressions by their first bytes.
+func kindOf(head []byte) string {
+	switch {
+	case bytes.HasPrefix(head, []byte("PK\x03\x04")), bytes.HasPrefix(head, []byte("PK\x05\x06")):
+		return "zip"
+	case bytes.HasPrefix(head, []byte{0x1f, 0x8b}):
+		return "gzip"
+	case bytes.HasPrefix(head, []byte{0x28, 0xb5, 0x2f, 0xfd}):
+		return "zstd"
+	case len(head) >= 262 && string(head[257:262]) == "ustar":
+		return "tar"
+	}
+	return ""
+}
+
+// maxWindow bounds the memory of a zstd stream: 128 MiB, what its own program
+// takes without --long=31.
+const maxWindow = 128 << 20
+
+// decompressed undoes what its first bytes say r is compressed with.
+func decompressed(r *bufio.Reader) (io.Reader, func(), error) {
+	head, _ := r.Peek(4)
+	switch kindOf(head) {
+	case "gzip":
+		z, err := gzip.NewReader(r)
+		return z, func() {}, err
+	case "zstd":
+		z, err := zstd.NewReader(r, zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderConcurrency(1))
+		if err != nil {
+			return nil, nil, err
+		}
+		return z, z.Close, nil
+	}
+	return r, func() {}, nil
+}

@@ -1,0 +1,226 @@
+package featurize
+
+import (
+	"archive/tar"
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"strings"
+)
+
+// tarSource lists a tar archive that can be read at any place. Samples are
+// sorted bytewise by path; reading them is reading r.
+func tarSource(ctx context.Context, name string, r io.ReaderAt, size int64, closer io.Closer) (*Listing, error) {
+	l := &Listing{closer: closer}
+	in := &tarInput{r: io.NewSectionReader(r, 0, size)}
+	w := newArchiveWalk(name)
+	for t := tar.NewReader(in); ; {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		s, err := w.nextTar(t)
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		at, err := in.r.Seek(0, io.SeekCurrent)
+		if err != nil {
+			return nil, fmt.Errorf("featurize: %q: %w", name, err)
+		}
+		length := s.Size
+		s.Read = func(dst []byte) ([]byte, error) { return readAll(dst, io.NewSectionReader(r, at, length), length) }
+		l.Samples = append(l.Samples, s)
+	}
+	if !in.whole() {
+		w.notes = append(w.notes, fmt.Sprintf("%q has no end mark; it may be cut short", name))
+	}
+	sortByPath(l.Samples)
+	l.Notes = append(l.Notes, w.remarks()...)
+	return l, l.arrange(name, w.others, true)
+}
+
+// tarStream lists a tar archive, compressed or not, that is read once and in
+// its own order.
+func tarStream(name string, r *bufio.Reader, closer io.Closer) (*Listing, error) {
+	l := &Listing{closer: closer}
+	l.Notes = []string{fmt.Sprintf("%s is read as a stream, in its own order", name)}
+	l.Stream = func(yield func(Sample, error) bool) {
+		plain, end, err := decompressed(r)
+		if err != nil {
+			yield(Sample{}, fmt.Errorf("featurize: %q: %w: %w", name, err, ErrData))
+			return
+		}
+		defer end()
+		in := &tarInput{stream: plain}
+		w := newArchiveWalk(name)
+		for t := tar.NewReader(in); ; {
+			s, err := w.nextTar(t)
+			if err == io.EOF {
+				break
+			}
+			s.Read = func(dst []byte) ([]byte, error) { return readAll(dst, t, s.Size) }
+			if err == nil {
+				listed := s
+				listed.Read = nil
+				l.Samples = append(l.Samples, listed)
+			}
+			if !yield(s, err) || err != nil {
+				return
+			}
+		}
+		if !in.whole() {
+			w.notes = append(w.notes, fmt.Sprintf("%q has no end mark; it may be cut short", name))
+		}
+		l.Notes = append(l.Notes, w.remarks()...)
+		if err := l.arrange(name, w.others, true); err != nil {
+			yield(Sample{}, err)
+		}
+	}
+	return l, nil
+}
+
+// tarInput watches how a tar archive ends: with two blocks of zeros, if it is
+// whole. It can seek where its archive can, so that an index reads headers
+// only.
+type tarInput struct {
+	r      *io.SectionReader
+	stream io.Reader
+	zeros  int // read last, one after the other
+}
+
+// whole reports whether the end mark has been seen.
+func (t *tarInput) whole() bool { return t.zeros >= 1024 }
+
+func (t *tarInput) Read(p []byte) (int, error) {
+	from := t.stream
+	if from == nil {
+		from = t.r
+	}
+	n, err := from.Read(p)
+	if rest := len(bytes.TrimRight(p[:n], "\x00")); rest > 0 {
+		t.zeros = n - rest
+	} else {
+		t.zeros += n
+	}
+	return n, err
+}
+
+func (t *tarInput) Seek(offset int64, whence int) (int64, error) {
+	if t.r == nil {
+		return 0, errors.ErrUnsupported
+	}
+	t.zeros = 0
+	return t.r.Seek(offset, whence)
+}
+
+// archiveWalk judges the entries of an archive one by one.
+type archiveWalk struct {
+	name   string
+	seen   map[string]bool
+	notes  []string
+	others int
+	links  int
+	link   string // the first of them
+}
+
+func newArchiveWalk(name string) *archiveWalk {
+	return &archiveWalk{name: name, seen: map[string]bool{}}
+}
+
+// nextTar returns the next image; io.EOF at the end.
+func (w *archiveWalk) nextTar(t *tar.Reader) (Sample, error) {
+	for {
+		h, err := t.Next()
+		if err == io.EOF {
+			return Sample{}, io.EOF
+		}
+		if err != nil {
+			return Sample{}, fmt.Errorf("featurize: tar archive %q: %w: %w", w.name, err, ErrData)
+		}
+		clean, err := w.entry(h.Name)
+		if err != nil {
+			return Sample{}, err
+		}
+		switch h.Typeflag {
+		case tar.TypeReg:
+		case tar.TypeDir, tar.TypeXGlobalHeader:
+			continue
+		case tar.TypeLink, tar.TypeSymlink:
+			w.passLink(clean)
+			continue
+		case tar.TypeGNUSparse:
+			return Sample{}, w.bad(h.Name, "a sparse file")
+		default:
+			return Sample{}, w.bad(h.Name, "a device, a pipe or something else that is no file")
+		}
+		for key := range h.PAXRecords {
+			if strings.HasPrefix(key, "GNU.sparse.") {
+				return Sample{}, w.bad(h.Name, "a sparse file")
+			}
+		}
+		if keep, err := w.keep(clean); err != nil {
+			return Sample{}, err
+		} else if keep {
+			return Sample{Path: clean, Label: -1, Size: h.Size, ModTime: h.ModTime.UnixNano()}, nil
+		}
+	}
+}
+
+// entry refuses names that would lead out of the folder that the archive is
+// unpacked into. Nothing is unpacked here, but such an archive is not what it
+// seems.
+func (w *archiveWalk) entry(name string) (clean string, err error) {
+	unified := strings.ReplaceAll(name, `\`, "/")
+	drive := len(unified) > 1 && unified[1] == ':'
+	if strings.HasPrefix(unified, "/") || drive {
+		return "", w.bad(name, "an absolute path")
+	}
+	for _, part := range strings.Split(unified, "/") {
+		if part == ".." {
+			return "", w.bad(name, "a path that leads out of the archive")
+		}
+	}
+	if strings.ContainsRune(name, 0) {
+		return "", w.bad(name, "a name with a zero byte")
+	}
+	return path.Clean(name), nil
+}
+
+// keep reports whether a file counts, and refuses the second of one name.
+func (w *archiveWalk) keep(clean string) (bool, error) {
+	if !isImage(clean) {
+		w.others++
+		return false, nil
+	}
+	if w.seen[clean] {
+		return false, fmt.Errorf("featurize: archive %q: two images of one name, %q: %w", w.name, clean, ErrData)
+	}
+	w.seen[clean] = true
+	return true, nil
+}
+
+func (w *archiveWalk) passLink(clean string) {
+	if !isImage(clean) {
+		return
+	}
+	if w.links++; w.links == 1 {
+		w.link = clean
+	}
+}
+
+func (w *archiveWalk) bad(name, what string) error {
+	return fmt.Errorf("featurize: archive %q: entry %q is %s, expected images: %w", w.name, name, what, ErrData)
+}
+
+func (w *archiveWalk) remarks() []string {
+	if w.links > 0 {
+		w.notes = append(w.notes, fmt.Sprintf("%d link(s) in %q passed over, the first is %q", w.links, w.name, w.link))
+	}
+	return w.notes
+}

@@ -1,0 +1,72 @@
+package featurize
+
+import (
+	"archive/zip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strings"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+// zipSource lists a zip archive. Samples are sorted bytewise by path.
+func zipSource(ctx context.Context, name string, r io.ReaderAt, size int64, closer io.Closer) (*Listing, error) {
+	z, err := zip.NewReader(r, size)
+	if err != nil && !errors.Is(err, zip.ErrInsecurePath) {
+		return nil, fmt.Errorf("featurize: zip archive %q: %w: %w", name, err, ErrData)
+	}
+	z.RegisterDecompressor(zstd.ZipMethodWinZip, zstd.ZipDecompressor(zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderConcurrency(1)))
+	l := &Listing{closer: closer}
+	w := newArchiveWalk(name)
+	for _, f := range z.File {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		s, keep, err := w.zipEntry(f)
+		if err != nil {
+			return nil, err
+		}
+		if keep {
+			l.Samples = append(l.Samples, s)
+		}
+	}
+	sortByPath(l.Samples)
+	l.Notes = append(l.Notes, w.remarks()...)
+	return l, l.arrange(name, w.others, true)
+}
+
+func (w *archiveWalk) zipEntry(f *zip.File) (s Sample, keep bool, err error) {
+	clean, err := w.entry(f.Name)
+	if err != nil {
+		return s, false, err
+	}
+	switch mode := f.Mode(); {
+	case mode.IsDir() || strings.HasSuffix(f.Name, "/"):
+		return s, false, nil
+	case mode&fs.ModeSymlink != 0:
+		w.passLink(clean)
+		return s, false, nil
+	case !mode.IsRegular():
+		return s, false, w.bad(f.Name, "a device, a pipe or something else that is no file")
+	}
+	if keep, err = w.keep(clean); !keep || err != nil {
+		return s, false, err
+	}
+	const encrypted = 1
+	if f.Flags&encrypted != 0 {
+		return s, false, w.bad(f.Name, "encrypted")
+	}
+	s = Sample{Path: clean, Label: -1, Size: int64(f.UncompressedSize64), ModTime: f.Modified.UnixNano()}
+	s.Read = func(dst []byte) ([]byte, error) {
+		r, err := f.Open()
+		if err != nil {
+			return dst, err
+		}
+		defer r.Close()
+		return readAll(dst, r, s.Size)
+	}
+	return s, true, nil
+}

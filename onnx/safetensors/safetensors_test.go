@@ -1,0 +1,97 @@
+package safetensors_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"reflect"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/robust-transfer/rtx/onnx/safetensors"
+)
+
+func Example() {
+	tensors := []safetensors.Tensor{{Name: "weight", DType: "F32", Shape: []int{2, 3}}, {Name: "bias", DType: "F32", Shape: []int{2}}}
+	file, _ := safetensors.Header(tensors, map[string]string{"arch": "linear"})
+	file = append(file, make([]byte, 32)...)
+
+	read, metadata, _ := safetensors.Read(bytes.NewReader(file), int64(len(file)))
+	for _, t := range read {
+		fmt.Println(t.Name, t.DType, t.Shape, t.Size, "bytes")
+	}
+	fmt.Println(metadata)
+	// Output:
+	// weight F32 [2 3] 24 bytes
+	// bias F32 [2] 8 bytes
+	// map[arch:linear]
+}
+
+func TestRoundTrip(t *testing.T) {
+	want := []safetensors.Tensor{
+		{Name: "a", DType: "F64", Shape: []int{}}, {Name: "empty", DType: "I64", Shape: []int{0, 3}},
+		{Name: `odd "name"` + "\n", DType: "BOOL", Shape: []int{7}}, {Name: "z", DType: "BF16", Shape: []int{2, 2}},
+	}
+	file, err := safetensors.Header(want, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(file)%64 != 0 {
+		t.Errorf("tensors begin at %d", len(file))
+	}
+	file = append(file, make([]byte, 8+7+8)...)
+	got, _, err := safetensors.Read(bytes.NewReader(file), int64(len(file)))
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("read %v, %v, want %v", got, err, want)
+	}
+}
+
+func file(header string, data int) []byte {
+	b := binary.LittleEndian.AppendUint64(nil, uint64(len(header)))
+	return append(append(b, header...), make([]byte, data)...)
+}
+
+func TestBadFiles(t *testing.T) {
+	for _, c := range []struct{ name, header, want string }{
+		{"type", `{"a":{"dtype":"F31","shape":[1],"data_offsets":[0,4]}}`, `type "F31"`},
+		{"size", `{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}}`, "F32 [2] in bytes [0 4]"},
+		{"overflow", `{"a":{"dtype":"F32","shape":[4294967296,4294967296,4],"data_offsets":[0,0]}}`, "in bytes"},
+		{"negative", `{"a":{"dtype":"F32","shape":[-1],"data_offsets":[4,0]}}`, "in bytes"},
+		{"gap", `{"a":{"dtype":"F32","shape":[0],"data_offsets":[2,2]}}`, "begins at byte"},
+		{"overlap", `{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`, "begins at byte"},
+		{"beyond", `{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}`, "ends behind"},
+		{"left over", `{}`, "behind the last tensor"},
+		{"not JSON", `[1,2]`, "header"},
+	} {
+		data := file(c.header, 4)
+		_, _, err := safetensors.Read(bytes.NewReader(data), int64(len(data)))
+		if !errors.Is(err, safetensors.ErrFormat) || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", c.name, err, c.want)
+		}
+	}
+	for _, data := range [][]byte{nil, {1, 0}, {255, 255, 255, 255, 255, 255, 255, 255, '{'}, {5, 0, 0, 0, 0, 0, 0, 0, '{', '}'}} {
+		if _, _, err := safetensors.Read(bytes.NewReader(data), int64(len(data))); !errors.Is(err, safetensors.ErrFormat) {
+			t.Errorf("%v: %v", data, err)
+		}
+	}
+}
+
+func FuzzRead(f *testing.F) {
+	f.Add(file(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"__metadata__":{"k":"v"}}`, 4))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		tensors, _, err := safetensors.Read(bytes.NewReader(data), int64(len(data)))
+		runtime.ReadMemStats(&after)
+		if got := after.TotalAlloc - before.TotalAlloc; got > uint64(1<<20+200*len(data)) {
+			t.Errorf("%d bytes allocated for %d", got, len(data))
+		}
+		for _, x := range tensors {
+			if err == nil && (x.Offset < 0 || x.Size < 0 || x.Offset+x.Size > int64(len(data))) {
+				t.Errorf("tensor %v in %d bytes", x, len(data))
+			}
+		}
+	})
+}
