@@ -115,6 +115,9 @@ func (m *Model) encode(w io.Writer, inline func(*pb.TensorProto, payload) bool) 
 	}
 	head = protowire.AppendTag(head, 7, protowire.BytesType)
 	head = protowire.AppendVarint(head, uint64(total))
+	if b, ok := w.(*bytes.Buffer); ok {
+		b.Grow(len(head) + int(total)) // growing by doubling would hold the weights twice
+	}
 	if _, err := w.Write(append(head, rest...)); err != nil {
 		return err
 	}

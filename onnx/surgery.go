@@ -21,7 +21,7 @@ func (m *Model) Cut(values ...string) (*Model, error) {
 			info[v.Name] = v
 		}
 	}
-	needed, made := map[string]bool{}, map[string]bool{}
+	made := map[string]bool{}
 	for _, n := range g.Node {
 		for _, o := range n.Output {
 			made[o] = true
@@ -37,12 +37,22 @@ func (m *Model) Cut(values ...string) (*Model, error) {
 		if !made[v] || v == "" {
 			return nil, fmt.Errorf("onnx: the model has no value %q%s", v, near(v, made))
 		}
-		needed[v] = true
 		out := info[v]
 		if out == nil {
 			out = &pb.ValueInfoProto{Name: v, Type: tensorType(dtype, nil)}
 		}
 		c.Proto.Graph.Output = append(c.Proto.Graph.Output, out)
+	}
+	c.prune()
+	return c, nil
+}
+
+// prune takes out of a graph what its outputs do not need.
+func (m *Model) prune() {
+	g := m.Proto.Graph
+	needed, outputs, own := map[string]bool{}, map[string]bool{}, map[string]bool{}
+	for _, o := range g.Output {
+		needed[o.Name], outputs[o.Name] = true, true
 	}
 	var kept []*pb.NodeProto
 	for _, n := range slices.Backward(g.Node) {
@@ -55,15 +65,13 @@ func (m *Model) Cut(values ...string) (*Model, error) {
 		}
 	}
 	slices.Reverse(kept)
-	c.Proto.Graph.Node = kept
-	c.Proto.Graph.Initializer = filter(g.Initializer, func(t *pb.TensorProto) bool { return needed[t.Name] })
-	own := map[string]bool{}
+	g.Node = kept
 	for _, t := range g.Initializer {
 		own[t.Name] = true
 	}
-	c.Proto.Graph.Input = filter(g.Input, func(v *pb.ValueInfoProto) bool { return needed[v.Name] || !own[v.Name] })
-	c.Proto.Graph.ValueInfo = filter(g.ValueInfo, func(v *pb.ValueInfoProto) bool { return needed[v.Name] && !slices.Contains(values, v.Name) })
-	return c, nil
+	g.Initializer = filter(g.Initializer, func(t *pb.TensorProto) bool { return needed[t.Name] })
+	g.Input = filter(g.Input, func(v *pb.ValueInfoProto) bool { return needed[v.Name] || !own[v.Name] })
+	g.ValueInfo = filter(g.ValueInfo, func(v *pb.ValueInfoProto) bool { return needed[v.Name] && !outputs[v.Name] })
 }
 
 // outerValues lists what a node reads, including what its subgraphs may read
