@@ -2,11 +2,13 @@ package featurize
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
 	"maps"
 	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -18,6 +20,7 @@ import (
 type Job struct {
 	Out     string
 	Listing *Listing
+	Format  string // one of Formats; "": npy
 
 	// Config holds what the bytes depend on beside the images, by name: the
 	// model's SHA-256, the transform, the batch size, the decoder... Values
@@ -95,7 +98,11 @@ func (j *Job) Run(ctx context.Context) (*Summary, error) {
 		}
 	}
 	defer s.close()
-	r := &run{Job: j, state: s, unread: map[string]string{}}
+	copied := *j
+	if copied.Format == "" {
+		copied.Format = "npy"
+	}
+	r := &run{Job: &copied, state: s, unread: map[string]string{}}
 	r.sum.Warnings, r.sum.Dims = map[string]int{}, j.RowDims
 	return r.do(ctx)
 }
@@ -148,7 +155,7 @@ func (r *run) prepare() error {
 	} else if err := r.setConfig(r.Config); err != nil {
 		return fmt.Errorf("featurize: output: %w", err)
 	}
-	if err := r.recall(r.RowDims); err != nil {
+	if err := r.recall(r.Format, r.RowDims); err != nil {
 		return fmt.Errorf("featurize: output %q: %w", r.Out, err)
 	}
 	if len(r.known) == 0 || r.Listing.Stream != nil {
@@ -311,10 +318,10 @@ func (r *run) failure(s Sample) string {
 	return r.entry(s.Path).Error
 }
 
-// judge refuses a set that nobody would want.
+// judge refuses a set that nobody would want. A shard may be empty.
 func (r *run) judge() error {
 	total := len(r.Listing.Samples)
-	if r.sum.Samples == 0 {
+	if r.sum.Samples == 0 && r.Listing.shard == nil {
 		f := r.sum.Failed[0]
 		return fmt.Errorf("featurize: none of the %d images can be used; the first, %q: %s: %w", total, f.Path, f.Reason, ErrData)
 	}
@@ -322,6 +329,106 @@ func (r *run) judge() error {
 		f := r.sum.Failed[0]
 		return fmt.Errorf("featurize: %d of %d images (%.3g%%) cannot be used, at most %.3g%% may be; the first, %q: %s: %w", r.sum.Skipped, total, 100*got, 100*r.MaxSkipped, f.Path, f.Reason, ErrData)
 	}
+	return nil
+}
+
+// whole reports whether the set on disk is the one of the listing: the same
+// samples with the same labels and entries in the same places, and all its
+// files there.
+func (r *run) whole() bool {
+	for _, name := range append(featureFiles(r.Format), "classes.txt", "manifest.jsonl", "run.json") {
+		if _, err := os.Stat(filepath.Join(r.out, name)); err != nil {
+			return false
+		}
+	}
+	next := 0
+	for _, s := range r.Listing.Samples {
+		e := r.entry(s.Path)
+		if e.part || e.Row >= 0 && e.Row != next {
+			return false
+		}
+		if e.Row >= 0 {
+			next++
+		}
+	}
+	var of Identity
+	data, err := os.ReadFile(r.path("listing.json"))
+	if err != nil || json.Unmarshal(data, &of) != nil || of != r.Listing.Identity() {
+		return false
+	}
+	index, _, err := readEntries(r.path("index.jsonl"))
+	return err == nil && len(index) == len(r.Listing.Samples)
+}
+
+// write puts the set together in next/, makes it durable, and commits it.
+func (r *run) write() error {
+	w := &setWriter{
+		dir: r.path("next"), format: r.Format, dims: r.RowDims, rows: r.sum.Samples, classes: r.Listing.Classes,
+		listing: r.Listing.Identity(), sharded: r.Listing.shard != nil, records: r.records,
+		read: func(dst []byte, rec record) error { return r.readRow(dst, rec.entry) },
+	}
+	err := r.begin()
+	if err == nil && r.Format == "npy" && r.inOrder() {
+		err = r.linkFeatures(w)
+	}
+	if err == nil {
+		err = w.write()
+	}
+	if err == nil && r.Files != nil {
+		var files map[string][]byte
+		if files, err = r.Files(&r.sum); err == nil {
+			err = w.extra(files)
+		}
+	}
+	if err == nil {
+		err = r.finish()
+	}
+	if err != nil {
+		return fmt.Errorf("featurize: write feature set %q: %w", r.out, err)
+	}
+	return nil
+}
+
+// records yields what became of every sample.
+func (r *run) records(yield func(record) bool) {
+	for _, s := range r.Listing.Samples {
+		rec := record{Sample: s, reason: r.failure(s)}
+		// Samples that could not be read have no entry: they are tried again.
+		if _, ok := r.unread[s.Path]; !ok {
+			rec.entry = r.entry(s.Path)
+		}
+		if !yield(rec) {
+			return
+		}
+	}
+}
+
+// inOrder reports whether part.f32 holds the rows of the set and no others.
+func (r *run) inOrder() bool {
+	next := 0
+	for _, s := range r.Listing.Samples {
+		if r.failure(s) != "" {
+			continue
+		}
+		if e := r.entry(s.Path); !e.part || e.Row != next {
+			return false
+		}
+		next++
+	}
+	return next == r.parts
+}
+
+// linkFeatures makes features.npy in the plain case, one job from beginning to
+// end: the rows in part.f32 only want their header. Where there are no links
+// the rows are copied later.
+func (r *run) linkFeatures(w *setWriter) error {
+	if _, err := r.rows.WriteAt(w.featuresHeader(), 0); err != nil {
+		return err
+	}
+	if err := r.rows.Sync(); err != nil {
+		return err
+	}
+	os.Link(r.path("part.f32"), r.path("next", "features.npy"))
 	return nil
 }
 

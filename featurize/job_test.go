@@ -49,7 +49,7 @@ func (s *sums) Run(_ context.Context, n int, src []uint8, dst ...[]float32) erro
 }
 
 // writeImage draws a picture that belongs to its number alone.
-func writeImage(t *testing.T, file string, number int) {
+func writeImage(t testing.TB, file string, number int) {
 	t.Helper()
 	m := image.NewNRGBA(image.Rect(0, 0, 11+number%3, 9))
 	r := rand.New(rand.NewPCG(uint64(number), 1))
@@ -90,13 +90,17 @@ func job(t *testing.T, data, out string, net *sums) *featurize.Job {
 	}
 	return &featurize.Job{
 		Out: out, Listing: l, RowDims: []int{rowSize}, Config: map[string]any{"model": "sums", "batch_size": "4"},
-		Open: func(context.Context) (*featurize.Extractor, error) {
-			g := pixels.Geometry{Width: side, Height: side, Interpolation: pixels.Bilinear}
-			return &featurize.Extractor{Network: net, Transform: featurize.Transform{Geometry: g}, BatchSize: batchSize, Workers: 3}, nil
-		},
+		Open: opener(net),
 		Files: func(*featurize.Summary) (map[string][]byte, error) {
 			return map[string][]byte{"run.json": []byte("{}\n")}, nil
 		},
+	}
+}
+
+func opener(net *sums) func(context.Context) (*featurize.Extractor, error) {
+	return func(context.Context) (*featurize.Extractor, error) {
+		g := pixels.Geometry{Width: side, Height: side, Interpolation: pixels.Bilinear}
+		return &featurize.Extractor{Network: net, Transform: featurize.Transform{Geometry: g}, BatchSize: batchSize, Workers: 3}, nil
 	}
 }
 

@@ -2,12 +2,11 @@ package featurize
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strconv"
 	"strings"
-	"unsafe"
 )
 
 // npyHeader is the length of every header we write: room for any shape, and
@@ -28,38 +27,65 @@ func putNPYHeader(dst *[npyHeader]byte, dtype string, shape []int) {
 	for i := range dst {
 		dst[i] = ' '
 	}
-	copy(dst[:], "\x93NUMPY\x01\x00")
+	copy(dst[:], npyMagic+"\x01\x00")
 	binary.LittleEndian.PutUint16(dst[8:], npyHeader-10)
 	copy(dst[10:], fmt.Sprintf("{'descr': '%s', 'fortran_order': False, 'shape': (%s), }", dtype, tuple))
 	dst[npyHeader-1] = '\n'
 }
 
-// checkNPY reports whether r holds exactly the array that we would have
-// written: dtype, shape and length.
-func checkNPY(r io.ReaderAt, size int64, dtype string, shape []int, itemSize int) error {
-	var want, got [npyHeader]byte
-	putNPYHeader(&want, dtype, shape)
-	if _, err := r.ReadAt(got[:], 0); err != nil {
-		return fmt.Errorf("npy header: %w", err)
-	}
-	if want != got {
-		return fmt.Errorf("npy header is %q, expected %q", strings.TrimSpace(string(got[10:])), strings.TrimSpace(string(want[10:])))
-	}
-	n := int64(itemSize)
-	for _, d := range shape {
-		n *= int64(d)
-	}
-	if size != npyHeader+n {
-		return errors.New("npy file has " + strconv.FormatInt(size, 10) + " bytes, expected " + strconv.FormatInt(npyHeader+n, 10))
-	}
-	return nil
-}
+const npyMagic = "\x93NUMPY"
 
-// bytesOf views numbers as the little-endian bytes of the file. Every platform
-// that rtx runs on is little-endian.
-func bytesOf[T float32 | int64](x []T) []byte {
-	if len(x) == 0 {
-		return nil
+// maxNPYHeader bounds the header of a file that we read.
+const maxNPYHeader = 1 << 16
+
+var (
+	npyDescr = regexp.MustCompile(`'descr': *'([<>|=]?)([fiub])([1248])'`)
+	npyOrder = regexp.MustCompile(`'fortran_order': *(True|False)`)
+	npyShape = regexp.MustCompile(`'shape': *\(([0-9, ]*)\)`)
+)
+
+// openNPY reads the header of an array in the .npy format, versions 1 to 3.
+func openNPY(r io.ReaderAt, size int64) (*array, error) {
+	var head [12]byte
+	if n, err := r.ReadAt(head[:], 0); n < 12 {
+		return nil, fmt.Errorf("npy: %w: %w", err, ErrFormat)
 	}
-	return unsafe.Slice((*byte)(unsafe.Pointer(&x[0])), len(x)*int(unsafe.Sizeof(x[0])))
+	at, length := int64(10), int64(binary.LittleEndian.Uint16(head[8:]))
+	if head[6] > 1 {
+		at, length = 12, int64(binary.LittleEndian.Uint32(head[8:]))
+	}
+	if string(head[:6]) != npyMagic || head[6] < 1 || head[6] > 3 || length > maxNPYHeader || length > size-at {
+		return nil, fmt.Errorf("npy: the file begins with %q: %w", head, ErrFormat)
+	}
+	text := make([]byte, length)
+	if _, err := r.ReadAt(text, at); err != nil && err != io.EOF {
+		return nil, fmt.Errorf("npy: %w", err)
+	}
+	descr, order, dims := npyDescr.FindSubmatch(text), npyOrder.FindSubmatch(text), npyShape.FindSubmatch(text)
+	if descr == nil || order == nil || dims == nil {
+		return nil, fmt.Errorf("npy: header %q, expected an array of numbers: %w", strings.TrimSpace(string(text)), ErrFormat)
+	}
+	var shape []int
+	for _, field := range strings.FieldsFunc(string(dims[1]), func(c rune) bool { return c == ',' || c == ' ' }) {
+		d, err := strconv.Atoi(field)
+		if err != nil {
+			return nil, fmt.Errorf("npy: shape (%s): %w", dims[1], ErrFormat)
+		}
+		shape = append(shape, d)
+	}
+	t := dtype{kind: descr[2][0], size: int(descr[3][0] - '0'), big: string(descr[1]) == ">"}
+	if t.kind == 'b' { // numpy's bool
+		t.kind = 'u'
+	}
+	if t.kind == 'f' && t.size == 1 {
+		return nil, fmt.Errorf("npy: type %q: %w", descr[0], ErrFormat)
+	}
+	if string(order[1]) == "True" && len(shape) > 1 {
+		return nil, fmt.Errorf("npy: the array is in Fortran order, expected C order (numpy.ascontiguousarray): %w", ErrFormat)
+	}
+	a, err := newArray(r, at+length, size-at-length, t, shape)
+	if err != nil {
+		return nil, fmt.Errorf("npy: %w", err)
+	}
+	return a, nil
 }

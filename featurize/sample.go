@@ -19,6 +19,8 @@ type Sample struct {
 
 	// Read appends the encoded image to dst and returns it.
 	Read func(dst []byte) ([]byte, error)
+
+	index int // place in the whole listing, where this is a shard of it
 }
 
 // Listing is what a source holds, in the order in which it is extracted.
@@ -33,6 +35,8 @@ type Listing struct {
 	Stream iter.Seq2[Sample, error]
 
 	closer io.Closer
+	shard  *Shard
+	whole  Identity // of the listing that this is a shard of
 }
 
 // Close closes the files behind the samples.

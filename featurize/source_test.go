@@ -342,6 +342,27 @@ func TestList(t *testing.T) {
 	}
 }
 
+// TestRelabelled holds that a list whose labels change gives the new ones,
+// without computing anything.
+func TestRelabelled(t *testing.T) {
+	data, out := dataset(t, 3), t.TempDir()
+	for i, label := range []string{"x", "y"} {
+		list := filepath.Join(data, "l.csv")
+		os.WriteFile(list, []byte("path,label\na/100.png,"+label+"\nb/101.png,z\n"), 0o666)
+		l, err := featurize.Source(t.Context(), list, featurize.SourceConfig{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		net := &sums{}
+		j := job(t, data, out, net)
+		j.Listing = l
+		s := mustRun(t, j)
+		if got := set(t, out)["classes.txt"]; got != label+"\nz\n" || net.runs != 1-i || s.New != 2-2*i {
+			t.Errorf("classes %q after %d runs, %+v", got, net.runs, s)
+		}
+	}
+}
+
 func TestSourceKinds(t *testing.T) {
 	if _, err := featurize.Source(t.Context(), writeFile(t, "x.txt", []byte("hello")), featurize.SourceConfig{}); !errors.Is(err, featurize.ErrData) {
 		t.Errorf("a text file: %v", err)

@@ -20,6 +20,7 @@ import (
 //	lock         held while a process writes here
 //	config.json  what the bytes depend on
 //	index.jsonl  one entry a sample of the finished set beside it
+//	listing.json what that set is of
 //	part.f32     rows of the job under way, after room for an npy header
 //	part.jsonl   one entry a finished sample of that job
 //	next/        the new files of the set, being written
@@ -59,6 +60,7 @@ type state struct {
 	fresh   map[string]entry // appended by it
 	config  map[string]any   // nil in a new folder
 
+	old         *stored  // the finished set, or nil
 	rows, lines *os.File // part.f32 and part.jsonl, open for appending
 	parts       int      // rows in part.f32
 }
@@ -101,15 +103,16 @@ func foreignFiles(out string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("featurize: output: %w", err)
 	}
+	foreign := ""
 	for _, e := range entries {
-		if e.Name() == stateDir {
+		switch {
+		case e.Name() == stateDir:
 			return "", nil
+		case foreign == "" && !isShardDir(e.Name()):
+			foreign = e.Name()
 		}
 	}
-	if len(entries) == 0 {
-		return "", nil
-	}
-	return entries[0].Name(), nil
+	return foreign, nil
 }
 
 func (s *state) path(name ...string) string {
@@ -135,34 +138,21 @@ func (s *state) load() error {
 	return nil
 }
 
-// recall reads the entries of the finished set and of the job that was cut
-// off, and opens the latter for appending. rowDims may be nil where they are
-// not known; then the stored ones hold.
-func (s *state) recall(rowDims []int) error {
+// recall reads the entries of the finished set, which is of the given format
+// and shape of a row, and of the job that was cut off, and opens the latter for
+// appending.
+func (s *state) recall(format string, rowDims []int) error {
 	s.rowSize = product(rowDims)
 	index, _, err := readEntries(s.path("index.jsonl"))
 	if err != nil {
 		return err
 	}
-	if s.checkFeatures(index, rowDims) == nil {
+	if s.old, err = openStored(s.out, format); err == nil && s.old.n == rowsOf(index) && slices.Equal(s.old.dims, rowDims) {
 		for _, e := range index {
 			s.known[string(e.Path)] = e
 		}
 	}
 	return s.openPart()
-}
-
-func (s *state) checkFeatures(index []entry, rowDims []int) error {
-	f, err := os.Open(filepath.Join(s.out, "features.npy"))
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	return checkNPY(f, info.Size(), "<f4", append([]int{rowsOf(index)}, rowDims...), 4)
 }
 
 // openPart keeps every entry whose row is wholly there, and cuts both files
@@ -267,9 +257,21 @@ func (s *state) append(results []Result) error {
 	return nil
 }
 
-// setFiles are the files of a set, in the order in which a commit moves them.
-// run.json is last: with it the set is done.
-var setFiles = []string{"features.npy", "labels.npy", "classes.txt", "manifest.jsonl", "args.yaml", "index.jsonl", "run.json"}
+// begin makes an empty next/.
+func (s *state) begin() error {
+	if err := os.RemoveAll(s.path("next")); err != nil {
+		return err
+	}
+	return os.Mkdir(s.path("next"), 0o777)
+}
+
+// finish commits next/, which is whole.
+func (s *state) finish() error {
+	if err := os.Rename(s.path("next"), s.path("commit")); err != nil {
+		return err
+	}
+	return s.commit()
+}
 
 // commit moves the files of commit/ to their places. It may be cut off and
 // called again any number of times.
@@ -279,7 +281,7 @@ func (s *state) commit() error {
 	}
 	for _, name := range setFiles {
 		to := filepath.Join(s.out, name)
-		if name == "index.jsonl" {
+		if name == "index.jsonl" || name == "listing.json" {
 			to = s.path(name)
 		}
 		if err := os.Rename(s.path("commit", name), to); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -302,7 +304,7 @@ func (s *state) reset() error {
 			return err
 		}
 	}
-	for _, name := range []string{"index.jsonl", "part.jsonl", "part.f32", "next", "commit", "config.json"} {
+	for _, name := range []string{"index.jsonl", "listing.json", "part.jsonl", "part.f32", "next", "commit", "config.json"} {
 		if err := os.RemoveAll(s.path(name)); err != nil {
 			return err
 		}
@@ -324,7 +326,19 @@ func (s *state) setConfig(c map[string]any) error {
 	return os.Rename(tmp, s.path("config.json"))
 }
 
+// readRow reads the row of an entry from where it lies.
+func (s *state) readRow(dst []byte, e entry) error {
+	if e.part {
+		_, err := s.rows.ReadAt(dst, npyHeader+int64(e.Row)*int64(len(dst)))
+		return err
+	}
+	return s.old.rows.readRows(floatsOf(dst), e.Row)
+}
+
 func (s *state) close() {
+	if s.old != nil {
+		s.old.Close()
+	}
 	for _, f := range []*os.File{s.rows, s.lines, s.lock} {
 		if f != nil {
 			f.Close()
@@ -356,12 +370,4 @@ func readEntries(name string) (entries []entry, good int64, err error) {
 
 func rowsOf(entries []entry) int {
 	return len(slices.DeleteFunc(slices.Clone(entries), func(e entry) bool { return e.Row < 0 }))
-}
-
-func product(dims []int) int {
-	n := 1
-	for _, d := range dims {
-		n *= d
-	}
-	return n
 }

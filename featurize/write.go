@@ -5,96 +5,94 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"iter"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
 
-// whole reports whether the set on disk is the one of the listing: the same
-// samples with the same entries in the same places, and all its files there.
-func (r *run) whole() bool {
-	for _, name := range setFiles[:4] {
-		if _, err := os.Stat(filepath.Join(r.out, name)); err != nil {
-			return false
-		}
+// Formats are the kinds of files that features are written to.
+var Formats = []string{"npy", "npz", "safetensors", "parquet"}
+
+// featureFiles are the files of a format that hold features and labels.
+func featureFiles(format string) []string {
+	if format == "npy" {
+		return []string{"features.npy", "labels.npy"}
 	}
-	next := 0
-	for _, s := range r.Listing.Samples {
-		e := r.entry(s.Path)
-		if e.part || e.Row >= 0 && e.Row != next {
-			return false
-		}
-		if e.Row >= 0 {
-			next++
-		}
-	}
-	index, _, err := readEntries(r.path("index.jsonl"))
-	return err == nil && len(index) == len(r.Listing.Samples)
+	return []string{"features." + format}
 }
 
-// write puts the set together in next/, makes it durable, and commits it.
-func (r *run) write() error {
-	err := r.writeNext()
-	if err == nil {
-		err = os.Rename(r.path("next"), r.path("commit"))
-	}
-	if err == nil {
-		err = r.commit()
-	}
-	if err != nil {
-		return fmt.Errorf("featurize: write feature set %q: %w", r.out, err)
-	}
-	return nil
+// setFiles are the files of sets of all formats, in the order in which a
+// commit moves them. run.json is last: with it the set is done.
+var setFiles = []string{
+	"features.npy", "labels.npy", "features.npz", "features.safetensors", "features.parquet",
+	"classes.txt", "manifest.jsonl", "args.yaml", "index.jsonl", "listing.json", "run.json",
 }
 
-func (r *run) writeNext() error {
-	if err := os.RemoveAll(r.path("next")); err != nil {
-		return err
+// record is a sample of a set that is being written: with a row, or with the
+// reason why it has none.
+type record struct {
+	Sample
+	reason string
+	entry  entry // its row is not where it will be; a nil Path leaves it out of the index
+	from   int   // whose row it is, where rows come from several places
+}
+
+// setWriter writes the files of a feature set into a folder.
+type setWriter struct {
+	dir     string
+	format  string
+	dims    []int // of one row
+	rows    int
+	classes []string
+	listing Identity
+	sharded bool // the manifest shows the place of a sample among all
+	records iter.Seq[record]
+	read    func(dst []byte, r record) error // the row of a record
+}
+
+// write writes all files but those of features, and these too unless they are
+// there already.
+func (s *setWriter) write() error {
+	parts := []struct {
+		name  string
+		write func(io.Writer) error
+	}{
+		{"features.npy", s.features}, {"labels.npy", s.labels}, {"features.npz", s.writeNPZ},
+		{"features.safetensors", s.writeSafetensors}, {"features.parquet", s.writeParquet},
+		{"classes.txt", s.classLines}, {"manifest.jsonl", s.manifest}, {"index.jsonl", s.index},
+		{"listing.json", func(w io.Writer) error { return json.NewEncoder(w).Encode(s.listing) }},
 	}
-	if err := os.Mkdir(r.path("next"), 0o777); err != nil {
-		return err
-	}
-	if err := r.writeFeatures(); err != nil {
-		return err
-	}
-	if err := r.writeFile("labels.npy", r.labels); err != nil {
-		return err
-	}
-	if err := r.writeFile("classes.txt", func(w io.Writer) error {
-		for _, c := range r.Listing.Classes {
-			if _, err := fmt.Fprintln(w, c); err != nil {
-				return err
-			}
+	for _, p := range parts {
+		foreign := strings.HasPrefix(p.name, "features.") || p.name == "labels.npy"
+		if foreign && !slices.Contains(featureFiles(s.format), p.name) {
+			continue
 		}
-		return nil
-	}); err != nil {
-		return err
-	}
-	if err := r.writeFile("manifest.jsonl", r.manifest); err != nil {
-		return err
-	}
-	if err := r.writeFile("index.jsonl", r.index); err != nil {
-		return err
-	}
-	if r.Files == nil {
-		return nil
-	}
-	files, err := r.Files(&r.sum)
-	if err != nil {
-		return err
-	}
-	for name, data := range files {
-		if err := r.writeFile(name, func(w io.Writer) error { _, err := w.Write(data); return err }); err != nil {
+		if _, err := os.Stat(filepath.Join(s.dir, p.name)); err == nil {
+			continue
+		}
+		if err := s.file(p.name, p.write); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// writeFile creates a file in next/ and makes it durable.
-func (r *run) writeFile(name string, fill func(io.Writer) error) error {
-	f, err := os.Create(r.path("next", name))
+// extra writes files that are ready.
+func (s *setWriter) extra(files map[string][]byte) error {
+	for name, data := range files {
+		if err := s.file(name, func(w io.Writer) error { _, err := w.Write(data); return err }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// file creates one and makes it durable.
+func (s *setWriter) file(name string, fill func(io.Writer) error) error {
+	f, err := os.Create(filepath.Join(s.dir, name))
 	if err != nil {
 		return err
 	}
@@ -112,101 +110,82 @@ func (r *run) writeFile(name string, fill func(io.Writer) error) error {
 	return f.Close()
 }
 
-// kept calls yield with the entry of every sample that has a row, in order.
-func (r *run) kept(yield func(Sample, entry) error) error {
-	for _, s := range r.Listing.Samples {
-		if r.failure(s) != "" {
+// each calls yield with every record that has a row, in order.
+func (s *setWriter) each(yield func(record) error) error {
+	for r := range s.records {
+		if r.reason != "" {
 			continue
 		}
-		if err := yield(s, r.entry(s.Path)); err != nil {
+		if err := yield(r); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// writeFeatures makes next/features.npy. In the plain case, one job from
-// beginning to end, the rows in part.f32 are already in order and only want
-// their header; otherwise they are copied, in order, from where they lie.
-func (r *run) writeFeatures() error {
+func (s *setWriter) featuresHeader() []byte {
 	var header [npyHeader]byte
-	putNPYHeader(&header, "<f4", append([]int{r.sum.Samples}, r.RowDims...))
-	if r.inOrder() {
-		if _, err := r.rows.WriteAt(header[:], 0); err != nil {
-			return err
-		}
-		if err := r.rows.Sync(); err != nil {
-			return err
-		}
-		if os.Link(r.path("part.f32"), r.path("next", "features.npy")) == nil {
-			return nil
-		}
+	putNPYHeader(&header, "<f4", append([]int{s.rows}, s.dims...))
+	return header[:]
+}
+
+func (s *setWriter) features(w io.Writer) error {
+	if _, err := w.Write(s.featuresHeader()); err != nil {
+		return err
 	}
-	old, err := os.Open(filepath.Join(r.out, "features.npy"))
-	if err == nil {
-		defer old.Close()
-	}
-	return r.writeFile("features.npy", func(w io.Writer) error {
-		if _, err := w.Write(header[:]); err != nil {
+	return s.featureRows(w)
+}
+
+func (s *setWriter) featureRows(w io.Writer) error {
+	row := make([]byte, 4*product(s.dims))
+	return s.each(func(r record) error {
+		if err := s.read(row, r); err != nil {
 			return err
 		}
-		row := make([]byte, 4*r.rowSize)
-		return r.kept(func(_ Sample, e entry) error {
-			from := old
-			if e.part {
-				from = r.rows
-			}
-			if _, err := from.ReadAt(row, npyHeader+int64(e.Row)*int64(len(row))); err != nil {
-				return err
-			}
-			_, err := w.Write(row)
-			return err
-		})
+		_, err := w.Write(row)
+		return err
 	})
 }
 
-// inOrder reports whether part.f32 holds the rows of the set and no others.
-func (r *run) inOrder() bool {
-	next := 0
-	for _, s := range r.Listing.Samples {
-		if r.failure(s) != "" {
-			continue
-		}
-		if e := r.entry(s.Path); !e.part || e.Row != next {
-			return false
-		}
-		next++
-	}
-	return next == r.parts
-}
-
-func (r *run) labels(w io.Writer) error {
+func (s *setWriter) labels(w io.Writer) error {
 	var header [npyHeader]byte
-	putNPYHeader(&header, "<i8", []int{r.sum.Samples})
+	putNPYHeader(&header, "<i8", []int{s.rows})
 	if _, err := w.Write(header[:]); err != nil {
 		return err
 	}
-	return r.kept(func(s Sample, _ entry) error {
-		_, err := w.Write(bytesOf([]int64{int64(s.Label)}))
+	return s.labelRows(w)
+}
+
+func (s *setWriter) labelRows(w io.Writer) error {
+	return s.each(func(r record) error {
+		_, err := w.Write(bytesOf([]int64{int64(r.Label)}))
 		return err
 	})
 }
 
-// index writes what the next run reuses: samples that could not be read are
-// left out, so that they are tried again.
-func (r *run) index(w io.Writer) error {
+func (s *setWriter) classLines(w io.Writer) error {
+	for _, c := range s.classes {
+		if _, err := fmt.Fprintln(w, c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// index writes what the next run reuses.
+func (s *setWriter) index(w io.Writer) error {
 	enc := json.NewEncoder(w)
 	row := 0
-	for _, s := range r.Listing.Samples {
-		if _, ok := r.unread[s.Path]; ok {
+	for r := range s.records {
+		if r.entry.Path == nil {
 			continue
 		}
-		e := r.entry(s.Path)
+		e := r.entry
+		e.Size, e.Time = r.Size, r.ModTime
 		if e.Row >= 0 {
 			e.Row = row
 			row++
 		}
-		e.Size, e.Time = s.Size, s.ModTime
 		if err := enc.Encode(e); err != nil {
 			return err
 		}
@@ -215,19 +194,28 @@ func (r *run) index(w io.Writer) error {
 }
 
 // manifest writes a line for every sample, with its row or with its error.
-func (r *run) manifest(w io.Writer) error {
+func (s *setWriter) manifest(w io.Writer) error {
+	grouped := false
+	for r := range s.records {
+		grouped = grouped || r.Group != ""
+	}
 	row := 0
-	for _, s := range r.Listing.Samples {
-		reason := r.failure(s)
+	for r := range s.records {
 		line := "{"
-		if reason == "" {
+		if s.sharded {
+			line += fmt.Sprintf(`"index":%d,`, r.index)
+		}
+		if r.reason == "" {
 			line += fmt.Sprintf(`"row":%d,`, row)
 			row++
 		}
-		line += `"path":` + quoteJSON(s.Path)
-		line += `,"class":` + orNull(s.Class) + fmt.Sprintf(`,"label":%d`, s.Label) + `,"split":` + orNull(s.Split)
-		if reason != "" {
-			line += `,"error":` + quoteJSON(reason)
+		line += `"path":` + quoteJSON(r.Path)
+		line += `,"class":` + orNull(r.Class) + fmt.Sprintf(`,"label":%d`, r.Label) + `,"split":` + orNull(r.Split)
+		if grouped {
+			line += `,"group":` + orNull(r.Group)
+		}
+		if r.reason != "" {
+			line += `,"error":` + quoteJSON(r.reason)
 		}
 		if _, err := io.WriteString(w, line+"}\n"); err != nil {
 			return err
@@ -266,4 +254,53 @@ func quoteJSON(s string) string {
 	}
 	b.WriteByte('"')
 	return b.String()
+}
+
+// unquoteJSON reads a JSON string, lone surrogates as quoteJSON writes them.
+func unquoteJSON(raw []byte) (string, error) {
+	const mark = `\udc`
+	var out strings.Builder
+	for {
+		at := lowSurrogate(raw)
+		if at < 0 {
+			break
+		}
+		var before string
+		if err := json.Unmarshal(append(slices.Clone(raw[:at]), '"'), &before); err != nil {
+			return "", err
+		}
+		out.WriteString(before)
+		var b byte
+		if _, err := fmt.Sscanf(string(raw[at+len(mark):at+len(mark)+2]), "%02x", &b); err != nil {
+			return "", err
+		}
+		out.WriteByte(b)
+		raw = append([]byte{'"'}, raw[at+len(mark)+2:]...)
+	}
+	var rest string
+	err := json.Unmarshal(raw, &rest)
+	return out.String() + rest, err
+}
+
+// lowSurrogate finds a \udc80 to \udcff that follows no high surrogate.
+func lowSurrogate(raw []byte) int {
+	pair := false
+	for i := 0; i < len(raw); i++ {
+		if raw[i] != '\\' {
+			pair = false
+			continue
+		}
+		if i+5 < len(raw) && raw[i+1] == 'u' {
+			code := strings.ToLower(string(raw[i+2 : i+6]))
+			if !pair && code >= "dc80" && code <= "dcff" {
+				return i
+			}
+			pair = code >= "d800" && code < "dc00"
+			i += 5
+			continue
+		}
+		pair = false
+		i++
+	}
+	return -1
 }

@@ -1,0 +1,288 @@
+package featurize
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+)
+
+// Merge joins the shards of a listing into one feature set, the same as if
+// there had been no shards. The set can be gone on with by a [Job].
+type Merge struct {
+	Dirs      []string // of the shards, or of folders of them, in any order
+	Out       string
+	Format    string // one of Formats; "": that of the shards
+	Overwrite bool   // start over where Out holds something else
+
+	// Files returns further files of the set, run.json among them.
+	Files func(*Summary, Provenance) (map[string][]byte, error)
+}
+
+// Provenance is what the shards of a set have in common.
+type Provenance struct {
+	Config  map[string]any `json:"config"`
+	Listing Identity       `json:"listing"`
+	Shard   *Shard         `json:"shard,omitempty"`
+}
+
+// part is one shard, open for reading.
+type part struct {
+	Provenance
+	dir   string
+	set   *Set
+	index map[string]entry
+}
+
+// Run checks that the shards are all there and belong together, and writes the
+// set.
+func (m *Merge) Run(ctx context.Context) (*Summary, error) {
+	parts, err := m.open()
+	defer func() {
+		for _, p := range parts {
+			p.set.Close()
+		}
+	}()
+	if err != nil {
+		return nil, err
+	}
+	records, err := together(parts)
+	if err != nil {
+		return nil, err
+	}
+	s, err := openState(m.Out)
+	if err != nil {
+		return nil, err
+	}
+	defer s.close()
+	sum := summaryOf(records, parts[0].set.Dims)
+	common := parts[0].Provenance
+	common.Shard, common.Config = nil, maps.Clone(common.Config)
+	common.Config["format"] = m.Format
+	if done, err := m.settle(s, common); done || err != nil {
+		sum.Status, sum.Reused, sum.New = "cached", sum.Samples, 0
+		return sum, err
+	}
+	w := &setWriter{
+		dir: s.path("next"), format: m.Format, dims: sum.Dims, rows: sum.Samples, classes: parts[0].set.Classes,
+		listing: common.Listing,
+		records: func(yield func(record) bool) {
+			for _, r := range records {
+				if !yield(r) {
+					return
+				}
+			}
+		},
+		read: func(dst []byte, r record) error {
+			if err := context.Cause(ctx); err != nil {
+				return err
+			}
+			return parts[r.from].set.stored.rows.readRows(floatsOf(dst), r.entry.Row)
+		},
+	}
+	if err := m.write(s, w, sum, common); err != nil {
+		return nil, fmt.Errorf("featurize: merge into %q: %w", m.Out, err)
+	}
+	sum.Status = "done"
+	return sum, nil
+}
+
+func (m *Merge) write(s *state, w *setWriter, sum *Summary, common Provenance) error {
+	if err := s.begin(); err != nil {
+		return err
+	}
+	if err := w.write(); err != nil {
+		return err
+	}
+	files, err := m.Files(sum, common)
+	if err != nil {
+		return err
+	}
+	if err := w.extra(files); err != nil {
+		return err
+	}
+	return s.finish()
+}
+
+// settle decides what to do about a set that is in Out; done where it is the
+// one that is asked for.
+func (m *Merge) settle(s *state, want Provenance) (done bool, err error) {
+	if m.Overwrite {
+		if err := s.reset(); err != nil {
+			return false, fmt.Errorf("featurize: overwrite %q: %w", m.Out, err)
+		}
+	}
+	if s.config == nil {
+		return false, s.setConfig(want.Config)
+	}
+	if diff := difference(s.config, want.Config); diff != "" {
+		return false, fmt.Errorf("featurize: output %q: %s: %w", m.Out, diff, ErrConfig)
+	}
+	there, err := readProvenance(m.Out)
+	return err == nil && there.Listing == want.Listing, nil
+}
+
+// open opens every shard and finds out whether they belong together.
+func (m *Merge) open() (parts []part, err error) {
+	dirs, err := shardDirs(m.Dirs)
+	if err != nil {
+		return nil, err
+	}
+	for _, dir := range dirs {
+		p, err := openPart(dir)
+		if err != nil {
+			return parts, err
+		}
+		parts = append(parts, p)
+	}
+	slices.SortStableFunc(parts, func(a, b part) int { return cmp.Compare(a.Shard.Index, b.Shard.Index) })
+	first := parts[0]
+	for _, p := range parts[1:] {
+		if diff := difference(first.Config, p.Config); diff != "" {
+			return parts, fmt.Errorf("featurize: shards %q and %q: %s: %w", first.dir, p.dir, diff, ErrData)
+		}
+		if p.Shard.Count != first.Shard.Count {
+			return parts, fmt.Errorf("featurize: %q is one of %d shards and %q one of %d: %w", first.dir, first.Shard.Count, p.dir, p.Shard.Count, ErrData)
+		}
+	}
+	for i, p := range parts {
+		switch {
+		case p.Shard.Index > i:
+			return parts, fmt.Errorf("featurize: shard %d of %d is missing: %w", i, p.Shard.Count, ErrData)
+		case p.Shard.Index < i:
+			return parts, fmt.Errorf("featurize: %q and %q are both shard %d: %w", parts[i-1].dir, p.dir, p.Shard.Index, ErrData)
+		}
+	}
+	if n := len(parts); n < first.Shard.Count {
+		return parts, fmt.Errorf("featurize: shard %d of %d is missing: %w", n, first.Shard.Count, ErrData)
+	}
+	if m.Format == "" {
+		m.Format, _ = first.Config["format"].(string)
+	}
+	if !slices.Contains(Formats, m.Format) {
+		m.Format = "npy"
+	}
+	return parts, nil
+}
+
+// shardDirs replaces folders of shards by the shards.
+func shardDirs(dirs []string) ([]string, error) {
+	var out []string
+	for _, dir := range dirs {
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			return nil, fmt.Errorf("featurize: shard: %w", err)
+		}
+		before := len(out)
+		for _, e := range entries {
+			if isShardDir(e.Name()) {
+				out = append(out, filepath.Join(dir, e.Name()))
+			}
+		}
+		if len(out) == before {
+			out = append(out, dir)
+		}
+	}
+	if len(out) == 0 {
+		return nil, fmt.Errorf("featurize: no shards to merge: %w", ErrData)
+	}
+	return out, nil
+}
+
+func openPart(dir string) (part, error) {
+	p := part{dir: dir, index: map[string]entry{}}
+	var err error
+	if p.Provenance, err = readProvenance(dir); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			err = fmt.Errorf("%w (not finished, or no feature set): %w", err, ErrData)
+		}
+		return p, fmt.Errorf("featurize: shard %q: %w", dir, err)
+	}
+	if p.Shard == nil {
+		return p, fmt.Errorf("featurize: %q is no shard but a whole feature set: %w", dir, ErrData)
+	}
+	entries, _, err := readEntries(filepath.Join(dir, stateDir, "index.jsonl"))
+	if err != nil {
+		return p, fmt.Errorf("featurize: shard %q: %w", dir, err)
+	}
+	for _, e := range entries {
+		p.index[string(e.Path)] = e
+	}
+	p.set, err = OpenSet(dir)
+	return p, err
+}
+
+func readProvenance(dir string) (Provenance, error) {
+	var p Provenance
+	data, err := os.ReadFile(filepath.Join(dir, "run.json"))
+	if err != nil {
+		return p, err
+	}
+	if err := json.Unmarshal(data, &p); err != nil {
+		return p, fmt.Errorf("run.json: %w: %w", err, ErrFormat)
+	}
+	if p.Config == nil || p.Listing.SHA256 == "" {
+		return p, fmt.Errorf("run.json has no config or listing: %w", ErrFormat)
+	}
+	return p, nil
+}
+
+// together orders the records of the shards by their places in the listing.
+func together(parts []part) ([]record, error) {
+	for _, p := range parts[1:] {
+		if a, b := parts[0].Listing, p.Listing; a != b {
+			return nil, fmt.Errorf("featurize: shards %q and %q are of different listings: %s: %w", parts[0].dir, p.dir, a.differs(b), ErrData)
+		}
+	}
+	n := 0
+	for _, p := range parts {
+		n += len(p.set.Records)
+	}
+	if n != parts[0].Listing.Samples {
+		return nil, fmt.Errorf("featurize: the shards have %d samples, the listing has %d: %w", n, parts[0].Listing.Samples, ErrData)
+	}
+	records := make([]record, n)
+	for from, p := range parts {
+		if !slices.Equal(p.set.Dims, parts[0].set.Dims) {
+			return nil, fmt.Errorf("featurize: rows of shape %v in %q and %v in %q: %w", parts[0].set.Dims, parts[0].dir, p.set.Dims, p.dir, ErrData)
+		}
+		for _, r := range p.set.Records {
+			if r.Index >= n || records[r.Index].Path != "" {
+				return nil, fmt.Errorf("featurize: shard %q: place %d of %d for %q is taken or beyond: %w", p.dir, r.Index, n, r.Path, ErrData)
+			}
+			e := p.index[r.Path]
+			e.Row = r.Row
+			records[r.Index] = record{
+				Sample: Sample{Path: r.Path, Class: r.Class, Label: r.Label, Split: r.Split, Group: r.Group, Size: e.Size, ModTime: e.Time},
+				reason: r.Error, entry: e, from: from,
+			}
+		}
+	}
+	return records, nil
+}
+
+func (a Identity) differs(b Identity) string {
+	if a.Samples != b.Samples {
+		return fmt.Sprintf("%d and %d samples", a.Samples, b.Samples)
+	}
+	return fmt.Sprintf("%d samples each, but other paths, labels or sizes", a.Samples)
+}
+
+func summaryOf(records []record, dims []int) *Summary {
+	sum := &Summary{Dims: dims}
+	for _, r := range records {
+		if r.reason != "" {
+			sum.Failed = append(sum.Failed, Failure{r.Path, r.reason})
+		}
+	}
+	sum.Skipped = len(sum.Failed)
+	sum.Samples = len(records) - sum.Skipped
+	sum.New = sum.Samples
+	return sum
+}

@@ -1,0 +1,176 @@
+package featurize_test
+
+import (
+	"encoding/json"
+	"errors"
+	"maps"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/robust-transfer/rtx/featurize"
+)
+
+// shards computes the shards of a folder of images, and returns their folder.
+func shards(t *testing.T, data string, n int, change func(i int, j *featurize.Job)) string {
+	t.Helper()
+	out := t.TempDir()
+	for i := range n {
+		shard := featurize.Shard{Index: i, Count: n}
+		j := job(t, data, filepath.Join(out, shard.Dir()), &sums{})
+		j.Listing.Take(shard)
+		j.Config["format"] = "npy"
+		if change != nil {
+			change(i, j)
+		}
+		provenance(t, j)
+		mustRun(t, j)
+	}
+	return out
+}
+
+// provenance makes a job write what a merge looks at.
+func provenance(t *testing.T, j *featurize.Job) {
+	j.Files = func(*featurize.Summary) (map[string][]byte, error) {
+		run, err := json.Marshal(featurize.Provenance{Config: j.Config, Listing: j.Listing.Identity(), Shard: j.Listing.Shard()})
+		return map[string][]byte{"run.json": run}, err
+	}
+}
+
+func merge(t *testing.T, out string, dirs ...string) (*featurize.Summary, error) {
+	t.Helper()
+	m := &featurize.Merge{Dirs: dirs, Out: out, Files: func(_ *featurize.Summary, p featurize.Provenance) (map[string][]byte, error) {
+		run, err := json.Marshal(p)
+		return map[string][]byte{"run.json": run}, err
+	}}
+	return m.Run(t.Context())
+}
+
+func TestMerge(t *testing.T) {
+	data := dataset(t, 23)
+	os.WriteFile(filepath.Join(data, "a", "broken.png"), []byte("no image"), 0o666)
+	whole := t.TempDir()
+	j := job(t, data, whole, &sums{})
+	j.Config["format"] = "npy"
+	provenance(t, j)
+	mustRun(t, j)
+	for _, n := range []int{1, 4, 40} { // 40: some are empty
+		t.Run(strconv.Itoa(n), func(t *testing.T) {
+			out := shards(t, data, n, nil)
+			s, err := merge(t, out, out) // into the folder of the shards
+			if err != nil || s.Samples != 23 || s.Skipped != 1 || s.Status != "done" {
+				t.Fatalf("%+v, %v", s, err)
+			}
+			sameSet(t, set(t, out), set(t, whole))
+			if s, err = merge(t, out, out); err != nil || s.Status != "cached" {
+				t.Errorf("again: %+v, %v", s, err)
+			}
+			// The merged set is gone on with like any other.
+			net := &sums{}
+			j := job(t, data, out, net)
+			j.Config["format"] = "npy"
+			if s := mustRun(t, j); s.Status != "cached" || net.runs != 0 {
+				t.Errorf("gone on with: %+v", s)
+			}
+		})
+	}
+}
+
+// TestShardsStay holds that adding images leaves the others in their shards.
+func TestShardsStay(t *testing.T) {
+	data := dataset(t, 30)
+	out := shards(t, data, 3, nil)
+	writeImage(t, filepath.Join(data, "a", "000.png"), 99)
+	computed := 0
+	for i := range 3 {
+		shard := featurize.Shard{Index: i, Count: 3}
+		j := job(t, data, filepath.Join(out, shard.Dir()), &sums{})
+		j.Listing.Take(shard)
+		j.Config["format"] = "npy"
+		provenance(t, j)
+		computed += mustRun(t, j).New
+	}
+	if computed != 1 {
+		t.Errorf("%d rows computed for one image more", computed)
+	}
+	if _, err := merge(t, t.TempDir(), out); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestMergeRefuses(t *testing.T) {
+	data := dataset(t, 12)
+	longer := dataset(t, 13)
+	for _, c := range []struct {
+		name string
+		make func(t *testing.T) []string
+		want string
+	}{
+		{"another model", func(t *testing.T) []string {
+			return []string{shards(t, data, 3, func(i int, j *featurize.Job) {
+				if j.Config = maps.Clone(j.Config); i == 2 {
+					j.Config["model"] = "other"
+				}
+			})}
+		}, "model is sums there and other here"},
+		{"another listing", func(t *testing.T) []string {
+			return []string{filepath.Join(shards(t, data, 2, nil), "shard-0-of-2"), filepath.Join(shards(t, longer, 2, nil), "shard-1-of-2")}
+		}, "12 and 13 samples"},
+		{"missing in the middle", func(t *testing.T) []string {
+			out := shards(t, data, 3, nil)
+			os.RemoveAll(filepath.Join(out, "shard-1-of-3"))
+			return []string{out}
+		}, "shard 1 of 3 is missing"},
+		{"missing at the end", func(t *testing.T) []string {
+			return []string{filepath.Join(shards(t, data, 3, nil), "shard-0-of-3")}
+		}, "shard 1 of 3 is missing"},
+		{"twice", func(t *testing.T) []string {
+			out := shards(t, data, 2, nil)
+			return []string{out, filepath.Join(out, "shard-0-of-2")}
+		}, "are both shard 0"},
+		{"not finished", func(t *testing.T) []string {
+			out := shards(t, data, 2, nil)
+			os.Remove(filepath.Join(out, "shard-1-of-2", "run.json"))
+			return []string{out}
+		}, "not finished"},
+		{"another count", func(t *testing.T) []string {
+			return []string{filepath.Join(shards(t, data, 2, nil), "shard-0-of-2"), filepath.Join(shards(t, data, 3, nil), "shard-1-of-3")}
+		}, "one of 2 shards"},
+		{"a whole set", func(t *testing.T) []string {
+			out := t.TempDir()
+			j := job(t, data, out, &sums{})
+			provenance(t, j)
+			mustRun(t, j)
+			return []string{out}
+		}, "no shard but a whole"},
+		{"cut features", func(t *testing.T) []string {
+			out := shards(t, data, 2, nil)
+			os.Truncate(filepath.Join(out, "shard-1-of-2", "features.npy"), 140)
+			return []string{out}
+		}, "shape ["},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			out := t.TempDir()
+			_, err := merge(t, out, c.make(t)...)
+			if !errors.Is(err, featurize.ErrData) && !errors.Is(err, featurize.ErrFormat) || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("error %v, want %q", err, c.want)
+			}
+			if left, _ := os.ReadDir(out); len(left) > 0 {
+				t.Errorf("left %v", left)
+			}
+		})
+	}
+}
+
+func TestParseShard(t *testing.T) {
+	if s, err := featurize.ParseShard("2/4"); err != nil || s != (featurize.Shard{Index: 2, Count: 4}) || s.Dir() != "shard-2-of-4" {
+		t.Errorf("%v, %v", s, err)
+	}
+	for _, bad := range []string{"", "1", "4/4", "-1/4", "1/0", "a/b", "1/2/3"} {
+		if _, err := featurize.ParseShard(bad); err == nil {
+			t.Errorf("%q was taken", bad)
+		}
+	}
+}
