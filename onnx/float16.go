@@ -13,10 +13,11 @@ import (
 // float16, and what lies between them. Inputs and outputs keep their type, and
 // values their names.
 //
-// Batch norms after convolutions are folded into them first. Values start in float32 and stay so until the first such operator, so that
-// an image is normalised in float32; operators that float16 would harm run in
-// float32, between casts. So does one with a weight whose largest magnitude
-// lies outside [2^-14, 65504]. Subgraphs are left as they are.
+// Batch norms after convolutions are folded into them first. Values start in
+// float32 and stay so until the first such operator, so that an image is
+// normalised in float32; operators that float16 would harm run in float32,
+// between casts. So does one with a weight whose largest magnitude lies
+// outside [2^-14, 65504]. Subgraphs are left as they are.
 func (m *Model) Float16() (*Model, error) {
 	m, err := m.FoldBatchNorm()
 	if err != nil {

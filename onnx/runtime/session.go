@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	gort "runtime"
-	"strconv"
 	"strings"
 	"sync"
+	"unsafe"
 
 	ort "github.com/yalue/onnxruntime_go"
 
@@ -28,7 +28,7 @@ type Options struct {
 	Library   Library
 	Threads   int    // 0: Cores()
 	Device    string // "" or "auto", "cpu", "cuda", "cuda:N"
-	Precision string // "" or "fp32", "tf32", on CUDA
+	Precision string // "" or "fp32"; "tf32", which only CUDA has; "fp16"
 }
 
 // Session is a model ready to run. It is used by one goroutine at a time.
@@ -38,8 +38,7 @@ type Session struct {
 	height  int
 	width   int
 	outputs []string
-	device  string
-	why     string
+	device  device
 	dims    map[int][][]int // of the outputs, by batch size
 	bound   *binding
 }
@@ -53,6 +52,7 @@ type binding struct {
 	inputs  []ort.Value
 	outputs []ort.Value
 	pin     gort.Pinner
+	locked  hostMemory
 }
 
 var environment struct {
@@ -93,15 +93,25 @@ func Open(m *onnx.Model, o Options) (*Session, error) {
 	if err := start(o.Library); err != nil {
 		return nil, err
 	}
-	graph, dir, err := m.SessionBytes(maxInline)
-	if err != nil {
+	var err error
+	if s.device, err = o.device(); err != nil {
 		return nil, err
 	}
-	options, err := s.options(o, dir)
+	options, err := s.options(o)
 	if err != nil {
 		return nil, err
 	}
 	defer options.Destroy()
+	if m, err = s.precision(m, o.Precision); err != nil {
+		return nil, err
+	}
+	graph, dir, err := m.SessionBytes(maxInline)
+	if err == nil && dir != "" {
+		err = options.AddSessionConfigEntry("session.model_external_initializers_file_folder_path", dir)
+	}
+	if err != nil {
+		return nil, err
+	}
 	s.session, err = ort.NewDynamicAdvancedSessionWithONNXData(graph, []string{in[0].Name}, s.outputs, options)
 	if err != nil {
 		return nil, fmt.Errorf("runtime: %q: %w", m.Path(), classify(err))
@@ -109,7 +119,23 @@ func Open(m *onnx.Model, o Options) (*Session, error) {
 	return s, nil
 }
 
-func (s *Session) options(o Options, externalDir string) (*ort.SessionOptions, error) {
+// precision gives the model what was asked for. On x86 CPUs, onnxruntime
+// computes float16 networks in float32, from rounded weights; on others in
+// float16, sums included, which is not precise enough.
+func (s *Session) precision(m *onnx.Model, asked string) (*onnx.Model, error) {
+	switch asked {
+	case "", "fp32", "tf32":
+		return m, nil
+	case "fp16":
+		if s.device.gpu < 0 && gort.GOARCH != "amd64" {
+			return nil, fmt.Errorf("runtime: precision fp16 on a CPU of %s sums in float16, which loses too much: %w", gort.GOARCH, ErrUnavailable)
+		}
+		return m.Float16()
+	}
+	return nil, fmt.Errorf("runtime: precision %q, expected fp32, tf32 or fp16: %w", asked, ErrUnavailable)
+}
+
+func (s *Session) options(o Options) (*ort.SessionOptions, error) {
 	options, err := ort.NewSessionOptions()
 	if err != nil {
 		return nil, fmt.Errorf("runtime: %w", err)
@@ -118,73 +144,17 @@ func (s *Session) options(o Options, externalDir string) (*ort.SessionOptions, e
 	if threads == 0 {
 		threads = Cores()
 	}
-	entries := map[string]string{}
-	if externalDir != "" {
-		entries["session.model_external_initializers_file_folder_path"] = externalDir
-	}
 	err = errors.Join(options.SetIntraOpNumThreads(threads), options.SetInterOpNumThreads(1))
-	for k, v := range entries {
-		err = errors.Join(err, options.AddSessionConfigEntry(k, v))
-	}
-	if err == nil {
-		err = s.setDevice(options, o)
+	if err == nil && s.device.gpu >= 0 {
+		if cannot := appendCUDA(options, cudaSettings(s.device.gpu, o.Precision)); cannot != nil {
+			s.device, err = s.device.without(o.Device, cannot)
+		}
 	}
 	if err != nil {
 		options.Destroy()
 		return nil, err
 	}
 	return options, nil
-}
-
-// setDevice adds the CUDA provider where it is asked for, or where it is there
-// and nothing was asked for.
-func (s *Session) setDevice(options *ort.SessionOptions, o Options) error {
-	s.device = "cpu"
-	number := "0"
-	kind, id, numbered := strings.Cut(o.Device, ":")
-	switch {
-	case kind == "cpu" && !numbered:
-		s.why = "asked for"
-		return nil
-	case kind == "cuda" && numbered:
-		if n, err := strconv.Atoi(id); err != nil || n < 0 {
-			return fmt.Errorf("runtime: device %q, expected auto, cpu, cuda or cuda:N: %w", o.Device, ErrUnavailable)
-		}
-		number = id
-	case numbered || kind != "" && kind != "auto" && kind != "cuda":
-		return fmt.Errorf("runtime: device %q, expected auto, cpu, cuda or cuda:N: %w", o.Device, ErrUnavailable)
-	}
-	tf32 := "0"
-	if o.Precision == "tf32" {
-		tf32 = "1"
-	}
-	err := appendCUDA(options, map[string]string{"device_id": number, "use_tf32": tf32, "cudnn_conv_algo_search": "HEURISTIC"})
-	switch {
-	case err == nil:
-		s.device, s.why = "cuda:"+number, ""
-	case kind == "cuda":
-		return fmt.Errorf("runtime: device %q: %w: %w", o.Device, err, ErrUnavailable)
-	default:
-		s.why = "CUDA cannot be used: " + firstLine(err.Error())
-	}
-	return nil
-}
-
-func appendCUDA(options *ort.SessionOptions, settings map[string]string) error {
-	cuda, err := ort.NewCUDAProviderOptions()
-	if err != nil {
-		return err
-	}
-	defer cuda.Destroy()
-	if err := cuda.Update(settings); err != nil {
-		return err
-	}
-	return options.AppendExecutionProviderCUDA(cuda)
-}
-
-func firstLine(s string) string {
-	s, _, _ = strings.Cut(strings.TrimSpace(s), "\n")
-	return s
 }
 
 // classify recognises onnxruntime's words for running out of memory.
@@ -199,7 +169,7 @@ func classify(err error) error {
 }
 
 // Device is "cpu" or "cuda:N"; why tells what speaks against the GPU.
-func (s *Session) Device() (name, why string) { return s.device, s.why }
+func (s *Session) Device() (name, why string) { return s.device.String(), s.device.why }
 
 // Dims returns the shape of each output for a batch of n, which it learns by
 // running zeros.
@@ -276,8 +246,9 @@ func (s *Session) bind(ctx context.Context, n int) error {
 		return err
 	}
 	s.unbind()
-	b := &binding{n: n, src: make([]uint8, n*s.size)}
+	b := &binding{n: n, locked: hostMemory{device: s.device.gpu}}
 	s.bound = b
+	b.src = memory[uint8](b, n*s.size)
 	b.pin.Pin(&b.src[0])
 	in, err := ort.NewTensor(ort.NewShape(int64(n), int64(s.height), int64(s.width), 3), b.src)
 	if err != nil {
@@ -289,7 +260,7 @@ func (s *Session) bind(ctx context.Context, n int) error {
 		for k, x := range d {
 			shape[k], size = int64(x), size*x
 		}
-		data := make([]float32, size)
+		data := memory[float32](b, size)
 		b.pin.Pin(&data[0])
 		out, err := ort.NewTensor(ort.NewShape(shape...), data)
 		if err != nil {
@@ -300,6 +271,17 @@ func (s *Session) bind(ctx context.Context, n int) error {
 	return nil
 }
 
+// memory makes a buffer: page-locked for a GPU where the driver gives that.
+func memory[T uint8 | float32](b *binding, n int) []T {
+	if b.locked.device >= 0 {
+		var x T
+		if p := b.locked.bytes(n * int(unsafe.Sizeof(x))); p != nil {
+			return unsafe.Slice((*T)(p), n)
+		}
+	}
+	return make([]T, n)
+}
+
 func (s *Session) unbind() {
 	if s.bound == nil {
 		return
@@ -308,6 +290,7 @@ func (s *Session) unbind() {
 		v.Destroy()
 	}
 	s.bound.pin.Unpin()
+	s.bound.locked.free()
 	s.bound = nil
 }
 
