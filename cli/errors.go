@@ -62,7 +62,7 @@ func verdict(err error) (code int, hint string) {
 		return 65, "rtx inspect shows the model's inputs"
 	case is(onnx.ErrFormat):
 		return 65, "--model takes an ONNX file"
-	case is(featurize.ErrData):
+	case is(featurize.ErrData, featurize.ErrFormat):
 		return 65, ""
 	case is(context.Canceled):
 		return 130, ""

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -40,7 +41,9 @@ func featurizeCommand(e *env) *cli.Command {
 			number("workers", 0, "goroutines that read and decode; 0: one a core", "j"),
 			number("threads", 0, "threads of the network; 0: one a core"),
 			text("device", "auto", "auto, cpu, cuda or cuda:`N`"),
-			text("precision", "fp32", "fp32, or tf32 on CUDA"),
+			text("precision", "fp32", "fp32, fp16, or tf32 on CUDA"),
+			text("format", "npy", "`KIND` of file for the features: npy, npz, safetensors or parquet"),
+			text("shard", "", "take share `I/N` of the images, into OUT/shard-I-of-N; none takes all (default: from SLURM_ARRAY_TASK_ID; /N: I from there or from JOB_COMPLETION_INDEX)"),
 			text("on-error", "skip", "what an unusable image does: skip or fail"),
 			text("max-skipped", "100%", "more skipped images than this `SHARE` are an error"),
 			libraryFlag(),
@@ -58,18 +61,21 @@ func featurizeCommand(e *env) *cli.Command {
 // featurizing is one call of the verb, as it is put together.
 type featurizing struct {
 	*env
-	c       *cli.Context
-	model   *onnx.Model
-	spec    onnx.Spec
-	assumed bool
-	layer   string
-	listing *featurize.Listing
-	told    int // of the listing's notes
-	library runtime.Library
-	session *runtime.Session
-	dims    []int
-	args    []byte
-	job     featurize.Job
+	c         *cli.Context
+	model     *onnx.Model
+	spec      onnx.Spec
+	assumed   bool
+	layer     string
+	out       string
+	shard     *featurize.Shard // nil: all
+	shardFrom string           // what says so
+	listing   *featurize.Listing
+	told      int // of the listing's notes
+	library   runtime.Library
+	session   *runtime.Session
+	dims      []int
+	args      []byte
+	job       featurize.Job
 }
 
 func (e *env) featurize(c *cli.Context) error {
@@ -91,6 +97,9 @@ func (e *env) featurize(c *cli.Context) error {
 		return err
 	}
 	defer f.listing.Close()
+	if f.shard != nil {
+		f.listing.Take(*f.shard)
+	}
 	f.tellNotes()
 	if err := f.openSession(); err != nil {
 		return err
@@ -122,7 +131,7 @@ func (f *featurizing) check() error {
 			return &usageError{msg: "--" + name + " is missing", hint: "rtx featurize -m MODEL.onnx -d IMAGES -o FEATURES"}
 		}
 	}
-	for name, may := range map[string][]string{"pool": {"avg", "none"}, "on-error": {"skip", "fail"}, "precision": {"fp32", "tf32"}} {
+	for name, may := range map[string][]string{"pool": {"avg", "none"}, "on-error": {"skip", "fail"}, "precision": {"fp32", "fp16", "tf32"}, "format": featurize.Formats} {
 		if v := f.c.String(name); !slices.Contains(may, v) {
 			return &usageError{msg: fmt.Sprintf("--%s is %q, expected %s", name, v, strings.Join(may, " or "))}
 		}
@@ -138,8 +147,20 @@ func (f *featurizing) check() error {
 			return &usageError{msg: fmt.Sprintf("--%s is %d", name, v)}
 		}
 	}
-	_, err := f.maxSkipped()
-	return err
+	if _, err := f.maxSkipped(); err != nil {
+		return err
+	}
+	var err error
+	f.out = f.c.String("out")
+	if f.shard, f.shardFrom, err = shardOf(f.c.String("shard"), os.Getenv); err != nil || f.shard == nil {
+		if os.Getenv("JOB_COMPLETION_INDEX") != "" && f.c.String("shard") == "" {
+			f.note("JOB_COMPLETION_INDEX is set; --shard /N would take its share of N")
+		}
+		return err
+	}
+	f.out = filepath.Join(f.out, f.shard.Dir())
+	f.note("shard %d of %d (%s)", f.shard.Index, f.shard.Count, f.shardFrom)
+	return nil
 }
 
 func (f *featurizing) maxSkipped() (float64, error) {
@@ -238,7 +259,7 @@ func (f *featurizing) prepare() error {
 	transform.Geometry.PreResize = c.Int("pre-resize")
 	transform.Decode.ExifRotate = c.Bool("exif-rotate")
 	f.job = featurize.Job{
-		Out: c.String("out"), Listing: f.listing, RowDims: f.dims, Config: f.config(sum),
+		Out: f.out, Listing: f.listing, Format: c.String("format"), RowDims: f.dims, Config: f.config(sum),
 		Open: func(context.Context) (*featurize.Extractor, error) {
 			return &featurize.Extractor{Network: f.session, Transform: transform, BatchSize: c.Int("batch-size"), Workers: workers}, nil
 		},
@@ -273,7 +294,7 @@ func (f *featurizing) config(model string) map[string]any {
 		"channels": s.Channels, "clamp": fmt.Sprint(s.Clamp), "normalization": normalization,
 		"exif_rotate": fmt.Sprint(f.c.Bool("exif-rotate")), "precision": f.c.String("precision"),
 		"batch_size": fmt.Sprint(f.c.Int("batch-size")), "jpeg_decoder": decoder + " " + version,
-		"onnxruntime": f.library.Version, "device": kind,
+		"onnxruntime": f.library.Version, "device": kind, "format": f.c.String("format"),
 	}
 }
 
@@ -289,7 +310,8 @@ func (f *featurizing) record(model string, s *featurize.Summary) object {
 		{"schema", "rtx.run/1"}, {"verb", "featurize"}, {"status", "done"}, {"rtx", buildVersion()},
 		{"finished", time.Now().UTC().Format(time.RFC3339)},
 		{"model", object{{"file", f.model.Path()}, {"sha256", model}}}, {"data", f.c.String("data")},
-		{"spec", origin}, {"resolved_spec", f.spec}, {"config", f.job.Config},
+		{"spec", origin}, {"resolved_spec", f.spec}, {"config", f.job.Config}, {"listing", f.listing.Identity()},
+		{"shard", f.listing.Shard()}, {"shard_from", f.shardFrom},
 		{"onnxruntime", f.library}, {"device", device}, {"device_why", why},
 		{"decoder", object{{"jpeg", decoder}, {"version", version}}},
 		{"counts", object{{"samples", s.Samples}, {"skipped", s.Skipped}, {"reused", s.Reused}, {"new", s.New}, {"classes", len(f.listing.Classes)}}},
@@ -303,7 +325,7 @@ func (f *featurizing) report(s *featurize.Summary, err error) error {
 	if s == nil {
 		return err
 	}
-	out, dim := f.c.String("out"), 1
+	out, dim := f.out, 1
 	for _, d := range s.Dims {
 		dim *= d
 	}

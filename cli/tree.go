@@ -1,0 +1,130 @@
+package cli
+
+import (
+	"slices"
+	"strings"
+
+	cli "github.com/urfave/cli/v2"
+)
+
+// verb is a node of the command tree as scripts and the manual need it; the
+// root is rtx itself.
+type verb struct {
+	name, path  string // path is the words after rtx: "runtime install"
+	usage       string
+	description string
+	argument    string // "FILE", "" for none
+	takes       completes
+	options     []option
+	verbs       []verb
+}
+
+// option is a flag.
+type option struct {
+	names     []string // the long one first
+	usage     string
+	label     string // of the value: FILE, avg|none
+	value     string // the default, "" for none
+	variable  string
+	takes     bool // a value
+	completes completes
+}
+
+// completes says what may stand at a place: files, folders or some words.
+type completes struct {
+	files, folders bool
+	words          []string
+}
+
+// vocabulary holds the words that are values of flags. A flag takes those of
+// them that its description names.
+var vocabulary = map[string][]string{
+	"channels": {"rgb", "bgr"}, "crop": {"center", "none"}, "device": {"auto", "cpu", "cuda"},
+	"format": {"npy", "npz", "safetensors", "parquet"}, "interpolation": {"bilinear", "bicubic"}, "layer": {"features"},
+	"normalize": {"spec", "none", "imagenet"}, "on-error": {"skip", "fail"}, "pool": {"avg", "none"},
+	"precision": {"fp32", "tf32", "fp16"}, "progress": {"auto", "bar", "jsonl", "none"}, "range": {"0..1", "-1..1", "0..255"},
+}
+
+func (o option) dashed() []string {
+	var d []string
+	for _, n := range o.names {
+		d = append(d, strings.Repeat("-", min(2, len(n)))+n)
+	}
+	return d
+}
+
+func (v verb) walk(visit func(verb)) {
+	visit(v)
+	for _, s := range v.verbs {
+		s.walk(visit)
+	}
+}
+
+func commandTree(commands []*cli.Command) verb {
+	root := verb{options: []option{helpOption}}
+	for _, c := range commands {
+		root.verbs = append(root.verbs, verbOf(c, ""))
+	}
+	return root
+}
+
+var helpOption = option{names: []string{"help", "h"}, usage: "show help"}
+
+func verbOf(c *cli.Command, parent string) verb {
+	v := verb{
+		name: c.Name, path: strings.TrimPrefix(parent+" "+c.Name, " "), usage: c.Usage, description: c.Description,
+		argument: c.ArgsUsage, takes: completesOf("", c.ArgsUsage, c.ArgsUsage),
+	}
+	for _, f := range c.Flags {
+		v.options = append(v.options, optionOf(f))
+	}
+	v.options = append(v.options, helpOption)
+	for _, s := range c.Subcommands {
+		v.verbs = append(v.verbs, verbOf(s, v.path))
+	}
+	return v
+}
+
+func optionOf(f cli.Flag) option {
+	doc := f.(cli.DocGenerationFlag)
+	before, rest, _ := strings.Cut(doc.GetUsage(), "`")
+	placeholder, after, _ := strings.Cut(rest, "`")
+	o := option{names: f.Names(), usage: before + placeholder + after, takes: doc.TakesValue(), label: placeholder}
+	if vars := doc.GetEnvVars(); len(vars) > 0 {
+		o.variable = vars[0]
+	}
+	if !o.takes {
+		return o
+	}
+	o.value = strings.Trim(doc.GetDefaultText(), `"`)
+	o.completes = completesOf(o.names[0], placeholder, o.usage)
+	switch words := o.completes.words; {
+	case len(words) > 1 && len(placeholder) < 2:
+		o.label = strings.Join(words, "|")
+	case placeholder == "":
+		o.label = "N"
+	}
+	return o
+}
+
+// completesOf reads what a place takes: FILE and FOLDER from its placeholder,
+// words from the description.
+func completesOf(flag, placeholder, usage string) (c completes) {
+	for _, p := range strings.FieldsFunc(placeholder, func(r rune) bool { return strings.ContainsRune("[]. ", r) }) {
+		c.files = c.files || p == "FILE"
+		c.folders = c.folders || p == "FOLDER" || p == "DIR"
+	}
+	if flag == "" {
+		if strings.Contains(placeholder, "|") {
+			c.words = strings.Split(placeholder, "|")
+		}
+		return c
+	}
+	named := strings.FieldsFunc(usage, func(r rune) bool { return strings.ContainsRune(" ,;:()", r) })
+	for _, w := range vocabulary[flag] {
+		if slices.Contains(named, w) {
+			c.words = append(c.words, w)
+		}
+	}
+	return c
+}
