@@ -147,6 +147,9 @@ func (f *featurizing) check() error {
 			return &usageError{msg: fmt.Sprintf("--%s is %d", name, v)}
 		}
 	}
+	if data := f.c.String("data"); f.c.String("root") != "" && !featurize.IsList(data) {
+		return &usageError{msg: fmt.Sprintf("--root goes with a list file (.csv, .jsonl), and --data is %q", data)}
+	}
 	if _, err := f.maxSkipped(); err != nil {
 		return err
 	}

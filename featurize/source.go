@@ -76,7 +76,7 @@ func fileSource(ctx context.Context, f *os.File, info os.FileInfo, c SourceConfi
 		return tarSource(ctx, name, f, info.Size(), f)
 	case kind == "gzip" || kind == "zstd":
 		return tarStream(name, bufio.NewReaderSize(f, 1<<20), f)
-	case isList(name):
+	case IsList(name):
 		root := c.Root
 		if root == "" {
 			root = filepath.Dir(name)
@@ -89,7 +89,8 @@ func fileSource(ctx context.Context, f *os.File, info os.FileInfo, c SourceConfi
 	return nil, fmt.Errorf("featurize: %q is no folder, tar or zip archive, list (.csv, .jsonl) or image: %w", name, ErrData)
 }
 
-func isList(name string) bool {
+// IsList tells list files, by their names.
+func IsList(name string) bool {
 	ext := strings.ToLower(filepath.Ext(name))
 	return ext == ".csv" || ext == ".jsonl"
 }
