@@ -4,6 +4,7 @@ import (
 	"fmt"
 	gort "runtime"
 	"runtime/debug"
+	"time"
 
 	cli "github.com/urfave/cli/v2"
 
@@ -35,4 +36,16 @@ func buildVersion() string {
 		return "unknown"
 	}
 	return info.Main.Version
+}
+
+// builtOn is the day of the revision, or today's where that is not known.
+func builtOn() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if s.Key == "vcs.time" && len(s.Value) >= len(time.DateOnly) {
+				return s.Value[:len(time.DateOnly)]
+			}
+		}
+	}
+	return time.Now().UTC().Format(time.DateOnly)
 }
