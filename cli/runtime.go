@@ -18,7 +18,10 @@ func runtimeCommand(e *env) *cli.Command {
 		Subcommands: []*cli.Command{
 			{
 				Name: "install", Usage: "put onnxruntime " + runtime.Pinned + " into the user's cache, through pip or npm",
-				Flags: []cli.Flag{text("from", "", "take it from a `FILE`: a library, wheel, zip or tgz"), jsonFlag(), toggle("quiet", "no notes", "q")},
+				Flags: []cli.Flag{
+					toggle("cuda", "the library for NVIDIA's GPUs, "+runtime.PinnedCUDA+" for CUDA 12 and cuDNN 9 (250 MB)"),
+					text("from", "", "take it from a `FILE`: a library, wheel, zip or tgz"), jsonFlag(), toggle("quiet", "no notes", "q"),
+				},
 				Action: func(c *cli.Context) error {
 					if err := e.begin(c); err != nil {
 						return err
@@ -27,7 +30,10 @@ func runtimeCommand(e *env) *cli.Command {
 					if !e.json && !e.quiet {
 						log = e.stderr
 					}
-					lib, err := runtime.Install(c.Context, runtime.InstallConfig{From: c.String("from"), Log: log})
+					lib, err := runtime.Install(c.Context, runtime.InstallConfig{CUDA: c.Bool("cuda"), From: c.String("from"), Log: log})
+					if err != nil && c.Bool("cuda") {
+						return hinted{err, "install pip, or give a downloaded wheel: rtx runtime install --cuda --from onnxruntime_gpu-" + runtime.PinnedCUDA + "-*.whl"}
+					}
 					if err != nil {
 						return hinted{err, "install pip or npm, or give a downloaded wheel: rtx runtime install --from onnxruntime-" + runtime.Pinned + "-*.whl"}
 					}
@@ -97,11 +103,17 @@ func (e *env) doctor(c *cli.Context) error {
 		jpeg.Text += ": slower, and pixels differ slightly from Pillow's"
 		jpeg.Mend = turboInstall()
 	}
+	gpu := finding{"CUDA", true, "usable: --device cuda", ""}
+	if missing != nil {
+		gpu.Text = "not looked for without onnxruntime"
+	} else if err := lib.CUDA(); err != nil {
+		gpu.Text = "not usable, --device cpu is: " + err.Error()
+	}
 	cache, err := runtime.CacheDir()
 	if err != nil {
 		cache = err.Error()
 	}
-	all = append(all, jpeg,
+	all = append(all, jpeg, gpu,
 		finding{"cores", true, fmt.Sprint(runtime.Cores()), ""},
 		finding{"platform", true, gort.GOOS + "/" + gort.GOARCH, ""},
 		finding{"cache", err == nil, cache, ""},

@@ -20,11 +20,47 @@ import (
 	"strings"
 )
 
-// Pinned is the release that Install puts into the user's cache.
-const Pinned = "1.24.3"
+// Pinned is the release that Install puts into the user's cache; PinnedCUDA is
+// that for NVIDIA's GPUs, which wants the libraries of CUDA 12 and cuDNN 9.
+const (
+	Pinned     = "1.24.3"
+	PinnedCUDA = "1.24.4"
+)
 
-// pinnedSums holds the SHA-256 of the libraries of the pinned release, as the
-// npm package and the Python wheels carry them.
+// release is what there is to install.
+type release struct {
+	version, folder string
+	pip, npm        string // packages; "" for none
+	files           []releaseFile
+}
+
+// releaseFile is one of its files, for one platform.
+type releaseFile struct {
+	name string
+	sums []string // SHA-256, of each package that carries it
+}
+
+// pinned is the release for this platform.
+func pinned(cuda bool) (release, error) {
+	if cuda {
+		if platform() != "linux/amd64" {
+			return release{}, fmt.Errorf("there is no onnxruntime with CUDA for %s: %w", platform(), ErrUnavailable)
+		}
+		return release{PinnedCUDA, PinnedCUDA + "-cuda12", "onnxruntime-gpu", "", []releaseFile{
+			{"libonnxruntime_providers_shared.so", []string{"086ec1d5388f64153d9c63470d126693db9a182c8ce236d3a1119068471b8a0d"}},
+			{provider, []string{"43d2eb6ba2d1c2e796f495114420c0a1e1c6a8d987dd17c6e89a211dafdbb6c4"}},
+			{"libonnxruntime.so", []string{"b10825f4306b01a4951c528554f2495c4597080c63637b300669544d9c142e76"}},
+		}}, nil
+	}
+	sums, ok := pinnedSums[platform()]
+	if !ok {
+		return release{}, fmt.Errorf("there is no pinned onnxruntime for %s: %w", platform(), ErrUnavailable)
+	}
+	return release{Pinned, Pinned, "onnxruntime", "onnxruntime-node", []releaseFile{{libraryNames()[0], sums}}}, nil
+}
+
+// pinnedSums holds the SHA-256 of the library, as the npm package and the
+// Python wheels carry it.
 var pinnedSums = map[string][]string{
 	"linux/amd64": {
 		"92ba8e44d31b80a34f5e805076a044122c3be1fffe0d88ed790de7267b0b2682",
@@ -40,60 +76,78 @@ var pinnedSums = map[string][]string{
 	},
 }
 
-// maxLibrary bounds what is unpacked.
-const maxLibrary = 256 << 20
+// maxFile bounds what is unpacked.
+const maxFile = 512 << 20
 
 // ErrNoClient says that nothing is there that could fetch the library.
 var ErrNoClient = errors.New("neither npm nor pip was found")
 
-// InstallConfig says where the library comes from.
+// InstallConfig says which library is wanted and where it comes from.
 type InstallConfig struct {
+	CUDA bool      // the one for NVIDIA's GPUs
 	From string    // a .so, .dylib, .whl, .zip or .tgz; "" fetches with npm or pip
 	Log  io.Writer // lines on what is being done; nil for none
 }
 
-// Install puts the pinned library into the user's cache, if it is not there,
-// and checks that it loads. A file is kept only if its SHA-256 is one of the
-// pinned ones.
+// Install puts a pinned library into the user's cache, if it is not there, and
+// checks that it loads. A file is kept only if its SHA-256 is a pinned one.
 func Install(ctx context.Context, c InstallConfig) (Library, error) {
 	if c.Log == nil {
 		c.Log = io.Discard
+	}
+	r, err := pinned(c.CUDA)
+	if err != nil {
+		return Library{}, fmt.Errorf("runtime: install: %w", err)
 	}
 	dir, err := CacheDir()
 	if err != nil {
 		return Library{}, err
 	}
-	target := filepath.Join(dir, Pinned, libraryNames()[0])
-	if sum, err := fileSum(target); err == nil && known(sum) {
-		fmt.Fprintf(c.Log, "onnxruntime %s is already in %s\n", Pinned, target)
+	dir = filepath.Join(dir, r.folder)
+	target := filepath.Join(dir, libraryNames()[0])
+	if r.in(dir) {
+		fmt.Fprintf(c.Log, "onnxruntime %s is already in %s\n", r.version, target)
 		return usable(target)
 	}
-	if err := os.MkdirAll(filepath.Dir(target), 0o777); err != nil {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return Library{}, fmt.Errorf("runtime: install: %w", err)
 	}
-	work, err := os.MkdirTemp(filepath.Dir(target), ".install-*")
+	work, err := os.MkdirTemp(dir, ".install-*")
 	if err != nil {
 		return Library{}, fmt.Errorf("runtime: install: %w", err)
 	}
 	defer os.RemoveAll(work)
 	archive := c.From
 	if archive == "" {
-		if archive, err = fetch(ctx, work, c.Log); err != nil {
+		if archive, err = r.fetch(ctx, work, c.Log); err != nil {
 			return Library{}, fmt.Errorf("runtime: install: %w: %w", err, ErrUnavailable)
 		}
 	}
-	file := filepath.Join(work, "library")
-	if err := extract(archive, file); err != nil {
+	if err := r.extract(archive, work); err != nil {
 		return Library{}, fmt.Errorf("runtime: install from %q: %w", archive, err)
 	}
-	if err := os.Chmod(file, 0o755); err != nil {
-		return Library{}, fmt.Errorf("runtime: install: %w", err)
+	for _, f := range r.files { // the library itself is the last
+		file := filepath.Join(work, f.name)
+		if err := os.Chmod(file, 0o755); err != nil {
+			return Library{}, fmt.Errorf("runtime: install: %w", err)
+		}
+		if err := os.Rename(file, filepath.Join(dir, f.name)); err != nil {
+			return Library{}, fmt.Errorf("runtime: install: %w", err)
+		}
 	}
-	if err := os.Rename(file, target); err != nil {
-		return Library{}, fmt.Errorf("runtime: install: %w", err)
-	}
-	fmt.Fprintf(c.Log, "installed onnxruntime %s as %s\n", Pinned, target)
+	fmt.Fprintf(c.Log, "installed onnxruntime %s as %s\n", r.version, target)
 	return usable(target)
+}
+
+// in tells whether a folder has all the files.
+func (r release) in(dir string) bool {
+	for _, f := range r.files {
+		sum, err := fileSum(filepath.Join(dir, f.name))
+		if err != nil || !slices.Contains(f.sums, sum) {
+			return false
+		}
+	}
+	return true
 }
 
 func usable(file string) (Library, error) {
@@ -106,26 +160,24 @@ func usable(file string) (Library, error) {
 
 func platform() string { return gort.GOOS + "/" + gort.GOARCH }
 
-func known(sum string) bool { return slices.Contains(pinnedSums[platform()], sum) }
-
 // fetch downloads a package that carries the library, with the first client
 // that is there and succeeds.
-func fetch(ctx context.Context, dir string, log io.Writer) (string, error) {
+func (r release) fetch(ctx context.Context, dir string, log io.Writer) (string, error) {
 	pip := []string{"download", "--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:", "--python-version", "3.12", "--dest", dir}
 	for _, p := range wheelPlatforms() {
 		pip = append(pip, "--platform", p)
 	}
-	pip = append(pip, "onnxruntime=="+Pinned)
-	clients := [][]string{
-		append([]string{"pip3"}, pip...), append([]string{"pip"}, pip...), append([]string{"python3", "-m", "pip"}, pip...),
-		{"npm", "pack", "--silent", "--pack-destination", dir, "onnxruntime-node@" + Pinned},
+	pip = append(pip, r.pip+"=="+r.version)
+	clients := [][]string{append([]string{"pip3"}, pip...), append([]string{"pip"}, pip...), append([]string{"python3", "-m", "pip"}, pip...)}
+	if r.npm != "" {
+		clients = append(clients, []string{"npm", "pack", "--silent", "--pack-destination", dir, r.npm + "@" + r.version})
 	}
 	failed := []error{ErrNoClient}
 	for _, c := range clients {
 		if _, err := exec.LookPath(c[0]); err != nil {
 			continue
 		}
-		fmt.Fprintf(log, "fetching onnxruntime %s with %s\n", Pinned, c[0])
+		fmt.Fprintf(log, "fetching %s %s with %s\n", r.pip, r.version, c[0])
 		cmd := exec.CommandContext(ctx, c[0], c[1:]...)
 		cmd.Dir = dir
 		out, err := cmd.CombinedOutput()
@@ -159,32 +211,45 @@ func wheelPlatforms() []string {
 	return []string{"macosx_14_0_arm64"}
 }
 
-// extract finds the library for this platform in an archive, or takes the file
-// itself, and writes it to dst. Among several files the one whose SHA-256 is
-// pinned is meant.
-func extract(archive, dst string) error {
+// extract finds the files in an archive, or takes the file itself, and writes
+// them into dir. They are known by their SHA-256.
+func (r release) extract(archive, dir string) error {
 	var sums []string
-	try := func(r io.Reader) (bool, error) {
-		f, err := os.Create(dst)
+	left := slices.Clone(r.files)
+	err := eachLibrary(archive, func(content io.Reader) (bool, error) {
+		file := filepath.Join(dir, ".file")
+		sum, err := copySummed(file, content)
 		if err != nil {
 			return false, err
 		}
-		defer f.Close()
-		h := sha256.New()
-		if _, err := io.Copy(io.MultiWriter(f, h), io.LimitReader(r, maxLibrary)); err != nil {
-			return false, err
-		}
-		sum := hex.EncodeToString(h.Sum(nil))
 		sums = append(sums, sum)
-		return known(sum), f.Close()
+		at := slices.IndexFunc(left, func(f releaseFile) bool { return slices.Contains(f.sums, sum) })
+		if at < 0 {
+			return false, os.Remove(file)
+		}
+		err = os.Rename(file, filepath.Join(dir, left[at].name))
+		left = slices.Delete(left, at, at+1)
+		return len(left) == 0, err
+	})
+	if err != nil || len(left) == 0 {
+		return err
 	}
-	ok, err := eachLibrary(archive, try)
-	if err == nil && !ok {
-		os.Remove(dst)
-		err = fmt.Errorf("no library of onnxruntime %s for %s in it: expected SHA-256 %s, found %s: %w",
-			Pinned, platform(), strings.Join(pinnedSums[platform()], " or "), orNothing(sums), ErrUnavailable)
+	return fmt.Errorf("no %s of onnxruntime %s for %s in it: expected SHA-256 %s, found %s: %w",
+		left[0].name, r.version, platform(), strings.Join(left[0].sums, " or "), orNothing(sums), ErrUnavailable)
+}
+
+// copySummed writes a file and returns its SHA-256.
+func copySummed(name string, r io.Reader) (string, error) {
+	f, err := os.Create(name)
+	if err != nil {
+		return "", err
 	}
-	return err
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(io.MultiWriter(f, h), io.LimitReader(r, maxFile)); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), f.Close()
 }
 
 func orNothing(s []string) string {
@@ -194,22 +259,21 @@ func orNothing(s []string) string {
 	return strings.Join(s, ", ")
 }
 
-// eachLibrary calls try for every regular file that is named like the library
-// until it returns true.
-func eachLibrary(archive string, try func(io.Reader) (bool, error)) (bool, error) {
-	named := func(name string) bool {
-		return slices.ContainsFunc(append(libraryNames(), "libonnxruntime.so.*"), func(p string) bool { ok, _ := path.Match(p, path.Base(name)); return ok })
-	}
+// eachLibrary calls try for every regular file that is named like one of
+// onnxruntime's until it returns true. A file that is no archive is taken for
+// a library.
+func eachLibrary(archive string, try func(io.Reader) (done bool, err error)) error {
+	named := func(name string) bool { return strings.HasPrefix(path.Base(name), "libonnxruntime") }
 	f, err := os.Open(archive)
 	if err != nil {
-		return false, err
+		return err
 	}
 	defer f.Close()
 	switch filepath.Ext(archive) {
 	case ".whl", ".zip":
 		z, err := zip.OpenReader(archive)
 		if err != nil {
-			return false, err
+			return err
 		}
 		defer z.Close()
 		for _, e := range z.File {
@@ -218,37 +282,38 @@ func eachLibrary(archive string, try func(io.Reader) (bool, error)) (bool, error
 			}
 			r, err := e.Open()
 			if err != nil {
-				return false, err
+				return err
 			}
-			ok, err := try(r)
+			done, err := try(r)
 			r.Close()
-			if ok || err != nil {
-				return ok, err
+			if done || err != nil {
+				return err
 			}
 		}
-		return false, nil
+		return nil
 	case ".tgz", ".gz":
 		gz, err := gzip.NewReader(f)
 		if err != nil {
-			return false, err
+			return err
 		}
 		for t := tar.NewReader(gz); ; {
 			e, err := t.Next()
 			if err == io.EOF {
-				return false, nil
+				return nil
 			}
 			if err != nil {
-				return false, err
+				return err
 			}
 			if e.Typeflag != tar.TypeReg || !named(e.Name) {
 				continue
 			}
-			if ok, err := try(t); ok || err != nil {
-				return ok, err
+			if done, err := try(t); done || err != nil {
+				return err
 			}
 		}
 	}
-	return try(f)
+	_, err = try(f)
+	return err
 }
 
 func fileSum(name string) (string, error) {

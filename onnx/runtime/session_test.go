@@ -145,6 +145,9 @@ func TestInstallRefuses(t *testing.T) {
 	if _, err := runtime.Install(t.Context(), runtime.InstallConfig{From: other}); !errors.Is(err, runtime.ErrUnavailable) || !strings.Contains(err.Error(), "SHA-256") {
 		t.Errorf("another library: %v", err)
 	}
+	if _, err := runtime.Install(t.Context(), runtime.InstallConfig{CUDA: true, From: other}); !errors.Is(err, runtime.ErrUnavailable) {
+		t.Errorf("another library as that for CUDA: %v", err)
+	}
 	if _, err := runtime.Install(t.Context(), runtime.InstallConfig{From: other + ".whl"}); err == nil {
 		t.Error("a missing file was installed")
 	}
