@@ -111,8 +111,12 @@ func kindOf(head []byte) string {
 }
 
 // maxWindow bounds the memory of a zstd stream: 128 MiB, what its own program
-// takes without --long=31.
-const maxWindow = 128 << 20
+// takes without --long=31. A stream of less than a megabyte has no use for more
+// than smallWindow, that of the highest level.
+const (
+	maxWindow   = 128 << 20
+	smallWindow = 8 << 20
+)
 
 // decompressed undoes what its first bytes say r is compressed with.
 func decompressed(r *bufio.Reader) (io.Reader, func(), error) {
@@ -122,7 +126,11 @@ func decompressed(r *bufio.Reader) (io.Reader, func(), error) {
 		z, err := gzip.NewReader(r)
 		return z, func() {}, err
 	case "zstd":
-		z, err := zstd.NewReader(r, zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderConcurrency(1))
+		window := uint64(maxWindow)
+		if _, err := r.Peek(r.Size()); err == io.EOF {
+			window = smallWindow
+		}
+		z, err := zstd.NewReader(r, zstd.WithDecoderMaxWindow(window), zstd.WithDecoderLowmem(true), zstd.WithDecoderConcurrency(1))
 		if err != nil {
 			return nil, nil, err
 		}

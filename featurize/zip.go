@@ -18,7 +18,7 @@ func zipSource(ctx context.Context, name string, r io.ReaderAt, size int64, clos
 	if err != nil && !errors.Is(err, zip.ErrInsecurePath) {
 		return nil, fmt.Errorf("featurize: zip archive %q: %w: %w", name, err, ErrData)
 	}
-	z.RegisterDecompressor(zstd.ZipMethodWinZip, zstd.ZipDecompressor(zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderConcurrency(1)))
+	z.RegisterDecompressor(zstd.ZipMethodWinZip, zstd.ZipDecompressor(zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderLowmem(true), zstd.WithDecoderConcurrency(1)))
 	l := &Listing{closer: closer}
 	w := newArchiveWalk(name)
 	for _, f := range z.File {
