@@ -4,6 +4,7 @@
 #   make test    all tests
 #   make parity  compare with Python's Pillow (PYTHON=...)
 #   make bench   measure (PYTHON=...)
+#   make gpu-check  compare a GPU with the CPU and with torch (PYTHON=...); GPU_CHECK=--cpu for a dry run
 
 SHELL  := /bin/bash
 GO     ?= go
@@ -12,7 +13,7 @@ RTX    := bin/rtx
 DATA   ?=
 export CGO_ENABLED = 1
 
-.PHONY: demo build test lint parity bench need jpeg library
+.PHONY: demo build test lint parity bench gpu-check need jpeg library
 .NOTPARALLEL:
 
 build: need
@@ -58,4 +59,11 @@ parity: build
 
 bench: build
 	@$(PYTHON) --version 2>&1 || true
-	$(GO) test -run '^$$' -bench . ./featurize/pixels ./onnx/runtime
+	$(GO) run ./cli/bench -python $(PYTHON)
+	PYTHON=$(PYTHON) $(GO) test -run '^$$' -bench . ./featurize/pixels ./onnx/runtime
+
+# Needs bin/rtx, the library and Python with torch; Go only where bin/rtx is not
+# there yet.
+gpu-check:
+	@[ -x $(RTX) ] || $(MAKE) build
+	@$(PYTHON) cli/bench/gpu_check.py --rtx $(RTX) $(GPU_CHECK)

@@ -1,0 +1,129 @@
+// Command bench measures featurize against what bounds it and against Python,
+// each pair in turns in one run, and prints a table: make bench.
+package main
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"fmt"
+	"image/jpeg"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"text/tabwriter"
+
+	"github.com/robust-transfer/rtx/assets/photos"
+	"github.com/robust-transfer/rtx/featurize/pixels"
+	"github.com/robust-transfer/rtx/onnx/runtime"
+)
+
+// row is a line of the table.
+type row struct {
+	what       string
+	ours, peer string
+	ratio      float64 // ours over peer
+	bar        string
+}
+
+// bench holds what the measurements share.
+type bench struct {
+	dir    string // for images and feature sets
+	python string
+	rounds int
+	lib    runtime.Library
+	rows   []row
+	notes  []string
+}
+
+func main() {
+	only := flag.String("only", "limit,loader,formats", "what to measure")
+	python := flag.String("python", "python3", "the interpreter of the peers")
+	rounds := flag.Int("rounds", 5, "turns of each pair")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, strings.Split(*only, ","), *python, *rounds); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, only []string, python string, rounds int) error {
+	dir, err := os.MkdirTemp("", "rtx-bench-*")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	b := &bench{dir: dir, python: python, rounds: rounds}
+	if b.lib, err = runtime.Find(""); err != nil {
+		return err
+	}
+	decoder, version := pixels.JPEGDecoder()
+	fmt.Printf("%d cores, onnxruntime %s, %s %s\n", runtime.Cores(), b.lib.Version, decoder, version)
+	for _, m := range []struct {
+		name string
+		run  func(context.Context) error
+	}{{"limit", b.limit}, {"loader", b.loader}, {"formats", b.formats}} {
+		if !slices.Contains(only, m.name) {
+			continue
+		}
+		if err := m.run(ctx); err != nil {
+			return fmt.Errorf("%s: %w", m.name, err)
+		}
+	}
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "what\trtx\tpeer or limit\tratio\tbar")
+	for _, r := range b.rows {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%.3f\t%s\n", r.what, r.ours, r.peer, r.ratio, r.bar)
+	}
+	w.Flush()
+	for _, n := range b.notes {
+		fmt.Println(n)
+	}
+	return nil
+}
+
+// draw writes n JPEGs, quality 90 and 4:2:0, into two class folders.
+func (b *bench) draw(name string, n, width, height int) (string, error) {
+	root := filepath.Join(b.dir, name)
+	var group sync.WaitGroup
+	failed := make([]error, runtime.Cores())
+	for k := range failed {
+		group.Go(func() {
+			for i := k; i < n && failed[k] == nil; i += len(failed) {
+				failed[k] = drawn(filepath.Join(root, fmt.Sprintf("class%d", i%2), fmt.Sprintf("%05d.jpg", i)), uint64(i), width, height)
+			}
+		})
+	}
+	group.Wait()
+	for _, err := range failed {
+		if err != nil {
+			return "", err
+		}
+	}
+	return root, nil
+}
+
+func drawn(file string, seed uint64, width, height int) error {
+	var content bytes.Buffer
+	if err := jpeg.Encode(&content, photos.Draw(seed, width, height), &jpeg.Options{Quality: 90}); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(file), 0o777); err != nil {
+		return err
+	}
+	return os.WriteFile(file, content.Bytes(), 0o666)
+}
+
+// median of the measurements of all turns.
+func median(x []float64) float64 {
+	x = slices.Sorted(slices.Values(x))
+	if n := len(x); n%2 == 0 {
+		return (x[n/2-1] + x[n/2]) / 2
+	}
+	return x[len(x)/2]
+}
