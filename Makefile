@@ -2,13 +2,15 @@
 #
 #   make demo    get what is missing, build, draw images, featurize them
 #   make test    all tests
-#   make parity  compare with Python's Pillow (PYTHON=...)
+#   make parity  compare with Python's Pillow, PyTorch and readers (PYTHON=...)
 #   make bench   measure (PYTHON=...)
 #   make gpu-check  compare a GPU with the CPU and with torch (PYTHON=...); GPU_CHECK=--cpu for a dry run
 
 SHELL  := /bin/bash
 GO     ?= go
 PYTHON ?= python3
+# Where torch and torchvision are, if elsewhere.
+TORCH_PYTHON ?= $(PYTHON)
 RTX    := bin/rtx
 DATA   ?=
 export CGO_ENABLED = 1
@@ -56,14 +58,15 @@ lint: build
 
 parity: build
 	@PYTHON=$(PYTHON) bash featurize/pixels/testdata/parity.sh
+	PYTHON=$(TORCH_PYTHON) $(GO) test -count=1 -v -run 'TestParity' ./cli
+	PYTHON=$(PYTHON) $(GO) test -count=1 -v -run 'TestOtherReaders' ./featurize
 
 bench: build
-	@$(PYTHON) --version 2>&1 || true
-	$(GO) run ./cli/bench -python $(PYTHON)
-	PYTHON=$(PYTHON) $(GO) test -run '^$$' -bench . ./featurize/pixels ./onnx/runtime
+	$(GO) run ./cli/bench -python $(TORCH_PYTHON)
+	PYTHON=$(TORCH_PYTHON) $(GO) test -run '^$$' -bench . ./featurize/pixels ./onnx/runtime
 
 # Needs bin/rtx, the library and Python with torch; Go only where bin/rtx is not
 # there yet.
 gpu-check:
 	@[ -x $(RTX) ] || $(MAKE) build
-	@$(PYTHON) cli/bench/gpu_check.py --rtx $(RTX) $(GPU_CHECK)
+	@$(TORCH_PYTHON) cli/bench/gpu_check.py --rtx $(RTX) $(GPU_CHECK)
