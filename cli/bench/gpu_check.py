@@ -23,10 +23,13 @@ import tempfile
 import time
 import zlib
 
-import numpy as np
-import torch
-from torch import nn
-from torch.nn import functional as F
+try:
+    import numpy as np
+    import torch
+    from torch import nn
+    from torch.nn import functional as F
+except ImportError as missing:
+    sys.exit("gpu_check: %s lacks %s (%s -m pip install torch numpy; TORCH_PYTHON names another interpreter)" % (sys.executable, missing.name, sys.executable))
 
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 

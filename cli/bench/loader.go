@@ -23,13 +23,9 @@ func (b *bench) loader(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	peer, err := b.peer(ctx, loaderScript, data, fmt.Sprint(runtime.Cores()))
-	if err != nil {
-		fmt.Printf("SKIPPED: PyTorch as a peer: %v (PYTHON names an interpreter with torch and Pillow)\n", err)
-		if os.Getenv("RTX_REQUIRE_PEERS") == "1" {
-			return err
-		}
-		return nil
+	peer, err := b.peer(ctx, loaderScript, "PyTorch", data, fmt.Sprint(runtime.Cores()))
+	if err != nil || peer == nil {
+		return err
 	}
 	defer peer.close()
 	n, err := b.open(ctx, "resnet20")
@@ -73,7 +69,21 @@ type peer struct {
 	about string // its first line
 }
 
-func (b *bench) peer(ctx context.Context, script string, args ...string) (*peer, error) {
+// peer starts one. Where that is not possible it says so and returns nil, or an
+// error under RTX_REQUIRE_PEERS=1.
+func (b *bench) peer(ctx context.Context, script, name string, args ...string) (*peer, error) {
+	p, err := b.startPeer(ctx, script, args...)
+	if err == nil {
+		return p, nil
+	}
+	fmt.Printf("SKIPPED: %s as a peer: %v (PYTHON names an interpreter with torch, torchvision and Pillow)\n", name, err)
+	if os.Getenv("RTX_REQUIRE_PEERS") == "1" {
+		return nil, err
+	}
+	return nil, nil
+}
+
+func (b *bench) startPeer(ctx context.Context, script string, args ...string) (*peer, error) {
 	cmd := exec.CommandContext(ctx, b.python, append([]string{"-c", script}, args...)...)
 	var trouble strings.Builder
 	cmd.Stderr = &trouble
