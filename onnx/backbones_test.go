@@ -54,7 +54,7 @@ func TestBackbones(t *testing.T) {
 			if m, err = m.Rename(map[string]string{"input": "images"}); err != nil {
 				t.Fatal(err)
 			}
-			if m, err = m.WithVersions(); err != nil {
+			if m, err = m.WithOpset(onnx.Opset); err != nil {
 				t.Fatal(err)
 			}
 			spec, _, err := m.Spec()

@@ -127,8 +127,8 @@ func (b *prefix) build(in image) error {
 		}
 	}
 	b.affine(mul, sum, shape)
-	if in.dtype == pb.TensorProto_FLOAT16 {
-		b.add("Cast", []string{b.last}, Int("to", int64(pb.TensorProto_FLOAT16)))
+	if in.dtype != pb.TensorProto_FLOAT {
+		b.add("Cast", []string{b.last}, Int("to", int64(in.dtype)))
 	}
 	b.connect(in.name, images)
 	return nil

@@ -17,18 +17,20 @@ type image struct {
 	dtype         pb.TensorProto_DataType
 }
 
-// imageInput finds the one input of shape [N,3,H,W] or [N,H,W,3].
+// imageInput finds the one input of shape [N,3,H,W] or [N,H,W,3]; one of uint8
+// has the latter.
 func (m *Model) imageInput() (image, error) {
 	var seen []string
 	for _, v := range m.Inputs() {
 		seen = append(seen, v.String())
-		if len(v.Shape) != 4 || v.DType != pb.TensorProto_FLOAT && v.DType != pb.TensorProto_FLOAT16 {
+		pixels := v.DType == pb.TensorProto_UINT8 && len(v.Shape) == 4 && v.Shape[3].Size == 3
+		if len(v.Shape) != 4 || v.DType != pb.TensorProto_FLOAT && v.DType != pb.TensorProto_FLOAT16 && !pixels {
 			continue
 		}
 		im := image{name: v.Name, layout: "nchw", dtype: v.DType}
 		h, w := v.Shape[2], v.Shape[3]
 		switch {
-		case v.Shape[1].Size == 3:
+		case v.Shape[1].Size == 3 && !pixels:
 		case v.Shape[3].Size == 3:
 			im.layout, h, w = "nhwc", v.Shape[1], v.Shape[2]
 		default:
@@ -40,7 +42,7 @@ func (m *Model) imageInput() (image, error) {
 		}
 		return im, nil
 	}
-	return image{}, fmt.Errorf("onnx: expected an input [N,3,H,W] or [N,H,W,3] of float32 or float16, found %s: %w", orNone(seen), ErrNoImageInput)
+	return image{}, fmt.Errorf("onnx: expected an input [N,3,H,W] or [N,H,W,3] of float32 or float16, or [N,H,W,3] of uint8, found %s: %w", orNone(seen), ErrNoImageInput)
 }
 
 func orNone(s []string) string {
