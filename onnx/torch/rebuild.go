@@ -1,0 +1,181 @@
+package torch
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/bits"
+
+	"github.com/robust-transfer/rtx/onnx/pb"
+)
+
+// dtypes are the element types by the names they have in torch.
+var dtypes = map[string]pb.TensorProto_DataType{
+	"float64": pb.TensorProto_DOUBLE, "float32": pb.TensorProto_FLOAT, "float16": pb.TensorProto_FLOAT16,
+	"bfloat16": pb.TensorProto_BFLOAT16, "int64": pb.TensorProto_INT64, "int32": pb.TensorProto_INT32,
+	"int16": pb.TensorProto_INT16, "int8": pb.TensorProto_INT8, "uint8": pb.TensorProto_UINT8, "bool": pb.TensorProto_BOOL,
+	"complex64": pb.TensorProto_COMPLEX64, "complex128": pb.TensorProto_COMPLEX128,
+	"uint16": pb.TensorProto_UINT16, "uint32": pb.TensorProto_UINT32, "uint64": pb.TensorProto_UINT64,
+	"float8_e4m3fn": pb.TensorProto_FLOAT8E4M3FN, "float8_e4m3fnuz": pb.TensorProto_FLOAT8E4M3FNUZ,
+	"float8_e5m2": pb.TensorProto_FLOAT8E5M2, "float8_e5m2fnuz": pb.TensorProto_FLOAT8E5M2FNUZ,
+}
+
+// storageTypes are the element types of torch's kinds of storage.
+var storageTypes = map[string]pb.TensorProto_DataType{
+	"DoubleStorage": pb.TensorProto_DOUBLE, "FloatStorage": pb.TensorProto_FLOAT, "HalfStorage": pb.TensorProto_FLOAT16,
+	"BFloat16Storage": pb.TensorProto_BFLOAT16, "LongStorage": pb.TensorProto_INT64, "IntStorage": pb.TensorProto_INT32,
+	"ShortStorage": pb.TensorProto_INT16, "CharStorage": pb.TensorProto_INT8, "ByteStorage": pb.TensorProto_UINT8,
+	"BoolStorage": pb.TensorProto_BOOL, "ComplexFloatStorage": pb.TensorProto_COMPLEX64,
+	"ComplexDoubleStorage": pb.TensorProto_COMPLEX128,
+	"UntypedStorage":       pb.TensorProto_UINT8, "_UntypedStorage": pb.TensorProto_UINT8,
+}
+
+// itemSizes are the bytes of one value.
+var itemSizes = map[pb.TensorProto_DataType]int64{
+	pb.TensorProto_DOUBLE: 8, pb.TensorProto_FLOAT: 4, pb.TensorProto_FLOAT16: 2, pb.TensorProto_BFLOAT16: 2,
+	pb.TensorProto_INT64: 8, pb.TensorProto_INT32: 4, pb.TensorProto_INT16: 2, pb.TensorProto_INT8: 1,
+	pb.TensorProto_UINT8: 1, pb.TensorProto_BOOL: 1, pb.TensorProto_COMPLEX64: 8, pb.TensorProto_COMPLEX128: 16,
+	pb.TensorProto_UINT16: 2, pb.TensorProto_UINT32: 4, pb.TensorProto_UINT64: 8,
+	pb.TensorProto_FLOAT8E4M3FN: 1, pb.TensorProto_FLOAT8E4M3FNUZ: 1, pb.TensorProto_FLOAT8E5M2: 1, pb.TensorProto_FLOAT8E5M2FNUZ: 1,
+}
+
+const (
+	maxDims = 64
+	// maxExpanded is how large a tensor may be, in bytes, that has more values
+	// than its storage (torch's expand, stride 0).
+	maxExpanded = 64 << 20
+)
+
+// storage is a run of values that tensors are views of.
+type storage struct {
+	blob  *blob
+	dtype pb.TensorProto_DataType
+	first int64 // value of the blob that it begins with
+	n     int64 // values
+}
+
+// rebuild is torch._utils._rebuild_tensor: storage, offset, size, stride, and
+// in version 2 requires_grad, hooks and from PyTorch 2 on metadata, which are
+// not needed.
+func rebuild(least int) maker {
+	return func(_ *machine, args []any) (any, error) {
+		if len(args) < least {
+			return nil, errArgs
+		}
+		s, ok := args[0].(*storage)
+		if !ok {
+			return nil, fmt.Errorf("its storage is %s", kind(args[0]))
+		}
+		return view(s, args[1:4])
+	}
+}
+
+// rebuildV3 is the form for types that have no kind of storage; the seventh
+// argument is the type.
+func rebuildV3(_ *machine, args []any) (any, error) {
+	if len(args) < 7 {
+		return nil, errArgs
+	}
+	s, ok := args[0].(*storage)
+	name, ok2 := args[6].(Class)
+	dtype, ok3 := dtypes[trimTorch(name)]
+	if !ok || !ok2 || !ok3 {
+		return nil, errArgs
+	}
+	from, to := itemSizes[s.dtype], itemSizes[dtype]
+	if s.first*from%to != 0 {
+		return nil, errArgs
+	}
+	return view(&storage{blob: s.blob, dtype: dtype, first: s.first * from / to, n: s.n * from / to}, args[1:4])
+}
+
+func trimTorch(c Class) string { return string(c[min(len(c), len("torch.")):]) }
+
+// parameter is a tensor and what training needs of it.
+func parameter(_ *machine, args []any) (any, error) {
+	if len(args) < 2 {
+		return nil, errArgs
+	}
+	return args[0], nil
+}
+
+// subclass is a tensor of a class derived from torch.Tensor: the function that
+// rebuilds the tensor, the class, the function's arguments, attributes.
+func subclass(m *machine, args []any) (any, error) {
+	if len(args) != 4 {
+		return nil, errArgs
+	}
+	with, ok := args[2].(*Tuple)
+	if !ok {
+		return nil, errArgs
+	}
+	return m.callKnown(args[0], with.Items)
+}
+
+// view makes the tensor of a storage with an offset, a size and strides, in
+// values.
+func view(s *storage, place []any) (any, error) {
+	offset, ok := place[0].(int64)
+	dims, err := integers(place[1])
+	strides, err2 := integers(place[2])
+	if !ok || offset < 0 || offset > math.MaxInt64/16 || err != nil || err2 != nil || len(dims) != len(strides) {
+		return nil, errArgs
+	}
+	t := &Tensor{DType: s.dtype, Dims: dims, strides: strides, blob: s.blob, offset: offset}
+	last, n, err := extent(offset, dims, strides)
+	if err != nil {
+		return nil, err
+	}
+	item := itemSizes[s.dtype]
+	if n > 0 && last >= s.n {
+		return nil, fmt.Errorf("size %v, strides %v and offset %d reach beyond the %d values of storage %q", dims, strides, offset, s.n, s.blob.name)
+	}
+	if n > s.n && n*item > maxExpanded {
+		return nil, fmt.Errorf("size %v of a storage of %d values", dims, s.n)
+	}
+	t.offset += s.first
+	return t, nil
+}
+
+// extent is the number of values of a tensor and the place of the last of them.
+func extent(offset int64, dims, strides []int64) (last, n int64, err error) {
+	last, n = offset, 1
+	empty := false
+	for i, d := range dims {
+		hi, lo := bits.Mul64(uint64(n), uint64(max(d, 1)))
+		over, step := bits.Mul64(uint64(max(d-1, 0)), uint64(strides[i]))
+		if d < 0 || strides[i] < 0 || hi|over != 0 || lo > math.MaxInt64/16 || step > math.MaxInt64/16-uint64(last) {
+			return 0, 0, fmt.Errorf("size %v with strides %v", dims, strides)
+		}
+		n, last, empty = int64(lo), last+int64(step), empty || d == 0
+	}
+	if empty {
+		n = 0
+	}
+	return last, n, nil
+}
+
+// integers are the elements of a tuple or list of integers.
+func integers(v any) ([]int64, error) {
+	var items []any
+	switch v := v.(type) {
+	case *Tuple:
+		items = v.Items
+	case *List:
+		items = v.Items
+	default:
+		return nil, errArgs
+	}
+	if len(items) > maxDims {
+		return nil, fmt.Errorf("%d dimensions", len(items))
+	}
+	out := make([]int64, len(items))
+	for i, e := range items {
+		n, ok := e.(int64)
+		if !ok {
+			return nil, errors.New("a size that is no integer")
+		}
+		out[i] = n
+	}
+	return out, nil
+}

@@ -1,0 +1,188 @@
+package torch
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+
+	"github.com/robust-transfer/rtx/onnx"
+	"github.com/robust-transfer/rtx/onnx/pb"
+)
+
+// Tensor is an array whose values stay in the file until they are written.
+type Tensor struct {
+	DType pb.TensorProto_DataType
+	Dims  []int64
+
+	strides []int64 // in values
+	offset  int64   // of the first value in the blob, in values
+	blob    *blob
+	blank   bool // an ndarray before its state has come
+}
+
+// Named is the tensor as other packages take it.
+func (t *Tensor) Named(name string) onnx.Tensor {
+	return onnx.Tensor{Name: name, DType: t.DType, Dims: t.Dims, Write: t.Write}
+}
+
+// Size is the number of bytes of the values.
+func (t *Tensor) Size() int64 {
+	n := itemSizes[t.DType]
+	for _, d := range t.Dims {
+		n *= d
+	}
+	return n
+}
+
+// Write writes the values row-major and little-endian. Where an error comes, of
+// a wrong checksum as well, some may be written.
+func (t *Tensor) Write(w io.Writer) error {
+	size, item := t.Size(), itemSizes[t.DType]
+	if size == 0 {
+		return nil
+	}
+	if t.contiguous() {
+		return t.blob.copy(w, t.offset*item, size)
+	}
+	data, err := t.blob.load()
+	if err != nil {
+		return err
+	}
+	return t.gather(w, data)
+}
+
+// contiguous says that the values lie in order, without gaps.
+func (t *Tensor) contiguous() bool {
+	step := int64(1)
+	for i := len(t.Dims) - 1; i >= 0; i-- {
+		if t.Dims[i] != 1 && t.strides[i] != step {
+			return false
+		}
+		step *= t.Dims[i]
+	}
+	return true
+}
+
+// rowMajor are the strides of values that lie in order.
+func rowMajor(dims []int64) []int64 {
+	strides, step := make([]int64, len(dims)), int64(1)
+	for i := len(dims) - 1; i >= 0; i-- {
+		strides[i] = step
+		step *= max(dims[i], 1)
+	}
+	return strides
+}
+
+// gather writes values from wherever the strides say they are in data.
+func (t *Tensor) gather(w io.Writer, data []byte) error {
+	item := itemSizes[t.DType]
+	inner := len(t.Dims) - 1
+	step := t.strides[inner] * item
+	index := make([]int64, inner)
+	out := make([]byte, 0, min(1<<16, t.Size()))
+	at := t.offset * item
+	for {
+		p := at
+		for range t.Dims[inner] {
+			if len(out)+int(item) > cap(out) {
+				if _, err := w.Write(out); err != nil {
+					return err
+				}
+				out = out[:0]
+			}
+			out = append(out, data[p:p+item]...)
+			p += step
+		}
+		d := inner - 1
+		for ; d >= 0; d-- {
+			index[d]++
+			at += t.strides[d] * item
+			if index[d] < t.Dims[d] {
+				break
+			}
+			at -= index[d] * t.strides[d] * item
+			index[d] = 0
+		}
+		if d < 0 {
+			_, err := w.Write(out)
+			return err
+		}
+	}
+}
+
+// smallest is the most values that Floats reads.
+const smallest = 1024
+
+// Floats are the values of a small tensor of real numbers.
+func (t *Tensor) Floats() ([]float64, error) {
+	item := itemSizes[t.DType]
+	if t.Size() > smallest*item {
+		return nil, fmt.Errorf("torch: a tensor of size %v has more than %d values", t.Dims, smallest)
+	}
+	var b bytes.Buffer
+	if err := t.Write(&b); err != nil {
+		return nil, err
+	}
+	out := make([]float64, 0, smallest)
+	for v := b.String(); v != ""; v = v[item:] {
+		switch x := number(t.DType, v[:item]).(type) {
+		case float64:
+			out = append(out, x)
+		case int64:
+			out = append(out, float64(x))
+		case bool:
+			out = append(out, map[bool]float64{true: 1}[x])
+		default:
+			return nil, fmt.Errorf("torch: values of type %s are no real numbers", t.DType)
+		}
+	}
+	return out, nil
+}
+
+// sameView says that two tensors are the same values of the same bytes.
+func (t *Tensor) sameView(u *Tensor) bool {
+	return t.blob == u.blob && t.offset == u.offset && t.DType == u.DType && fmt.Sprint(t.Dims, t.strides) == fmt.Sprint(u.Dims, u.strides)
+}
+
+// equal compares type, size and values of two tensors, without holding them.
+func (t *Tensor) equal(u *Tensor) (bool, error) {
+	if t.DType != u.DType || fmt.Sprint(t.Dims) != fmt.Sprint(u.Dims) {
+		return false, nil
+	}
+	if t.sameView(u) {
+		return true, nil
+	}
+	r, w := io.Pipe()
+	defer r.Close()
+	go func() { w.CloseWithError(t.Write(w)) }()
+	c := &comparer{other: r}
+	if err := u.Write(c); err != nil && !c.differ {
+		return false, err
+	}
+	if c.differ {
+		return false, nil
+	}
+	_, err := io.Copy(io.Discard, r) // for an error at the end
+	return err == nil, err
+}
+
+// comparer compares what is written with what another reader gives.
+type comparer struct {
+	other  io.Reader
+	buf    []byte
+	differ bool
+}
+
+func (c *comparer) Write(p []byte) (int, error) {
+	if len(c.buf) < len(p) {
+		c.buf = make([]byte, len(p))
+	}
+	if _, err := io.ReadFull(c.other, c.buf[:len(p)]); err != nil {
+		return 0, err
+	}
+	if !bytes.Equal(p, c.buf[:len(p)]) {
+		c.differ = true
+		return 0, io.ErrShortWrite
+	}
+	return len(p), nil
+}
