@@ -142,7 +142,7 @@ func (f *File) Fields() []Field {
 	}
 	for k, v := range d.All() {
 		key, ok := k.(string)
-		if t, isTensor := v.(*Tensor); isTensor && t.Size() == itemSizes[t.DType] {
+		if t, isTensor := v.(*Tensor); isTensor && t.Size() > 0 && t.Size() == itemSizes[t.DType] {
 			if x, err := t.Floats(); err == nil {
 				v = x[0]
 			}

@@ -8,7 +8,7 @@ import (
 
 // identify says what a file is that is no checkpoint, by its beginning.
 func identify(head []byte) string {
-	lower := strings.ToLower(string(head))
+	exact, lower := string(head), strings.ToLower(string(head))
 	switch {
 	case len(head) == 0:
 		return "the file is empty"
@@ -16,11 +16,11 @@ func identify(head []byte) string {
 		return "this is an HTML page, not a checkpoint (a failed download?)"
 	case strings.HasPrefix(lower, "version https://git-lfs"):
 		return "this is a Git LFS pointer, not the file itself"
-	case strings.HasPrefix(lower, "\x93numpy"):
+	case strings.HasPrefix(exact, "\x93NUMPY"):
 		return "this is a numpy array (.npy)"
-	case strings.HasPrefix(lower, "\x89hdf"):
+	case strings.HasPrefix(exact, "\x89HDF"):
 		return "this is an HDF5 file (Keras?)"
-	case strings.HasPrefix(lower, "\x1f\x8b"):
+	case strings.HasPrefix(exact, "\x1f\x8b"):
 		return "this is compressed by gzip; decompress it first"
 	case len(head) > 262 && string(head[257:262]) == "ustar":
 		return "this is a tar archive, as PyTorch 0.1.10 and older wrote; load and save it with a newer PyTorch"

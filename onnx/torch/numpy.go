@@ -110,9 +110,10 @@ func half(u uint16) float64 {
 	return sign * math.Ldexp(1024+fraction, exponent-25)
 }
 
-// blank is an ndarray before its state comes.
+// blank is an ndarray before its state comes. It stays so where the state is of
+// no type of ours.
 func blank(*machine, []any) (any, error) {
-	return &Tensor{DType: pb.TensorProto_UINT8, Dims: []int64{0}, strides: []int64{1}, blob: &blob{}, blank: true}, nil
+	return &Tensor{blank: true}, nil
 }
 
 // fill gives an ndarray its state: version, shape, dtype, whether it is in

@@ -149,7 +149,7 @@ func (s *searcher) flat(d *Dict) (candidate, error) {
 	var c candidate
 	for k, v := range d.All() {
 		key, ok := k.(string)
-		if t, isTensor := v.(*Tensor); ok && isTensor {
+		if t, isTensor := v.(*Tensor); ok && isTensor && t.DType != 0 {
 			c.entries = append(c.entries, entry{key, key, t})
 		} else if ok {
 			c.skipped = append(c.skipped, key)
@@ -194,7 +194,7 @@ func (s *searcher) walk(c *candidate, o *Object, prefix string, depth int) error
 			}
 			switch t, isTensor := v.(*Tensor); {
 			case !ok || v == nil || passing[k]:
-			case isTensor:
+			case isTensor && t.DType != 0:
 				c.entries = append(c.entries, entry{prefix + key, prefix + key, t})
 			default:
 				c.skipped = append(c.skipped, prefix+key)

@@ -1,0 +1,214 @@
+package torch_test
+
+import (
+	"archive/zip"
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/robust-transfer/rtx/onnx/torch"
+)
+
+// made is a file of testdata.
+func made(t testing.TB, name string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("testdata", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// archive makes a zip archive of names and contents.
+func archive(parts ...string) string {
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	for i := 0; i < len(parts); i += 2 {
+		w, _ := z.Create(parts[i])
+		io.WriteString(w, parts[i+1])
+	}
+	z.Close()
+	return b.String()
+}
+
+func TestOtherFiles(t *testing.T) {
+	tar := make([]byte, 1024)
+	copy(tar, "pickle")
+	copy(tar[257:], "ustar")
+	for _, c := range []struct{ data, want string }{
+		{"", "the file is empty"}, {"<!DOCTYPE html><html>", "HTML page"}, {"version https://git-lfs.github.com/spec/v1\noid", "Git LFS pointer"},
+		{"just some words\n", "this is text"}, {"\x08\x08\x12\x07pytorch", "ONNX model"}, {"\x93NUMPY\x01\x00v\x00{'descr'", "numpy array"},
+		{"\x1f\x8b\x08\x00\x00", "gzip"}, {"\x89HDF\r\n\x1a\n", "HDF5"}, {string(tar), "tar archive, as PyTorch 0.1.10"},
+		{"\x00\x01\x02\xff\xfe\xfd\xfc\xfb\xfa", "neither a zip archive"}, {"PK\x03\x04rest", "truncated or damaged"},
+		{archive("a.npy", "x"), "numpy arrays (.npz)"}, {archive("word/document.xml", "x"), "without data.pkl"}, {archive("deep/er/data.pkl", "N."), "without data.pkl"},
+		{archive("a/data.pkl", "N.", "b/data.pkl", "N."), "two pickles"}, {archive("a/data.pkl", "N.", "a/data.pkl", "N."), "two entries"},
+		{archive("a/data.pkl", "N.", "a/constants.pkl", "N."), "TorchScript"}, {archive("a/data.pkl", "N.", "a/byteorder", "big"), `byte order "big"`},
+		{archive("a/data.pkl", "]"), "ends after 1 bytes"}, {archive("a/data.pkl", "(S'storage'\nctorch\nFloatStorage\nS'0'\nS'cpu'\nI3\ntQ."), "not in the archive"},
+		{archive("a/data.pkl", "(S'storage'\nctorch\nFloatStorage\nS'0'\nS'cpu'\nI3\ntQ.", "a/data/0", "12345678"), "8 bytes, expected 3 values of 4"},
+		{archive("a/data.pkl", strings.Repeat("(0", 1<<20)), "are compressed to"},
+		{"\x80\x02]q\x00.", "not one of torch.save"}, {"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe8\x03.", "version of the file 1000"},
+		{"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P", "ends after"}, {"\x10\x00\x00\x00\x00\x00\x00\x00{\"a\":1}        ", "safetensors"},
+	} {
+		_, err := torch.New(strings.NewReader(c.data), int64(len(c.data)))
+		if !errors.Is(err, torch.ErrFormat) || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%.30q: %v, want %q", c.data, err, c.want)
+		}
+	}
+	if _, err := torch.Open(t.TempDir()); !errors.Is(err, torch.ErrFormat) {
+		t.Errorf("a folder: %v", err)
+	}
+	if _, err := torch.Open("testdata/absent.pt"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("no file: %v", err)
+	}
+}
+
+// TestTruncated cuts files of all formats at many places.
+func TestTruncated(t *testing.T) {
+	for _, name := range []string{"plain.pt", "plain_deflated.pt", "plain_legacy.pth", "parts_legacy.pth", "dtypes.safetensors"} {
+		data := made(t, name)
+		for n := 0; n < len(data); n += 7 {
+			if _, err := torch.New(bytes.NewReader(data[:n]), int64(n)); !errors.Is(err, torch.ErrFormat) {
+				t.Errorf("%s cut to %d of %d bytes: %v", name, n, len(data), err)
+			}
+		}
+	}
+}
+
+// each calls do for all tensors below a value.
+func each(v any, do func(*torch.Tensor)) {
+	switch v := v.(type) {
+	case *torch.Tensor:
+		do(v)
+	case *torch.Dict:
+		for _, x := range v.All() {
+			each(x, do)
+		}
+	}
+}
+
+// TestFlipped holds that a changed byte of a storage is found by every tensor
+// that uses the storage, and by no other.
+func TestFlipped(t *testing.T) {
+	for _, name := range []string{"views.pt", "views_deflated.pt", "plain.pt"} {
+		data := made(t, name)
+		z, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range z.File {
+			if !strings.Contains(e.Name, "/data") || e.CompressedSize64 == 0 {
+				continue
+			}
+			at, _ := e.DataOffset()
+			bad := slices.Clone(data)
+			bad[at+int64(e.CompressedSize64)/2] ^= 1
+			failed, written := 0, 0
+			f, err := torch.New(bytes.NewReader(bad), int64(len(bad)))
+			if strings.HasSuffix(e.Name, "data.pkl") {
+				if !errors.Is(err, torch.ErrFormat) || e.Method == zip.Store && !strings.Contains(err.Error(), "checksum error") {
+					t.Errorf("%s, %s: %v", name, e.Name, err)
+				}
+				continue
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range 2 {
+				each(f.Value, func(x *torch.Tensor) {
+					err := x.Write(io.Discard)
+					switch {
+					case err == nil:
+						written++
+					case !errors.Is(err, torch.ErrFormat) || !strings.Contains(err.Error(), e.Name) || e.Method == zip.Store && !strings.Contains(err.Error(), "checksum error"):
+						t.Errorf("%s, %s: %v", name, e.Name, err)
+					default:
+						failed++
+					}
+				})
+			}
+			if failed == 0 || failed%2 != 0 || written == 0 || name == "plain.pt" && failed != 2 {
+				t.Errorf("%s, %s: %d tensors failed, %d were written", name, e.Name, failed, written)
+			}
+		}
+	}
+}
+
+// TestConcurrent writes all tensors from several goroutines.
+func TestConcurrent(t *testing.T) {
+	for _, name := range []string{"views.pt", "views_deflated.pt", "views_legacy.pth"} {
+		f := open(t, name)
+		var wait sync.WaitGroup
+		for range 4 {
+			wait.Go(func() {
+				each(f.Value, func(x *torch.Tensor) {
+					if err := x.Write(io.Discard); err != nil {
+						t.Error(err)
+					}
+				})
+			})
+		}
+		wait.Wait()
+	}
+}
+
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, os.ErrClosed }
+
+// TestWriterFails holds that an error of the writer is not one of the file.
+func TestWriterFails(t *testing.T) {
+	for _, name := range []string{"views.pt", "views_deflated.pt", "views_legacy.pth", "dtypes.safetensors"} {
+		each(open(t, name).Value, func(x *torch.Tensor) {
+			if err := x.Write(full{}); x.Size() > 0 && (!errors.Is(err, os.ErrClosed) || errors.Is(err, torch.ErrFormat)) {
+				t.Errorf("%s: %v", name, err)
+			}
+		})
+	}
+}
+
+// FuzzOpen holds that no file makes a reader crash, or take memory beyond a
+// small multiple of the file. A zip archive may inflate.
+func FuzzOpen(f *testing.F) {
+	for _, name := range []string{"views.pt", "views_deflated.pt", "views_legacy.pth", "parts_legacy.pth", "module.pt", "robust.pt", "arrays.pt", "list.pt", "dtypes.safetensors"} {
+		f.Add(made(f, name))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		inspect(data)
+		runtime.ReadMemStats(&after)
+		factor := 400
+		if bytes.HasPrefix(data, []byte("PK")) {
+			factor = 4000
+		}
+		if got := after.TotalAlloc - before.TotalAlloc; got > uint64(4<<20+factor*len(data)) {
+			t.Errorf("%d bytes allocated for %d", got, len(data))
+		}
+	})
+}
+
+// inspect does with a checkpoint what users do.
+func inspect(data []byte) {
+	c, err := torch.New(bytes.NewReader(data), int64(len(data)))
+	if err != nil {
+		return
+	}
+	c.Fields()
+	c.Classes()
+	n, err := c.Network(-1)
+	if err != nil {
+		return
+	}
+	for _, x := range n.Tensors[:min(len(n.Tensors), 4)] {
+		if x.Size() < 1<<20 {
+			x.Write(io.Discard)
+		}
+	}
+}
