@@ -75,7 +75,7 @@ func read(r io.ReaderAt, size int64) (*File, error) {
 	}
 	var err error
 	switch {
-	case strings.HasPrefix(string(head), "PK"):
+	case strings.HasPrefix(string(head), "PK\x03\x04"):
 		f.Format = "zip"
 		err = f.readZip()
 	case len(head) > 8 && head[8] == '{' && !isText(head[:8]):

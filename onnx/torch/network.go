@@ -1,6 +1,7 @@
 package torch
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -41,7 +42,7 @@ type Drop struct{ Key, Why string }
 //
 // The second copy of the weights in checkpoints of robustness (under attacker)
 // is compared with the first and dropped; where it differs, that is an error.
-// Frozen statistics and counters of batch norms are kept.
+// Running statistics and counters of batch norms are kept.
 func (f *File) Network(index int) (*Network, error) {
 	s := &searcher{left: 1<<16 + 64*f.read}
 	found, err := s.search(f.Value, 0)
@@ -72,12 +73,23 @@ func choose(found []candidate, index int) (int, error) {
 	case index < 0 && (len(found) == 1 || found[0].named):
 		return 0, nil
 	}
-	var names []string
-	for _, c := range found[:min(len(found), 8)] {
-		names = append(names, c.at())
+	what := fmt.Sprintf("it holds %d networks (%s), choose one", len(found), places(found))
+	if index >= 0 {
+		what = fmt.Sprintf("no network of index %d, it holds %s; choose", index, places(found))
 	}
-	more := map[bool]string{true: ", ..."}[len(found) > 8]
-	return 0, fmt.Errorf("it holds %d networks (%s%s), choose one by --index 0 to %d: %w", len(found), strings.Join(names, ", "), more, len(found)-1, ErrIndex)
+	return 0, fmt.Errorf("%s by --index 0 to %d: %w", what, len(found)-1, ErrIndex)
+}
+
+// places says where the networks are, the first few.
+func places(found []candidate) string {
+	var names []string
+	for _, c := range found {
+		if len(names) == 8 {
+			return strings.Join(names, ", ") + ", ..."
+		}
+		names = append(names, cmp.Or(c.at(), "one"))
+	}
+	return strings.Join(names, ", ")
 }
 
 // builder cleans the tensors of a state_dict.
@@ -167,6 +179,7 @@ func (b *builder) dropCopy() error {
 		first, twice := originals[rest]
 		if !twice && alone {
 			e.name = rest
+			originals[rest] = e
 			kept = append(kept, e)
 			continue
 		}

@@ -20,14 +20,16 @@ var dtypes = map[string]pb.TensorProto_DataType{
 	"float8_e5m2": pb.TensorProto_FLOAT8E5M2, "float8_e5m2fnuz": pb.TensorProto_FLOAT8E5M2FNUZ,
 }
 
-// storageTypes are the element types of torch's kinds of storage.
+// storageTypes are the element types of torch's kinds of storage. Those of
+// quantised tensors are here for their sizes; the tensors stay Objects.
 var storageTypes = map[string]pb.TensorProto_DataType{
 	"DoubleStorage": pb.TensorProto_DOUBLE, "FloatStorage": pb.TensorProto_FLOAT, "HalfStorage": pb.TensorProto_FLOAT16,
 	"BFloat16Storage": pb.TensorProto_BFLOAT16, "LongStorage": pb.TensorProto_INT64, "IntStorage": pb.TensorProto_INT32,
 	"ShortStorage": pb.TensorProto_INT16, "CharStorage": pb.TensorProto_INT8, "ByteStorage": pb.TensorProto_UINT8,
 	"BoolStorage": pb.TensorProto_BOOL, "ComplexFloatStorage": pb.TensorProto_COMPLEX64,
 	"ComplexDoubleStorage": pb.TensorProto_COMPLEX128,
-	"UntypedStorage":       pb.TensorProto_UINT8, "_UntypedStorage": pb.TensorProto_UINT8,
+	"QInt8Storage":         pb.TensorProto_INT8, "QUInt8Storage": pb.TensorProto_UINT8, "QInt32Storage": pb.TensorProto_INT32,
+	"UntypedStorage": pb.TensorProto_UINT8, "_UntypedStorage": pb.TensorProto_UINT8,
 }
 
 // itemSizes are the bytes of one value.

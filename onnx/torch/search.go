@@ -106,11 +106,11 @@ func (s *searcher) dict(d *Dict, depth int) ([]candidate, error) {
 			if err != nil {
 				return nil, err
 			}
+			for i := range found {
+				found[i].named = found[i].named || len(found) == 1
+			}
 			named = append(named, found...)
 		}
-	}
-	for i := range named {
-		named[i].named = true
 	}
 	if len(named) > 0 {
 		return named, nil

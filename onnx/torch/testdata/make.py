@@ -187,6 +187,8 @@ cases = {
     "list": lambda: [{"w": torch.ones(1)}, {"w": torch.zeros(1)}, {"w": torch.full((1,), 2.0)}],
     "ema": lambda: {"ema": {"w": torch.ones(1)}, "model": {"state_dict": {"w": torch.zeros(1)}}},
     "sequential": lambda: {"net": {"0.mean": torch.tensor([[[0.5]], [[0.25]], [[0.75]]])[None], "0.std": torch.ones(1, 3, 1, 1), "1.module.w": torch.ones(2)}},
+    "pair": lambda: {"generator": {"w": torch.ones(1)}, "discriminator": {"module.w": torch.ones(1)}},
+    "lists": lambda: {"model": [{"w": torch.ones(1)}, {"w": torch.ones(1)}]},
     "hostile": lambda: {"state_dict": {"w": torch.ones(2)}, "a": Runs(os.system, "touch /tmp/it-ran"), "b": Runs(eval, "1/0"), "c": Runs(exec, "1/0")},
 }
 
@@ -319,7 +321,7 @@ if __name__ == "__main__":
     for name, make in cases.items():
         value = make()
         save(name, value, ".pt")
-        if name not in ("robust_shared", "robust_differs", "robust_dummy"):
+        if name not in ("pair", "lists", "robust_shared", "robust_differs", "robust_dummy"):
             save(name, value, "_legacy.pth", _use_new_zipfile_serialization=False)
     dilled = trainer(dilled=True)
     save("trainer_dill", dilled, ".pt", pickle_module=dill)
@@ -328,11 +330,14 @@ if __name__ == "__main__":
     save("numbers", arrays(), ".pt")
     for protocol in (1, 4, 5):
         save(f"protocol{protocol}", {"net": {"w": torch.ones(2, 3)}, "array": np.arange(3), "scalar": np.float32(2)}, ".pt", pickle_protocol=protocol)
+    save("protocol1", {"net": {"w": torch.ones(2, 3)}}, "_legacy.pth", pickle_protocol=1, _use_new_zipfile_serialization=False)
+    quantized = torch.quantize_per_tensor(torch.ones(3), 0.1, 0, torch.qint8)
+    save("quantized", {"w": torch.ones(2), "q": quantized}, "_legacy.pth", _use_new_zipfile_serialization=False)
     deflate("plain")
     deflate("views")
     legacy_parts()
     pickles()
-    made = [p for p in glob.glob(os.path.join(here, "*.p*t*")) + glob.glob(os.path.join(here, "*.ckpt")) if not p.endswith(".py") and "hostile" not in p]
+    made = [p for p in glob.glob(os.path.join(here, "*.p*t*")) + glob.glob(os.path.join(here, "*.ckpt")) if not p.endswith(".py") and "hostile" not in p and "quantized" not in p]
     table("golden.tsv", made, here)
     safetensors()
     if len(sys.argv) > 1:
