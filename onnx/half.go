@@ -15,13 +15,26 @@ const (
 	minHalf = 1.0 / (1 << 14)
 )
 
-// half rounds the bits of a float32 to those of the nearest float16, ties to
+// FromHalf widens the bits of a float16 to those of a float32. Half gives them
+// back, whatever they are.
+func FromHalf(h uint16) uint32 {
+	sign, x := uint32(h&0x8000)<<16, uint32(h&0x7fff)
+	switch {
+	case x >= 0x7c00:
+		return sign | 0x7f800000 | x<<13
+	case x < 0x400: // steps of 2^-24
+		return sign | math.Float32bits(float32(x)/(1<<24))
+	}
+	return sign | x<<13 + 0x38000000
+}
+
+// Half rounds the bits of a float32 to those of the nearest float16, ties to
 // even. What is finite stays finite.
-func half(bits uint32) uint16 {
+func Half(bits uint32) uint16 {
 	sign, x := uint16(bits>>16&0x8000), bits&0x7fffffff
 	switch {
 	case x > 0x7f800000:
-		return sign | 0x7e00
+		return sign | 0x7c00 | max(1, uint16(x>>13&0x3ff))
 	case x == 0x7f800000:
 		return sign | 0x7c00
 	case x >= 0x477ff000: // 65520 and more
@@ -120,7 +133,7 @@ func (m *Model) halved(t *pb.TensorProto, c *Model, name string) (*pb.TensorProt
 		return m.floats(t, func(bits []uint32) error {
 			out = out[:0]
 			for _, b := range bits {
-				out = binary.LittleEndian.AppendUint16(out, half(b))
+				out = binary.LittleEndian.AppendUint16(out, Half(b))
 			}
 			_, err := w.Write(out)
 			return err

@@ -25,7 +25,7 @@ func TestHalf(t *testing.T) {
 		t.Helper()
 		f := float32(x)
 		for sign, bits := range map[uint16]uint32{0: math.Float32bits(f), 0x8000: math.Float32bits(-f)} {
-			if got := half(bits); got != want|sign {
+			if got := Half(bits); got != want|sign {
 				t.Fatalf("%g becomes %#04x, want %#04x", x, got, want|sign)
 			}
 		}
@@ -42,8 +42,13 @@ func TestHalf(t *testing.T) {
 		check(x, 0x7bff)
 	}
 	check(math.Inf(1), 0x7c00)
-	if half(0x7fc00001)&0x7fff != 0x7e00 {
+	if Half(0x7fc00001)&0x7fff != 0x7e00 || Half(0x7f800001)&0x7fff != 0x7c01 {
 		t.Error("NaN became a number")
+	}
+	for h := range 1 << 16 {
+		if bits := FromHalf(uint16(h)); Half(bits) != uint16(h) || h&0x7c00 != 0x7c00 && math.Abs(float64(math.Float32frombits(bits))) != value(uint16(h)&0x7fff) {
+			t.Fatalf("%#04x becomes %#x", h, bits)
+		}
 	}
 }
 

@@ -39,6 +39,8 @@ type Spec struct {
 	Stages      []Stage           `json:"stages,omitempty"` // shallow to deep
 	Head        *Head             `json:"head,omitempty"`
 	SourceNames map[string]string `json:"source_names,omitempty"` // ONNX name -> checkpoint name
+	SourceTypes map[string]string `json:"source_types,omitempty"` // ONNX name -> checkpoint's type, where it is not "float"
+	Extra       []Extra           `json:"extra,omitempty"`        // in the checkpoint but not in the graph
 	Labels      []string          `json:"labels,omitempty"`
 	Source      *Source           `json:"source,omitempty"`
 	Arch        string            `json:"arch,omitempty"`
@@ -59,6 +61,15 @@ type Stage struct {
 type Head struct {
 	Weight string `json:"weight"`
 	Bias   string `json:"bias,omitempty"`
+}
+
+// Extra is a small tensor of a checkpoint that the graph does not read.
+type Extra struct {
+	Name  string  `json:"name"`           // in the checkpoint
+	DType string  `json:"dtype"`          // ONNX's name in lower case: "int64"
+	Dims  []int64 `json:"dims,omitempty"` // none: one number
+	At    int     `json:"at"`             // its place in the checkpoint, from 0 on
+	Data  []byte  `json:"data"`           // the values, row-major and little-endian
 }
 
 // Source is the file that the weights were imported from.
@@ -103,7 +114,7 @@ func (s *Spec) UnmarshalJSON(data []byte) error {
 // fullSpec has something in every field that is left out when empty.
 var fullSpec = plainSpec{
 	Mean: []float64{0}, Std: []float64{0}, Clamp: []float64{0}, NormNodes: []string{""}, Feature: "x",
-	Stages: []Stage{{}}, Head: &Head{}, SourceNames: map[string]string{"": ""}, Labels: []string{""},
+	Stages: []Stage{{}}, Head: &Head{}, SourceNames: map[string]string{"": ""}, SourceTypes: map[string]string{"": ""}, Extra: []Extra{{}}, Labels: []string{""},
 	Source: &Source{}, Arch: "x", Robustness: &Robustness{}, Parents: []string{""},
 }
 

@@ -8,6 +8,19 @@ import (
 	"math"
 )
 
+// linearGain scales a batch norm by the rule that no activation follows, which
+// would halve the variance.
+const linearGain = 0.5
+
+// lastGain scales the last batch norm of each of a network's residual blocks,
+// so that the sum of them stays of order one.
+func lastGain(blocks int) float64 {
+	if blocks > 20 {
+		return 0.125
+	}
+	return 0.25
+}
+
 // uniform is the rule: splitmix64 of the name's FNV-1a hash and the index,
 // its upper 24 bits as a number in [0,1).
 func uniform(hash uint64, i int) float64 {

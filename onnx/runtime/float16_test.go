@@ -104,6 +104,13 @@ func TestFloat16Networks(t *testing.T) {
 		"resnet20_folded":    {file(shared("nets/resnet20_op13_folded.onnx")), false},
 		"resnet18":           {made("resnet18"), false},
 		"resnet50":           {made("resnet50"), true},
+		"mobilenet_v2":       {made("mobilenet_v2"), false},
+		"shufflenet":         {made("shufflenet_v2_x1_0"), false},
+		"mnasnet":            {made("mnasnet1_0"), false},
+		"cifar_resnet20":     {made("cifar_resnet20"), false},
+		"resnet2b":           {made("resnet2b"), false},
+		"densenet161":        {made("densenet161"), true},
+		"vgg16_bn":           {made("vgg16_bn"), true},
 		"mobilenet":          {file(shared("nets/mobilenetv1_1.0_imagenet_trunc_pw12.onnx")), true},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,0 +1,194 @@
+package arch
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+
+	"github.com/robust-transfer/rtx/onnx"
+	"github.com/robust-transfer/rtx/onnx/pb"
+)
+
+// param is a parameter or a buffer of a network: its shape, and how New fills
+// it, by the rule between low and high or with the values given.
+type param struct {
+	name      string
+	dims      []int64
+	low, high float64
+	values    []float64
+}
+
+// builder is a network under construction. Layers take the name of a value and
+// return that of another; they add a node and the parameters that it reads, in
+// the order of the state_dict.
+type builder struct {
+	nodes   []*pb.NodeProto
+	params  []param
+	norms   []string          // batch norms: their buffer num_batches_tracked is not in the graph
+	shapes  map[string][3]int // channels, height and width of 4-D values
+	stages  []onnx.Stage
+	last    onnx.Head
+	width   int     // of the features
+	tail    float64 // gain of the last batch norm of a residual block
+	size    [2]int
+	classes int
+	own     []string // nodes of a normalisation that belongs to the network
+	err     error    // the input size does not fit
+}
+
+func (b *builder) fail(format string, a ...any) {
+	if b.err == nil {
+		b.err = fmt.Errorf("input size %dx%d: "+format, append([]any{b.size[0], b.size[1]}, a...)...)
+	}
+}
+
+func (b *builder) node(op, output string, inputs []string, attributes ...*pb.AttributeProto) string {
+	b.nodes = append(b.nodes, onnx.NewNode(op, output, inputs, attributes...))
+	return output
+}
+
+// same adds a node whose output has the shape of its first input.
+func (b *builder) same(op, output string, inputs []string, attributes ...*pb.AttributeProto) string {
+	b.shapes[output] = b.shapes[inputs[0]]
+	return b.node(op, output, inputs, attributes...)
+}
+
+// constant adds a node that holds small numbers, which are no weights.
+func (b *builder) constant(name string, t *pb.TensorProto) string {
+	return b.node("Constant", name, nil, &pb.AttributeProto{Name: "value", Type: pb.AttributeProto_TENSOR, T: t})
+}
+
+func (b *builder) ints(name string, v ...int64) string {
+	return b.constant(name, onnx.NewInts("", v...))
+}
+
+// tensor adds a parameter, by the rule uniform in [low, high).
+func (b *builder) tensor(name string, low, high float64, dims ...int) string {
+	p := param{name: name, low: low, high: high, dims: make([]int64, len(dims))}
+	for i, d := range dims {
+		p.dims[i] = int64(d)
+	}
+	b.params = append(b.params, p)
+	return name
+}
+
+// conv adds a convolution without bias, padded by half its size.
+func (b *builder) conv(x, name string, out, size, stride int) string {
+	return b.convolution(x, name, out, size, stride, 1, false)
+}
+
+// grouped is conv in groups; as many as channels make it depthwise.
+func (b *builder) grouped(x, name string, out, size, stride, groups int) string {
+	return b.convolution(x, name, out, size, stride, groups, false)
+}
+
+// biased is conv with a bias.
+func (b *builder) biased(x, name string, out, size, stride int) string {
+	return b.convolution(x, name, out, size, stride, 1, true)
+}
+
+func (b *builder) convolution(x, name string, out, size, stride, groups int, bias bool) string {
+	in := b.shapes[x][0] / groups
+	bound := math.Sqrt(6 / float64(in*size*size)) // variance 2/fan-in: He et al. 2015
+	inputs := []string{x, b.tensor(name+".weight", -bound, bound, out, in, size, size)}
+	if bias {
+		inputs = append(inputs, b.tensor(name+".bias", -0.1, 0.1, out))
+	}
+	return b.window("Conv", name, inputs, out, size, stride, size/2, onnx.Int("group", int64(groups)))
+}
+
+// pool adds a MaxPool or an AveragePool.
+func (b *builder) pool(op, x, name string, size, stride, pad int) string {
+	return b.window(op, name, []string{x}, b.shapes[x][0], size, stride, pad)
+}
+
+func (b *builder) window(op, name string, inputs []string, channels, size, stride, pad int, attributes ...*pb.AttributeProto) string {
+	s := b.shapes[inputs[0]]
+	h, w := (s[1]+2*pad-size)/stride+1, (s[2]+2*pad-size)/stride+1
+	if s[1]+2*pad < size || s[2]+2*pad < size {
+		b.fail("too small for %s", name)
+		h, w = 1, 1
+	}
+	b.shapes[name] = [3]int{channels, h, w}
+	k, st, p := int64(size), int64(stride), int64(pad)
+	return b.node(op, name, inputs, append(attributes, onnx.Ints("kernel_shape", k, k), onnx.Ints("strides", st, st), onnx.Ints("pads", p, p, p, p))...)
+}
+
+// norm adds a batch norm; gain scales its weight by the rule.
+func (b *builder) norm(x, name string, gain float64) string {
+	channels := b.shapes[x][0]
+	b.norms = append(b.norms, name)
+	return b.same("BatchNormalization", name, []string{
+		x, b.tensor(name+".weight", 0.5*gain, 1.5*gain, channels), b.tensor(name+".bias", -0.1, 0.1, channels),
+		b.tensor(name+".running_mean", -0.1, 0.1, channels), b.tensor(name+".running_var", 0.5, 1.5, channels),
+	}, onnx.Float("epsilon", 1e-5))
+}
+
+func (b *builder) relu(x string) string { return b.same("Relu", x+"/relu", []string{x}) }
+
+func (b *builder) relu6(x string) string {
+	low, high := b.constant(x+"/low", onnx.NewFloats("", nil, 0)), b.constant(x+"/high", onnx.NewFloats("", nil, 6))
+	return b.same("Clip", x+"/relu6", []string{x, low, high})
+}
+
+func (b *builder) add(x, y, name string) string { return b.same("Add", name+"/add", []string{x, y}) }
+
+// concat joins two values along their channels.
+func (b *builder) concat(name, x, y string) string {
+	s := b.shapes[x]
+	s[0] += b.shapes[y][0]
+	b.shapes[name] = s
+	return b.node("Concat", name, []string{x, y}, onnx.Int("axis", 1))
+}
+
+// flatten makes [N,C,H,W] of a value to [N,C*H*W] and returns the width too.
+func (b *builder) flatten(x string) (string, int) {
+	s := b.shapes[x]
+	return b.node("Flatten", x+"/flat", []string{x}, onnx.Int("axis", 1)), s[0] * s[1] * s[2]
+}
+
+// hidden adds a linear layer of He's scale and a ReLU whose output is named.
+func (b *builder) hidden(x, name, output string, in, out int) string {
+	bound := math.Sqrt(6 / float64(in))
+	b.tensor(name+".weight", -bound, bound, out, in)
+	b.tensor(name+".bias", -0.1, 0.1, out)
+	b.node("Gemm", name, []string{x, name + ".weight", name + ".bias"}, onnx.Int("transB", 1))
+	return b.node("Relu", output, []string{name})
+}
+
+// stage notes a value as a feature map for detectors.
+func (b *builder) stage(x string) {
+	s := b.shapes[x]
+	b.stages = append(b.stages, onnx.Stage{Value: x, Stride: (b.size[0] + s[1] - 1) / s[1], Channels: s[0]})
+}
+
+// mean ends a network with the mean over space and the last linear layer.
+func (b *builder) mean(x, name string) {
+	b.node("ReduceMean", "features", []string{x}, onnx.Ints("axes", 2, 3), onnx.Int("keepdims", 0))
+	b.head(name, b.shapes[x][0])
+}
+
+// head adds the last linear layer, which reads the features.
+func (b *builder) head(name string, in int) {
+	bound := 1 / math.Sqrt(float64(in))
+	b.last = onnx.Head{Weight: b.tensor(name+".weight", -bound, bound, b.classes, in), Bias: b.tensor(name+".bias", -bound, bound, b.classes)}
+	b.width = in
+	b.node("Gemm", "logits", []string{"features", b.last.Weight, b.last.Bias}, onnx.Int("transB", 1))
+}
+
+// perChannel is a float32 tensor [1,3,1,1].
+func perChannel(name string, v []float64) *pb.TensorProto {
+	return onnx.NewFloats(name, []int64{1, 3, 1, 1}, v...)
+}
+
+// fill gives an initializer the values that New makes.
+func (p param) fill(m *onnx.Model, t *pb.TensorProto) {
+	if p.values == nil {
+		n := onnx.Tensor{Dims: p.dims}.Elements()
+		m.SetPayload(t, 4*n, rule(p.name, int(n), p.low, p.high))
+		return
+	}
+	for _, v := range p.values {
+		t.RawData = binary.LittleEndian.AppendUint32(t.RawData, math.Float32bits(float32(v)))
+	}
+}

@@ -1,0 +1,169 @@
+package arch
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/robust-transfer/rtx/onnx"
+	"github.com/robust-transfer/rtx/onnx/pb"
+)
+
+// Mismatch says how tensors differ from those of an architecture: the one asked
+// for, or the one that comes nearest.
+type Mismatch struct {
+	Arch    string
+	Missing []string // names that the architecture has
+	Extra   []string // names that it has not, as the checkpoint has them
+	Shapes  []string // name, shape found, shape expected, in words
+}
+
+// listed is the number of names that a message gives in full.
+const listed = 4
+
+func (m *Mismatch) Error() string {
+	var parts []string
+	for _, p := range []struct {
+		what  string
+		names []string
+	}{{"missing", m.Missing}, {"not known", m.Extra}, {"of another shape or type", m.Shapes}} {
+		if len(p.names) == 0 {
+			continue
+		}
+		text := fmt.Sprintf("%d %s: %s", len(p.names), p.what, shortened(p.names[:min(listed, len(p.names))]))
+		if more := len(p.names) - listed; more > 0 {
+			text += fmt.Sprintf(" and %d more", more)
+		}
+		parts = append(parts, text)
+	}
+	return fmt.Sprintf("arch: the tensors are not those of %s: %s", m.Arch, strings.Join(parts, "; "))
+}
+
+// shortened joins names, which a strange file may have made very long.
+func shortened(names []string) string {
+	var out []string
+	for _, n := range names {
+		if len(n) > 120 {
+			n = strings.ToValidUTF8(n[:120], "") + "..."
+		}
+		out = append(out, n)
+	}
+	return strings.Join(out, ", ")
+}
+
+func (m *Mismatch) faults() int { return len(m.Missing) + len(m.Extra) + len(m.Shapes) }
+
+// Detect names the architecture whose tensors these are, to the number of
+// classes and a prefix common to all names. The error is a *Mismatch with the
+// architecture that comes nearest.
+func Detect(tensors []onnx.Tensor) (string, error) {
+	var nearest *Mismatch
+	for _, a := range architectures {
+		b, err := a.define(a.classes(tensors), [2]int{})
+		if err != nil {
+			return "", err
+		}
+		_, m := a.compare(b, tensors)
+		if m == nil {
+			return a.name, nil
+		}
+		if nearest == nil || m.faults() < nearest.faults() {
+			nearest = m
+		}
+	}
+	return "", nearest
+}
+
+// classes is the number of rows of the last linear layer, 1000 where the
+// tensors have none.
+func (a architecture) classes(tensors []onnx.Tensor) int {
+	b, err := a.define(1000, [2]int{})
+	if err != nil {
+		return 1000
+	}
+	for _, t := range tensors {
+		if name := "." + t.Name; strings.HasSuffix(name, "."+b.last.Weight) && len(t.Dims) == 2 && t.Dims[0] >= 1 && t.Dims[0] < 1<<31 {
+			return int(t.Dims[0])
+		}
+	}
+	return 1000
+}
+
+// compare looks for the prefix under which most names are known; the mismatch
+// is nil where the tensors are the network's.
+func (a architecture) compare(b *builder, tensors []onnx.Tensor) (prefix string, best *Mismatch) {
+	for _, p := range prefixes(tensors) {
+		m := a.differ(b, tensors, len(p))
+		if m.faults() == 0 {
+			return p, nil
+		}
+		if best == nil || m.faults() < best.faults() {
+			prefix, best = p, m
+		}
+	}
+	return prefix, best
+}
+
+// prefixes are "" and what all names begin with, up to each of its dots.
+func prefixes(tensors []onnx.Tensor) []string {
+	out := []string{""}
+	if len(tensors) == 0 {
+		return out
+	}
+	common := tensors[0].Name
+	for _, t := range tensors {
+		for !strings.HasPrefix(t.Name, common) {
+			common = common[:len(common)-1]
+		}
+	}
+	for i := range common {
+		if common[i] == '.' && len(out) <= listed {
+			out = append(out, common[:i+1])
+		}
+	}
+	return out
+}
+
+// known is the network's name of a tensor, without the first cut bytes.
+func (a architecture) known(t onnx.Tensor, cut int) string {
+	if a.alias == nil {
+		return t.Name[cut:]
+	}
+	return a.alias(t.Name[cut:])
+}
+
+func (a architecture) differ(b *builder, tensors []onnx.Tensor, cut int) *Mismatch {
+	m := &Mismatch{Arch: a.name}
+	wanted := map[string][]int64{}
+	for _, p := range b.params {
+		wanted[p.name] = p.dims
+	}
+	seen := map[string]bool{}
+	for _, t := range tensors {
+		name := a.known(t, cut)
+		dims, ok := wanted[name]
+		switch {
+		case seen[name] || !ok && !b.counter(name):
+			m.Extra = append(m.Extra, t.Name)
+		case ok && (!slices.Equal(dims, t.Dims) || casts[t.DType] == nil):
+			m.Shapes = append(m.Shapes, fmt.Sprintf("%s %s%v, expected %v", t.Name, typeName(t.DType), t.Dims, dims))
+		case !ok && t.Size() > 8:
+			m.Shapes = append(m.Shapes, fmt.Sprintf("%s %s%v, expected one number", t.Name, typeName(t.DType), t.Dims))
+		}
+		seen[name] = true
+	}
+	for _, p := range b.params {
+		if !seen[p.name] {
+			m.Missing = append(m.Missing, p.name)
+		}
+	}
+	return m
+}
+
+// counter tells whether a name is that of a batch norm's number of batches.
+func (b *builder) counter(name string) bool {
+	norm, ok := strings.CutSuffix(name, ".num_batches_tracked")
+	return ok && slices.Contains(b.norms, norm)
+}
+
+func typeName(t pb.TensorProto_DataType) string { return strings.ToLower(t.String()) }

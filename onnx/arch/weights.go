@@ -1,0 +1,104 @@
+package arch
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/robust-transfer/rtx/onnx"
+	"github.com/robust-transfer/rtx/onnx/pb"
+)
+
+// load adds the checkpoint's tensors to the model as initializers, in their
+// order, and to the Spec what an initializer cannot say of them.
+func (a architecture) load(m *onnx.Model, s *onnx.Spec, b *builder, tensors []onnx.Tensor, cut int) error {
+	params := map[string]param{}
+	for _, p := range b.params {
+		params[p.name] = p
+	}
+	for i, t := range tensors {
+		p, ok := params[a.known(t, cut)]
+		if !ok {
+			data, err := t.Bytes()
+			if err != nil {
+				return fmt.Errorf("tensor %q: %w", t.Name, err)
+			}
+			s.Extra = append(s.Extra, onnx.Extra{Name: t.Name, DType: typeName(t.DType), Dims: t.Dims, At: i, Data: data})
+			continue
+		}
+		if t.Name != p.name {
+			if s.SourceNames == nil {
+				s.SourceNames = map[string]string{}
+			}
+			s.SourceNames[p.name] = t.Name
+		}
+		if t.DType != pb.TensorProto_FLOAT {
+			if s.SourceTypes == nil {
+				s.SourceTypes = map[string]string{}
+			}
+			s.SourceTypes[p.name] = typeName(t.DType)
+		}
+		c := cast(t, pb.TensorProto_FLOAT)
+		m.SetPayload(initializer(m, p), c.Size(), c.Write)
+	}
+	return nil
+}
+
+// Weights gives back the state_dict that a model was built of: every parameter
+// and buffer, under the checkpoint's names and in its types and order. A
+// float64 comes back as it was rounded to float32. A model that New made has
+// its own names and order. An error about the model's initializers, such as
+// one whose batch norms were folded, is a *Mismatch.
+func Weights(m *onnx.Model) ([]onnx.Tensor, error) {
+	s, _, err := m.Spec()
+	if err != nil {
+		return nil, err
+	}
+	a, err := find(s.Arch)
+	if err != nil {
+		return nil, err
+	}
+	all := m.Tensors()
+	b, err := a.define(a.classes(all), s.InputSize)
+	if err != nil {
+		return nil, err
+	}
+	own := map[string]bool{}
+	for _, p := range b.params {
+		own[p.name] = true
+	}
+	all = slices.DeleteFunc(all, func(t onnx.Tensor) bool { return !own[t.Name] })
+	if mismatch := a.differ(b, all, 0); mismatch.faults() > 0 {
+		return nil, mismatch
+	}
+	for i, t := range all {
+		to := pb.TensorProto_FLOAT
+		if name := s.SourceTypes[t.Name]; name != "" {
+			if to = typeNamed(name); casts[to] == nil {
+				return nil, fmt.Errorf("arch: the spec's type of %q is %q: %w", t.Name, name, onnx.ErrFormat)
+			}
+		}
+		all[i] = cast(t, to)
+		if name := s.SourceNames[t.Name]; name != "" {
+			all[i].Name = name
+		}
+	}
+	return withExtra(all, s.Extra)
+}
+
+// withExtra puts the tensors that are not in the graph at their places.
+func withExtra(all []onnx.Tensor, extra []onnx.Extra) ([]onnx.Tensor, error) {
+	for _, e := range extra {
+		t := onnx.Tensor{Name: e.Name, DType: typeNamed(e.DType), Dims: e.Dims, Write: func(w io.Writer) error { _, err := w.Write(e.Data); return err }}
+		if t.DType == pb.TensorProto_UNDEFINED || t.Elements() < 0 || t.Size() != int64(len(e.Data)) || e.At < 0 || e.At > len(all) {
+			return nil, fmt.Errorf("arch: the spec's extra tensor %q: %s%v of %d bytes at place %d of %d: %w", e.Name, e.DType, e.Dims, len(e.Data), e.At, len(all), onnx.ErrFormat)
+		}
+		all = slices.Insert(all, e.At, t)
+	}
+	return all, nil
+}
+
+func typeNamed(name string) pb.TensorProto_DataType {
+	return pb.TensorProto_DataType(pb.TensorProto_DataType_value[strings.ToUpper(name)])
+}
