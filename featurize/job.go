@@ -149,7 +149,7 @@ func (r *run) prepare() error {
 		}
 	}
 	if r.config != nil {
-		if diff := difference(r.config, r.Config); diff != "" {
+		if diff := Difference(r.config, r.Config); diff != "" {
 			return fmt.Errorf("featurize: output %q: %s: %w", r.Out, diff, ErrConfig)
 		}
 	} else if err := r.setConfig(r.Config); err != nil {
@@ -169,8 +169,9 @@ func (r *run) prepare() error {
 	return fmt.Errorf("featurize: output %q: data: none of its %d images is among the %d asked for: %w", r.Out, len(r.known), len(r.Listing.Samples), ErrConfig)
 }
 
-// difference names every key whose value differs.
-func difference(old, now map[string]any) string {
+// Difference names every key whose value differs between two configurations; ""
+// for none.
+func Difference(old, now map[string]any) string {
 	keys := slices.Sorted(maps.Keys(now))
 	for k := range old {
 		if _, ok := now[k]; !ok {

@@ -121,7 +121,7 @@ func (m *Merge) settle(s *state, want Provenance) (done bool, err error) {
 	if s.config == nil {
 		return false, s.setConfig(want.Config)
 	}
-	if diff := difference(s.config, want.Config); diff != "" {
+	if diff := Difference(s.config, want.Config); diff != "" {
 		return false, fmt.Errorf("featurize: output %q: %s: %w", m.Out, diff, ErrConfig)
 	}
 	there, err := readProvenance(m.Out)
@@ -144,7 +144,7 @@ func (m *Merge) open() (parts []part, err error) {
 	slices.SortStableFunc(parts, func(a, b part) int { return cmp.Compare(a.Shard.Index, b.Shard.Index) })
 	first := parts[0]
 	for _, p := range parts[1:] {
-		if diff := difference(first.Config, p.Config); diff != "" {
+		if diff := Difference(first.Config, p.Config); diff != "" {
 			return parts, fmt.Errorf("featurize: shards %q and %q: %s: %w", first.dir, p.dir, diff, ErrData)
 		}
 		if p.Shard.Count != first.Shard.Count {

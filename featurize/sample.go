@@ -39,6 +39,29 @@ type Listing struct {
 	whole  Identity // of the listing that this is a shard of
 }
 
+// All yields every sample, in order. A sample can be read at any later time; one
+// of a stream has been read into memory for that.
+func (l *Listing) All() iter.Seq2[Sample, error] {
+	return func(yield func(Sample, error) bool) {
+		if l.Stream == nil {
+			for _, s := range l.Samples {
+				if !yield(s, nil) {
+					return
+				}
+			}
+			return
+		}
+		for s, err := range l.Stream {
+			if err == nil {
+				s.Read, err = held(s.Read)
+			}
+			if !yield(s, err) {
+				return
+			}
+		}
+	}
+}
+
 // Close closes the files behind the samples.
 func (l *Listing) Close() error {
 	if l.closer == nil {

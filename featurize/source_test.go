@@ -426,3 +426,58 @@ func FuzzCSV(f *testing.F) {
 func FuzzJSONL(f *testing.F) {
 	fuzzSource(f, "x.jsonl", []byte("{\"path\":\"a\",\"label\":1,\"split\":\"val\",\"group\":null}\n\n{}"))
 }
+
+// TestAll keeps the samples of a folder, an archive and a stream and reads them
+// last to first.
+func TestAll(t *testing.T) {
+	dir := t.TempDir()
+	archive := tarOf(t, member{"a/1.png", "one", tar.TypeReg}, member{"a/2.png", "two", tar.TypeReg}, member{"b/3.png", "three", tar.TypeReg})
+	for name, data := range map[string][]byte{"a.tar": archive, "a.tar.gz": gzipped(archive)} {
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		l, err := featurize.Source(t.Context(), filepath.Join(dir, name), featurize.SourceConfig{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		var kept []featurize.Sample
+		for s, err := range l.All() {
+			if err != nil {
+				t.Fatal(err)
+			}
+			kept = append(kept, s)
+		}
+		var got []string
+		for _, s := range slices.Backward(kept) {
+			data, err := s.Read(nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, s.Path+" "+string(data))
+		}
+		if want := []string{"b/3.png three", "a/2.png two", "a/1.png one"}; !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+		for range l.All() {
+			break // a caller may stop
+		}
+	}
+}
+
+func TestImages(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "x.png")
+	if err := os.WriteFile(file, []byte("bytes"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	l := featurize.Images(file, "nowhere.png", file)
+	if len(l.Samples) != 3 || len(l.Classes) != 0 || l.Samples[2].Path != file || l.Samples[1].Label != -1 {
+		t.Fatalf("%+v", l.Samples)
+	}
+	if data, err := l.Samples[0].Read(nil); err != nil || string(data) != "bytes" {
+		t.Errorf("%q %v", data, err)
+	}
+	if _, err := l.Samples[1].Read(nil); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%v", err)
+	}
+}

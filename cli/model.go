@@ -1,0 +1,24 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/robust-transfer/rtx/onnx"
+)
+
+// openModel opens what --model names: an ONNX file.
+func (e *env) openModel(name string) (*onnx.Model, error) {
+	m, err := onnx.Load(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, hinted{&usageError{msg: err.Error()}, "--model names an ONNX file"}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if bad := m.Validate(); len(bad) > 0 {
+		return nil, fmt.Errorf("onnx: %q: %s: %w", m.Path(), bad[0], onnx.ErrFormat)
+	}
+	return m, nil
+}

@@ -1,0 +1,94 @@
+package onnx
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/robust-transfer/rtx/onnx/pb"
+)
+
+// ClassesKey is the metadata entry that names the classes, a JSON list in the
+// order of the logits.
+const ClassesKey = "classes"
+
+// ErrNoLogits says that a model is no classifier.
+var ErrNoLogits = errors.New("no logits")
+
+// Classes names the classes in the order of the logits: what the metadata entry
+// "classes" says, else the labels of the Spec. nil where the file says nothing.
+func (m *Model) Classes() ([]string, error) {
+	var names []string
+	if text := m.Metadata(ClassesKey); text != "" {
+		if err := json.Unmarshal([]byte(text), &names); err != nil {
+			return nil, fmt.Errorf("onnx: metadata %q: expected a JSON list of names: %w: %w", ClassesKey, err, ErrFormat)
+		}
+	}
+	if len(names) > 0 || m.Metadata(SpecKey) == "" {
+		return names, nil
+	}
+	spec, _, err := m.Spec()
+	return spec.Labels, err
+}
+
+// LogitsValue names the value of shape [N,K] that the logits are: the output
+// called "logits", else the one 2-D output that is not the features. An output
+// that no linear layer makes counts only where the file names classes. Where a
+// Softmax makes the output, the logits are what enters it, and softmax is set.
+func (m *Model) LogitsValue() (value string, softmax bool, err error) {
+	producer := map[string]*pb.NodeProto{}
+	for _, n := range m.Proto.Graph.Node {
+		for _, o := range n.Output {
+			producer[o] = n
+		}
+	}
+	output, err := m.logitsOutput(producer)
+	if err != nil {
+		return "", false, err
+	}
+	value = output
+	for range m.Proto.Graph.Node { // no sound graph has a longer chain
+		n := producer[value]
+		if n == nil || len(n.Input) == 0 {
+			break
+		}
+		if n.OpType == "Softmax" || n.OpType == "LogSoftmax" {
+			return n.Input[0], true, nil
+		}
+		if n.OpType != "Identity" && n.OpType != "Cast" {
+			break
+		}
+		value = n.Input[0]
+	}
+	return output, false, nil
+}
+
+func (m *Model) logitsOutput(producer map[string]*pb.NodeProto) (string, error) {
+	classes, err := m.Classes()
+	if err != nil {
+		return "", err
+	}
+	features := "features"
+	if m.Metadata(SpecKey) != "" {
+		spec, _, err := m.Spec()
+		if err != nil {
+			return "", err
+		}
+		features = spec.Feature
+	}
+	var seen, found []string
+	for _, o := range m.Outputs() {
+		if o.Name == "logits" {
+			return o.Name, nil
+		}
+		seen = append(seen, o.String())
+		linear := m.beforeHead(o.Name, producer) != ""
+		if (!o.Known || len(o.Shape) == 2) && o.Name != "features" && o.Name != features && (linear || len(classes) > 0) {
+			found = append(found, o.Name)
+		}
+	}
+	if len(found) != 1 {
+		return "", fmt.Errorf("onnx: expected an output called logits, or one of shape [N,K] behind a linear layer, found %s: %w", orNone(seen), ErrNoLogits)
+	}
+	return found[0], nil
+}
