@@ -1,0 +1,182 @@
+package cli
+
+import (
+	"fmt"
+	"iter"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/robust-transfer/rtx/featurize"
+	"github.com/robust-transfer/rtx/finetune/metrics"
+	"github.com/robust-transfer/rtx/onnx"
+)
+
+// classifier is a network whose output is logits [N,K].
+type classifier struct {
+	network
+	logits  string   // the value that they are
+	classes []string // by logit; nil where the file names none
+	failed  []featurize.Failure
+	decoder map[string]int // the decoder's warnings
+	done    int
+	seconds float64 // spent computing
+}
+
+// load reads the model's structure and finds its logits and class names.
+func (c *classifier) load() error {
+	err := c.network.load()
+	if err != nil {
+		return err
+	}
+	if c.classes, err = c.model.Classes(); err != nil {
+		return err
+	}
+	softmax := false
+	if c.logits, softmax, err = c.model.LogitsValue(); err != nil {
+		return fmt.Errorf("%q: %w", c.model.Path(), err)
+	}
+	if softmax {
+		c.note("%s ends with a softmax; the logits are taken before it, %q", c.model.Path(), c.logits)
+	}
+	return nil
+}
+
+// open opens the session and checks the shape of the logits.
+func (c *classifier) open() error {
+	if err := c.network.open(c.logits, false); err != nil {
+		return err
+	}
+	if len(c.dims) != 1 {
+		c.session.Close()
+		return fmt.Errorf("%q: the logits %q have shape [N%s], expected [N,K]: %w", c.model.Path(), c.logits, strings.ReplaceAll(fmt.Sprint(c.dims)[1:], " ", ","), onnx.ErrNoLogits)
+	}
+	if k := c.dims[0]; c.classes != nil && len(c.classes) != k {
+		c.session.Close()
+		return hinted{fmt.Errorf("%q: the file names %d classes and has %d logits: %w", c.model.Path(), len(c.classes), k, onnx.ErrFormat), "the metadata entry classes is a JSON list with a name for each logit"}
+	}
+	return nil
+}
+
+// labels names the classes, by number where the file does not.
+func (c *classifier) labels() []string {
+	if c.classes != nil {
+		return c.classes
+	}
+	c.warn("%s names no classes; labels are the places of the logits, from 0 on", c.model.Path())
+	labels := make([]string, c.dims[0])
+	for i := range labels {
+		labels[i] = strconv.Itoa(i)
+	}
+	return labels
+}
+
+// judged is what the network says of one image.
+type judged struct {
+	featurize.Sample
+	top []metrics.Ranked
+	err error // of the image; there is no top then
+}
+
+// judge runs the images through the network, total of them where that is known,
+// and hands on the first k classes of each, a batch at a time and in order.
+// What is wrong with an image is counted here.
+func (c *classifier) judge(samples iter.Seq2[featurize.Sample, error], total, k int, emit func([]judged) error) error {
+	p := newProgress(c.env)
+	start := time.Now()
+	c.decoder = map[string]int{}
+	defer func() { c.seconds = time.Since(start).Seconds(); p.end(); c.tellDecoder() }()
+	p.update(0, total)
+	batch := make([]judged, 0, c.c.Int("batch-size"))
+	return c.extractor().Extract(c.c.Context, samples, func(results []featurize.Result) error {
+		batch = batch[:0]
+		for _, r := range results {
+			j, err := c.look(r, k)
+			if err != nil {
+				return err
+			}
+			batch = append(batch, j)
+		}
+		if err := emit(batch); err != nil {
+			return err
+		}
+		c.done += len(batch)
+		p.update(c.done, total)
+		return nil
+	})
+}
+
+// look ranks the classes of one image.
+func (c *classifier) look(r featurize.Result, k int) (judged, error) {
+	for _, w := range r.Warnings {
+		c.decoder[w]++
+	}
+	j := judged{Sample: r.Sample, err: r.Err}
+	if r.Err != nil {
+		c.failed = append(c.failed, featurize.Failure{Path: r.Sample.Path, Reason: r.Err.Error()})
+		return j, nil
+	}
+	var err error
+	if j.top, err = metrics.Top(r.Features, k); err != nil {
+		return j, fmt.Errorf("%q: %w", r.Sample.Path, err)
+	}
+	return j, nil
+}
+
+func (c *classifier) tellDecoder() {
+	for text, n := range c.decoder {
+		c.warn("%d images: %s", n, text)
+	}
+}
+
+// nothing is the error of a command none of whose images could be used.
+func (c *classifier) nothing() error {
+	f := c.failed[0]
+	return fmt.Errorf("none of the %d images can be used; the first, %q: %s: %w", len(c.failed), f.Path, f.Reason, featurize.ErrData)
+}
+
+func (c *classifier) imagesPerSecond() float64 {
+	if c.seconds == 0 {
+		return 0
+	}
+	return float64(c.done-len(c.failed)) / c.seconds
+}
+
+// placesOf gives each class of the data its place among the logits: by name, or
+// in order where the model has as many logits and no names.
+func (c *classifier) placesOf(data []string) ([]int, error) {
+	places := make([]int, len(data))
+	if c.classes == nil {
+		if len(data) != c.dims[0] {
+			return nil, hinted{fmt.Errorf("%q names no classes, and its %d logits are not the %d classes of the data: %w", c.model.Path(), c.dims[0], len(data), featurize.ErrData), "the model's metadata entry classes names them, a JSON list"}
+		}
+		c.warn("%s names no classes; its %d logits are taken for the data's classes in sorted order", c.model.Path(), c.dims[0])
+		for i := range places {
+			places[i] = i
+		}
+		return places, nil
+	}
+	for i, name := range data {
+		places[i] = slices.Index(c.classes, name)
+		if places[i] >= 0 && slices.Contains(c.classes[places[i]+1:], name) {
+			return nil, fmt.Errorf("%q names two classes %q, which the data have too: %w", c.model.Path(), name, featurize.ErrData)
+		}
+	}
+	return places, nil
+}
+
+// unknown is the error of classes that the model does not know.
+func (c *classifier) unknown(names []string) error {
+	shown, more := names, ""
+	if len(names) > 5 {
+		shown, more = names[:5], fmt.Sprintf(" and %d more", len(names)-5)
+	}
+	hint := suggest(names[0], c.classes, "")
+	if hint != "" {
+		hint = fmt.Sprintf("%q: %s?", names[0], hint)
+	} else {
+		hint = fmt.Sprintf("it has %d classes, the first is %q; rtx inspect shows them", len(c.classes), c.classes[0])
+	}
+	return hinted{fmt.Errorf("%q does not know class %q of the data%s: %w", c.model.Path(), shown, more, featurize.ErrData), hint}
+}
