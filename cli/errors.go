@@ -60,6 +60,8 @@ func verdict(err error) (code int, hint string) {
 		return 69, "rtx runtime install gets a library, rtx doctor tells what is missing"
 	case is(onnx.ErrNoImageInput):
 		return 65, "rtx inspect shows the model's inputs"
+	case is(onnx.ErrNoLogits):
+		return 65, "eval and predict take a classifier; rtx inspect shows the model's outputs"
 	case is(onnx.ErrFormat):
 		return 65, "--model takes an ONNX file"
 	case is(featurize.ErrData, featurize.ErrFormat):

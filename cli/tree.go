@@ -43,6 +43,7 @@ var vocabulary = map[string][]string{
 	"format": {"npy", "npz", "safetensors", "parquet"}, "interpolation": {"bilinear", "bicubic"}, "layer": {"features"},
 	"normalize": {"spec", "none", "imagenet"}, "on-error": {"skip", "fail"}, "pool": {"avg", "none"},
 	"precision": {"fp32", "tf32", "fp16"}, "progress": {"auto", "bar", "jsonl", "none"}, "range": {"0..1", "-1..1", "0..255"},
+	"split": {"test", "val", "train", "all"},
 }
 
 func (o option) dashed() []string {

@@ -1,0 +1,262 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	cli "github.com/urfave/cli/v2"
+
+	"github.com/robust-transfer/rtx/featurize"
+	"github.com/robust-transfer/rtx/finetune/metrics"
+)
+
+func evalCommand(e *env) *cli.Command {
+	return &cli.Command{
+		Name:  "eval",
+		Usage: "measure a classifier on labelled images",
+		Description: "DATA is what featurize takes, with labels. Its classes are those of the model that have\n" +
+			"the same names. top5 is the accuracy of the first five labels, of all where the model\n" +
+			"has fewer; ece is the expected calibration error in 15 bins of equal width. OUT gets\n" +
+			"eval.json, per_class.csv, confusion.csv and confusion.svg; the same command again\n" +
+			"tells what is there.",
+		Flags: slices.Concat([]cli.Flag{
+			text("model", "", "the classifier, an ONNX `FILE`", "m"),
+		}, dataFlags(), []cli.Flag{
+			text("out", "", "the `FOLDER` of the results", "o"),
+			text("split", "", "`WHICH` images to take: test, val, train or all (default: test, or all where there is no test split)"),
+		}, runFlags(), skipFlags(), outputFlags(), []cli.Flag{
+			toggle("overwrite", "start over where OUT holds something else"),
+		}, specFlags()),
+		Action: func(c *cli.Context) error { return e.eval(c) },
+	}
+}
+
+// evaluating is one call of the verb.
+type evaluating struct {
+	classifier
+	split   string
+	samples []featurize.Sample // of the split; of a stream, when it has ended
+	places  []int              // of the data's classes among the logits
+	scores  *metrics.Scores
+	ranked  map[string][]metrics.Ranked // of a stream's images, whose labels are not known yet
+	args    []byte
+	config  map[string]any
+}
+
+func (e *env) eval(c *cli.Context) error {
+	if err := e.begin(c); err != nil {
+		return err
+	}
+	v := &evaluating{classifier: classifier{network: network{env: e, c: c}}}
+	if err := v.check(); err != nil {
+		return err
+	}
+	if err := v.load(); err != nil {
+		return err
+	}
+	if err := v.source(); err != nil {
+		return err
+	}
+	defer v.listing.Close()
+	v.tellNotes()
+	if v.listing.Stream == nil {
+		if err := v.choose(); err != nil {
+			return err
+		}
+	}
+	if err := v.open(); err != nil {
+		return err
+	}
+	defer v.session.Close()
+	if v.listing.Stream == nil {
+		if err := v.match(); err != nil {
+			return err
+		}
+	}
+	there, err := v.there()
+	if err != nil {
+		return err
+	}
+	if there != nil {
+		return v.report("cached", there)
+	}
+	if err := v.run(); err != nil {
+		return err
+	}
+	found := v.evaluation()
+	if err := v.write(found); err != nil {
+		return err
+	}
+	return v.report("done", found)
+}
+
+// check looks at the flags alone.
+func (v *evaluating) check() error {
+	if err := v.required("rtx eval -m MODEL.onnx -d IMAGES", "model", "data"); err != nil {
+		return err
+	}
+	if v.c.String("split") != "" {
+		if err := v.oneOf("split", "test", "val", "train", "all"); err != nil {
+			return err
+		}
+	}
+	if err := v.network.check(); err != nil {
+		return err
+	}
+	if err := v.checkSkips(); err != nil {
+		return err
+	}
+	var err error
+	v.args, err = resolved(v.c)
+	return err
+}
+
+// choose takes the labelled images of the split.
+func (v *evaluating) choose() error {
+	var splits []string
+	for _, s := range v.listing.Samples {
+		if s.Split != "" && !slices.Contains(splits, s.Split) {
+			splits = append(splits, s.Split)
+		}
+	}
+	v.split = v.c.String("split")
+	switch {
+	case v.split == "" && slices.Contains(splits, "test"):
+		v.split = "test"
+	case v.split == "":
+		v.split = "all"
+		if len(splits) > 0 {
+			v.warn("there is no test split; all images are taken (%s)", strings.Join(splits, ", "))
+		}
+	case v.split != "all" && !slices.Contains(splits, v.split):
+		return hinted{fmt.Errorf("the data have no split %q, found %q: %w", v.split, splits, featurize.ErrData), "--split all takes all images"}
+	}
+	unlabelled := 0
+	for _, s := range v.listing.Samples {
+		switch {
+		case v.split != "all" && s.Split != v.split:
+		case s.Class == "":
+			unlabelled++
+		default:
+			v.samples = append(v.samples, s)
+		}
+	}
+	if len(v.samples) == 0 {
+		return hinted{fmt.Errorf("none of the %d images has a label: %w", unlabelled, featurize.ErrData), "labels are the names of class folders, or the column label of a list; rtx predict needs none"}
+	}
+	if unlabelled > 0 {
+		v.warn("%d images without a label are passed over", unlabelled)
+	}
+	return nil
+}
+
+// match finds the classes of the samples among the model's.
+func (v *evaluating) match() error {
+	var err error
+	if v.places, err = v.placesOf(v.listing.Classes); err != nil {
+		return err
+	}
+	var unknown []string
+	for _, s := range v.samples {
+		if v.places[s.Label] < 0 && !slices.Contains(unknown, s.Class) {
+			unknown = append(unknown, s.Class)
+		}
+	}
+	if len(unknown) > 0 {
+		return v.unknown(unknown)
+	}
+	return nil
+}
+
+// run computes and counts.
+func (v *evaluating) run() error {
+	v.scores = metrics.New(v.dims[0], metrics.Config{})
+	samples, total := v.listing.All(), 0
+	if v.listing.Stream != nil {
+		v.ranked = map[string][]metrics.Ranked{}
+	} else {
+		total = len(v.samples)
+		samples = func(yield func(featurize.Sample, error) bool) {
+			for _, s := range v.samples {
+				if !yield(s, nil) {
+					return
+				}
+			}
+		}
+	}
+	err := v.judge(samples, total, v.scores.K(), v.count)
+	v.tellNotes()
+	if err == nil && v.listing.Stream != nil {
+		err = v.settle()
+	}
+	var sig signalled
+	if errors.As(err, &sig) {
+		return hinted{partial{err, v.result("rtx.eval/1", "interrupted", v.c.String("out"), object{{"n", v.scores.N()}})}, "nothing was written; the same command starts over"}
+	}
+	if err != nil {
+		return err
+	}
+	return v.judgeSkips()
+}
+
+// count takes in a batch.
+func (v *evaluating) count(batch []judged) error {
+	for _, j := range batch {
+		switch {
+		case j.err != nil && v.c.String("on-error") == "fail":
+			return fmt.Errorf("%q: %w: %w", j.Path, j.err, featurize.ErrData)
+		case j.err != nil:
+		case v.ranked != nil:
+			v.ranked[j.Path] = j.top
+		default:
+			if err := v.scores.AddTop(j.top, v.places[j.Label]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// settle counts what came of a stream, now that its classes and splits are
+// known.
+func (v *evaluating) settle() error {
+	if err := v.choose(); err != nil {
+		return err
+	}
+	if err := v.match(); err != nil {
+		return err
+	}
+	taken := map[string]bool{}
+	for _, s := range v.samples {
+		taken[s.Path] = true
+		if top, ok := v.ranked[s.Path]; ok {
+			if err := v.scores.AddTop(top, v.places[s.Label]); err != nil {
+				return err
+			}
+		}
+	}
+	v.failed = slices.DeleteFunc(v.failed, func(f featurize.Failure) bool { return !taken[f.Path] })
+	return nil
+}
+
+// judgeSkips refuses figures of too few images.
+func (v *evaluating) judgeSkips() error {
+	total, skipped := len(v.samples), len(v.failed)
+	if v.scores.N() == 0 {
+		return v.nothing()
+	}
+	limit, err := v.maxSkipped()
+	if err != nil {
+		return err
+	}
+	if got := float64(skipped) / float64(total); got > limit {
+		f := v.failed[0]
+		return fmt.Errorf("%d of %d images (%.3g%%) cannot be used, at most %.3g%% may be; the first, %q: %s: %w", skipped, total, 100*got, 100*limit, f.Path, f.Reason, featurize.ErrData)
+	}
+	if skipped > 0 {
+		v.warn("%d of %d images cannot be used and are left out of all figures", skipped, total)
+	}
+	return nil
+}

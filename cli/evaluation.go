@@ -1,0 +1,308 @@
+package cli
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/csv"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+
+	"github.com/robust-transfer/rtx/cli/report"
+	"github.com/robust-transfer/rtx/featurize"
+)
+
+// evaluation is what rtx.eval/1 says, beside what every result says. Shares are
+// fractions.
+type evaluation struct {
+	Protocol        string       `json:"protocol"` // the split that the figures are of: test, val, train or all
+	Split           string       `json:"split"`
+	Top1            share        `json:"top1"`
+	Top5            share        `json:"top5"` // of min(5, classes) labels
+	MeanPerClass    share        `json:"mean_per_class"`
+	N               int          `json:"n"`
+	ECE             share        `json:"ece"`
+	Skipped         int          `json:"skipped"`
+	ImagesPerSecond float64      `json:"images_per_second"`
+	Classes         int          `json:"classes"` // of the model
+	Absent          int          `json:"absent"`  // classes of the model without images, left out of mean_per_class
+	Model           modelFile    `json:"model"`
+	Spec            string       `json:"spec"` // "model" or "assumed"
+	Device          string       `json:"device"`
+	PerClass        []classScore `json:"per_class"` // the classes that occur as true or as predicted, in the model's order
+	Failed          []failure    `json:"failed"`
+
+	confusion [][]int // counts of the classes of PerClass, rows the true ones
+}
+
+type modelFile struct {
+	File   string `json:"file"`
+	SHA256 string `json:"sha256"`
+}
+
+type classScore struct {
+	Label     string `json:"label"`
+	N         int    `json:"n"`
+	Correct   int    `json:"correct"`
+	Predicted int    `json:"predicted"`
+	Accuracy  share  `json:"accuracy"` // which is the recall
+	Precision share  `json:"precision"`
+	Recall    share  `json:"recall"`
+	F1        share  `json:"f1"`
+}
+
+type failure struct {
+	Path   string `json:"path"`
+	Reason string `json:"error"`
+}
+
+// share is a fraction; NaN, one of nothing, is null in JSON.
+type share float64
+
+func (s share) MarshalJSON() ([]byte, error) {
+	if math.IsNaN(float64(s)) {
+		return []byte("null"), nil
+	}
+	return json.Marshal(float64(s))
+}
+
+func (s *share) UnmarshalJSON(data []byte) error {
+	if string(data) == "null" {
+		*s = share(math.NaN())
+		return nil
+	}
+	return json.Unmarshal(data, (*float64)(s))
+}
+
+// percent is for people, "" where there is nothing.
+func (s share) percent() string {
+	if math.IsNaN(float64(s)) {
+		return ""
+	}
+	return fmt.Sprintf("%.2f %%", 100*float64(s))
+}
+
+func (s share) fraction() string {
+	if math.IsNaN(float64(s)) {
+		return ""
+	}
+	return strconv.FormatFloat(float64(s), 'g', -1, 64)
+}
+
+// evaluation puts the figures together.
+func (v *evaluating) evaluation() *evaluation {
+	mean, absent := v.scores.MeanPerClass()
+	device, _ := v.session.Device()
+	r := &evaluation{
+		Protocol: v.split, Split: v.split, Top1: share(v.scores.Top1()), Top5: share(v.scores.TopK()), MeanPerClass: share(mean),
+		N: v.scores.N(), ECE: share(v.scores.ECE()), Skipped: len(v.failed), ImagesPerSecond: v.imagesPerSecond(),
+		Classes: v.dims[0], Absent: absent, Model: modelFile{v.model.Path(), v.sum}, Spec: v.specOrigin(), Device: device,
+		PerClass: []classScore{}, Failed: []failure{},
+	}
+	for _, f := range v.failed {
+		r.Failed = append(r.Failed, failure(f))
+	}
+	names := v.classes
+	if names == nil {
+		names = v.listing.Classes
+	}
+	var occur []int
+	for i, c := range v.scores.PerClass() {
+		if c.N == 0 && c.Predicted == 0 {
+			continue
+		}
+		occur = append(occur, i)
+		r.PerClass = append(r.PerClass, classScore{names[i], c.N, c.Correct, c.Predicted, share(c.Accuracy), share(c.Precision), share(c.Accuracy), share(c.F1)})
+	}
+	all := v.scores.Confusion()
+	for _, t := range occur {
+		var row []int
+		for _, p := range occur {
+			row = append(row, all[t*r.Classes+p])
+		}
+		r.confusion = append(r.confusion, row)
+	}
+	return r
+}
+
+// there returns what OUT holds already, where it is of this command; nil where
+// there is something to do. A stream cannot be compared before it is read.
+func (v *evaluating) there() (*evaluation, error) {
+	dir := v.c.String("out")
+	v.config = v.network.config()
+	v.config["logits"], v.config["classes"], v.config["split"], v.config["data"] = v.logits, fmt.Sprint(v.places), v.split, identity(v.samples)
+	if dir == "" {
+		return nil, nil
+	}
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && len(entries) == 0 || err == nil && v.c.Bool("overwrite") {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("output: %w", err)
+	}
+	var old struct {
+		Config map[string]any `json:"config"`
+		evaluation
+	}
+	data, err := os.ReadFile(filepath.Join(dir, "eval.json"))
+	if err != nil || json.Unmarshal(data, &old) != nil || old.Config == nil {
+		return nil, fmt.Errorf("output %q holds no evaluation: %w", dir, featurize.ErrConfig)
+	}
+	if v.listing.Stream != nil {
+		return nil, nil
+	}
+	if diff := featurize.Difference(old.Config, v.config); diff != "" {
+		return nil, fmt.Errorf("output %q: %s: %w", dir, diff, featurize.ErrConfig)
+	}
+	return &old.evaluation, nil
+}
+
+// identity tells samples apart by path, label, size and time.
+func identity(samples []featurize.Sample) string {
+	h := sha256.New()
+	for _, s := range samples {
+		fmt.Fprintf(h, "%q %q %d %d\n", s.Path, s.Class, s.Size, s.ModTime)
+	}
+	return fmt.Sprintf("%d images, %s", len(samples), hex.EncodeToString(h.Sum(nil))[:16])
+}
+
+// fields is the evaluation with its keys in order.
+func (r *evaluation) fields() object {
+	return object{
+		{"protocol", r.Protocol}, {"split", r.Split}, {"top1", r.Top1}, {"top5", r.Top5}, {"mean_per_class", r.MeanPerClass},
+		{"n", r.N}, {"ece", r.ECE}, {"skipped", r.Skipped}, {"images_per_second", r.ImagesPerSecond}, {"classes", r.Classes}, {"absent", r.Absent},
+		{"model", r.Model}, {"spec", r.Spec}, {"device", r.Device}, {"per_class", r.PerClass}, {"failed", r.Failed},
+	}
+}
+
+// write makes the files of OUT, eval.json last.
+func (v *evaluating) write(r *evaluation) error {
+	dir := v.c.String("out")
+	if dir == "" {
+		return nil
+	}
+	if v.listing.Stream != nil { // known only now
+		v.config["classes"], v.config["split"], v.config["data"] = fmt.Sprint(v.places), v.split, identity(v.samples)
+	}
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return fmt.Errorf("output: %w", err)
+	}
+	labels, counts := make([]string, len(r.PerClass)), slices.Concat(r.confusion...)
+	for i, c := range r.PerClass {
+		labels[i] = c.Label
+	}
+	head := append(v.result("rtx.eval/1", "done", dir, r.fields()), object{{"rtx", buildVersion()}, {"config", v.config}}...)
+	for _, f := range []struct {
+		name string
+		to   func(io.Writer) error
+	}{
+		{"args.yaml", func(w io.Writer) error { _, err := w.Write(v.args); return err }},
+		{"per_class.csv", func(w io.Writer) error { return csv.NewWriter(w).WriteAll(r.perClassRows(share.fraction)) }},
+		{"confusion.csv", func(w io.Writer) error { return csv.NewWriter(w).WriteAll(confusionRows(labels, r.confusion)) }},
+		{"confusion.svg", func(w io.Writer) error { return report.Confusion(w, labels, counts) }},
+		{"eval.json", func(w io.Writer) error {
+			text, err := json.MarshalIndent(head, "", "  ")
+			if err == nil {
+				_, err = w.Write(append(text, '\n'))
+			}
+			return err
+		}},
+	} {
+		o, err := createFile(filepath.Join(dir, f.name))
+		if err != nil {
+			return err
+		}
+		if err := f.to(o); err != nil {
+			o.discard()
+			return fmt.Errorf("output %q: %w", f.name, err)
+		}
+		if err := o.commit(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// perClassRows is the table of the classes, with its header.
+func (r *evaluation) perClassRows(show func(share) string) [][]string {
+	rows := [][]string{{"label", "n", "correct", "predicted", "accuracy", "precision", "recall", "f1"}}
+	for _, c := range r.PerClass {
+		rows = append(rows, []string{
+			c.Label, strconv.Itoa(c.N), strconv.Itoa(c.Correct), strconv.Itoa(c.Predicted),
+			show(c.Accuracy), show(c.Precision), show(c.Recall), show(c.F1),
+		})
+	}
+	return rows
+}
+
+func confusionRows(labels []string, counts [][]int) [][]string {
+	rows := [][]string{append([]string{"true \\ predicted"}, labels...)}
+	for i, row := range counts {
+		line := []string{labels[i]}
+		for _, n := range row {
+			line = append(line, strconv.Itoa(n))
+		}
+		rows = append(rows, line)
+	}
+	return rows
+}
+
+// report tells what came out.
+func (v *evaluating) report(status string, r *evaluation) error {
+	if v.json {
+		v.print(v.result("rtx.eval/1", status, v.c.String("out"), r.fields()))
+		return nil
+	}
+	var failed []featurize.Failure
+	for _, f := range r.Failed {
+		failed = append(failed, featurize.Failure(f))
+	}
+	v.tellFailures(failed, "; eval.json lists all")
+	if status == "cached" {
+		v.note("nothing to do: %s holds this evaluation", v.c.String("out"))
+	} else {
+		v.note("%d images, %d skipped; %.0f images/s", r.N, r.Skipped, r.ImagesPerSecond)
+	}
+	return r.tables(v.stdout)
+}
+
+// tables writes the figures for people: first those of all images, then those
+// of each class, or of the worst where there are many.
+func (r *evaluation) tables(w io.Writer) error {
+	const most = 40
+	all := [][]string{{"images", strconv.Itoa(r.N)}, {"split", r.Split}, {"top-1", r.Top1.percent()}}
+	if r.Classes > 5 {
+		all = append(all, []string{"top-5", r.Top5.percent()})
+	}
+	all = append(all, []string{"mean per-class", r.MeanPerClass.percent()}, []string{"ECE", r.ECE.percent()})
+	if err := report.Table(w, all); err != nil {
+		return err
+	}
+	fmt.Fprintln(w)
+	some := *r
+	if len(r.PerClass) > most {
+		some.PerClass = slices.DeleteFunc(slices.Clone(r.PerClass), func(c classScore) bool { return c.N == 0 })
+		slices.SortStableFunc(some.PerClass, func(a, b classScore) int { return cmp.Compare(a.Accuracy, b.Accuracy) })
+		some.PerClass = some.PerClass[:min(most/2, len(some.PerClass))]
+	}
+	rows := some.perClassRows(share.percent)
+	for i := range rows {
+		rows[i] = slices.Delete(rows[i], 6, 7) // the recall, which is the accuracy
+	}
+	if err := report.Table(w, rows); err != nil {
+		return err
+	}
+	if len(some.PerClass) < len(r.PerClass) {
+		fmt.Fprintf(w, "... the worst %d of %d classes; --out lists all\n", len(some.PerClass), len(r.PerClass))
+	}
+	return nil
+}

@@ -1,0 +1,59 @@
+package cli
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/robust-transfer/rtx/featurize"
+)
+
+// outFile is a file under way. What is written goes to NAME.part; commit gives
+// it its name.
+type outFile struct {
+	*bufio.Writer
+	file *os.File
+	name string
+}
+
+// createFile begins a file. What has the name already must be a regular file,
+// which stays until commit. Another process writing it is ErrLocked.
+func createFile(name string) (*outFile, error) {
+	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
+		return nil, &usageError{msg: fmt.Sprintf("--out %q is no regular file", name), hint: "name a new file"}
+	}
+	f, err := os.OpenFile(name+".part", os.O_RDWR|os.O_CREATE, 0o666)
+	if err != nil {
+		return nil, fmt.Errorf("output: %w", err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("output %q: %w", name, featurize.ErrLocked)
+	}
+	if err := f.Truncate(0); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("output: %w", err)
+	}
+	return &outFile{bufio.NewWriter(f), f, name}, nil
+}
+
+// commit makes what was written durable and gives the file its name.
+func (o *outFile) commit() error {
+	err := errors.Join(o.Flush(), o.file.Sync())
+	if err == nil {
+		err = os.Rename(o.file.Name(), o.name)
+	}
+	if err = errors.Join(err, o.file.Close()); err != nil {
+		return fmt.Errorf("output: %w", err)
+	}
+	return nil
+}
+
+// keep leaves what was written where it is, NAME.part.
+func (o *outFile) keep() error { return errors.Join(o.Flush(), o.file.Close()) }
+
+// discard takes away what was written.
+func (o *outFile) discard() { os.Remove(o.file.Name()); o.file.Close() }

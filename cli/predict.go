@@ -1,0 +1,192 @@
+package cli
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+
+	cli "github.com/urfave/cli/v2"
+
+	"github.com/robust-transfer/rtx/featurize"
+)
+
+func predictCommand(e *env) *cli.Command {
+	return &cli.Command{
+		Name:      "predict",
+		Usage:     "tell the classes of images",
+		ArgsUsage: "[IMAGE...]",
+		Description: "A line of JSON for each image, in order: path, label, probability and the most\n" +
+			"probable labels in top; class where the data tell it; or path and error. DATA is what\n" +
+			"featurize takes. With --json the lines are one object's predictions.",
+		Flags: slices.Concat([]cli.Flag{
+			text("model", "", "the classifier, an ONNX `FILE`", "m"),
+		}, dataFlags(), []cli.Flag{
+			text("out", "", "the `FILE` that the lines go to, instead of standard output", "o"),
+			number("top-k", 5, "labels in top, at most `N`"),
+		}, runFlags(), outputFlags(), specFlags()),
+		Action: func(c *cli.Context) error { return e.predict(c) },
+	}
+}
+
+// predicting is one call of the verb.
+type predicting struct {
+	classifier
+	names       []string // of the classes
+	out         *outFile // nil: standard output
+	predictions []object // for --json without a file
+}
+
+func (e *env) predict(c *cli.Context) error {
+	if err := e.begin(c); err != nil {
+		return err
+	}
+	p := &predicting{classifier: classifier{network: network{env: e, c: c}}}
+	if err := p.check(); err != nil {
+		return err
+	}
+	if err := p.load(); err != nil {
+		return err
+	}
+	if err := p.source(); err != nil {
+		return err
+	}
+	defer p.listing.Close()
+	p.tellNotes()
+	if err := p.open(); err != nil {
+		return err
+	}
+	defer p.session.Close()
+	p.names = p.labels()
+	if out := c.String("out"); out != "" {
+		var err error
+		if p.out, err = createFile(out); err != nil {
+			return err
+		}
+	}
+	total := len(p.listing.Samples)
+	if p.listing.Stream != nil {
+		total = 0
+	}
+	err := p.judge(p.listing.All(), total, min(c.Int("top-k"), len(p.names)), p.emit)
+	p.tellNotes()
+	return p.finish(err)
+}
+
+// check looks at the flags alone.
+func (p *predicting) check() error {
+	const usage = "rtx predict -m MODEL.onnx IMAGE..., or -d IMAGES"
+	if err := p.required(usage, "model"); err != nil {
+		return err
+	}
+	data, images := p.c.String("data"), p.c.NArg()
+	if (data == "") == (images == 0) {
+		return &usageError{msg: fmt.Sprintf("--data is %q and %d images are named, expected one or the other", data, images), hint: usage}
+	}
+	if k := p.c.Int("top-k"); k < 1 {
+		return &usageError{msg: fmt.Sprintf("--top-k is %d, expected 1 or more", k)}
+	}
+	if p.progress == "auto" && p.c.String("out") == "" {
+		p.progress = "none" // the lines show how far it is
+	}
+	return p.network.check()
+}
+
+// source lists the images that are named, or what --data names.
+func (p *predicting) source() error {
+	if p.c.NArg() == 0 {
+		return p.network.source()
+	}
+	for _, name := range p.c.Args().Slice() {
+		if info, err := os.Stat(name); err == nil && info.IsDir() {
+			return &usageError{msg: fmt.Sprintf("%q is a folder, expected images", name), hint: "--data takes folders, archives and lists"}
+		}
+	}
+	p.listing = featurize.Images(p.c.Args().Slice()...)
+	return nil
+}
+
+// emit writes the lines of a batch.
+func (p *predicting) emit(batch []judged) error {
+	var lines []byte
+	for _, j := range batch {
+		o := p.line(j)
+		if p.out == nil && p.json {
+			p.predictions = append(p.predictions, o)
+			continue
+		}
+		text, err := json.Marshal(o)
+		if err != nil {
+			return err
+		}
+		lines = append(append(lines, text...), '\n')
+	}
+	w := p.stdout
+	if p.out != nil {
+		w = p.out
+	}
+	if _, err := w.Write(lines); err != nil {
+		return fmt.Errorf("output: %w", err)
+	}
+	return nil
+}
+
+// line is what is said of one image.
+func (p *predicting) line(j judged) object {
+	if j.err != nil {
+		return object{{"path", j.Path}, {"error", j.err.Error()}}
+	}
+	o := object{{"path", j.Path}, {"label", p.names[j.top[0].Class]}}
+	if j.Class != "" {
+		o = append(o, object{{"class", j.Class}}...)
+	}
+	var top []object
+	for _, r := range j.top {
+		top = append(top, object{{"label", p.names[r.Class]}, {"probability", r.Probability}})
+	}
+	return append(o, object{{"probability", j.top[0].Probability}, {"top", top}}...)
+}
+
+// finish ends the output and tells what came out.
+func (p *predicting) finish(err error) error {
+	var sig signalled
+	interrupted := errors.As(err, &sig)
+	if err == nil && p.done == len(p.failed) {
+		err = p.nothing()
+	}
+	where := "the lines that were written are whole"
+	switch {
+	case p.out == nil:
+	case err == nil:
+		err = p.out.commit()
+	case interrupted:
+		where = fmt.Sprintf("the lines so far are in %q", p.out.file.Name())
+		err = errors.Join(err, p.out.keep())
+	default:
+		p.out.discard()
+	}
+	status := "done"
+	if interrupted {
+		status = "interrupted"
+	}
+	own := object{{"images", p.done}, {"failed", len(p.failed)}, {"images_per_second", p.imagesPerSecond()}, {"model", object{{"file", p.model.Path()}, {"sha256", p.sum}}}, {"spec", p.specOrigin()}}
+	if p.out == nil {
+		own = append(own, object{{"predictions", append([]object{}, p.predictions...)}}...)
+	}
+	result := p.result("rtx.predict/1", status, p.c.String("out"), own)
+	switch {
+	case interrupted:
+		return hinted{partial{err, result}, where}
+	case err != nil:
+		return err
+	case p.json:
+		p.print(result)
+	default:
+		p.note("%d images, %d of them cannot be used; %.0f images/s", p.done, len(p.failed), p.imagesPerSecond())
+		if p.out != nil {
+			fmt.Fprintln(p.stdout, p.c.String("out"))
+		}
+	}
+	return nil
+}
