@@ -88,7 +88,7 @@ func (c *classifier) judge(samples iter.Seq2[featurize.Sample, error], total, k 
 	c.decoder = map[string]int{}
 	defer func() { c.seconds = time.Since(start).Seconds(); p.end(); c.tellDecoder() }()
 	p.update(0, total)
-	batch := make([]judged, 0, c.c.Int("batch-size"))
+	batch := make([]judged, 0, c.batch)
 	return c.extractor().Extract(c.c.Context, samples, func(results []featurize.Result) error {
 		batch = batch[:0]
 		for _, r := range results {
@@ -119,7 +119,7 @@ func (c *classifier) look(r featurize.Result, k int) (judged, error) {
 	}
 	var err error
 	if j.top, err = metrics.Top(r.Features, k); err != nil {
-		return j, fmt.Errorf("%q: %w", r.Sample.Path, err)
+		return j, hinted{fmt.Errorf("%q: %w", r.Sample.Path, err), "the network does not compute numbers; try --precision fp32, and see with rtx inspect how pixels are normalised"}
 	}
 	return j, nil
 }
@@ -178,5 +178,5 @@ func (c *classifier) unknown(names []string) error {
 	} else {
 		hint = fmt.Sprintf("it has %d classes, the first is %q; rtx inspect shows them", len(c.classes), c.classes[0])
 	}
-	return hinted{fmt.Errorf("%q does not know class %q of the data%s: %w", c.model.Path(), shown, more, featurize.ErrData), hint}
+	return hinted{fmt.Errorf("%q does not know the classes %q of the data%s: %w", c.model.Path(), shown, more, featurize.ErrData), hint}
 }

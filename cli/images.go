@@ -61,6 +61,7 @@ type network struct {
 	sum     string // the model's SHA-256
 	spec    onnx.Spec
 	assumed bool
+	batch   int // images a run
 	listing *featurize.Listing
 	told    int // of the listing's notes
 	library runtime.Library
@@ -86,7 +87,7 @@ func (n *network) oneOf(name string, may ...string) error {
 	return nil
 }
 
-// check looks at the flags alone.
+// check looks at the flags alone, and takes the batch size from them.
 func (n *network) check() error {
 	if err := n.oneOf("precision", "fp32", "fp16", "tf32"); err != nil {
 		return err
@@ -94,8 +95,8 @@ func (n *network) check() error {
 	if kind, id, numbered := strings.Cut(n.c.String("device"), ":"); !slices.Contains([]string{"auto", "cpu", "cuda"}, kind) || numbered && (kind != "cuda" || !isNumber("-"+id)) {
 		return &usageError{msg: fmt.Sprintf("--device is %q, expected auto, cpu, cuda or cuda:N", n.c.String("device"))}
 	}
-	if b := n.c.Int("batch-size"); b < 1 || b > 4096 {
-		return &usageError{msg: fmt.Sprintf("--batch-size is %d, expected 1 to 4096", b)}
+	if n.batch = n.c.Int("batch-size"); n.batch < 1 || n.batch > 4096 {
+		return &usageError{msg: fmt.Sprintf("--batch-size is %d, expected 1 to 4096", n.batch)}
 	}
 	for _, name := range []string{"workers", "threads", "pre-resize"} {
 		if v := n.c.Int(name); v < 0 || v > 1<<14 {
@@ -180,7 +181,7 @@ func (n *network) open(value string, pool bool) error {
 		}); err != nil {
 			return err
 		}
-		dims, err := n.session.Dims(n.c.Context, n.c.Int("batch-size"))
+		dims, err := n.session.Dims(n.c.Context, n.batch)
 		if err != nil {
 			n.session.Close()
 			return err
@@ -210,7 +211,7 @@ func (n *network) extractor() *featurize.Extractor {
 	for _, d := range n.dims {
 		row *= d
 	}
-	return &featurize.Extractor{Network: n.session, Transform: transform, BatchSize: n.c.Int("batch-size"), RowSize: row, Workers: workers}
+	return &featurize.Extractor{Network: n.session, Transform: transform, BatchSize: n.batch, RowSize: row, Workers: workers}
 }
 
 // config holds what the network's output depends on, beside the images.
@@ -232,7 +233,7 @@ func (n *network) config() map[string]any {
 		"interpolation": s.Interpolation, "pre_resize": fmt.Sprint(n.c.Int("pre-resize")), "range": fmt.Sprint(s.Range),
 		"channels": s.Channels, "clamp": fmt.Sprint(s.Clamp), "normalization": normalization,
 		"exif_rotate": fmt.Sprint(n.c.Bool("exif-rotate")), "precision": n.c.String("precision"),
-		"batch_size": fmt.Sprint(n.c.Int("batch-size")), "jpeg_decoder": decoder + " " + version,
+		"batch_size": fmt.Sprint(n.batch), "jpeg_decoder": decoder + " " + version,
 		"onnxruntime": n.library.Version, "device": kind,
 	}
 }

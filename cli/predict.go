@@ -54,6 +54,10 @@ func (e *env) predict(c *cli.Context) error {
 	}
 	defer p.listing.Close()
 	p.tellNotes()
+	total := len(p.listing.Samples) // 0: a stream
+	if total > 0 {
+		p.batch = min(p.batch, total)
+	}
 	if err := p.open(); err != nil {
 		return err
 	}
@@ -64,10 +68,6 @@ func (e *env) predict(c *cli.Context) error {
 		if p.out, err = createFile(out); err != nil {
 			return err
 		}
-	}
-	total := len(p.listing.Samples)
-	if p.listing.Stream != nil {
-		total = 0
 	}
 	err := p.judge(p.listing.All(), total, min(c.Int("top-k"), len(p.names)), p.emit)
 	p.tellNotes()
