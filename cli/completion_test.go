@@ -38,6 +38,8 @@ var completions = []struct {
 	{"rtx featurize --format ", []string{"npy", "npz", "safetensors", "parquet"}, []string{"avg"}},
 	{"rtx featurize -q --pool a", []string{"avg"}, []string{"none"}},
 	{"rtx merge --", []string{"--out", "--overwrite"}, []string{"--model"}},
+	{"rtx eval --split ", []string{"test", "val", "train", "all"}, []string{"auto"}},
+	{"rtx predict images.g", []string{"images.go"}, nil},
 	{"rtx completion ", []string{"bash", "zsh", "fish"}, nil},
 }
 

@@ -29,7 +29,8 @@ func createFile(name string) (*outFile, error) {
 	if err != nil {
 		return nil, fmt.Errorf("output: %w", err)
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	// A process that ends between open and lock has given the file its name.
+	if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil || !isNamed(f) {
 		f.Close()
 		return nil, fmt.Errorf("output %q: %w", name, featurize.ErrLocked)
 	}
@@ -38,6 +39,13 @@ func createFile(name string) (*outFile, error) {
 		return nil, fmt.Errorf("output: %w", err)
 	}
 	return &outFile{bufio.NewWriter(f), f, name}, nil
+}
+
+// isNamed reports whether an open file is still the one of its name.
+func isNamed(f *os.File) bool {
+	open, err1 := f.Stat()
+	named, err2 := os.Stat(f.Name())
+	return err1 == nil && err2 == nil && os.SameFile(open, named)
 }
 
 // commit makes what was written durable and gives the file its name.

@@ -41,7 +41,7 @@ func manPage(root verb) string {
 	section("SYNOPSIS")
 	b.WriteString(".B rtx\n.I VERB\n[\\fIFLAGS\\fR] [\\fIARGUMENTS\\fR]\n")
 	section("DESCRIPTION")
-	b.WriteString(roff("rtx turns folders of images and pretrained networks into features. The result goes to standard output, everything else to standard error. "+
+	b.WriteString(roff("rtx turns folders of images and pretrained networks into features, and measures and uses classifiers. The result goes to standard output, everything else to standard error. "+
 		"With --json, the one line on standard output is a JSON object, and standard error stays empty. "+
 		"A flag may also be set by a variable of the environment, or in a file that --config names; a flag wins over the environment, that over the file.") + "\n")
 	section("VERBS")
@@ -66,6 +66,7 @@ func manPage(root verb) string {
 		{"Features of a folder of class folders:", "rtx featurize -m model.onnx -d images -o features"},
 		{"Of a tar archive that is being made:", "tar -c images | rtx featurize -m model.onnx -d - -o features"},
 		{"By four machines, and joined:", "rtx featurize -m model.onnx -d images -o features --shard 0/4\nrtx merge features -o features"},
+		{"How good a classifier is, and what it says of two images:", "rtx eval -m classifier.onnx -d images\nrtx predict -m classifier.onnx a.jpg b.jpg"},
 	} {
 		if i > 0 {
 			b.WriteString(".PP\n")

@@ -108,11 +108,11 @@ func optionOf(f cli.Flag) option {
 	return o
 }
 
-// completesOf reads what a place takes: FILE and FOLDER from its placeholder,
+// completesOf reads what a place takes: files and folders from its placeholder,
 // words from the description.
 func completesOf(flag, placeholder, usage string) (c completes) {
 	for _, p := range strings.FieldsFunc(placeholder, func(r rune) bool { return strings.ContainsRune("[]. ", r) }) {
-		c.files = c.files || p == "FILE"
+		c.files = c.files || p == "FILE" || p == "IMAGE"
 		c.folders = c.folders || p == "FOLDER" || p == "DIR"
 	}
 	if flag == "" {
