@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/robust-transfer/rtx/onnx/pb"
 )
 
@@ -147,3 +149,68 @@ func (m *Model) WithPreprocess(spec Spec) (*Model, error) {
 	spec.Mean, spec.Std, spec.Clamp = nil, nil, nil
 	return c.WithSpec(spec)
 }
+
+// Adopt returns the model with the names and versions of those that rtx
+// writes, as far as it can: the input "images", the outputs "logits", where
+// there is a classifier, and "features", and opset 17.
+func (m *Model) Adopt() (*Model, error) {
+	spec, _, err := m.Spec()
+	if err != nil {
+		return nil, err
+	}
+	in, err := m.imageInput()
+	if err != nil {
+		return nil, err
+	}
+	c := m
+	if in.name != "images" {
+		taken := map[string]bool{}
+		names(m.Proto.Graph, taken)
+		to := map[string]string{in.name: "images"}
+		if taken["images"] {
+			to["images"] = freshName(taken, "images")
+		}
+		if c, err = m.Rename(to); err != nil {
+			return nil, err
+		}
+		spec.Input = "images"
+		if c, err = c.WithSpec(spec); err != nil {
+			return nil, err
+		}
+	}
+	var outputs []Output
+	if logits, _, err := c.LogitsValue(); err == nil {
+		outputs = append(outputs, Output{"logits", logits})
+	}
+	feature := spec.Feature
+	if feature == "" {
+		if feature, err = c.FeatureValue(); err != nil {
+			return nil, err
+		}
+	}
+	if len(outputs) == 0 || outputs[0].Value != feature {
+		outputs = append(outputs, Output{"features", feature})
+	}
+	if c, err = c.Expose(outputs, false); err != nil {
+		return nil, err
+	}
+	if same, err := c.WithOpset(Opset); err == nil {
+		c = same
+	}
+	return c, nil
+}
+
+// SameButWeights tells whether two models have the same graph and metadata, and
+// weights of the same names and shapes.
+func (m *Model) SameButWeights(o *Model) bool {
+	a, b := m.Proto, o.Proto
+	return m.Opset() == o.Opset() &&
+		slices.EqualFunc(a.Graph.Node, b.Graph.Node, func(x, y *pb.NodeProto) bool { return proto.Equal(x, y) }) &&
+		slices.EqualFunc(m.Inputs(), o.Inputs(), Value.equal) && slices.EqualFunc(m.Outputs(), o.Outputs(), Value.equal) &&
+		slices.EqualFunc(a.MetadataProps, b.MetadataProps, func(x, y *pb.StringStringEntryProto) bool { return proto.Equal(x, y) }) &&
+		slices.EqualFunc(a.Graph.Initializer, b.Graph.Initializer, func(x, y *pb.TensorProto) bool {
+			return x.Name == y.Name && x.DataType == y.DataType && slices.Equal(x.Dims, y.Dims)
+		})
+}
+
+func (v Value) equal(o Value) bool { return v.String() == o.String() }

@@ -16,7 +16,7 @@ func (b *bench) formats(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	n, err := b.open(ctx, "resnet20")
+	n, err := b.open(ctx, "cifar_resnet20")
 	if err != nil {
 		return err
 	}

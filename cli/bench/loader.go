@@ -28,7 +28,7 @@ func (b *bench) loader(ctx context.Context) error {
 		return err
 	}
 	defer peer.close()
-	n, err := b.open(ctx, "resnet20")
+	n, err := b.open(ctx, "cifar_resnet20")
 	if err != nil {
 		return err
 	}
