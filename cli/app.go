@@ -74,7 +74,10 @@ func Main(args []string, stdout, stderr io.Writer) (code int) {
 }
 
 func commands(e *env) []*cli.Command {
-	return []*cli.Command{featurizeCommand(e), mergeCommand(e), evalCommand(e), predictCommand(e), inspectCommand(e), runtimeCommand(e), doctorCommand(e), versionCommand(e), completionCommand(e), manCommand(e)}
+	return []*cli.Command{
+		featurizeCommand(e), mergeCommand(e), evalCommand(e), predictCommand(e), inspectCommand(e), modelsCommand(e),
+		runtimeCommand(e), doctorCommand(e), versionCommand(e), completionCommand(e), manCommand(e),
+	}
 }
 
 // begin reads the flags that every verb has.

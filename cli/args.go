@@ -67,7 +67,7 @@ func findCommand(commands []*cli.Command, args []string) (found *cli.Command, pa
 	for i, a := range args {
 		at := slices.IndexFunc(commands, func(c *cli.Command) bool { return c.HasName(a) })
 		if at < 0 {
-			if found != nil && len(found.Subcommands) > 0 && !strings.HasPrefix(a, "-") {
+			if found != nil && len(found.Subcommands) > 0 && found.ArgsUsage == "" && !strings.HasPrefix(a, "-") {
 				return nil, path, nil
 			}
 			return found, path, args[i:]

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/robust-transfer/rtx/assets"
 	"github.com/robust-transfer/rtx/featurize"
 	"github.com/robust-transfer/rtx/onnx"
 	"github.com/robust-transfer/rtx/onnx/runtime"
@@ -30,6 +31,7 @@ func (h hinted) Unwrap() error { return h.error }
 func verdict(err error) (code int, hint string) {
 	var usage *usageError
 	var sig signalled
+	var later temporary
 	var h hinted
 	if errors.As(err, &h) {
 		code, _ := verdict(h.error)
@@ -54,6 +56,16 @@ func verdict(err error) (code int, hint string) {
 		return 75, "wait for the other process, or choose another --out"
 	case is(syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG):
 		return 75, "make room; the same command goes on from here"
+	case errors.As(err, &later):
+		return 75, "try again later; the same command goes on from here"
+	case is(errMissing):
+		return 69, ""
+	case is(errUnavailable):
+		return 69, "--from takes a file that came another way; HTTPS_PROXY names a proxy"
+	case is(errRefused):
+		return 65, "the same command tries anew; --from names another place"
+	case is(assets.ErrMismatch):
+		return 65, ""
 	case is(runtime.ErrBusy, syscall.ENOMEM):
 		return 75, "try a smaller --batch-size"
 	case is(runtime.ErrUnavailable):

@@ -22,7 +22,7 @@ func inspectCommand(e *env) *cli.Command {
 			if c.NArg() != 1 {
 				return &usageError{msg: fmt.Sprintf("inspect takes one file, found %d", c.NArg()), hint: "rtx inspect MODEL.onnx"}
 			}
-			m, err := onnx.Load(c.Args().First())
+			m, err := e.loadModel(c.Args().First())
 			if err != nil {
 				return err
 			}

@@ -26,8 +26,8 @@ var exitCodes = [][2]string{
 	{"1", "anything that is not listed here"},
 	{"2", "flags; the output holds something of another configuration"},
 	{"65", "no usable images; a file that is not what it should be; a model without image input"},
-	{"69", "onnxruntime or the device is missing, or too old"},
-	{"75", "disk full, out of memory, output in use: it may work the next time"},
+	{"69", "onnxruntime, the device or a model is missing or too old; a host is not there"},
+	{"75", "disk full, out of memory, output in use, a host that is busy: it may work the next time"},
 	{"130, 143", "ended by SIGINT, SIGTERM, with everything computed saved"},
 }
 
@@ -46,7 +46,7 @@ func manPage(root verb) string {
 		"A flag may also be set by a variable of the environment, or in a file that --config names; a flag wins over the environment, that over the file.") + "\n")
 	section("VERBS")
 	root.walk(func(v verb) {
-		if v.path == "" || len(v.verbs) > 0 {
+		if v.path == "" || len(v.verbs) > 0 && v.argument == "" {
 			return
 		}
 		fmt.Fprintf(&b, ".SS rtx %s %s\n%s.\n", roff(v.path), roff(v.argument), roff(capital(v.usage)))

@@ -8,9 +8,9 @@ import (
 	"github.com/robust-transfer/rtx/onnx"
 )
 
-// openModel opens what --model names: an ONNX file.
+// openModel opens what --model names.
 func (e *env) openModel(name string) (*onnx.Model, error) {
-	m, err := onnx.Load(name)
+	m, err := e.loadModel(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, hinted{&usageError{msg: err.Error()}, "--model names an ONNX file"}
 	}

@@ -18,10 +18,11 @@ type progress struct {
 	first, done int
 	total       int
 	started     bool
+	noun        string // what is counted
 }
 
 func newProgress(e *env) *progress {
-	p := &progress{env: e, mode: e.progress}
+	p := &progress{env: e, mode: e.progress, noun: "images"}
 	if p.mode == "auto" {
 		p.mode = "lines"
 		if isTerminal(e) {
@@ -71,7 +72,7 @@ func (p *progress) end() {
 	p.event("end")
 }
 
-// rate is images a second and the seconds that are left.
+// rate is what is done a second and the seconds that are left.
 func (p *progress) rate() (perSecond, left float64) {
 	if s := time.Since(p.begun).Seconds(); s > 0 && p.done > p.first {
 		perSecond = float64(p.done-p.first) / s
@@ -82,9 +83,9 @@ func (p *progress) rate() (perSecond, left float64) {
 
 func (p *progress) draw() {
 	perSecond, left := p.rate()
-	line := fmt.Sprintf("%d/%d images, %.0f images/s, %s left", p.done, p.total, perSecond, time.Duration(left*float64(time.Second)).Round(time.Second))
+	line := fmt.Sprintf("%d/%d %s, %.0f %s/s, %s left", p.done, p.total, p.noun, perSecond, p.noun, time.Duration(left*float64(time.Second)).Round(time.Second))
 	if p.total == 0 { // a stream has not told yet
-		line = fmt.Sprintf("%d images, %.0f images/s", p.done, perSecond)
+		line = fmt.Sprintf("%d %s, %.0f %s/s", p.done, p.noun, perSecond, p.noun)
 	}
 	if p.mode != "bar" {
 		fmt.Fprintln(p.env.stderr, line)
@@ -104,7 +105,7 @@ func (p *progress) event(name string) {
 		return
 	}
 	perSecond, left := p.rate()
-	o := object{{"schema", "rtx.progress/1"}, {"event", name}, {"done", p.done}, {"total", p.total}, {"images_per_second", perSecond}, {"seconds_left", left}}
+	o := object{{"schema", "rtx.progress/1"}, {"event", name}, {"done", p.done}, {"total", p.total}, {p.noun + "_per_second", perSecond}, {"seconds_left", left}}
 	if line, err := o.MarshalJSON(); err == nil {
 		fmt.Fprintf(p.env.stderr, "%s\n", line)
 	}

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	cli "github.com/urfave/cli/v2"
+
+	"github.com/robust-transfer/rtx/assets"
 )
 
 // verb is a node of the command tree as scripts and the manual need it; the
@@ -116,8 +118,13 @@ func completesOf(flag, placeholder, usage string) (c completes) {
 		c.folders = c.folders || p == "FOLDER" || p == "DIR"
 	}
 	if flag == "" {
-		if strings.Contains(placeholder, "|") {
+		switch {
+		case strings.Contains(placeholder, "|"):
 			c.words = strings.Split(placeholder, "|")
+		case placeholder == "NAME...":
+			for _, m := range assets.Checkpoints() {
+				c.words = append(c.words, m.Name)
+			}
 		}
 		return c
 	}

@@ -1,0 +1,138 @@
+package cli
+
+import (
+	"fmt"
+	"path"
+	"strings"
+	"text/tabwriter"
+
+	cli "github.com/urfave/cli/v2"
+
+	"github.com/robust-transfer/rtx/assets"
+)
+
+func modelsCommand(e *env) *cli.Command {
+	quiet := toggle("quiet", "no notes and no progress", "q")
+	progress := text("progress", "auto", "auto, bar, jsonl or none")
+	return &cli.Command{
+		Name: "models", Usage: "list the models that have a name", ArgsUsage: "[PATTERN]",
+		Description: "PATTERN is a part of a name or an architecture, or has * and ? in it.\n" +
+			"A name stands for a file wherever a MODEL is asked for. Lists without a network.",
+		Flags:  []cli.Flag{jsonFlag()},
+		Action: func(c *cli.Context) error { return e.models(c) },
+		Subcommands: []*cli.Command{
+			{
+				Name: "get", Usage: "fetch checkpoints into the user's cache and print their paths", ArgsUsage: "NAME...",
+				Description: "An interrupted download goes on where it stopped. What was fetched is compared with\n" +
+					"the size and the SHA-256 that are known of it. HTTPS_PROXY names a proxy.",
+				Flags: []cli.Flag{
+					text("from", "", "take them from a `FOLDER` or a URL, or one from a file or its own URL"),
+					jsonFlag(), progress, quiet,
+				},
+				Action: func(c *cli.Context) error { return e.modelsGet(c) },
+			},
+			{
+				Name: "add", Usage: "give a name to a checkpoint or an ONNX file of your own; the cache keeps a copy", ArgsUsage: "FILE",
+				Flags: []cli.Flag{
+					text("name", "", "the `NAME` (default: the file's, without its ending)"),
+					text("arch", "", "the `ARCHITECTURE`, such as resnet50 (default: what an ONNX file says)"),
+					text("eps", "", "`NORM:EPS` of adversarial training, in [0,1] pixel units, such as l2:0.5 or linf:4/255"),
+					jsonFlag(), quiet, toggle("overwrite", "replace another file of that name"),
+				},
+				Action: func(c *cli.Context) error { return e.modelsAdd(c) },
+			},
+		},
+	}
+}
+
+func (e *env) models(c *cli.Context) error {
+	if err := e.begin(c); err != nil {
+		return err
+	}
+	if c.NArg() > 1 {
+		return &usageError{msg: fmt.Sprintf("models takes one pattern, found %d", c.NArg()), hint: suggest(c.Args().First(), []string{"get", "add"}, "quote a pattern that has * in it")}
+	}
+	all, err := e.openCatalogue()
+	if err != nil {
+		return err
+	}
+	pattern := c.Args().First()
+	var found []*entry
+	for i := range all.entries {
+		if matches(pattern, &all.entries[i]) {
+			found = append(found, &all.entries[i])
+		}
+	}
+	if len(found) == 0 {
+		return &usageError{msg: fmt.Sprintf("no model's name or architecture matches %q", pattern), hint: suggest(pattern, append(all.names(), "get", "add"), "rtx models lists all")}
+	}
+	if e.json {
+		list := []object{}
+		for _, m := range found {
+			list = append(list, all.object(m))
+		}
+		e.print(e.result("rtx.models/1", "done", all.dir, object{{"models", list}}))
+		return nil
+	}
+	w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "NAME\tARCH\tNORM\tEPS\tIMAGENET\tLICENCE\tSTATE")
+	for _, m := range found {
+		top1 := "-"
+		if m.Top1 > 0 {
+			top1 = fmt.Sprintf("%.2f", 100*m.Top1)
+		}
+		fmt.Fprintln(w, strings.Join([]string{m.Name, orDash(m.Arch), orDash(m.Norm), epsText(m.Checkpoint), top1, orDash(m.Licence), all.state(m)}, "\t"))
+	}
+	return w.Flush()
+}
+
+// matches tells whether a pattern fits a model's name or architecture; the
+// empty one fits all.
+func matches(pattern string, m *entry) bool {
+	for _, text := range []string{m.Name, m.Arch} {
+		if ok, err := path.Match(pattern, text); err == nil && ok || strings.Contains(text, pattern) {
+			return true
+		}
+	}
+	return false
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+func epsText(c assets.Checkpoint) string {
+	switch c.Norm {
+	case "":
+		return "-"
+	case "linf":
+		return fmt.Sprintf("%.4g/255", c.Eps*255)
+	}
+	return fmt.Sprintf("%g", c.Eps)
+}
+
+// object is an entry as --json shows it; what is not known is null.
+func (c *catalogue) object(m *entry) object {
+	known := func(v any, is bool) any {
+		if !is {
+			return nil
+		}
+		return v
+	}
+	state, sum, size, path := c.state(m), m.SHA256, m.Size, ""
+	switch {
+	case m.Bundled:
+		sum, size = bundledSum(m)
+	case state == "in cache":
+		sum, size, path = m.kept.Model.SHA256, m.kept.Model.Size, c.path(m)
+	}
+	return object{
+		{"name", m.Name}, {"arch", known(m.Arch, m.Arch != "")}, {"norm", known(m.Norm, m.Norm != "")}, {"eps", known(m.Eps, m.Norm != "")},
+		{"imagenet_top1", known(m.Top1, m.Top1 > 0)}, {"classes", known(m.Classes, m.Classes > 0)}, {"licence", known(m.Licence, m.Licence != "")},
+		{"state", state}, {"added", m.added}, {"file", m.File}, {"path", known(path, path != "")}, {"size", known(size, size > 0)},
+		{"sha256", known(sum, len(sum) == 64)}, {"sha256_prefix", known(sum, sum != "")}, {"url", known(m.URL, m.URL != "")}, {"layout", known(m.Layout, m.Layout != "")},
+	}
+}
