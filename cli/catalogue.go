@@ -71,7 +71,7 @@ func (e *env) openCatalogue() (*catalogue, error) {
 	for _, known := range assets.Checkpoints() {
 		c.entries = append(c.entries, entry{Checkpoint: known})
 	}
-	files, err := filepath.Glob(filepath.Join(dir, "*.json"))
+	files, err := filepath.Glob(filepath.Join(dir, "[^.]*.json"))
 	if err != nil {
 		return nil, err
 	}
