@@ -4,7 +4,9 @@ import (
 	"archive/zip"
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -77,6 +79,75 @@ func TestTruncated(t *testing.T) {
 			if _, err := torch.New(bytes.NewReader(data[:n]), int64(n)); !errors.Is(err, torch.ErrFormat) {
 				t.Errorf("%s cut to %d of %d bytes: %v", name, n, len(data), err)
 			}
+		}
+	}
+}
+
+// TestLies reads files whose sizes contradict one another.
+func TestLies(t *testing.T) {
+	legacy := made(t, "parts_legacy.pth")
+	legacy[len(legacy)-48] = 9 // the number of values
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	w, _ := z.Create("a/data.pkl")
+	io.WriteString(w, "(S'storage'\nctorch\nFloatStorage\nS'0'\nS'cpu'\nI3\ntQ.")
+	w, _ = z.CreateRaw(&zip.FileHeader{Name: "a/data/0", CompressedSize64: 4, UncompressedSize64: 1 << 40})
+	w.Write(make([]byte, 4))
+	z.Close()
+	for data, want := range map[string]string{string(legacy): "9 values, expected 10", b.String(): "1099511627776 bytes in 4"} {
+		if _, err := torch.New(strings.NewReader(data), int64(len(data))); !errors.Is(err, torch.ErrFormat) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+}
+
+// counter counts the bytes that are read.
+type counter struct {
+	io.ReaderAt
+	n int
+}
+
+func (c *counter) ReadAt(p []byte, off int64) (int, error) {
+	n, err := c.ReaderAt.ReadAt(p, off)
+	c.n += n
+	return n, err
+}
+
+// TestViewsOfOneStorage holds that a storage with many views, in order and
+// transposed, is read a few times, not once a view.
+func TestViewsOfOneStorage(t *testing.T) {
+	const views, size = 100, 1000
+	for _, method := range []uint16{zip.Store, zip.Deflate} {
+		var b bytes.Buffer
+		z := zip.NewWriter(&b)
+		w, _ := z.Create("a/data.pkl")
+		io.WriteString(w, "(d")
+		for i := range views {
+			for k, stride := range []string{"(I1\nI100\nt", "(I10\nI1\nt"} {
+				fmt.Fprintf(w, "S'%d.%d'\nctorch._utils\n_rebuild_tensor\n((S'storage'\nctorch\nByteStorage\nS'0'\nS'cpu'\nI%d\ntQI%d\n(I100\nI10\nt%stRs", i, k, views*size, i*size, stride)
+			}
+		}
+		io.WriteString(w, ".")
+		w, _ = z.CreateHeader(&zip.FileHeader{Name: "a/data/0", Method: method})
+		for i := range views * size {
+			w.Write([]byte{byte(rand.N(100) + i/size)})
+		}
+		z.Close()
+		c := &counter{ReaderAt: bytes.NewReader(b.Bytes())}
+		f, err := torch.New(c, int64(b.Len()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.n = 0
+		written := 0
+		each(f.Value, func(x *torch.Tensor) {
+			if err := x.Write(io.Discard); err != nil {
+				t.Error(err)
+			}
+			written++
+		})
+		if written != 2*views || c.n > 4*views*size {
+			t.Errorf("method %d: %d bytes were read for %d views of a storage of %d", method, c.n, written, views*size)
 		}
 	}
 }

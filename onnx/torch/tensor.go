@@ -12,7 +12,7 @@ import (
 // Tensor is an array whose values stay in the file until they are written.
 type Tensor struct {
 	// DType is UNDEFINED for an ndarray of other things than numbers, such as
-	// strings; it has no values then.
+	// strings, and for a big-endian one; it has no values then.
 	DType pb.TensorProto_DataType
 	Dims  []int64
 
