@@ -51,7 +51,7 @@ func (m *machine) class(module, name string) (Class, error) {
 	}
 	c := Class(module + "." + name)
 	if _, known := makers[c]; !known {
-		m.classes[c]++
+		m.classes[c] += 0
 	}
 	return c, nil
 }
@@ -63,6 +63,9 @@ func (m *machine) call(callee any, args []any) (any, error) {
 	case Class:
 		make := makers[c]
 		if make == nil {
+			if _, noted := m.classes[c]; noted {
+				m.classes[c]++
+			}
 			return &Object{Class: c, Args: args}, nil
 		}
 		v, err := make(m, args)

@@ -104,7 +104,8 @@ func (f *File) Close() error {
 	return f.close()
 }
 
-// Use says how often a pickle names a class.
+// Use says how many objects and calls of a class a pickle has, 0 where it only
+// names it.
 type Use struct {
 	Class Class
 	Times int

@@ -18,7 +18,7 @@ type machine struct {
 	marks   []int // places in the stack
 	memo    map[uint64]any
 	load    func(id []any) (any, error) // what a persistent id stands for
-	classes map[Class]int               // that are not known, with their uses
+	classes map[Class]int               // that are not known, with the calls of each
 	copied  int64                       // bytes that were made of values, not of input
 }
 
