@@ -2,6 +2,7 @@ package torch
 
 import (
 	"archive/zip"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -39,80 +40,69 @@ const chunk = 256 << 10
 
 // copy writes n bytes from off on.
 func (b *blob) copy(w io.Writer, off, n int64) error {
-	switch {
-	case b.entry == nil:
-	case off == 0 && n == b.size && !b.verified.Load():
-		return b.stream(w)
-	case b.entry.Method != zip.Store:
-		if n == b.size {
-			return b.stream(w)
-		}
-		data, err := b.load()
-		if err == nil {
-			_, err = w.Write(data[off : off+n])
-		}
-		return err
-	case !b.verified.Load():
-		if err := b.stream(io.Discard); err != nil {
-			return err
-		}
-	}
-	at, err := b.start()
+	r, err := b.open(off, n)
 	if err != nil {
 		return err
-	}
-	return b.pipe(w, io.NewSectionReader(b.src, at+off, n), n)
-}
-
-// start is the place of the first byte in src.
-func (b *blob) start() (int64, error) {
-	if b.entry == nil {
-		return b.at, nil
-	}
-	at, err := b.entry.DataOffset()
-	if err != nil {
-		return 0, b.bad(err)
-	}
-	return at, nil
-}
-
-// stream writes all bytes of an entry and verifies its checksum.
-func (b *blob) stream(w io.Writer) error {
-	r, err := b.entry.Open()
-	if err != nil {
-		return b.bad(err)
 	}
 	defer r.Close()
-	if err := b.pipe(w, r, b.size); err != nil {
-		return err
-	}
-	b.verified.Store(true)
-	return nil
-}
-
-// pipe copies what r has, which must be n bytes.
-func (b *blob) pipe(w io.Writer, r io.Reader, n int64) error {
-	from := &reading{r: r}
-	k, err := io.CopyBuffer(struct{ io.Writer }{w}, from, make([]byte, min(n+1, chunk)))
-	switch {
-	case from.err != nil:
-		return b.bad(from.err)
-	case err == nil && k != n:
-		return b.bad(io.ErrUnexpectedEOF)
-	}
+	_, err = io.CopyBuffer(struct{ io.Writer }{w}, r, make([]byte, min(n+1, chunk)))
 	return err
 }
 
-// reading keeps the error of a reader apart from that of the writer.
-type reading struct {
-	r   io.Reader
-	err error
+// open gives n bytes from off on to read. The checksum of an entry that is read
+// as a whole comes with its end, that of a part before its beginning.
+func (b *blob) open(off, n int64) (io.ReadCloser, error) {
+	whole := off == 0 && n == b.size
+	packed := b.entry != nil && b.entry.Method != zip.Store
+	switch {
+	case b.entry == nil:
+		return b.section(b.at+off, n), nil
+	case whole && (packed || !b.verified.Load()):
+		r, err := b.entry.Open()
+		if err != nil {
+			return nil, b.bad(err)
+		}
+		return &content{r, b, n, true}, nil
+	case packed:
+		data, err := b.load()
+		if err != nil {
+			return nil, err
+		}
+		return io.NopCloser(bytes.NewReader(data[off : off+n])), nil
+	case !b.verified.Load():
+		if err := b.copy(io.Discard, 0, b.size); err != nil {
+			return nil, err
+		}
+	}
+	at, err := b.entry.DataOffset()
+	if err != nil {
+		return nil, b.bad(err)
+	}
+	return b.section(at+off, n), nil
 }
 
-func (r *reading) Read(p []byte) (int, error) {
-	n, err := r.r.Read(p)
-	if err != nil && err != io.EOF {
-		r.err = err
+func (b *blob) section(at, n int64) io.ReadCloser {
+	return &content{io.NopCloser(io.NewSectionReader(b.src, at, n)), b, n, false}
+}
+
+// content reads bytes of a blob, and gives errors their names.
+type content struct {
+	io.ReadCloser
+	b     *blob
+	left  int64
+	whole bool // of an entry
+}
+
+func (c *content) Read(p []byte) (int, error) {
+	n, err := c.ReadCloser.Read(p)
+	c.left -= int64(n)
+	switch {
+	case err == io.EOF && c.left != 0:
+		return n, c.b.bad(io.ErrUnexpectedEOF)
+	case err == io.EOF && c.whole:
+		c.b.verified.Store(true)
+	case err != nil && err != io.EOF:
+		return n, c.b.bad(err)
 	}
 	return n, err
 }
