@@ -48,7 +48,7 @@ func features(t *testing.T, m *onnx.Model) []float32 {
 }
 
 // apart is max|a-b| / max|b|.
-func apart(a, b []float32) float64 {
+func apart[F float32 | float64](a, b []F) float64 {
 	var worst, most float64
 	for i := range b {
 		worst, most = max(worst, math.Abs(float64(a[i]-b[i]))), max(most, math.Abs(float64(b[i])))

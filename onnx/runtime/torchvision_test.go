@@ -57,15 +57,6 @@ func goldens(t *testing.T) map[string][]float64 {
 	return want
 }
 
-// apart is max|a-b| / max|b|.
-func apart(a, b []float64) float64 {
-	d, top := 0.0, 0.0
-	for i := range b {
-		d, top = max(d, math.Abs(a[i]-b[i])), max(top, math.Abs(b[i]))
-	}
-	return d / top
-}
-
 // outputs runs n images through a network and returns logits and features.
 func outputs(t *testing.T, lib runtime.Library, m *onnx.Model, n int, src []uint8) (logits, features []float64) {
 	t.Helper()
