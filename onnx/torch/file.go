@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/robust-transfer/rtx/onnx/pb"
 	"github.com/robust-transfer/rtx/onnx/safetensors"
 )
 
@@ -158,14 +157,6 @@ func (f *File) Fields() []Field {
 	return fields
 }
 
-// safetensorsTypes are the element types by their names in safetensors.
-var safetensorsTypes = map[string]pb.TensorProto_DataType{
-	"F64": pb.TensorProto_DOUBLE, "F32": pb.TensorProto_FLOAT, "F16": pb.TensorProto_FLOAT16, "BF16": pb.TensorProto_BFLOAT16,
-	"I64": pb.TensorProto_INT64, "I32": pb.TensorProto_INT32, "I16": pb.TensorProto_INT16, "I8": pb.TensorProto_INT8,
-	"U64": pb.TensorProto_UINT64, "U32": pb.TensorProto_UINT32, "U16": pb.TensorProto_UINT16, "U8": pb.TensorProto_UINT8,
-	"BOOL": pb.TensorProto_BOOL, "F8_E4M3": pb.TensorProto_FLOAT8E4M3FN, "F8_E5M2": pb.TensorProto_FLOAT8E5M2,
-}
-
 func (f *File) readSafetensors() error {
 	tensors, metadata, err := safetensors.Read(f.r, f.size)
 	if err != nil {
@@ -181,7 +172,7 @@ func (f *File) readSafetensors() error {
 			return fmt.Errorf("tensor %q: %w", t.Name, err)
 		}
 		b := &blob{name: t.Name, src: f.r, at: t.Offset, size: t.Size, cache: f.cache}
-		d.set(t.Name, &Tensor{DType: safetensorsTypes[t.DType], Dims: dims, strides: rowMajor(dims), blob: b})
+		d.set(t.Name, &Tensor{DType: safetensors.Types[t.DType], Dims: dims, strides: rowMajor(dims), blob: b})
 	}
 	f.Value, f.metadata = d, metadata
 	f.read = f.size

@@ -23,8 +23,10 @@ type Network struct {
 	// Mean and Std are those of a normalizer in front of the network, in units
 	// of [0,1] pixels, nil without one. Clamp says that it clamps its input to
 	// [0,1] first, as InputNormalize of MadryLab's robustness does.
-	Mean, Std []float64
-	Clamp     bool
+	// Normalizer are its tensors, for networks whose own part it is.
+	Mean, Std  []float64
+	Clamp      bool
+	Normalizer []onnx.Tensor
 
 	Dropped []Drop   // tensors, or parts that hold tensors, that are left out
 	Skipped []string // keys of the state_dict that hold no tensor

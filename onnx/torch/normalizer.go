@@ -94,6 +94,7 @@ func (b *builder) take(mean, std int) {
 	for i, e := range b.entries {
 		if i == mean || i == std {
 			b.Dropped = append(b.Dropped, Drop{e.key, "normalizer"})
+			b.Normalizer = append(b.Normalizer, e.t.Named(e.name))
 		} else {
 			kept = append(kept, e)
 		}
