@@ -220,15 +220,29 @@ func (c *catalogue) missing(m *entry) error {
 	return hinted{fmt.Errorf("the checkpoint %s is %w", m.Name, errMissing), "rtx models get " + m.Name}
 }
 
-// loadModel reads the ONNX file of a MODEL.
+// modelKind finds the file of a MODEL and says what it looks like.
+func (e *env) modelKind(model string) (path string, claim *assets.Checkpoint, kind string, err error) {
+	if path, claim, err = e.modelFile(model); err != nil {
+		return "", nil, "", err
+	}
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return "", nil, "", fmt.Errorf("%q is a folder: %w", path, onnx.ErrFormat)
+	}
+	kind, err = fileKind(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = hinted{&usageError{msg: err.Error()}, "a model is an ONNX file, a PyTorch checkpoint or a name that rtx models lists"}
+	}
+	return path, claim, kind, err
+}
+
+// loadModel reads a MODEL: an ONNX file, or a checkpoint, which becomes one.
 func (e *env) loadModel(model string) (*onnx.Model, error) {
-	path, _, err := e.modelFile(model)
+	path, claim, kind, err := e.modelKind(model)
 	if err != nil {
 		return nil, err
 	}
-	// The place where a PyTorch checkpoint becomes an ONNX file.
-	if kind, err := fileKind(path); err == nil && strings.HasPrefix(kind, torchKind) {
-		return nil, fmt.Errorf("%q is a %s: %w", path, kind, onnx.ErrFormat)
+	if isCheckpoint(kind) {
+		return e.importedModel(path, claim)
 	}
 	return onnx.Load(path)
 }

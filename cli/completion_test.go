@@ -40,6 +40,10 @@ var completions = []struct {
 	{"rtx merge --", []string{"--out", "--overwrite"}, []string{"--model"}},
 	{"rtx eval --split ", []string{"test", "val", "train", "all"}, []string{"auto"}},
 	{"rtx predict images.g", []string{"images.go"}, nil},
+	{"rtx import images.g", []string{"images.go"}, nil},
+	{"rtx import --arch wide", []string{"wide_resnet50_2", "wide_resnet50_4"}, []string{"resnet50"}},
+	{"rtx export --to ", []string{"onnx", "safetensors"}, []string{"npy"}},
+	{"rtx export --names ", []string{"checkpoint", "torchvision"}, nil},
 	{"rtx completion ", []string{"bash", "zsh", "fish"}, nil},
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/robust-transfer/rtx/featurize"
 	"github.com/robust-transfer/rtx/onnx"
 	"github.com/robust-transfer/rtx/onnx/runtime"
+	"github.com/robust-transfer/rtx/onnx/torch"
 )
 
 // usageError is a command line that cannot be meant.
@@ -75,8 +76,10 @@ func verdict(err error) (code int, hint string) {
 	case is(onnx.ErrNoLogits):
 		return 65, "eval and predict take a classifier; rtx inspect shows the model's outputs"
 	case is(onnx.ErrFormat):
-		return 65, "--model takes an ONNX file"
-	case is(featurize.ErrData, featurize.ErrFormat):
+		return 65, "a model is an ONNX file, a PyTorch checkpoint or a name that rtx models lists"
+	case is(torch.ErrIndex):
+		return 2, "--index chooses one"
+	case is(featurize.ErrData, featurize.ErrFormat, torch.ErrFormat):
 		return 65, ""
 	case is(context.Canceled):
 		return 130, ""

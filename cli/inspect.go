@@ -8,13 +8,14 @@ import (
 
 	cli "github.com/urfave/cli/v2"
 
+	"github.com/robust-transfer/rtx/assets"
 	"github.com/robust-transfer/rtx/onnx"
 )
 
 func inspectCommand(e *env) *cli.Command {
 	return &cli.Command{
-		Name: "inspect", Usage: "tell what an ONNX file holds and expects; needs no onnxruntime", ArgsUsage: "FILE",
-		Flags: []cli.Flag{jsonFlag()},
+		Name: "inspect", Usage: "tell what a model or checkpoint holds and expects; needs no onnxruntime", ArgsUsage: "FILE",
+		Flags: []cli.Flag{number("index", -1, "which network `K` of a checkpoint that holds a list, from 0 on"), jsonFlag()},
 		Action: func(c *cli.Context) error {
 			if err := e.begin(c); err != nil {
 				return err
@@ -22,7 +23,14 @@ func inspectCommand(e *env) *cli.Command {
 			if c.NArg() != 1 {
 				return &usageError{msg: fmt.Sprintf("inspect takes one file, found %d", c.NArg()), hint: "rtx inspect MODEL.onnx"}
 			}
-			m, err := e.loadModel(c.Args().First())
+			path, claim, kind, err := e.modelKind(c.Args().First())
+			if err != nil {
+				return err
+			}
+			if isCheckpoint(kind) {
+				return e.inspectCheckpoint(path, claim, c.Int("index"))
+			}
+			m, err := onnx.Load(path)
 			if err != nil {
 				return err
 			}
@@ -35,6 +43,29 @@ func inspectCommand(e *env) *cli.Command {
 			return nil
 		},
 	}
+}
+
+// inspectCheckpoint tells what a checkpoint holds, also where no architecture
+// fits.
+func (e *env) inspectCheckpoint(path string, claim *assets.Checkpoint, index int) error {
+	sum, err := fileSum(path)
+	if err != nil {
+		return err
+	}
+	im, err := openCheckpoint(path, index)
+	if err != nil {
+		return err
+	}
+	defer im.close()
+	if err := im.recognise(path, claim, importConfig{arch: "auto", inGraph: true}); err != nil {
+		im.model, im.notes = nil, append(im.notes, err.Error())
+	}
+	if e.json {
+		e.print(e.result("rtx.inspect/1", "done", "", checkpointObject(path, sum, im)))
+		return nil
+	}
+	e.table(checkpointTable(path, sum, im))
+	return nil
 }
 
 func inspectObject(i onnx.Info) object {

@@ -1,9 +1,7 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 
 	"github.com/robust-transfer/rtx/onnx"
 )
@@ -11,9 +9,6 @@ import (
 // openModel opens what --model names.
 func (e *env) openModel(name string) (*onnx.Model, error) {
 	m, err := e.loadModel(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, hinted{&usageError{msg: err.Error()}, "--model names an ONNX file"}
-	}
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	cli "github.com/urfave/cli/v2"
 
 	"github.com/robust-transfer/rtx/assets"
+	"github.com/robust-transfer/rtx/onnx/arch"
 )
 
 // verb is a node of the command tree as scripts and the manual need it; the
@@ -42,10 +43,10 @@ type completes struct {
 // them that its description names.
 var vocabulary = map[string][]string{
 	"channels": {"rgb", "bgr"}, "crop": {"center", "none"}, "device": {"auto", "cpu", "cuda"},
-	"format": {"npy", "npz", "safetensors", "parquet"}, "interpolation": {"bilinear", "bicubic"}, "layer": {"features"},
+	"format": {"npy", "npz", "safetensors", "parquet"}, "interpolation": {"bilinear", "bicubic"}, "layer": {"features"}, "names": {"checkpoint", "torchvision"},
 	"normalize": {"spec", "none", "imagenet"}, "on-error": {"skip", "fail"}, "pool": {"avg", "none"},
 	"precision": {"fp32", "tf32", "fp16"}, "progress": {"auto", "bar", "jsonl", "none"}, "range": {"0..1", "-1..1", "0..255"},
-	"split": {"test", "val", "train", "all"},
+	"split": {"test", "val", "train", "all"}, "to": {"onnx", "safetensors"},
 }
 
 func (o option) dashed() []string {
@@ -114,7 +115,7 @@ func optionOf(f cli.Flag) option {
 // words from the description.
 func completesOf(flag, placeholder, usage string) (c completes) {
 	for _, p := range strings.FieldsFunc(placeholder, func(r rune) bool { return strings.ContainsRune("[]. ", r) }) {
-		c.files = c.files || p == "FILE" || p == "IMAGE"
+		c.files = c.files || p == "FILE" || p == "CKPT" || p == "IMAGE"
 		c.folders = c.folders || p == "FOLDER" || p == "DIR"
 	}
 	if flag == "" {
@@ -126,6 +127,10 @@ func completesOf(flag, placeholder, usage string) (c completes) {
 				c.words = append(c.words, m.Name)
 			}
 		}
+		return c
+	}
+	if flag == "arch" {
+		c.words = append([]string{"auto"}, arch.Names...)
 		return c
 	}
 	named := strings.FieldsFunc(usage, func(r rune) bool { return strings.ContainsRune(" ,;:()", r) })

@@ -1,0 +1,253 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	cli "github.com/urfave/cli/v2"
+
+	"github.com/robust-transfer/rtx/onnx"
+	"github.com/robust-transfer/rtx/onnx/arch"
+	"github.com/robust-transfer/rtx/onnx/safetensors"
+)
+
+func exportCommand(e *env) *cli.Command {
+	return &cli.Command{
+		Name: "export", Usage: "give a model back as weights for PyTorch, or as ONNX for others; needs no onnxruntime", ArgsUsage: "FILE",
+		Description: "FILE is a model that rtx import made, a checkpoint or a name. safetensors holds every\n" +
+			"parameter and buffer under the names that the checkpoint had, for load_state_dict with\n" +
+			"strict=True. ONNX files may get other outputs: logits, features, c2 to c5 (the deepest\n" +
+			"feature map of stride 4 to 32) or any value of the graph.",
+		Flags: []cli.Flag{
+			text("out", "", "the `FILE` to write", "o"),
+			text("to", "", "`KIND` of file: onnx or safetensors (default: by the name of OUT)"),
+			text("names", "checkpoint", "`WHOSE` names the weights have: checkpoint or torchvision"),
+			text("outputs", "", "`NAMES` of the outputs, with commas between: logits, features, c2 and so on, or values of the graph"),
+			toggle("embed-preprocess", "take uint8 pixels [N,H,W,3], and scale and normalise them in the graph"),
+			toggle("fold-bn", "make batch norms part of the convolutions before them"),
+			text("precision", "fp32", "fp32, or fp16 for convolutions and matrix products"),
+			number("opset", onnx.Opset, "the operator set `N` of the ONNX file"),
+			jsonFlag(),
+			toggle("quiet", "no notes", "q"),
+			toggle("overwrite", "replace a file that is there"),
+		},
+		Action: func(c *cli.Context) error { return e.export(c) },
+	}
+}
+
+func (e *env) export(c *cli.Context) error {
+	if err := e.begin(c); err != nil {
+		return err
+	}
+	to, err := exportKind(c)
+	if err != nil {
+		return err
+	}
+	m, err := e.openModel(c.Args().First())
+	if err != nil {
+		return err
+	}
+	own := object{{"to", to}}
+	if to == "safetensors" {
+		n, err := exportWeights(m, c.String("out"), c.String("names") == "torchvision", c.Bool("overwrite"))
+		if err != nil {
+			return err
+		}
+		own = append(own, object{{"tensors", n}}...)
+	} else {
+		if m, err = exportGraph(c, m); err != nil {
+			return err
+		}
+		if err := free(c.String("out"), c.Bool("overwrite")); err != nil {
+			return err
+		}
+		if err := m.Save(c.String("out")); err != nil {
+			return err
+		}
+		info := m.Inspect()
+		own = append(own, object{{"inputs", info.Inputs}, {"outputs", info.Outputs}, {"opset", m.Opset()}}...)
+		e.note("outputs %s", outputsOf(info))
+	}
+	if e.json {
+		e.print(e.result("rtx.export/1", "done", c.String("out"), own))
+		return nil
+	}
+	fmt.Fprintln(e.stdout, c.String("out"))
+	return nil
+}
+
+// exportKind looks at the flags alone.
+func exportKind(c *cli.Context) (string, error) {
+	const usage = "rtx export MODEL -o OUT.onnx|OUT.safetensors"
+	if c.NArg() != 1 {
+		return "", &usageError{msg: fmt.Sprintf("export takes one model, found %d", c.NArg()), hint: usage}
+	}
+	if c.String("out") == "" {
+		return "", &usageError{msg: "--out is missing", hint: usage}
+	}
+	to := c.String("to")
+	if to == "" {
+		to = strings.TrimPrefix(filepath.Ext(c.String("out")), ".")
+	}
+	if to != "onnx" && to != "safetensors" {
+		return "", &usageError{msg: fmt.Sprintf("--to is %q, expected onnx or safetensors", to), hint: usage}
+	}
+	for name, may := range map[string][]string{"precision": {"fp32", "fp16"}, "names": {"checkpoint", "torchvision"}} {
+		if v := c.String(name); !slices.Contains(may, v) {
+			return "", &usageError{msg: fmt.Sprintf("--%s is %q, expected %s", name, v, strings.Join(may, " or "))}
+		}
+	}
+	graph := []string{"outputs", "embed-preprocess", "fold-bn", "precision", "opset"}
+	if to == "onnx" {
+		graph = []string{"names"}
+	}
+	for _, name := range graph {
+		if c.IsSet(name) {
+			return "", &usageError{msg: fmt.Sprintf("--%s means nothing for %s", name, to)}
+		}
+	}
+	return to, nil
+}
+
+// exportGraph changes the graph as the flags say.
+func exportGraph(c *cli.Context, m *onnx.Model) (*onnx.Model, error) {
+	var err error
+	if names := c.String("outputs"); names != "" {
+		if m, err = expose(m, strings.Split(names, ",")); err != nil {
+			return nil, err
+		}
+	}
+	if c.Bool("fold-bn") {
+		if m, err = m.FoldBatchNorm(); err != nil {
+			return nil, err
+		}
+	}
+	if c.String("precision") == "fp16" {
+		if m, err = m.Float16(); err != nil {
+			return nil, err
+		}
+	}
+	if c.Bool("embed-preprocess") {
+		spec, _, err := m.Spec()
+		if err != nil {
+			return nil, err
+		}
+		if m, err = m.WithPreprocess(spec); err != nil {
+			return nil, err
+		}
+	}
+	if m, err = m.WithOpset(int64(c.Int("opset"))); err != nil {
+		return nil, &usageError{msg: err.Error(), hint: "another --opset"}
+	}
+	return m, nil
+}
+
+// expose makes outputs of names: c2 and so on are feature maps, logits and
+// features what they are in every model, others values of the graph.
+func expose(m *onnx.Model, names []string) (*onnx.Model, error) {
+	spec, _, err := m.Spec()
+	if err != nil {
+		return nil, err
+	}
+	levels := spec.Pyramid()
+	var outputs []onnx.Output
+	open := true
+	for _, name := range names {
+		name = strings.TrimSpace(name)
+		value := name
+		switch {
+		case levels[name] != "":
+			value = levels[name]
+		case name == "logits":
+			if value, _, err = m.LogitsValue(); err != nil {
+				return nil, err
+			}
+		case name == "features" && spec.Feature != "":
+			value = spec.Feature
+		}
+		open = open && levels[name] != ""
+		outputs = append(outputs, onnx.Output{Name: name, Value: value})
+	}
+	c, err := m.Expose(outputs, open)
+	if err != nil {
+		hint := "rtx inspect shows the model"
+		if len(levels) > 0 {
+			hint = "logits, features, " + strings.Join(slices.Sorted(maps.Keys(levels)), ", ") + ", or a value of the graph"
+		}
+		return nil, &usageError{msg: err.Error(), hint: hint}
+	}
+	return c, nil
+}
+
+// exportWeights writes the state_dict of a model, tensor by tensor.
+func exportWeights(m *onnx.Model, path string, torchvision, overwrite bool) (n int, err error) {
+	tensors, err := arch.Weights(m)
+	if err != nil {
+		if x := (*arch.Mismatch)(nil); errors.As(err, &x) {
+			return 0, hinted{fmt.Errorf("%w: %w", err, onnx.ErrFormat), "weights come back from a model that rtx import made without --fold-bn"}
+		}
+		return 0, hinted{err, "weights come back from a model that rtx import made"}
+	}
+	spec, _, err := m.Spec()
+	if err != nil {
+		return 0, err
+	}
+	source := map[string]string{}
+	for name, was := range spec.SourceNames {
+		source[was] = name
+	}
+	header := make([]safetensors.Tensor, len(tensors))
+	for i, t := range tensors {
+		header[i] = safetensors.Tensor{Name: t.Name, DType: safetensors.TypeName(t.DType)}
+		if name := source[t.Name]; torchvision && name != "" {
+			header[i].Name = name
+		}
+		for _, d := range t.Dims {
+			header[i].Shape = append(header[i].Shape, int(d))
+		}
+		if header[i].Shape == nil {
+			header[i].Shape = []int{}
+		}
+	}
+	head, err := safetensors.Header(header, map[string]string{"format": "pt"})
+	if err != nil {
+		return 0, err
+	}
+	if err := free(path, overwrite); err != nil {
+		return 0, err
+	}
+	f, err := createFile(path)
+	if err != nil {
+		return 0, err
+	}
+	_, err = f.Write(head)
+	for _, t := range tensors {
+		if err == nil {
+			err = t.Write(f)
+		}
+	}
+	if err != nil {
+		f.discard()
+		return 0, err
+	}
+	return len(tensors), f.commit()
+}
+
+// free refuses to replace a file unasked.
+func free(path string, overwrite bool) error {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil
+	case info.IsDir():
+		return &usageError{msg: fmt.Sprintf("--out %q is a folder, expected a file", path)}
+	case !overwrite:
+		return &usageError{msg: fmt.Sprintf("--out %q is there", path), hint: "choose another --out, or --overwrite"}
+	}
+	return nil
+}
