@@ -11,6 +11,7 @@ import (
 	"github.com/robust-transfer/rtx/assets"
 	"github.com/robust-transfer/rtx/featurize"
 	"github.com/robust-transfer/rtx/onnx"
+	"github.com/robust-transfer/rtx/onnx/arch"
 	"github.com/robust-transfer/rtx/onnx/runtime"
 	"github.com/robust-transfer/rtx/onnx/torch"
 )
@@ -34,6 +35,7 @@ func verdict(err error) (code int, hint string) {
 	var sig signalled
 	var later temporary
 	var h hinted
+	var mismatch *arch.Mismatch
 	if errors.As(err, &h) {
 		code, _ := verdict(h.error)
 		return code, h.hint
@@ -77,6 +79,8 @@ func verdict(err error) (code int, hint string) {
 		return 65, "eval and predict take a classifier; rtx inspect shows the model's outputs"
 	case is(onnx.ErrFormat):
 		return 65, "a model is an ONNX file, a PyTorch checkpoint or a name that rtx models lists"
+	case errors.As(err, &mismatch):
+		return 65, "rtx inspect lists the tensors"
 	case is(torch.ErrIndex):
 		return 2, "--index chooses one"
 	case is(featurize.ErrData, featurize.ErrFormat, torch.ErrFormat):

@@ -384,7 +384,7 @@ func TestEvalRefuses(t *testing.T) {
 		"a name twice":       {variant(t, named(twice...)), garbage, 65, `two classes "cat"`, ""},
 		"a trunk":            {variant(t, cut("features")), garbage, 65, "features", "classifier"},
 		"names are no list":  {variant(t, func(m *onnx.Model) *onnx.Model { return m.WithMetadata(onnx.ClassesKey, "cat") }), garbage, 65, "JSON list", ""},
-		"a missing model":    {"nowhere.onnx", garbage, 2, "nowhere.onnx", "--model"},
+		"a missing model":    {"nowhere.onnx", garbage, 2, "nowhere.onnx", "rtx models"},
 		"missing data":       {backbone, "nowhere", 65, "nowhere", "--data"},
 		"text instead of it": {write(t, "m.onnx", "hello"), garbage, 65, "this is text", ""},
 	} {

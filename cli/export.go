@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -52,9 +54,11 @@ func (e *env) export(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	ctx, stop := interruptible()
+	defer stop()
 	own := object{{"to", to}}
 	if to == "safetensors" {
-		n, err := exportWeights(m, c.String("out"), c.String("names") == "torchvision", c.Bool("overwrite"))
+		n, err := exportWeights(ctx, m, c.String("out"), c.String("names") == "torchvision", c.Bool("overwrite"))
 		if err != nil {
 			return err
 		}
@@ -66,7 +70,7 @@ func (e *env) export(c *cli.Context) error {
 		if err := free(c.String("out"), c.Bool("overwrite")); err != nil {
 			return err
 		}
-		if err := m.Save(c.String("out")); err != nil {
+		if err := writeFile(ctx, c.String("out"), m.Write); err != nil {
 			return err
 		}
 		info := m.Inspect()
@@ -185,11 +189,11 @@ func expose(m *onnx.Model, names []string) (*onnx.Model, error) {
 }
 
 // exportWeights writes the state_dict of a model, tensor by tensor.
-func exportWeights(m *onnx.Model, path string, torchvision, overwrite bool) (n int, err error) {
+func exportWeights(ctx context.Context, m *onnx.Model, path string, torchvision, overwrite bool) (n int, err error) {
 	tensors, err := arch.Weights(m)
 	if err != nil {
 		if x := (*arch.Mismatch)(nil); errors.As(err, &x) {
-			return 0, hinted{fmt.Errorf("%w: %w", err, onnx.ErrFormat), "weights come back from a model that rtx import made without --fold-bn"}
+			return 0, hinted{err, "weights come back from a model that rtx import made without --fold-bn"}
 		}
 		return 0, hinted{err, "weights come back from a model that rtx import made"}
 	}
@@ -221,21 +225,13 @@ func exportWeights(m *onnx.Model, path string, torchvision, overwrite bool) (n i
 	if err := free(path, overwrite); err != nil {
 		return 0, err
 	}
-	f, err := createFile(path)
-	if err != nil {
-		return 0, err
-	}
-	_, err = f.Write(head)
-	for _, t := range tensors {
-		if err == nil {
-			err = t.Write(f)
+	return len(tensors), writeFile(ctx, path, func(w io.Writer) error {
+		_, err := w.Write(head)
+		for i := 0; i < len(tensors) && err == nil; i++ {
+			err = tensors[i].Write(w)
 		}
-	}
-	if err != nil {
-		f.discard()
-		return 0, err
-	}
-	return len(tensors), f.commit()
+		return err
+	})
 }
 
 // free refuses to replace a file unasked.

@@ -2,8 +2,10 @@ package cli
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -65,3 +67,33 @@ func (o *outFile) keep() error { return errors.Join(o.Flush(), o.file.Close()) }
 
 // discard takes away what was written.
 func (o *outFile) discard() { os.Remove(o.file.Name()); o.file.Close() }
+
+// writeFile makes a file of what write writes; a signal ends it and leaves no
+// file.
+func writeFile(ctx context.Context, name string, write func(io.Writer) error) error {
+	f, err := createFile(name)
+	if err != nil {
+		return err
+	}
+	if err := write(until{ctx, f}); err != nil {
+		f.discard()
+		if signalled := context.Cause(ctx); signalled != nil {
+			return hinted{signalled, "nothing was written; the same command starts over"}
+		}
+		return fmt.Errorf("output %q: %w", name, err)
+	}
+	return f.commit()
+}
+
+// until is a writer that fails once its context ends.
+type until struct {
+	ctx context.Context
+	io.Writer
+}
+
+func (u until) Write(b []byte) (int, error) {
+	if err := u.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return u.Writer.Write(b)
+}

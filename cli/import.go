@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -67,6 +68,11 @@ func (e *env) importModel(c *cli.Context) error {
 	}
 	var im *imported
 	if isCheckpoint(kind) {
+		for _, name := range []string{"range", "channels"} {
+			if c.IsSet(name) {
+				return &usageError{msg: fmt.Sprintf("--%s goes with an ONNX file, and %q is a PyTorch checkpoint: the network that is made takes RGB in 0..1", name, path)}
+			}
+		}
 		im, err = readCheckpoint(path, entry, importConfig{
 			arch: c.String("arch"), index: c.Int("index"), labels: labels, inGraph: !c.Bool("no-normalize"),
 			override: func(s *onnx.Spec) error { return override(c, s) },
@@ -83,12 +89,14 @@ func (e *env) importModel(c *cli.Context) error {
 			return err
 		}
 	}
-	status, err := saveModel(im.model, c.String("out"), c.Bool("overwrite"))
+	ctx, stop := interruptible()
+	defer stop()
+	status, err := saveModel(ctx, im.model, c.String("out"), c.Bool("overwrite"))
 	if err != nil {
 		return err
 	}
 	if name := c.String("key-map"); name != "" {
-		if err := writeKeyMap(name, im.network); err != nil {
+		if err := writeKeyMap(ctx, name, im.network); err != nil {
 			return err
 		}
 	}
@@ -135,7 +143,7 @@ func readCheckpoint(path string, claim *assets.Checkpoint, c importConfig) (*imp
 	if err != nil {
 		return nil, err
 	}
-	err = im.recognise(path, claim, c)
+	err = im.recognise(claim, c)
 	if e := <-sum; err == nil {
 		err = e
 	}
@@ -145,6 +153,9 @@ func readCheckpoint(path string, claim *assets.Checkpoint, c importConfig) (*imp
 	}
 	if err != nil {
 		im.close()
+		if usage := (*usageError)(nil); !errors.As(err, &usage) {
+			err = fmt.Errorf("%q: %w", path, err)
+		}
 		return nil, err
 	}
 	return im, nil
@@ -169,18 +180,18 @@ func openCheckpoint(path string, index int) (*imported, error) {
 }
 
 // recognise makes the model of the network.
-func (im *imported) recognise(path string, claim *assets.Checkpoint, c importConfig) error {
+func (im *imported) recognise(claim *assets.Checkpoint, c importConfig) error {
 	name, err := c.arch, error(nil)
 	if name == "auto" {
 		if name, err = im.detect(); err != nil {
-			return hinted{fmt.Errorf("%q: %w", path, mismatched(err)), "rtx inspect lists its tensors; rtx import --arch NAME compares them with one architecture"}
+			return hinted{err, "rtx inspect lists its tensors; rtx import --arch NAME compares them with one architecture"}
 		}
 	} else if !slices.Contains(arch.Names, name) {
 		return &usageError{msg: fmt.Sprintf("--arch is %q", name), hint: suggest(name, arch.Names, "one of auto, "+strings.Join(arch.Names, ", "))}
 	}
 	im.keyed()
 	if im.model, err = im.build(name, c); err != nil {
-		return fmt.Errorf("%q: %w", path, err)
+		return err
 	}
 	if im.spec, _, err = im.model.Spec(); err != nil || claim == nil {
 		return err
@@ -188,7 +199,7 @@ func (im *imported) recognise(path string, claim *assets.Checkpoint, c importCon
 	if claim.Norm != "" {
 		im.spec.Robustness = &onnx.Robustness{Norm: claim.Norm, Eps: claim.Eps}
 	}
-	return claim.Check(name, im.classes())
+	return claim.Check(name, classes(im.model))
 }
 
 // detect names the architecture. A normalizer may be part of the network.
@@ -227,17 +238,20 @@ func (im *imported) keyed() {
 // or the architecture names, in this order.
 func (im *imported) build(name string, c importConfig) (*onnx.Model, error) {
 	n := im.network
-	cfg := arch.Config{Mean: n.Mean, Std: n.Std, Labels: c.labels}
+	cfg := arch.Config{Mean: n.Mean, Std: n.Std}
 	if n.Clamp {
 		cfg.Clamp = []float64{0, 1}
 	}
 	plain, err := arch.Build(name, im.tensors, cfg)
 	if err != nil {
-		return nil, mismatched(err)
+		return nil, err
 	}
 	spec, _, err := plain.Spec()
 	if err != nil {
 		return nil, err
+	}
+	if k := classes(plain); c.labels != nil && len(c.labels) != k {
+		return nil, &usageError{msg: fmt.Sprintf("--labels names %d classes, and the checkpoint has %d", len(c.labels), k)}
 	}
 	before := spec
 	if c.override != nil {
@@ -259,11 +273,11 @@ func (im *imported) build(name string, c importConfig) (*onnx.Model, error) {
 	case n.Mean == nil && slices.Equal(spec.Mean, before.Mean):
 		im.notes = append(im.notes, fmt.Sprintf("the checkpoint has no mean and std: those that %s is published with, %v and %v", name, spec.Mean, spec.Std))
 	}
-	cfg.Mean, cfg.Std, cfg.InputSize = spec.Mean, spec.Std, spec.InputSize
+	cfg.Mean, cfg.Std, cfg.InputSize, cfg.Labels = spec.Mean, spec.Std, spec.InputSize, c.labels
 	cfg.Normalize = c.inGraph && !spec.Normalized && spec.Mean != nil
 	m, err := arch.Build(name, im.tensors, cfg)
 	if err != nil {
-		return nil, mismatched(err)
+		return nil, err
 	}
 	made, _, err := m.Spec()
 	if err != nil {
@@ -276,21 +290,14 @@ func (im *imported) build(name string, c importConfig) (*onnx.Model, error) {
 	return m.WithSpec(made)
 }
 
-func (im *imported) classes() int {
-	for _, o := range im.model.Outputs() {
+// classes is the number of a classifier's logits, 0 where it has none.
+func classes(m *onnx.Model) int {
+	for _, o := range m.Outputs() {
 		if o.Name == "logits" && len(o.Shape) == 2 {
 			return int(o.Shape[1].Size)
 		}
 	}
 	return 0
-}
-
-// mismatched marks tensors that do not fit as bad data.
-func mismatched(err error) error {
-	if m := (*arch.Mismatch)(nil); errors.As(err, &m) {
-		return fmt.Errorf("%w: %w", err, torch.ErrFormat)
-	}
-	return err
 }
 
 // adoptONNX gives a foreign ONNX file what rtx's models have.
@@ -343,7 +350,7 @@ func (e *env) adoptONNX(c *cli.Context, path string, labels []string) (*imported
 }
 
 // saveModel writes a model to a file that does not hold another one yet.
-func saveModel(m *onnx.Model, path string, overwrite bool) (status string, err error) {
+func saveModel(ctx context.Context, m *onnx.Model, path string, overwrite bool) (status string, err error) {
 	if info, err := os.Stat(path); err == nil && !overwrite {
 		if info.IsDir() {
 			return "", &usageError{msg: fmt.Sprintf("--out %q is a folder, expected a file", path)}
@@ -355,10 +362,7 @@ func saveModel(m *onnx.Model, path string, overwrite bool) (status string, err e
 		}
 		return "", &usageError{msg: fmt.Sprintf("--out %q is there and not this model", path), hint: "choose another --out, or --overwrite"}
 	}
-	if err := m.Save(path); err != nil {
-		return "", err
-	}
-	return "done", nil
+	return "done", writeFile(ctx, path, m.Write)
 }
 
 // readLabels reads names of classes, one a line.
@@ -371,8 +375,12 @@ func readLabels(file string) ([]string, error) {
 		return nil, &usageError{msg: "--labels: " + err.Error()}
 	}
 	var labels []string
-	for _, l := range strings.Split(strings.TrimRight(string(data), "\r\n"), "\n") {
-		labels = append(labels, strings.TrimSpace(l))
+	for i, l := range strings.Split(strings.TrimRight(string(data), "\r\n"), "\n") {
+		l = strings.TrimSpace(l)
+		if l == "" || slices.Contains(labels, l) {
+			return nil, &usageError{msg: fmt.Sprintf("--labels %q: line %d is %q, expected a name that no other line has", file, i+1, l)}
+		}
+		labels = append(labels, l)
 	}
 	return labels, nil
 }

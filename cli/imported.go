@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"context"
 	"encoding/csv"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,7 +20,7 @@ import (
 // reportImport tells what a model was made of.
 func (e *env) reportImport(c *cli.Context, im *imported, status string) error {
 	out := c.String("out")
-	own := object{{"arch", im.spec.Arch}, {"classes", im.classes()}, {"spec", im.spec}, {"notes", im.notes}}
+	own := object{{"arch", im.spec.Arch}, {"classes", classes(im.model)}, {"spec", im.spec}, {"notes", im.notes}}
 	if n := im.network; n != nil {
 		own = append(own, object{
 			{"format", im.file.Format}, {"layout", n.Layout}, {"tensors", len(n.Tensors)}, {"dropped", n.Dropped},
@@ -30,7 +32,7 @@ func (e *env) reportImport(c *cli.Context, im *imported, status string) error {
 		return nil
 	}
 	if n := im.network; n != nil {
-		e.note("%s, %d classes, %d tensors: %s, %s", im.spec.Arch, im.classes(), len(n.Tensors), im.file.Format, n.Layout)
+		e.note("%s, %d classes, %d tensors: %s, %s", im.spec.Arch, classes(im.model), len(n.Tensors), im.file.Format, n.Layout)
 		if inert := im.file.Classes(); len(inert) > 0 {
 			e.note("%d classes of the pickle were read as data and not executed; rtx inspect lists them", len(inert))
 		}
@@ -46,12 +48,7 @@ func (e *env) reportImport(c *cli.Context, im *imported, status string) error {
 }
 
 // writeKeyMap writes what each tensor was called, and what was left out.
-func writeKeyMap(name string, n *torch.Network) error {
-	f, err := createFile(name)
-	if err != nil {
-		return err
-	}
-	w := csv.NewWriter(f)
+func writeKeyMap(ctx context.Context, name string, n *torch.Network) error {
 	rows := [][]string{{"name", "key", "left_out"}}
 	for _, t := range n.Tensors {
 		rows = append(rows, []string{t.Name, n.Keys[t.Name], ""})
@@ -59,11 +56,7 @@ func writeKeyMap(name string, n *torch.Network) error {
 	for _, d := range n.Dropped {
 		rows = append(rows, []string{"", d.Key, d.Why})
 	}
-	if err := w.WriteAll(rows); err != nil {
-		f.discard()
-		return err
-	}
-	return f.commit()
+	return writeFile(ctx, name, func(w io.Writer) error { return csv.NewWriter(w).WriteAll(rows) })
 }
 
 // isCheckpoint tells what rtx import takes from other files.
@@ -96,7 +89,7 @@ func (e *env) importedModel(path string, claim *assets.Checkpoint) (*onnx.Model,
 		return nil, err
 	}
 	defer im.close()
-	e.note("importing %s: %s, %d classes, %s", path, im.spec.Arch, im.classes(), im.network.Layout)
+	e.note("importing %s: %s, %d classes, %s", path, im.spec.Arch, classes(im.model), im.network.Layout)
 	for _, n := range im.notes {
 		e.note("%s", n)
 	}
@@ -131,7 +124,7 @@ func checkpointTable(path, sum string, im *imported) [][2]string {
 	if im.model == nil {
 		arch = "not recognised"
 	} else {
-		arch += fmt.Sprintf(", %d classes", im.classes())
+		arch += fmt.Sprintf(", %d classes", classes(im.model))
 	}
 	var elements, bytes int64
 	for _, t := range n.Tensors {
@@ -179,7 +172,7 @@ func checkpointObject(path, sum string, im *imported) object {
 		{"fields", slices.Concat([]torch.Field{}, im.file.Fields())}, {"not_executed", slices.Concat([]torch.Use{}, im.file.Classes())}, {"problems", im.notes},
 	}
 	if im.model != nil {
-		o = append(o, object{{"classes", im.classes()}}...)
+		o = append(o, object{{"classes", classes(im.model)}}...)
 	}
 	return o
 }

@@ -57,7 +57,7 @@ func (e *env) inspectCheckpoint(path string, claim *assets.Checkpoint, index int
 		return err
 	}
 	defer im.close()
-	if err := im.recognise(path, claim, importConfig{arch: "auto", inGraph: true}); err != nil {
+	if err := im.recognise(claim, importConfig{arch: "auto", inGraph: true}); err != nil {
 		im.model, im.notes = nil, append(im.notes, err.Error())
 	}
 	if e.json {

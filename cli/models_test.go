@@ -161,8 +161,8 @@ func TestModelsGet(t *testing.T) {
 	if hidden, _ := filepath.Glob(filepath.Join(dir, ".*part*")); len(hidden) > 0 {
 		t.Errorf("left: %v", hidden)
 	}
-	// It is not what an ONNX file is.
-	if o := call("inspect", released); o.code != 65 || !strings.Contains(o.stderr, "PyTorch checkpoint") {
+	// It is taken for a PyTorch checkpoint, which it is not.
+	if o := call("inspect", released); o.code != 65 || !strings.Contains(o.stderr, "not a readable checkpoint") {
 		t.Errorf("%+v", o)
 	}
 	// Bytes that changed in the cache are fetched anew, a file that was only

@@ -130,7 +130,7 @@ func completesOf(flag, placeholder, usage string) (c completes) {
 		return c
 	}
 	if flag == "arch" {
-		c.words = append([]string{"auto"}, arch.Names...)
+		c.words = arch.Names
 		return c
 	}
 	named := strings.FieldsFunc(usage, func(r rune) bool { return strings.ContainsRune(" ,;:()", r) })

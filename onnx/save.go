@@ -25,12 +25,7 @@ func (m *Model) Save(path string) error {
 	}
 	defer os.Remove(f.Name())
 	defer f.Close()
-	w := bufio.NewWriterSize(f, 1<<20)
-	err = m.encode(w, func(*pb.TensorProto, payload) bool { return true })
-	if err == nil {
-		err = w.Flush()
-	}
-	if err == nil {
+	if err = m.Write(f); err == nil {
 		err = f.Chmod(0o644)
 	}
 	if err == nil {
@@ -43,6 +38,15 @@ func (m *Model) Save(path string) error {
 		return fmt.Errorf("onnx: save %q: %w", path, err)
 	}
 	return nil
+}
+
+// Write writes the model as one ONNX file, weights included.
+func (m *Model) Write(to io.Writer) error {
+	w := bufio.NewWriterSize(to, 1<<20)
+	if err := m.encode(w, func(*pb.TensorProto, payload) bool { return true }); err != nil {
+		return err
+	}
+	return w.Flush()
 }
 
 // SessionBytes serialises the model for onnxruntime. Weights are part of it as

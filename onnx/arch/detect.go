@@ -13,6 +13,7 @@ import (
 // for, or the one that comes nearest.
 type Mismatch struct {
 	Arch    string
+	Nearest bool     // of all; nobody asked for it
 	Missing []string // names that the architecture has
 	Extra   []string // names that it has not, as the checkpoint has them
 	Shapes  []string // name, shape found, shape expected, in words
@@ -36,7 +37,11 @@ func (m *Mismatch) Error() string {
 		}
 		parts = append(parts, text)
 	}
-	return fmt.Sprintf("arch: the tensors are not those of %s: %s", m.Arch, strings.Join(parts, "; "))
+	is := "the tensors are not those of " + m.Arch
+	if m.Nearest {
+		is = "no known architecture has these tensors; the nearest is " + m.Arch
+	}
+	return fmt.Sprintf("arch: %s: %s", is, strings.Join(parts, "; "))
 }
 
 // shortened joins names, which a strange file may have made very long.
@@ -58,6 +63,7 @@ func (m *Mismatch) faults() int { return len(m.Missing) + len(m.Extra) + len(m.S
 // architecture that comes nearest.
 func Detect(tensors []onnx.Tensor) (string, error) {
 	var nearest *Mismatch
+	least := 0.0 // faults, as a share of all tensors
 	for _, a := range architectures {
 		b, err := a.define(a.classes(tensors), [2]int{})
 		if err != nil {
@@ -67,10 +73,11 @@ func Detect(tensors []onnx.Tensor) (string, error) {
 		if m == nil {
 			return a.name, nil
 		}
-		if nearest == nil || m.faults() < nearest.faults() {
-			nearest = m
+		if share := float64(m.faults()) / float64(len(tensors)+len(b.params)); nearest == nil || share < least {
+			nearest, least = m, share
 		}
 	}
+	nearest.Nearest = true
 	return "", nearest
 }
 
