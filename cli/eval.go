@@ -22,7 +22,7 @@ func evalCommand(e *env) *cli.Command {
 			"eval.json, per_class.csv, confusion.csv and confusion.svg; the same command again\n" +
 			"tells what is there.",
 		Flags: slices.Concat([]cli.Flag{
-			text("model", "", "the classifier, an ONNX `FILE`", "m"),
+			text("model", "", "the classifier: an ONNX or PyTorch `FILE`, or a name of rtx models", "m"),
 		}, dataFlags(), []cli.Flag{
 			text("out", "", "the `FOLDER` of the results", "o"),
 			text("split", "", "`WHICH` images to take: test, val, train or all (default: test, or all where there is no test split)"),

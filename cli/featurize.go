@@ -26,7 +26,7 @@ func featurizeCommand(e *env) *cli.Command {
 			"OUT gets features.npy, labels.npy, classes.txt, manifest.jsonl and run.json.\n" +
 			"An interrupted command goes on where it stopped; the same command again does nothing.",
 		Flags: slices.Concat([]cli.Flag{
-			text("model", "", "the backbone, an ONNX `FILE`", "m"),
+			text("model", "", "the backbone: an ONNX or PyTorch `FILE`, or a name of rtx models", "m"),
 		}, dataFlags(), []cli.Flag{
 			text("out", "", "the `FOLDER` of the feature set", "o"),
 			text("layer", "features", "the `VALUE` of the graph to take; features finds it"),

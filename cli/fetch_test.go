@@ -132,6 +132,7 @@ func TestFetch(t *testing.T) {
 				f.stall = 50 * time.Millisecond
 			}
 			announced, err := f.fetch(context.Background(), server.URL+"/a.ckpt?secret=1", part, int64(len(content)))
+			server.Close() // so that the handler has counted what it sent
 			if n := h.requests.Load(); n != c.requests {
 				t.Errorf("%d requests, want %d", n, c.requests)
 			}

@@ -21,7 +21,7 @@ func predictCommand(e *env) *cli.Command {
 			"probable labels in top; class where the data tell it; or path and error. DATA is what\n" +
 			"featurize takes. With --json the lines are one object's predictions.",
 		Flags: slices.Concat([]cli.Flag{
-			text("model", "", "the classifier, an ONNX `FILE`", "m"),
+			text("model", "", "the classifier: an ONNX or PyTorch `FILE`, or a name of rtx models", "m"),
 		}, dataFlags(), []cli.Flag{
 			text("out", "", "the `FILE` that the lines go to, instead of standard output", "o"),
 			number("top-k", 5, "labels in top, at most `N`"),

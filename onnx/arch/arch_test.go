@@ -127,7 +127,7 @@ func TestDetect(t *testing.T) {
 
 			refused := func(tensors []onnx.Tensor, want string) {
 				t.Helper()
-				if got, err := arch.Detect(tensors); err == nil || err.Error() != "arch: the tensors are not those of "+name+": "+want {
+				if got, err := arch.Detect(tensors); err == nil || err.Error() != "arch: no known architecture has these tensors; the nearest is "+name+": "+want {
 					t.Errorf("detected %q, %v\nwant %s", got, err, want)
 				}
 			}

@@ -14,6 +14,13 @@ import (
 // features runs a model on three fixed images and returns its feature rows.
 func features(t *testing.T, m *onnx.Model) []float32 {
 	t.Helper()
+	return values(t, m)[0]
+}
+
+// values runs a model on three fixed images and returns the rows of its
+// outputs, of the features where none are named.
+func values(t *testing.T, m *onnx.Model, outputs ...string) [][]float32 {
+	t.Helper()
 	lib, err := runtime.Find("")
 	if err != nil {
 		t.Skipf("%v: rtx runtime install", err)
@@ -22,7 +29,7 @@ func features(t *testing.T, m *onnx.Model) []float32 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g, err := m.ForImages(spec, onnx.ImageConfig{Pool: true})
+	g, err := m.ForImages(spec, onnx.ImageConfig{Outputs: outputs, Pool: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,8 +47,11 @@ func features(t *testing.T, m *onnx.Model) []float32 {
 	for i := range src {
 		src[i] = uint8(r.Uint32())
 	}
-	out := make([]float32, 3*dims[0][1])
-	if err := s.Run(t.Context(), 3, src, out); err != nil {
+	var out [][]float32
+	for _, d := range dims {
+		out = append(out, make([]float32, 3*d[1]))
+	}
+	if err := s.Run(t.Context(), 3, src, out...); err != nil {
 		t.Fatal(err)
 	}
 	return out
