@@ -174,10 +174,37 @@ def arrays():
     }
 
 
+class Plain(nn.Module):
+    """The residual network that rtx calls resnet2b. Its weights are overlapping views of one small storage, which keeps its file small."""
+
+    def __init__(self, base):
+        super().__init__()
+        conv = lambda i, o, k=3: nn.Conv2d(i, o, k, bias=True)
+        block = lambda i, **shortcut: nn.ModuleDict({"conv1": conv(i, 16), "conv2": conv(16, 16), **shortcut})
+        self.conv1 = conv(3, 8)
+        self.layer1 = nn.Sequential(block(8, shortcut=nn.Sequential(conv(8, 16, 1))), block(16))
+        self.linear1, self.linear2 = nn.Linear(1024, 100), nn.Linear(100, 10)
+        for i, p in enumerate(self.parameters()):
+            p.data = base[i:].as_strided(p.shape, (7, 5, 3, 1) if p.dim() == 4 else (1,) * p.dim())
+
+
+def robust_known():
+    base = torch.randn(1200)
+    net = Plain(base)
+    robust = AttackerModel(net, True)
+    robust.attacker.model = Plain(base.clone())
+    opt = torch.optim.SGD(net.parameters(), 0.1, momentum=0.9)
+    schedule = torch.optim.lr_scheduler.StepLR(opt, 50)
+    for p in net.parameters():
+        opt.state[p]["momentum_buffer"] = p.detach()
+    return {
+        "model": Wrapped(robust).state_dict(), "optimizer": opt.state_dict(), "schedule": schedule.state_dict(), "epoch": 150,
+        "amp": None, "nat_prec1": np.float64(67.25), "adv_prec1": np.float32(51.5),
+    }
+
+
 def arrays_alone():
     return {"state_dict": {"w": torch.ones(2)}, "mean": np.array([0.5, 0.25]), "rate": np.float64(0.5)}
-
-
 
 
 cases = {
@@ -328,6 +355,9 @@ if __name__ == "__main__":
     save("trainer_dill", dilled, "_legacy.pth", pickle_module=dill, _use_new_zipfile_serialization=False)
     save("robust_dill", robust(), ".ckpt", pickle_module=dill)
     save("numbers", arrays(), ".pt")
+    known = robust_known()
+    save("robust_resnet2b", known, ".ckpt", pickle_module=dill)
+    save("robust_resnet2b", known, "_legacy.pth", pickle_module=dill, _use_new_zipfile_serialization=False)
     for protocol in (1, 4, 5):
         save(f"protocol{protocol}", {"net": {"w": torch.ones(2, 3)}, "array": np.arange(3), "scalar": np.float32(2)}, ".pt", pickle_protocol=protocol)
     save("protocol1", {"net": {"w": torch.ones(2, 3)}}, "_legacy.pth", pickle_protocol=1, _use_new_zipfile_serialization=False)
