@@ -73,8 +73,10 @@ func verdict(err error) (code int, hint string) {
 		return 75, "try a smaller --batch-size"
 	case is(runtime.ErrUnavailable):
 		return 69, "rtx runtime install gets a library, rtx doctor tells what is missing"
-	case is(onnx.ErrNoImageInput):
+	case is(onnx.ErrNoImageInput, onnx.ErrInputs):
 		return 65, "rtx inspect shows the model's inputs"
+	case is(runtime.ErrModel):
+		return 65, "rtx inspect shows the model's operators and their versions"
 	case is(onnx.ErrNoLogits):
 		return 65, "eval and predict take a classifier; rtx inspect shows the model's outputs"
 	case is(onnx.ErrFormat):

@@ -173,6 +173,9 @@ func (n *network) open(value string, pool bool) error {
 	}
 	for model := n.model; ; model = n.model.WithRank(value, 4) {
 		g, err := model.ForImages(n.spec, onnx.ImageConfig{Outputs: []string{value}, Pool: pool})
+		if errors.Is(err, onnx.ErrInputs) {
+			return err
+		}
 		if err != nil {
 			return &usageError{msg: err.Error(), hint: "rtx inspect shows the model"}
 		}
@@ -181,12 +184,10 @@ func (n *network) open(value string, pool bool) error {
 		}); err != nil {
 			return err
 		}
-		dims, err := n.session.Dims(n.c.Context, n.batch)
-		if err != nil {
+		if n.dims, err = n.row(); err != nil {
 			n.session.Close()
 			return err
 		}
-		n.dims = dims[0][1:]
 		if !pool || len(n.dims) != 3 || model != n.model {
 			break
 		}
@@ -196,6 +197,21 @@ func (n *network) open(value string, pool bool) error {
 		n.note("on the CPU: %s", why)
 	}
 	return nil
+}
+
+// row is the shape of one row of the session's output. A model that was made
+// for one batch size, and runs with no other, gets that.
+func (n *network) row() ([]int, error) {
+	dims, err := n.session.Dims(n.c.Context, n.batch)
+	if size := n.model.FixedBatch(); errors.Is(err, runtime.ErrModel) && size > 0 && size != n.batch {
+		n.warn("%s takes batches of %d images only, not of %d", n.model.Path(), size, n.batch)
+		n.batch = size
+		dims, err = n.session.Dims(n.c.Context, n.batch)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return dims[0][1:], nil
 }
 
 // extractor carries images through the network.

@@ -152,7 +152,7 @@ func saveSafetensors(f io.Writer, tensors []onnx.Tensor) error {
 func made(t *testing.T, checkpoint string, flags ...string) string {
 	t.Helper()
 	model := filepath.Join(t.TempDir(), "m.onnx")
-	if o := call(append([]string{"import", checkpoint, "-o", model, "-q"}, flags...)...); o.code != 0 || o.stderr != "" {
+	if o := call(append([]string{"import", checkpoint, "-o", model, "-q"}, flags...)...); o.code != 0 || o.stdout != model+"\n" {
 		t.Fatalf("%+v", o)
 	}
 	return model

@@ -16,7 +16,7 @@ type ImageConfig struct {
 	Pool    bool     // average 4-D outputs over space
 }
 
-// ForImages returns the graph that a session runs: its input is "images",
+// ForImages returns the graph that a session runs: its one input is "images",
 // uint8 [N,H,W,3] RGB, its outputs are float32. What the Spec asks for is done
 // by a few nodes in front of the model: the value range, clamping, mean and
 // std as one multiplication and one addition, channel order, layout, type.
@@ -41,6 +41,9 @@ func (m *Model) ForImages(spec Spec, c ImageConfig) (*Model, error) {
 	}
 	b := &prefix{model: cut, spec: spec, name: fresh(cut.Proto.Graph), opset: m.Opset()}
 	if err := b.build(in); err != nil {
+		return nil, err
+	}
+	if err := b.alone(); err != nil {
 		return nil, err
 	}
 	if err := b.finish(c.Pool); err != nil {
@@ -165,6 +168,26 @@ func (b *prefix) connect(input, images string) {
 	kept := filter(g.Input, func(v *pb.ValueInfoProto) bool { return v.Name != input })
 	g.Input = append([]*pb.ValueInfoProto{NewValue(images, pb.TensorProto_UINT8, Named("N"), Sized(h), Sized(w), Sized(3))}, kept...)
 	g.ValueInfo = nil // shapes of a fixed batch would no longer hold
+}
+
+// alone takes out the other inputs, which nothing may read.
+func (b *prefix) alone() error {
+	g := b.model.Proto.Graph
+	read := map[string]bool{}
+	for _, n := range g.Node {
+		for _, v := range outerValues(n) {
+			read[v] = true
+		}
+	}
+	others := map[string]bool{}
+	for _, v := range b.model.Inputs()[1:] {
+		if read[v.Name] {
+			return fmt.Errorf("onnx: the model needs the input %s, too: %w", v, ErrInputs)
+		}
+		others[v.Name] = true
+	}
+	g.Input = filter(g.Input, func(v *pb.ValueInfoProto) bool { return !others[v.Name] })
+	return nil
 }
 
 // finish makes the outputs what was promised: pooled where asked, float32, of

@@ -14,6 +14,7 @@ type image struct {
 	layout        string
 	height, width int
 	dynamic       bool // the graph leaves the size open
+	batch         int  // 0 where it is open
 	dtype         pb.TensorProto_DataType
 }
 
@@ -36,7 +37,7 @@ func (m *Model) imageInput() (image, error) {
 		default:
 			continue
 		}
-		im.height, im.width = int(h.Size), int(w.Size)
+		im.height, im.width, im.batch = int(h.Size), int(w.Size), max(int(v.Shape[0].Size), 0)
 		if h.Size <= 0 || w.Size <= 0 {
 			im.height, im.width, im.dynamic = 224, 224, true
 		}
@@ -52,8 +53,16 @@ func orNone(s []string) string {
 	return strings.Join(s, ", ")
 }
 
+// FixedBatch is the batch size that the input for images has in the file, 0
+// where it is open. Many such models run with others, too.
+func (m *Model) FixedBatch() int {
+	in, _ := m.imageInput()
+	return in.batch
+}
+
 // normalisation names the nodes that normalise the input in the graph: a chain
-// of operators on the input with constants, at least one of them per channel.
+// of operators on the input with constants, at least one of them per channel,
+// before or behind a transposition.
 func (m *Model) normalisation(in image) []string {
 	readers := map[string][]*pb.NodeProto{}
 	for _, n := range m.Proto.Graph.Node {
@@ -63,14 +72,20 @@ func (m *Model) normalisation(in image) []string {
 	}
 	var names []string
 	perChannel := false
-	// A damaged graph may lead in circles; a sound one has no longer chain than nodes.
-	for value := in.name; len(readers[value]) == 1 && len(names) < len(m.Proto.Graph.Node); {
+	value := in.name
+	for range m.Proto.Graph.Node { // a damaged graph may lead in circles
+		if len(readers[value]) != 1 {
+			break
+		}
 		n := readers[value][0]
 		channels := false
 		if len(n.Output) == 0 {
 			return nil
 		}
 		switch n.OpType {
+		case "Transpose":
+			value = n.Output[0]
+			continue
 		case "Identity", "Cast":
 		case "BatchNormalization":
 			channels = true

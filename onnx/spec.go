@@ -17,6 +17,9 @@ const SpecKey = "rtx.spec"
 // ErrNoImageInput says that a model has no input that takes images.
 var ErrNoImageInput = errors.New("no image input")
 
+// ErrInputs says that a model needs other inputs beside images.
+var ErrInputs = errors.New("images are not enough")
+
 // Spec says what the weights of a model expect of their input, and where its
 // features are. The zero value of a field means that nothing is known.
 type Spec struct {
@@ -185,7 +188,7 @@ var (
 
 // Spec returns what the file says of itself. Where it says nothing, size and
 // layout come from the graph; an operator with constants per channel directly
-// on the input means that normalisation is in the graph and the input is
+// on the input, or on it transposed, means that normalisation is in the graph and the input is
 // [0,1]; otherwise ImageNet's statistics are assumed. assumed tells what was,
 // in words; it is nil when the file has a Spec.
 func (m *Model) Spec() (spec Spec, assumed []string, err error) {

@@ -18,6 +18,10 @@ import (
 // work the next time.
 var ErrBusy = errors.New("not enough memory, or the device is busy")
 
+// ErrModel says that onnxruntime does not take a model, or cannot compute it
+// for a batch.
+var ErrModel = errors.New("the model cannot be run")
+
 // maxInline is the size of weights up to which they are handed over in memory.
 // Above it onnxruntime reads them from the model's file itself, so that they
 // are not held twice.
@@ -71,7 +75,7 @@ func start(lib Library) error {
 		return nil
 	}
 	ort.SetSharedLibraryPath(lib.Path)
-	if err := ort.InitializeEnvironment(ort.WithLogLevelError()); err != nil {
+	if err := ort.InitializeEnvironment(ort.WithLogLevelFatal()); err != nil {
 		return fmt.Errorf("runtime: %q: %w: %w", lib.Path, err, ErrUnavailable)
 	}
 	environment.library = lib.Path
@@ -157,7 +161,8 @@ func (s *Session) options(o Options) (*ort.SessionOptions, error) {
 	return options, nil
 }
 
-// classify recognises onnxruntime's words for running out of memory.
+// classify recognises onnxruntime's words for running out of memory. What is
+// not about the device is about the model.
 func classify(err error) error {
 	text := strings.ToLower(err.Error())
 	for _, sign := range []string{"failed to allocate memory", "bad_alloc", "out of memory", "device is busy", "cuda failure 2:"} {
@@ -165,7 +170,10 @@ func classify(err error) error {
 			return fmt.Errorf("%w: %w", err, ErrBusy)
 		}
 	}
-	return err
+	if strings.Contains(text, "cuda") || strings.Contains(text, "cudnn") {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrModel, err)
 }
 
 // Device is "cpu" or "cuda:N"; why tells what speaks against the GPU.
@@ -198,7 +206,7 @@ func (s *Session) Dims(ctx context.Context, n int) ([][]int, error) {
 			d[k] = int(x)
 		}
 		if len(d) < 2 || d[0] != n {
-			return nil, fmt.Errorf("runtime: output %q has shape %v for a batch of %d, expected [%d, ...]", s.outputs[i], d, n, n)
+			return nil, fmt.Errorf("runtime: output %q has shape %v for a batch of %d, expected [%d, ...]: %w", s.outputs[i], d, n, n, ErrModel)
 		}
 		dims = append(dims, d)
 	}
