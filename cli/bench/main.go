@@ -1,4 +1,4 @@
-// Command bench measures featurize against what bounds it and against Python,
+// Command bench measures featurize and import against what bounds them and against Python,
 // each pair in turns in one run, and prints a table: make bench.
 package main
 
@@ -40,7 +40,7 @@ type bench struct {
 }
 
 func main() {
-	only := flag.String("only", "pixels,limit,loader,formats", "what to measure")
+	only := flag.String("only", "pixels,limit,loader,formats,import", "what to measure")
 	python := flag.String("python", "python3", "the interpreter of the peers")
 	rounds := flag.Int("rounds", 5, "turns of each pair")
 	flag.Parse()
@@ -67,7 +67,7 @@ func run(ctx context.Context, only []string, python string, rounds int) error {
 	for _, m := range []struct {
 		name string
 		run  func(context.Context) error
-	}{{"pixels", b.pixels}, {"limit", b.limit}, {"loader", b.loader}, {"formats", b.formats}} {
+	}{{"pixels", b.pixels}, {"limit", b.limit}, {"loader", b.loader}, {"formats", b.formats}, {"import", b.imports}} {
 		if !slices.Contains(only, m.name) {
 			continue
 		}
