@@ -1,0 +1,139 @@
+package report
+
+import (
+	"image"
+	"image/color"
+	"math"
+	"slices"
+)
+
+// Drawing is a picture made of shapes. SVG and PNG write it; the numbers are
+// pixels of the SVG, from the upper left corner.
+type Drawing struct {
+	Title         string
+	Width, Height float64
+	shapes        []shape
+}
+
+// shape is a polygon or line (points), a disc (one point and size), a text, or
+// an image of w x h.
+type shape struct {
+	points       []float64 // x, y, x, y ...
+	fill, stroke ink
+	width        float64 // of the stroke
+	dashed       bool
+	size         float64 // of a text, or the radius of a disc
+	w, h         float64
+	text         string
+	bold, turned bool   // turned: reads upwards
+	anchor       anchor // of a text
+	img          image.Image
+	about        string // shown where a shape of an SVG is pointed at
+}
+
+// anchor says which part of a text is at its point.
+type anchor int
+
+const (
+	start anchor = iota
+	middle
+	end
+)
+
+// ink is a colour by its purpose, so that a page may give it another value in
+// the dark. The zero value is none.
+type ink int
+
+const (
+	none ink = iota
+	paper
+	black // texts
+	grey  // texts of less weight
+	rule  // axes and grids
+	good
+	bad
+	first // of the series
+)
+
+// inks are for light paper and for dark. The series are told apart by people
+// with any colour vision, as far as ten colours can be.
+var inks = []struct{ light, dark color.NRGBA }{
+	paper: {rgb(0xffffff), rgb(0x15191e)}, black: {rgb(0x1f2933), rgb(0xe6eaef)}, grey: {rgb(0x52606d), rgb(0xa5b0bc)}, rule: {rgb(0xd5dbe2), rgb(0x3a444e)},
+	good: {rgb(0x007f5f), rgb(0x2fc79a)}, bad: {rgb(0xd55e00), rgb(0xff8a3d)},
+	first: {rgb(0x0072b2), rgb(0x4ea5dd)}, {rgb(0xd55e00), rgb(0xff8a3d)}, {rgb(0x009e73), rgb(0x2fc79a)}, {rgb(0xaa4499), rgb(0xd07cc0)}, {rgb(0xb8860b), rgb(0xe0b040)},
+	{rgb(0x56b4e9), rgb(0x8fd0f5)}, {rgb(0xcc79a7), rgb(0xf0a8cc)}, {rgb(0x555f6b), rgb(0xa5b0bc)}, {rgb(0x882255), rgb(0xd46a95)}, {rgb(0x7a8b00), rgb(0xb5c63c)},
+}
+
+func rgb(hex uint32) color.NRGBA {
+	return color.NRGBA{R: uint8(hex >> 16), G: uint8(hex >> 8), B: uint8(hex), A: 255}
+}
+
+// series is the colour and the form of the i-th of several groups of points.
+// They repeat after forty.
+func series(i int) (ink, marker) {
+	colours := len(inks) - int(first)
+	return first + ink(i%colours), marker(i / colours % 4)
+}
+
+// marker is the form of a point.
+type marker int
+
+const (
+	disc marker = iota
+	square
+	triangle
+	diamond
+)
+
+func (d *Drawing) add(s shape) { d.shapes = append(d.shapes, s) }
+
+func (d *Drawing) line(c ink, width float64, points ...float64) {
+	d.add(shape{points: points, stroke: c, width: width})
+}
+
+func (d *Drawing) rect(c ink, x, y, w, h float64, about string) {
+	d.add(shape{points: []float64{x, y, x + w, y, x + w, y + h, x, y + h}, fill: c, about: about})
+}
+
+func (d *Drawing) label(c ink, size, x, y float64, a anchor, text string) {
+	d.add(shape{points: []float64{x, y}, fill: c, size: size, anchor: a, text: text})
+}
+
+// mark draws a point: filled, or as an outline where it is hollow.
+func (d *Drawing) mark(m marker, c ink, hollow bool, x, y, r float64, about string) {
+	s := shape{fill: c, about: about}
+	if hollow {
+		s.fill, s.stroke, s.width = paper, c, r/2
+	}
+	if m == disc {
+		s.points, s.size = []float64{x, y}, r
+	} else {
+		s.points = corners(m, x, y, r)
+	}
+	d.add(s)
+}
+
+// corners are those of a marker of about the area of a disc.
+func corners(m marker, x, y, r float64) []float64 {
+	n, turn, size := 4, math.Pi/4, 1.25*r
+	switch m {
+	case triangle:
+		n, turn, size = 3, -math.Pi/2, 1.4*r
+	case diamond:
+		turn = 0
+	}
+	var p []float64
+	for i := range n {
+		a := turn + 2*math.Pi*float64(i)/float64(n)
+		p = append(p, x+size*math.Cos(a), y+size*math.Sin(a))
+	}
+	return p
+}
+
+// shorten keeps a text to so many runes.
+func shorten(s string, most int) string {
+	if r := []rune(s); len(r) > most {
+		return string(slices.Concat(r[:most-1], []rune("…")))
+	}
+	return s
+}

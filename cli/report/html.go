@@ -1,0 +1,99 @@
+package report
+
+import (
+	"cmp"
+	_ "embed"
+	"fmt"
+	"html/template"
+	"io"
+	"math"
+	"slices"
+	"strings"
+	"sync"
+)
+
+//go:embed page.html
+var pageText string
+
+var pageTemplate = sync.OnceValue(func() *template.Template { return template.Must(template.New("page").Parse(pageText)) })
+
+// page is what the template reads.
+type page struct {
+	*Comparison
+	Figures []figure
+}
+
+type figure struct {
+	SVG     template.HTML
+	Caption string
+}
+
+// HTML writes the report as one page that needs nothing else: styles and
+// drawings are in it, and it forbids the browser to load anything. It follows
+// the reader's choice of light or dark, and prints on white.
+func (c *Comparison) HTML(w io.Writer) error {
+	p := page{Comparison: c}
+	if len(c.Models) > 0 {
+		for _, plot := range c.Plots() {
+			var svg strings.Builder
+			if err := plot.Drawing.SVG(&svg); err != nil {
+				return err
+			}
+			p.Figures = append(p.Figures, figure{template.HTML(svg.String()), plot.Caption})
+		}
+	}
+	return pageTemplate().Execute(w, p)
+}
+
+// Inks are the colours of page and drawings, as variables --i1, --i2 and so on.
+func (p page) Inks() template.CSS {
+	var light, dark, uses strings.Builder
+	for i, c := range inks[1:] {
+		n := i + 1
+		fmt.Fprintf(&light, " --i%d: %s;", n, hex(c.light))
+		fmt.Fprintf(&dark, " --i%d: %s;", n, hex(c.dark))
+		fmt.Fprintf(&uses, ".f%d { fill: var(--i%d) } .s%d { stroke: var(--i%d) }\n", n, n, n, n)
+	}
+	return template.CSS(fmt.Sprintf(":root {%s }\n@media screen and (prefers-color-scheme: dark) { :root {%s } }\n%s", light.String(), dark.String(), uses.String()))
+}
+
+func (p page) Robust() int   { return int(first) }
+func (p page) Standard() int { return int(first) + 1 }
+
+func (p page) IsRobust(mark string) bool     { return strings.HasPrefix(mark, "robust") }
+func (p page) Show(e Estimate) string        { return e.percent() }
+func (p page) P(x float64) string            { return pText(x) }
+func (p page) Percent(share float64) string  { return percent(share) }
+func (p page) NameOf(i int) string           { return p.Models[i].Name }
+func (p page) About() string                 { return p.about() }
+func (p page) Answer() string                { return p.answer() }
+func (p page) Worst(classes []Class) []Class { return worst(classes) }
+func (p page) Left(classes []Class) (n int)  { return leftOf(classes) }
+func (p page) HasDetails() bool {
+	return slices.ContainsFunc(p.Models, func(m Backbone) bool { return len(m.Details)+len(m.Classes) > 0 })
+}
+
+// most classes that a table of a report lists.
+const most = 40
+
+// worst is the classes, the worst first, those without samples last; at most
+// forty.
+func worst(classes []Class) []Class {
+	sorted := slices.Clone(classes)
+	key := func(c Class) float64 {
+		if math.IsNaN(c.Accuracy) {
+			return 2
+		}
+		return c.Accuracy
+	}
+	slices.SortStableFunc(sorted, func(a, b Class) int { return cmp.Compare(key(a), key(b)) })
+	return sorted[:min(most, len(sorted))]
+}
+
+// leftOf is how many classes are shown where not all are, else 0.
+func leftOf(classes []Class) int {
+	if len(classes) > most {
+		return most
+	}
+	return 0
+}

@@ -1,0 +1,211 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/robust-transfer/rtx/finetune/metrics"
+)
+
+// Plot is a drawing of a comparison: a name for its file and what it shows.
+type Plot struct {
+	Name    string // top1, per-class, eps-l2, eps-linf, imagenet, gain
+	Drawing *Drawing
+	Caption string
+}
+
+// enough is how many points a plot must have.
+const enough = 3
+
+// Plots draws what the comparison has figures for: always the accuracies as
+// bars; from three points on, accuracy against the eps of training, for each
+// norm and with a line for each architecture; accuracy against published
+// ImageNet top-1, with the line of least squares; and what robust backbones
+// have over the standard one of their architecture.
+func (c *Comparison) Plots() []Plot {
+	plots := []Plot{c.bars()}
+	for _, p := range []*Plot{c.eps("l2", "L2"), c.eps("linf", "Linf"), c.imageNet(), c.gain()} {
+		if p != nil {
+			plots = append(plots, *p)
+		}
+	}
+	return plots
+}
+
+// kinds are the colours of bars.
+var kinds = []string{"robust", "standard", "training not known"}
+
+func (b *Backbone) kind() int {
+	switch {
+	case math.IsNaN(b.Eps):
+		return 2
+	case b.Eps == 0:
+		return 1
+	}
+	return 0
+}
+
+func (c *Comparison) bars() Plot {
+	b := Bars{Title: "Top-1 accuracy", X: Axis{Label: "top-1 accuracy", Percent: true}, Kinds: make([]string, len(kinds))}
+	for _, m := range c.Models {
+		b.Kinds[m.kind()] = kinds[m.kind()]
+		bar := Bar{Label: m.Name, Note: m.Mark(), Value: m.Top1.Value, Kind: m.kind(), Text: percent(m.Top1.Value)}
+		if !math.IsNaN(m.Top1.Low) && !math.IsNaN(m.Top1.High) {
+			bar.Low, bar.High = m.Top1.Low, m.Top1.High
+		}
+		b.Bars = append(b.Bars, bar)
+	}
+	return Plot{"top1", b.Draw(), c.Spread}
+}
+
+// point is a backbone at an x.
+func (b *Backbone) point(x float64) Point {
+	p := Point{X: x, Y: b.Top1.Value, Hollow: b.Eps == 0, About: fmt.Sprintf("%s (%s): %s %%", b.Name, cmp.Or(b.Mark(), kinds[2]), percent(b.Top1.Value))}
+	if !math.IsNaN(b.Top1.Low) && !math.IsNaN(b.Top1.High) {
+		p.Low, p.High = b.Top1.Low, b.Top1.High
+	}
+	return p
+}
+
+// byArch groups points by architecture, in sorted order.
+func (c *Comparison) byArch(point func(*Backbone) (Point, bool)) (groups []Group, points int) {
+	at := map[string]int{}
+	for i := range c.Models {
+		m := &c.Models[i]
+		p, ok := point(m)
+		if !ok || math.IsNaN(p.X) || math.IsNaN(p.Y) {
+			continue
+		}
+		name := cmp.Or(m.Arch, "architecture not known")
+		if _, ok := at[name]; !ok {
+			at[name] = len(groups)
+			groups = append(groups, Group{Name: name})
+		}
+		g := &groups[at[name]]
+		g.Points = append(g.Points, p)
+		points++
+	}
+	slices.SortFunc(groups, func(a, b Group) int { return cmp.Compare(a.Name, b.Name) })
+	return groups, points
+}
+
+// eps is accuracy against the eps of one norm; standard backbones are at 0.
+// Architectures of which there is one backbone only are left out.
+func (c *Comparison) eps(norm, title string) *Plot {
+	scale := c.epsScale(norm)
+	groups, _ := c.byArch(func(m *Backbone) (Point, bool) {
+		return m.point(scale.at(m.Eps)), m.Arch != "" && (m.Eps == 0 || m.Norm == norm)
+	})
+	groups = slices.DeleteFunc(groups, func(g Group) bool { return len(g.Points) < 2 })
+	points := 0
+	for i := range groups {
+		groups[i].Joined = true
+		slices.SortStableFunc(groups[i].Points, func(a, b Point) int { return cmp.Compare(a.X, b.X) })
+		points += len(groups[i].Points)
+	}
+	if points < enough || len(scale.values) < 2 {
+		return nil
+	}
+	chart := Chart{
+		Title: "Accuracy against the " + title + " eps of training", Groups: groups,
+		X: Axis{Label: title + " eps, logarithmic; 0 is standard training", Ticks: scale.ticks(norm)}, Y: Axis{Label: "top-1 accuracy", Percent: true},
+	}
+	return &Plot{"eps-" + norm, chart.Draw(), "Each line is an architecture; hollow points are standard training."}
+}
+
+// epsScale puts eps on a logarithmic axis, with 0 half a decade before the
+// smallest.
+type epsScale struct{ values []float64 } // that occur, ascending
+
+func (c *Comparison) epsScale(norm string) epsScale {
+	var s epsScale
+	for _, m := range c.Models {
+		if m.Arch != "" && (m.Eps == 0 || m.Norm == norm && m.Eps > 0) {
+			s.values = append(s.values, m.Eps)
+		}
+	}
+	slices.Sort(s.values)
+	s.values = slices.Compact(s.values)
+	return s
+}
+
+func (s epsScale) at(eps float64) float64 {
+	i := slices.IndexFunc(s.values, func(v float64) bool { return v > 0 })
+	switch {
+	case i < 0 || !(eps >= 0):
+		return math.NaN()
+	case eps == 0:
+		return math.Log10(s.values[i]) - 0.5
+	}
+	return math.Log10(eps)
+}
+
+// ticks are the values that occur, without those too near to the one before.
+func (s epsScale) ticks(norm string) []Tick {
+	var ticks []Tick
+	whole := s.at(s.values[len(s.values)-1]) - s.at(s.values[0])
+	for _, v := range s.values {
+		at := s.at(v)
+		if n := len(ticks); n == 0 || at-ticks[n-1].At > whole/14 {
+			ticks = append(ticks, Tick{at, epsText(norm, v)})
+		}
+	}
+	return ticks
+}
+
+func (c *Comparison) imageNet() *Plot {
+	groups, points := c.byArch(func(m *Backbone) (Point, bool) { return m.point(m.ImageNet), true })
+	if points < enough {
+		return nil
+	}
+	var x, y []float64
+	for _, g := range groups {
+		for _, p := range g.Points {
+			x, y = append(x, p.X), append(y, p.Y)
+		}
+	}
+	chart := Chart{
+		Title: "Accuracy against published ImageNet top-1", Groups: groups,
+		X: Axis{Label: "ImageNet top-1", Percent: true}, Y: Axis{Label: "top-1 accuracy here", Percent: true},
+	}
+	caption := "Hollow points are standard training, filled ones robust."
+	if line, err := metrics.Fit(x, y); err == nil {
+		chart.Fit = &line
+		caption += " The dashed line is that of least squares through all points."
+	}
+	return &Plot{"imagenet", chart.Draw(), caption}
+}
+
+// gain is each robust backbone's accuracy minus that of the standard one of
+// its architecture; the best standard one where there are several.
+func (c *Comparison) gain() *Plot {
+	standard := map[string]float64{}
+	for _, m := range c.Models {
+		if v, ok := standard[m.Arch]; m.Arch != "" && m.Eps == 0 && !(ok && v >= m.Top1.Value) && !math.IsNaN(m.Top1.Value) {
+			standard[m.Arch] = m.Top1.Value
+		}
+	}
+	var of []Backbone
+	for _, m := range c.Models {
+		if _, ok := standard[m.Arch]; ok && m.Eps > 0 && !math.IsNaN(m.Top1.Value) {
+			of = append(of, m)
+		}
+	}
+	if len(of) < enough {
+		return nil
+	}
+	slices.SortStableFunc(of, func(a, b Backbone) int {
+		return cmp.Or(cmp.Compare(a.Arch, b.Arch), cmp.Compare(a.Norm, b.Norm), cmp.Compare(a.Eps, b.Eps))
+	})
+	b := Bars{Title: "Robust minus standard, by architecture", X: Axis{Label: "difference of top-1 accuracy, percentage points"}}
+	for _, m := range of {
+		gain := 100 * (m.Top1.Value - standard[m.Arch])
+		b.Bars = append(b.Bars, Bar{Label: m.Arch, Note: m.Norm + " " + epsText(m.Norm, m.Eps), Value: gain, Kind: 0, Text: minus(fmt.Sprintf("%+.2f", gain))})
+		if gain < 0 {
+			b.Bars[len(b.Bars)-1].Kind = 1
+		}
+	}
+	return &Plot{"gain", b.Draw(), "Top-1 of each robust backbone minus that of the best standard one of its architecture."}
+}

@@ -1,0 +1,110 @@
+package report
+
+import (
+	"encoding/csv"
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+	"strings"
+)
+
+// CSV writes a line for each backbone, the best first. Shares are fractions;
+// what is not known is empty.
+func (c *Comparison) CSV(w io.Writer) error {
+	rows := [][]string{{
+		"rank", "model", "training", "norm", "eps", "arch", "imagenet_top1", "n",
+		"top1", "top1_sd", "top1_low", "top1_high",
+		"mean_per_class", "mean_per_class_sd", "mean_per_class_low", "mean_per_class_high", "p_vs_best",
+	}}
+	for _, m := range c.Models {
+		training, _, _ := strings.Cut(m.Mark(), " ")
+		row := []string{strconv.Itoa(m.Rank), m.Name, training, m.Norm, number(m.Eps), m.Arch, number(m.ImageNet), strconv.Itoa(m.N)}
+		for _, e := range []Estimate{m.Top1, m.MeanPerClass} {
+			row = append(row, number(e.Value), number(e.SD), number(e.Low), number(e.High))
+		}
+		rows = append(rows, append(row, number(m.P)))
+	}
+	return csv.NewWriter(w).WriteAll(rows)
+}
+
+// number writes a number in full, "" for NaN.
+func number(x float64) string {
+	if math.IsNaN(x) {
+		return ""
+	}
+	return strconv.FormatFloat(x, 'g', -1, 64)
+}
+
+// table is the ordered table with its header.
+func (c *Comparison) table() [][]string {
+	rows := [][]string{{"rank", "model", "training", "top-1 %", "mean per-class %", "p against the best"}}
+	for _, m := range c.Models {
+		rows = append(rows, []string{strconv.Itoa(m.Rank), m.Name, m.Mark(), m.Top1.percent(), m.MeanPerClass.percent(), pText(m.P)})
+	}
+	return rows
+}
+
+// Markdown writes the report without its drawings.
+func (c *Comparison) Markdown(w io.Writer) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# %s\n\n%s\n\n", markdown(c.Title), markdown(c.answer()))
+	for _, f := range c.Data {
+		fmt.Fprintf(&b, "- %s: %s\n", markdown(f.Name), markdown(f.Value))
+	}
+	fmt.Fprint(&b, "\n")
+	for i, row := range c.table() {
+		for _, cell := range row {
+			fmt.Fprintf(&b, "| %s ", markdown(cell))
+		}
+		fmt.Fprint(&b, "|\n")
+		if i == 0 {
+			fmt.Fprint(&b, "|---:|---|---|---:|---:|---:|\n")
+		}
+	}
+	fmt.Fprintf(&b, "\n%s\n", markdown(c.about()))
+	c.markdownLists(&b)
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func (c *Comparison) markdownLists(b *strings.Builder) {
+	heading := func(text string, n int) {
+		if n > 0 {
+			fmt.Fprintf(b, "\n## %s\n\n", text)
+		}
+	}
+	heading("Failed", len(c.Failed))
+	for _, f := range c.Failed {
+		fmt.Fprintf(b, "- %s: %s\n", markdown(f.Model), markdown(f.Reason))
+	}
+	heading("Notes", len(c.Notes))
+	for _, n := range c.Notes {
+		fmt.Fprintf(b, "- %s\n", markdown(n))
+	}
+	heading("Made with", len(c.Commands)+len(c.Versions))
+	for _, line := range c.Commands {
+		fmt.Fprintf(b, "    %s\n", strings.ReplaceAll(line, "\n", " "))
+	}
+	if len(c.Commands) > 0 && len(c.Versions) > 0 {
+		fmt.Fprint(b, "\n")
+	}
+	for _, v := range c.Versions {
+		fmt.Fprintf(b, "- %s: %s\n", markdown(v.Name), markdown(v.Value))
+	}
+}
+
+// about says what the columns are.
+func (c *Comparison) about() string {
+	const ranks = "The rank is one more than the number of backbones that are better and told apart (corrected p below 0.05)."
+	return strings.TrimSpace(c.Spread + " " + ranks)
+}
+
+// markdown keeps a text from being taken for markup, and on one line.
+var markdown = func() func(string) string {
+	var pairs []string
+	for _, r := range "\\`*_[]<>|&#~$" {
+		pairs = append(pairs, string(r), "\\"+string(r))
+	}
+	return strings.NewReplacer(append(pairs, "\n", " ", "\r", " ")...).Replace
+}()
