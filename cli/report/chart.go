@@ -222,13 +222,9 @@ func (c *Chart) group(d *Drawing, f *field, i int, g Group) {
 	}
 }
 
-// legend names the groups to the right of the field, in columns, where there
-// is more than one. Where they are too many for three columns the last line
-// says how many more there are.
+// legend names the groups to the right of the field, in columns. Where they are
+// too many for three columns the last line says how many more there are.
 func (c *Chart) legend(d *Drawing) {
-	if len(c.Groups) < 2 {
-		return
-	}
 	column := chartHeight / legendLine
 	shown := len(c.Groups)
 	if shown > 3*column {

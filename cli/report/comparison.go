@@ -108,7 +108,7 @@ func (c *Comparison) answer() string {
 
 // epsText writes linf in parts of 255, as the literature does, up to 16/255.
 func epsText(norm string, eps float64) string {
-	if n := eps * 255; norm == "linf" && n < 16.5 && math.Abs(n*2-math.Round(n*2)) < 1e-6 {
+	if n := eps * 255; norm == "linf" && eps > 0 && n < 16.5 && math.Abs(n*2-math.Round(n*2)) < 1e-6 {
 		return strconv.FormatFloat(math.Round(n*2)/2, 'g', -1, 64) + "/255"
 	}
 	return strconv.FormatFloat(eps, 'g', -1, 64)

@@ -34,13 +34,15 @@ func (c *Comparison) Plots() []Plot {
 	return plots
 }
 
-// kinds are the colours of bars.
-var kinds = []string{"robust", "standard", "training not known"}
+// kinds are the colours of bars, by their places among the series'.
+var kinds = []string{0: "robust", 1: "standard", unknown: "training not known"}
+
+const unknown = 7 // which is grey
 
 func (b *Backbone) kind() int {
 	switch {
 	case math.IsNaN(b.Eps):
-		return 2
+		return unknown
 	case b.Eps == 0:
 		return 1
 	}
@@ -62,7 +64,7 @@ func (c *Comparison) bars() Plot {
 
 // point is a backbone at an x.
 func (b *Backbone) point(x float64) Point {
-	p := Point{X: x, Y: b.Top1.Value, Hollow: b.Eps == 0, About: fmt.Sprintf("%s (%s): %s %%", b.Name, cmp.Or(b.Mark(), kinds[2]), percent(b.Top1.Value))}
+	p := Point{X: x, Y: b.Top1.Value, Hollow: b.Eps == 0, About: fmt.Sprintf("%s (%s): %s %%", b.Name, cmp.Or(b.Mark(), kinds[unknown]), percent(b.Top1.Value))}
 	if !math.IsNaN(b.Top1.Low) && !math.IsNaN(b.Top1.High) {
 		p.Low, p.High = b.Top1.Low, b.Top1.High
 	}

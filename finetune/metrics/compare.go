@@ -1,0 +1,117 @@
+package metrics
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+)
+
+// Pair is McNemar's test of two classifiers on the same samples.
+type Pair struct {
+	A, B         int     // their places among those compared, A < B
+	OnlyA, OnlyB int     // samples that only the one has right
+	Exact        bool    // how P was found
+	P            float64 // two-sided, that both are right equally often
+	Holm         float64 // P corrected for the number of pairs
+}
+
+// exactBelow is the number of samples right in one only, below which the exact
+// test is taken (McNemar 1947; Dietterich 1998).
+const exactBelow = 25
+
+// Pairs tests every two of several classifiers: right[i][s] says whether the
+// i-th has sample s right. P values are corrected together (Holm 1979). The
+// tests take samples for independent.
+func Pairs(right [][]bool) ([]Pair, error) {
+	for i := range right {
+		if len(right[i]) != len(right[0]) || len(right[i]) == 0 {
+			return nil, fmt.Errorf("metrics: classifier %d has %d samples, expected %d, at least one", i, len(right[i]), len(right[0]))
+		}
+	}
+	var pairs []Pair
+	var p []float64
+	for a := range right {
+		for b := a + 1; b < len(right); b++ {
+			pair := Pair{A: a, B: b}
+			pair.OnlyA, pair.OnlyB = discordant(right[a], right[b])
+			pair.P, pair.Exact = McNemar(pair.OnlyA, pair.OnlyB)
+			pairs, p = append(pairs, pair), append(p, pair.P)
+		}
+	}
+	for i, q := range Holm(p) {
+		pairs[i].Holm = q
+	}
+	return pairs, nil
+}
+
+// discordant counts the samples that only the one has right.
+func discordant(a, b []bool) (onlyA, onlyB int) {
+	for s := range a {
+		switch {
+		case a[s] && !b[s]:
+			onlyA++
+		case b[s] && !a[s]:
+			onlyB++
+		}
+	}
+	return onlyA, onlyB
+}
+
+// McNemar is the two-sided p value of a samples that only the one classifier
+// has right and b that only the other has. Of fewer than 25 together it is that
+// of the binomial distribution, otherwise that of chi-square with one degree of
+// freedom and Edwards' correction, (|a-b|-1)^2/(a+b). Without any it is 1.
+func McNemar(a, b int) (p float64, exact bool) {
+	n, low := a+b, min(a, b)
+	if n >= exactBelow {
+		d := float64(max(n-2*low-1, 0)) // |a-b| - 1
+		return math.Erfc(d / math.Sqrt(2*float64(n))), false
+	}
+	tail, ways := 0.0, 1.0 // of n choose k
+	for k := 0; k <= low; k++ {
+		tail += ways
+		ways *= float64(n-k) / float64(k+1)
+	}
+	return min(1, 2*math.Ldexp(tail, -n)), true
+}
+
+// Holm corrects p values for their number by Holm's step-down procedure: of m
+// values the k-th smallest, from 1 on, is multiplied by m-k+1, made no smaller
+// than those before it and no larger than 1. The order is kept.
+func Holm(p []float64) []float64 {
+	order := make([]int, len(p))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(p[a], p[b]) })
+	corrected, before := make([]float64, len(p)), 0.0
+	for k, i := range order {
+		before = min(1, max(before, p[i]*float64(len(p)-k)))
+		corrected[i] = before
+	}
+	return corrected
+}
+
+// Ranks gives each classifier one more than the number of those that are better
+// and told apart from it: with a higher accuracy and a Holm-corrected p below
+// alpha. So rank 1 is the best one and all that cannot be told apart from it.
+// Being told apart is no order: a classifier whose errors are like those of the
+// best one may be told apart from it where a worse one of other errors is not,
+// and then has the higher rank number.
+func Ranks(top1 []float64, pairs []Pair, alpha float64) []int {
+	ranks := make([]int, len(top1))
+	for i := range ranks {
+		ranks[i] = 1
+	}
+	for _, p := range pairs {
+		switch {
+		case !(p.Holm < alpha):
+		case top1[p.A] < top1[p.B]:
+			ranks[p.A]++
+		case top1[p.B] < top1[p.A]:
+			ranks[p.B]++
+		}
+	}
+	return ranks
+}
