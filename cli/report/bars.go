@@ -38,7 +38,7 @@ func (b *Bars) Draw() *Drawing {
 	}
 	f := b.field(left + 24)
 	d.Width, d.Height = f.left+f.width+80, f.top+f.height+fieldBelow
-	d.add(shape{points: []float64{16, 20}, fill: black, size: titleSize, bold: true, text: b.Title})
+	d.heading(16)
 	b.legend(d)
 	for _, t := range b.X.ticks(f.x0, f.x1) {
 		d.line(rule, 1, f.x(t.At), f.top, f.x(t.At), f.top+f.height)

@@ -69,7 +69,7 @@ func (f *field) y(v float64) float64 { return f.top + f.height*(f.y1-v)/(f.y1-f.
 func (c *Chart) Draw() *Drawing {
 	d := &Drawing{Title: c.Title, Width: fieldLeft + chartWidth + 24, Height: fieldTop + chartHeight + fieldBelow}
 	f := c.field()
-	d.add(shape{points: []float64{fieldLeft, 20}, fill: black, size: titleSize, bold: true, text: c.Title})
+	d.heading(fieldLeft)
 	if c.Fit != nil {
 		d.label(grey, textSize, fieldLeft, 37, start, fitText(c.Fit))
 	}
@@ -145,7 +145,7 @@ func (c *Chart) axes(d *Drawing, f *field) {
 	}
 	d.line(grey, 1, f.left, f.top, f.left, bottom, f.left+f.width, bottom)
 	d.label(black, textSize+1, f.left+f.width/2, bottom+40, middle, c.X.label())
-	d.add(shape{points: []float64{20, f.top + f.height/2}, fill: black, size: textSize + 1, anchor: middle, turned: true, text: c.Y.label()})
+	d.write(shape{points: []float64{20, f.top + f.height/2}, fill: black, size: textSize + 1, anchor: middle, turned: true, text: c.Y.label()})
 }
 
 func (a Axis) label() string {

@@ -96,7 +96,18 @@ func (d *Drawing) rect(c ink, x, y, w, h float64, about string) {
 }
 
 func (d *Drawing) label(c ink, size, x, y float64, a anchor, text string) {
-	d.add(shape{points: []float64{x, y}, fill: c, size: size, anchor: a, text: text})
+	d.write(shape{points: []float64{x, y}, fill: c, size: size, anchor: a, text: text})
+}
+
+// write adds a text, unless it is empty.
+func (d *Drawing) write(s shape) {
+	if s.text != "" {
+		d.add(s)
+	}
+}
+
+func (d *Drawing) heading(x float64) {
+	d.write(shape{points: []float64{x, 20}, fill: black, size: titleSize, bold: true, text: d.Title})
 }
 
 // mark draws a point: filled, or as an outline where it is hollow.
