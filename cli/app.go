@@ -75,7 +75,7 @@ func Main(args []string, stdout, stderr io.Writer) (code int) {
 
 func commands(e *env) []*cli.Command {
 	return []*cli.Command{
-		importCommand(e), exportCommand(e), featurizeCommand(e), mergeCommand(e), evalCommand(e), predictCommand(e), inspectCommand(e), modelsCommand(e),
+		importCommand(e), exportCommand(e), featurizeCommand(e), mergeCommand(e), plotCommand(e), evalCommand(e), predictCommand(e), inspectCommand(e), modelsCommand(e),
 		runtimeCommand(e), doctorCommand(e), versionCommand(e), completionCommand(e), manCommand(e),
 	}
 }

@@ -79,8 +79,12 @@ func (c *Chart) Draw() *Drawing {
 		x0, x1 := c.span(func(p Point) []float64 { return []float64{p.X} })
 		d.add(shape{points: []float64{f.x(x0), f.y(at(x0)), f.x(x1), f.y(at(x1))}, stroke: grey, width: 1.5, dashed: true})
 	}
+	points := 0
+	for _, g := range c.Groups {
+		points += len(g.Points)
+	}
 	for i, g := range c.Groups {
-		c.group(d, f, i, g)
+		g.draw(d, f, i, radius(points))
 	}
 	c.legend(d)
 	return d
@@ -192,7 +196,18 @@ func round(x float64) float64 {
 	return 10 * unit
 }
 
-func (c *Chart) group(d *Drawing, f *field, i int, g Group) {
+// radius of a point among so many.
+func radius(points int) float64 {
+	switch {
+	case points > 5000:
+		return 1.5
+	case points > 400:
+		return 2.5
+	}
+	return 4.5
+}
+
+func (g *Group) draw(d *Drawing, f *field, i int, r float64) {
 	colour, form := series(i)
 	var line []float64
 	for _, p := range g.Points {
@@ -202,10 +217,6 @@ func (c *Chart) group(d *Drawing, f *field, i int, g Group) {
 	}
 	if g.Joined && len(line) > 2 {
 		d.line(colour, 1.5, line...)
-	}
-	r := 4.5
-	if len(g.Points)*len(c.Groups) > 400 {
-		r = 2.5
 	}
 	for _, p := range g.Points {
 		if !p.finite() {

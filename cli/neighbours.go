@@ -1,0 +1,208 @@
+package cli
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"image"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/robust-transfer/rtx/cli/report"
+	"github.com/robust-transfer/rtx/featurize"
+	"github.com/robust-transfer/rtx/featurize/pixels"
+	"github.com/robust-transfer/rtx/finetune/view"
+)
+
+// neighbours draws some images, each with its nearest neighbours.
+func (p *plotting) neighbours() (*report.Drawing, object, error) {
+	records := p.records()
+	queries, err := p.queries(records)
+	if err != nil {
+		return nil, nil, err
+	}
+	found := make([][]view.Neighbour, len(queries))
+	wanted := map[string]bool{}
+	for i, row := range queries {
+		if found[i], err = view.Neighbours(p.x, len(records), p.dim, row, p.c.Int("neighbours")); err != nil {
+			return nil, nil, fmt.Errorf("%q: %w: %w", p.dir, err, featurize.ErrData)
+		}
+		wanted[records[row].Path] = true
+		for _, f := range found[i] {
+			wanted[records[f.Row].Path] = true
+		}
+	}
+	thumbs, err := p.thumbs(wanted)
+	if err != nil {
+		return nil, nil, err
+	}
+	sheet := report.Sheet{Title: "Nearest neighbours by cosine", Notes: []string{
+		"first the query, then its neighbours, the nearest first; below them class and cosine",
+		"framed by a line: of the query's class; dashed: of another class",
+	}}
+	told, same, labelled := []object{}, 0, 0
+	for i, row := range queries {
+		thumbsOf, o, right, all := p.sheetRow(records, row, found[i], thumbs)
+		sheet.Rows, told = append(sheet.Rows, thumbsOf), append(told, o)
+		same, labelled = same+right, labelled+all
+	}
+	if labelled > 0 {
+		p.note("%d of %d neighbours are of the query's class", same, labelled)
+	}
+	return sheet.Draw(), object{{"queries", told}, {"same_class", share(float64(same) / float64(labelled))}}, nil
+}
+
+// queries is the rows whose neighbours are shown: those named, or some of
+// different classes by chance.
+func (p *plotting) queries(records []featurize.Record) ([]int, error) {
+	var rows []int
+	paths := make([]string, len(records))
+	for i, r := range records {
+		paths[i] = r.Path
+	}
+	for _, name := range p.c.StringSlice("query") {
+		row := slices.Index(paths, name)
+		if row < 0 {
+			return nil, &usageError{msg: fmt.Sprintf("--query: the set %q has no image %q", p.dir, name), hint: suggest(name, paths, filepath.Join(p.dir, "manifest.jsonl")+" lists the paths")}
+		}
+		rows = append(rows, row)
+	}
+	if len(rows) > 0 {
+		return rows, nil
+	}
+	seen, later := map[int]bool{}, []int(nil)
+	for _, row := range rand.New(rand.NewPCG(uint64(p.c.Int("seed")), 0)).Perm(len(records)) {
+		if label := records[row].Label; seen[label] {
+			later = append(later, row)
+		} else {
+			seen[label] = true
+			rows = append(rows, row)
+		}
+	}
+	rows = append(rows, later...)
+	if len(rows) == 0 {
+		return nil, fmt.Errorf("the set %q has no samples: %w", p.dir, featurize.ErrData)
+	}
+	return rows[:min(p.c.Int("queries"), len(rows))], nil
+}
+
+// sheetRow is a query with its neighbours, as images and as JSON, and how many
+// of those that can be compared are of its class.
+func (p *plotting) sheetRow(records []featurize.Record, row int, found []view.Neighbour, thumbs map[string]image.Image) (thumbsOf []report.Thumb, o object, same, labelled int) {
+	query := records[row]
+	thumbsOf = []report.Thumb{{Image: thumbs[query.Path], Label: query.Class, Note: "query"}}
+	list := []object{}
+	for _, f := range found {
+		r := records[f.Row]
+		t := report.Thumb{Image: thumbs[r.Path], Label: r.Class, Note: fmt.Sprintf("%.3f", f.Cosine)}
+		line := object{{"path", r.Path}, {"class", r.Class}, {"cosine", f.Cosine}}
+		if query.Label >= 0 && r.Label >= 0 {
+			labelled++
+			t.Frame = report.Other
+			if query.Label == r.Label {
+				t.Frame = report.Same
+				same++
+			}
+			line = append(line, object{{"same_class", query.Label == r.Label}}...)
+		}
+		thumbsOf, list = append(thumbsOf, t), append(list, line)
+	}
+	return thumbsOf, object{{"path", query.Path}, {"class", query.Class}, {"neighbours", list}}, same, labelled
+}
+
+// data is where the images are: what --data says, or the set's run.json.
+func (p *plotting) data() (string, error) {
+	if data := p.c.String("data"); data != "" {
+		return data, nil
+	}
+	const hint = "--data names the images, and --root the folder of a list's"
+	file := filepath.Join(p.dir, "run.json")
+	var run struct{ Data string }
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return "", hinted{fmt.Errorf("the set does not tell where its images are: %w: %w", err, featurize.ErrFormat), hint}
+	}
+	if err := json.Unmarshal(text, &run); err != nil {
+		return "", hinted{fmt.Errorf("%q: %w: %w", file, err, featurize.ErrFormat), hint}
+	}
+	if run.Data == "" || run.Data == "-" {
+		return "", hinted{fmt.Errorf("%q does not tell where the images are (data is %q): %w", file, run.Data, featurize.ErrData), hint}
+	}
+	return run.Data, nil
+}
+
+// thumbs reads the images that are wanted and makes them small.
+func (p *plotting) thumbs(wanted map[string]bool) (map[string]image.Image, error) {
+	data, err := p.data()
+	if err != nil {
+		return nil, err
+	}
+	l, err := featurize.Source(p.c.Context, data, featurize.SourceConfig{Root: p.c.String("root"), Stdin: os.Stdin})
+	if errors.Is(err, fs.ErrNotExist) {
+		err = hinted{fmt.Errorf("%w: %w", err, featurize.ErrData), "--data names the images, and --root the folder of a list's"}
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer l.Close()
+	m := thumbMaker{decoder: pixels.NewDecoder(pixels.DecodeConfig{})}
+	defer m.decoder.Close()
+	thumbs := map[string]image.Image{}
+	for s, err := range l.All() {
+		if err != nil {
+			return nil, err
+		}
+		if err := p.c.Context.Err(); err != nil {
+			return nil, err
+		}
+		if !wanted[s.Path] || thumbs[s.Path] != nil {
+			continue
+		}
+		if thumbs[s.Path], err = m.make(s); err != nil {
+			return nil, fmt.Errorf("%q: %w: %w", s.Path, err, featurize.ErrData)
+		}
+		if len(thumbs) == len(wanted) {
+			return thumbs, nil
+		}
+	}
+	for path := range wanted {
+		if thumbs[path] == nil {
+			return nil, hinted{fmt.Errorf("%q has no image %q, which the set names: %w", data, path, featurize.ErrData), "--data names the images that the set was made from"}
+		}
+	}
+	return thumbs, nil
+}
+
+// thumbMaker keeps its buffers between images.
+type thumbMaker struct {
+	decoder   *pixels.Decoder
+	resampler pixels.Resampler
+	data      []byte
+	img       pixels.Image
+}
+
+// make decodes an image and fits it into the size of a thumb.
+func (m *thumbMaker) make(s featurize.Sample) (image.Image, error) {
+	var err error
+	if m.data, err = s.Read(m.data[:0]); err != nil {
+		return nil, err
+	}
+	if _, err := m.decoder.Decode(&m.img, m.data); err != nil {
+		return nil, err
+	}
+	longer := max(m.img.Width, m.img.Height)
+	w, h := max(1, m.img.Width*report.ThumbSize/longer), max(1, m.img.Height*report.ThumbSize/longer)
+	rgb := make([]uint8, w*h*3)
+	if err := m.resampler.Apply(rgb, &m.img, pixels.Geometry{Width: w, Height: h, Interpolation: pixels.Bicubic}); err != nil {
+		return nil, err
+	}
+	img := image.NewNRGBA(image.Rect(0, 0, w, h))
+	for i := range w * h {
+		copy(img.Pix[4*i:], rgb[3*i:3*i+3])
+		img.Pix[4*i+3] = 255
+	}
+	return img, nil
+}
