@@ -39,6 +39,8 @@ var completions = []struct {
 	{"rtx featurize -q --pool a", []string{"avg"}, []string{"none"}},
 	{"rtx merge --", []string{"--out", "--overwrite"}, []string{"--model"}},
 	{"rtx eval --split ", []string{"test", "val", "train", "all"}, []string{"auto"}},
+	{"rtx plot ", []string{"scatter", "neighbours"}, []string{"featurize"}},
+	{"rtx plot neighbours --qu", []string{"--query", "--queries"}, []string{"--seed"}},
 	{"rtx predict images.g", []string{"images.go"}, nil},
 	{"rtx import images.g", []string{"images.go"}, nil},
 	{"rtx import --arch wide", []string{"wide_resnet50_2", "wide_resnet50_4"}, []string{"resnet50"}},
@@ -105,7 +107,7 @@ func TestMan(t *testing.T) {
 	if o.code != 0 {
 		t.Fatal(o)
 	}
-	for _, want := range []string{"rtx featurize", `\-\-batch\-size`, "RTX_MODEL", "EXIT STATUS", ".B 75", "rtx runtime install"} {
+	for _, want := range []string{"rtx featurize", `\-\-batch\-size`, "RTX_MODEL", "EXIT STATUS", ".B 75", "rtx runtime install", "rtx plot neighbours"} {
 		if !strings.Contains(o.stdout, want) {
 			t.Errorf("no %q in the manual", want)
 		}

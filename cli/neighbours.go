@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/goccy/go-yaml"
+
 	"github.com/robust-transfer/rtx/cli/report"
 	"github.com/robust-transfer/rtx/featurize"
 	"github.com/robust-transfer/rtx/featurize/pixels"
@@ -50,7 +52,7 @@ func (p *plotting) neighbours() (*report.Drawing, object, error) {
 		same, labelled = same+right, labelled+all
 	}
 	if labelled > 0 {
-		p.note("%d of %d neighbours are of the query's class", same, labelled)
+		p.say = fmt.Sprintf("%d of %d neighbours are of the query's class", same, labelled)
 	}
 	return sheet.Draw(), object{{"queries", told}, {"same_class", share(float64(same) / float64(labelled))}}, nil
 }
@@ -113,36 +115,44 @@ func (p *plotting) sheetRow(records []featurize.Record, row int, found []view.Ne
 	return thumbsOf, object{{"path", query.Path}, {"class", query.Class}, {"neighbours", list}}, same, labelled
 }
 
-// data is where the images are: what --data says, or the set's run.json.
-func (p *plotting) data() (string, error) {
+const whereImages = "--data names the images that the set was made from, and --root the folder of a list's"
+
+// data is where the images are: what the flags say, or else what the set was
+// made from, by its run.json and args.yaml.
+func (p *plotting) data() (data, root string, err error) {
 	if data := p.c.String("data"); data != "" {
-		return data, nil
+		return data, p.c.String("root"), nil
 	}
-	const hint = "--data names the images, and --root the folder of a list's"
 	file := filepath.Join(p.dir, "run.json")
 	var run struct{ Data string }
 	text, err := os.ReadFile(file)
-	if err != nil {
-		return "", hinted{fmt.Errorf("the set does not tell where its images are: %w: %w", err, featurize.ErrFormat), hint}
+	if err == nil {
+		err = json.Unmarshal(text, &run)
 	}
-	if err := json.Unmarshal(text, &run); err != nil {
-		return "", hinted{fmt.Errorf("%q: %w: %w", file, err, featurize.ErrFormat), hint}
+	if err != nil {
+		return "", "", hinted{fmt.Errorf("%q does not tell where the images are: %w: %w", file, err, featurize.ErrFormat), whereImages}
 	}
 	if run.Data == "" || run.Data == "-" {
-		return "", hinted{fmt.Errorf("%q does not tell where the images are (data is %q): %w", file, run.Data, featurize.ErrData), hint}
+		return "", "", hinted{fmt.Errorf("%q does not tell where the images are (data is %q): %w", file, run.Data, featurize.ErrData), whereImages}
 	}
-	return run.Data, nil
+	args := struct{ Root string }{p.c.String("root")}
+	if text, err := os.ReadFile(filepath.Join(p.dir, "args.yaml")); err == nil && args.Root == "" {
+		if err := yaml.Unmarshal(text, &args); err != nil {
+			return "", "", hinted{fmt.Errorf("%q: args.yaml: %w: %w", p.dir, err, featurize.ErrFormat), whereImages}
+		}
+	}
+	return run.Data, args.Root, nil
 }
 
 // thumbs reads the images that are wanted and makes them small.
 func (p *plotting) thumbs(wanted map[string]bool) (map[string]image.Image, error) {
-	data, err := p.data()
+	data, root, err := p.data()
 	if err != nil {
 		return nil, err
 	}
-	l, err := featurize.Source(p.c.Context, data, featurize.SourceConfig{Root: p.c.String("root"), Stdin: os.Stdin})
+	l, err := featurize.Source(p.c.Context, data, featurize.SourceConfig{Root: root, Stdin: os.Stdin})
 	if errors.Is(err, fs.ErrNotExist) {
-		err = hinted{fmt.Errorf("%w: %w", err, featurize.ErrData), "--data names the images, and --root the folder of a list's"}
+		err = hinted{fmt.Errorf("%w: %w", err, featurize.ErrData), whereImages}
 	}
 	if err != nil {
 		return nil, err
@@ -152,25 +162,22 @@ func (p *plotting) thumbs(wanted map[string]bool) (map[string]image.Image, error
 	defer m.decoder.Close()
 	thumbs := map[string]image.Image{}
 	for s, err := range l.All() {
-		if err != nil {
+		if err = errors.Join(err, p.c.Context.Err()); err != nil {
 			return nil, err
 		}
-		if err := p.c.Context.Err(); err != nil {
-			return nil, err
-		}
-		if !wanted[s.Path] || thumbs[s.Path] != nil {
+		if !wanted[s.Path] {
 			continue
 		}
 		if thumbs[s.Path], err = m.make(s); err != nil {
-			return nil, fmt.Errorf("%q: %w: %w", s.Path, err, featurize.ErrData)
+			return nil, hinted{fmt.Errorf("%q: %w: %w", s.Path, err, featurize.ErrData), whereImages}
 		}
 		if len(thumbs) == len(wanted) {
-			return thumbs, nil
+			break
 		}
 	}
 	for path := range wanted {
 		if thumbs[path] == nil {
-			return nil, hinted{fmt.Errorf("%q has no image %q, which the set names: %w", data, path, featurize.ErrData), "--data names the images that the set was made from"}
+			return nil, hinted{fmt.Errorf("%q has no image %q, which the set names: %w", data, path, featurize.ErrData), whereImages}
 		}
 	}
 	return thumbs, nil

@@ -35,8 +35,8 @@ func plotCommand(e *env) *cli.Command {
 					number("queries", 6, "images to choose where none is named, at most `N`, of different classes where there are so many"),
 					number("neighbours", 8, "neighbours of each, at most `N`"),
 					number("seed", 0, "the seed of the choice"),
-					text("data", "", "the images: a folder, archive, list or `FILE` (default: those that DIR was made from)", "d"),
-					text("root", "", "the `FOLDER` where the paths of a list begin (default: the list's)"),
+					text("data", "", "the images: a folder, archive, list or `FILE` (default: what DIR was made from)", "d"),
+					text("root", "", "the `FOLDER` where the paths of a list begin (default: as DIR was made, or the list's)"),
 				}, out()...),
 				Action: func(c *cli.Context) error { return e.plot(c, (*plotting).neighbours) },
 			},
@@ -52,6 +52,7 @@ type plotting struct {
 	set *featurize.Set
 	x   []float32 // [N,D]
 	dim int       // D
+	say string    // what came out, for a person
 }
 
 func (e *env) plot(c *cli.Context, draw func(*plotting) (*report.Drawing, object, error)) error {
@@ -131,6 +132,9 @@ func (p *plotting) write(d *report.Drawing, own object) error {
 		p.print(p.result("rtx.plot/1", "done", name, append(object{{"kind", p.c.Command.Name}, {"samples", p.set.Len()}, {"dim", p.dim}}, own...)))
 		return nil
 	}
+	if p.say != "" {
+		p.note("%s", p.say)
+	}
 	fmt.Fprintln(p.stdout, name)
 	return nil
 }
@@ -172,7 +176,7 @@ func (p *plotting) scatter() (*report.Drawing, object, error) {
 	if len(unlabelled.Points) > 0 {
 		chart.Groups = append(chart.Groups, unlabelled)
 	}
-	p.note("%d samples of %d features; two components hold %.1f %% of the variance", n, p.dim, 100*(pca.Ratio[0]+pca.Ratio[1]))
+	p.say = fmt.Sprintf("%d samples of %d features; two components hold %.1f %% of the variance", n, p.dim, 100*(pca.Ratio[0]+pca.Ratio[1]))
 	return chart.Draw(), object{{"classes", len(p.set.Classes)}, {"explained_variance", pca.Variance}, {"explained_variance_ratio", pca.Ratio}}, nil
 }
 
