@@ -11,6 +11,8 @@ GO     ?= go
 PYTHON ?= python3
 # Where torch and torchvision are, if elsewhere.
 TORCH_PYTHON ?= $(PYTHON)
+# Where onnx and onnxruntime are, if elsewhere.
+ONNX_PYTHON ?= $(PYTHON)
 RTX    := bin/rtx
 DATA   ?=
 export CGO_ENABLED = 1
@@ -58,7 +60,7 @@ lint: build
 
 parity: build
 	@PYTHON=$(PYTHON) bash featurize/pixels/testdata/parity.sh
-	PYTHON=$(TORCH_PYTHON) $(GO) test -count=1 -v -run 'TestParity' ./cli
+	PYTHON=$(TORCH_PYTHON) ONNX_PYTHON=$(ONNX_PYTHON) $(GO) test -count=1 -v -timeout 20m -run 'TestParity' ./cli
 	PYTHON=$(PYTHON) $(GO) test -count=1 -v -run 'TestOtherReaders' ./featurize
 
 bench: build

@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	cli "github.com/urfave/cli/v2"
@@ -20,11 +19,11 @@ import (
 // reportImport tells what a model was made of.
 func (e *env) reportImport(c *cli.Context, im *imported, status string) error {
 	out := c.String("out")
-	own := object{{"arch", im.spec.Arch}, {"classes", classes(im.model)}, {"spec", im.spec}, {"notes", im.notes}}
+	own := object{{"arch", im.spec.Arch}, {"classes", classes(im.model)}, {"spec", im.spec}, {"notes", list(im.notes)}}
 	if n := im.network; n != nil {
 		own = append(own, object{
-			{"format", im.file.Format}, {"layout", n.Layout}, {"tensors", len(n.Tensors)}, {"dropped", n.Dropped},
-			{"skipped", n.Skipped}, {"fields", im.file.Fields()}, {"not_executed", im.file.Classes()},
+			{"format", im.file.Format}, {"layout", n.Layout}, {"tensors", len(n.Tensors)}, {"dropped", list(n.Dropped)},
+			{"skipped", list(n.Skipped)}, {"fields", list(im.file.Fields())}, {"not_executed", list(im.file.Classes())},
 		}...)
 	}
 	if e.json {
@@ -152,6 +151,9 @@ func checkpointTable(path, sum string, im *imported) [][2]string {
 	return rows
 }
 
+// list is s as JSON has it where it is empty: [].
+func list[T any](s []T) []T { return append([]T{}, s...) }
+
 func first[T any](s []T, n int) []T { return s[:min(n, len(s))] }
 
 func checkpointObject(path, sum string, im *imported) object {
@@ -168,8 +170,8 @@ func checkpointObject(path, sum string, im *imported) object {
 	}
 	o := object{
 		{"file", filepath.Base(path)}, {"sha256", sum}, {"format", im.file.Format}, {"layout", n.Layout}, {"arch", im.spec.Arch},
-		{"mean", n.Mean}, {"std", n.Std}, {"clamp", n.Clamp}, {"tensors", tensors}, {"dropped", slices.Concat([]torch.Drop{}, n.Dropped)},
-		{"fields", slices.Concat([]torch.Field{}, im.file.Fields())}, {"not_executed", slices.Concat([]torch.Use{}, im.file.Classes())}, {"problems", im.notes},
+		{"mean", n.Mean}, {"std", n.Std}, {"clamp", n.Clamp}, {"tensors", tensors}, {"dropped", list(n.Dropped)},
+		{"fields", list(im.file.Fields())}, {"not_executed", list(im.file.Classes())}, {"problems", list(im.notes)},
 	}
 	if im.model != nil {
 		o = append(o, object{{"classes", classes(im.model)}}...)

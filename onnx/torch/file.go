@@ -106,8 +106,8 @@ func (f *File) Close() error {
 // Use says how many objects and calls of a class a pickle has, 0 where it only
 // names it.
 type Use struct {
-	Class Class
-	Times int
+	Class Class `json:"class"`
+	Times int   `json:"times"`
 }
 
 // Classes are the classes and functions that the pickle names besides those of
@@ -123,8 +123,8 @@ func (f *File) Classes() []Use {
 
 // Field is an entry of the checkpoint beside its tensors.
 type Field struct {
-	Key   string
-	Value any // bool, int64, float64 or string
+	Key   string `json:"key"`
+	Value any    `json:"value"` // bool, int64, float64 or string
 }
 
 // Fields are the numbers and strings of the outermost dict (epoch, best_prec1,

@@ -34,7 +34,10 @@ type Network struct {
 }
 
 // Drop is a key that is left out, and why.
-type Drop struct{ Key, Why string }
+type Drop struct {
+	Key string `json:"key"`
+	Why string `json:"why"`
+}
 
 // Network finds the network in a checkpoint: a state_dict or a whole module,
 // below whatever keys, with whatever prefixes. Of several it takes the index-th
