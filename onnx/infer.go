@@ -267,7 +267,7 @@ func (v Value) String() string {
 }
 
 func valueOf(p *pb.ValueInfoProto) Value {
-	v := Value{Name: p.Name}
+	v := Value{Name: p.GetName()}
 	t := p.GetType().GetTensorType()
 	if t == nil {
 		return v

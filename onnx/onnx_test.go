@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/robust-transfer/rtx/onnx"
+	"github.com/robust-transfer/rtx/onnx/arch"
 	"github.com/robust-transfer/rtx/onnx/pb"
 )
 
@@ -232,6 +233,39 @@ func TestCut(t *testing.T) {
 	}
 	if _, err := m.Cut("featurs"); err == nil || !strings.Contains(err.Error(), `"features"`) {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestRanks takes away what a file says of its values and wants the graph to
+// tell as many dimensions.
+func TestRanks(t *testing.T) {
+	for _, name := range arch.Names {
+		m, err := arch.New(name, 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		g := m.Proto.Graph
+		want := map[string]int{}
+		for _, v := range append(slices.Clone(g.Output), g.ValueInfo...) {
+			want[v.Name] = m.Rank(v.Name)
+		}
+		var all []string
+		for _, n := range g.Node {
+			all = append(all, n.Output...)
+		}
+		g.Output, g.ValueInfo = nil, nil
+		c, err := m.Cut(all...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, o := range c.Outputs() {
+			if rank, told := want[o.Name]; !o.Known || told && len(o.Shape) != rank {
+				t.Errorf("%s: %v, want rank %d", name, o, rank)
+			}
+			if o.Name == "features" && (o.Shape[0].Name != "N" || o.Shape[1].Size < 10) {
+				t.Errorf("%s: %v", name, o)
+			}
+		}
 	}
 }
 

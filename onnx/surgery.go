@@ -1,6 +1,7 @@
 package onnx
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -38,13 +39,50 @@ func (m *Model) Cut(values ...string) (*Model, error) {
 			return nil, fmt.Errorf("onnx: the model has no value %q%s", v, near(v, made))
 		}
 		out := info[v]
-		if out == nil {
-			out = &pb.ValueInfoProto{Name: v, Type: tensorType(dtype, nil)}
+		if t := valueOf(out); !t.Known {
+			out = m.open(v, cmp.Or(t.DType, dtype))
 		}
 		c.Proto.Graph.Output = append(c.Proto.Graph.Output, out)
 	}
 	c.prune()
 	return c, nil
+}
+
+// open describes a value of open sizes, the first of them the batch's, with the
+// rank that the graph tells.
+func (m *Model) open(value string, dtype pb.TensorProto_DataType) *pb.ValueInfoProto {
+	rank, told := m.ranks()[value]
+	if !told {
+		return &pb.ValueInfoProto{Name: value, Type: tensorType(dtype, nil)}
+	}
+	dims := make([]*pb.TensorShapeProto_Dimension, rank)
+	for i := range dims {
+		dims[i] = &pb.TensorShapeProto_Dimension{}
+	}
+	if rank > 1 {
+		dims[0] = Named("N")
+	}
+	if width := m.width(value); rank == 2 && width > 0 {
+		dims[1] = Sized(width)
+	}
+	return NewValue(value, dtype, dims...)
+}
+
+// width is the number of columns of what a linear layer reads, 0 where none
+// reads the value.
+func (m *Model) width(value string) int {
+	weights := map[string][]int64{}
+	for _, t := range m.Proto.Graph.Initializer {
+		weights[t.Name] = t.Dims
+	}
+	for _, n := range m.Proto.Graph.Node {
+		if (n.OpType == "Gemm" || n.OpType == "MatMul") && len(n.Input) > 1 && n.Input[0] == value {
+			if d := weights[n.Input[1]]; len(d) == 2 && attribute(n, "transA").GetI() == 0 {
+				return int(d[attribute(n, "transB").GetI()&1])
+			}
+		}
+	}
+	return 0
 }
 
 // prune takes out of a graph what its outputs do not need.
