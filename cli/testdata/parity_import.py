@@ -2,15 +2,18 @@
 
     python3 parity_import.py RTX SCRATCH weights NETWORK
     python3 parity_import.py RTX SCRATCH classes CHECKPOINT NETWORK IMAGES
+    python3 parity_import.py RTX SCRATCH loads CHECKPOINT
 
 weights: a state_dict of torch.save goes to ONNX and back, for load_state_dict
 with strict=True; the feature maps c2 to c5 of ResNets are compared with the
 outputs of layer1 to layer4.
 classes: a checkpoint's predictions on a folder of class folders.
+loads: name, type, size and digest of the tensors of a state_dict.
 
 Prints a JSON object.
 """
 import glob
+import hashlib
 import json
 import os
 import platform
@@ -131,4 +134,12 @@ def classes(checkpoint, name, images):
     }
 
 
-print(json.dumps({"weights": weights, "classes": classes}[what](*sys.argv[4:])))
+def loads(checkpoint):
+    rows = []
+    for name, t in torch.load(checkpoint, map_location="cpu").items():
+        digest = hashlib.sha256(t.contiguous().numpy().tobytes()).hexdigest()[:32]
+        rows.append([name, str(t.dtype).split(".")[1], "x".join(map(str, t.shape)), digest])
+    return rows
+
+
+print(json.dumps({"weights": weights, "classes": classes, "loads": loads}[what](*sys.argv[4:])))

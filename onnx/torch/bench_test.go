@@ -1,8 +1,6 @@
 package torch_test
 
 import (
-	"archive/zip"
-	"bytes"
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
@@ -14,7 +12,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/robust-transfer/rtx/onnx"
+	"github.com/robust-transfer/rtx/onnx/pb"
 	"github.com/robust-transfer/rtx/onnx/torch"
+	"github.com/robust-transfer/rtx/onnx/torch/torchtest"
 )
 
 // checkpoint writes a file as robustness does, every weight twice: n tensors of
@@ -26,36 +27,21 @@ func checkpoint(b *testing.B, path string, n, size int) {
 		b.Fatal(err)
 	}
 	defer out.Close()
-	z := zip.NewWriter(out)
-	store := func(name string, data []byte) {
-		w, err := z.CreateRaw(&zip.FileHeader{Name: name, Method: zip.Store, CRC32: crc32.ChecksumIEEE(data), CompressedSize64: uint64(len(data)), UncompressedSize64: uint64(len(data))})
-		if err == nil {
-			_, err = w.Write(data)
-		}
-		if err != nil {
-			b.Fatal(err)
+	var all []onnx.Tensor
+	for _, prefix := range []string{"module.model.", "module.attacker.model."} {
+		for i := range n {
+			all = append(all, onnx.Tensor{Name: fmt.Sprint(prefix, i), DType: pb.TensorProto_FLOAT, Dims: []int64{int64(size)}, Write: func(w io.Writer) error {
+				data := make([]byte, 4*size)
+				r := rand.New(rand.NewPCG(1, uint64(i)))
+				for k := 0; k < len(data); k += 8 {
+					binary.LittleEndian.PutUint64(data[k:], r.Uint64())
+				}
+				_, err := w.Write(data)
+				return err
+			}})
 		}
 	}
-	var p bytes.Buffer
-	p.WriteString("(dS'model'\n(d")
-	for i := range 2 * n {
-		prefix := "module.model"
-		if i >= n {
-			prefix = "module.attacker.model"
-		}
-		fmt.Fprintf(&p, "S'%s.%d'\nctorch._utils\n_rebuild_tensor_v2\n((S'storage'\nctorch\nFloatStorage\nS'%d'\nS'cpu'\nI%d\ntQI0\n(I%d\nt(I1\ntI00\nNtRs", prefix, i%n, i, size, size)
-	}
-	p.WriteString("s.")
-	store("archive/data.pkl", p.Bytes())
-	data := make([]byte, 4*size)
-	for i := range 2 * n {
-		r := rand.New(rand.NewPCG(1, uint64(i%n)))
-		for k := 0; k < len(data); k += 8 {
-			binary.LittleEndian.PutUint64(data[k:], r.Uint64())
-		}
-		store(fmt.Sprintf("archive/data/%d", i), data)
-	}
-	if err := z.Close(); err != nil {
+	if err := torchtest.Save(out, "model", all); err != nil {
 		b.Fatal(err)
 	}
 }
