@@ -19,7 +19,7 @@ import (
 // reportImport tells what a model was made of.
 func (e *env) reportImport(c *cli.Context, im *imported, status string) error {
 	out := c.String("out")
-	own := object{{"arch", im.spec.Arch}, {"classes", im.classes()}, {"spec", im.spec}, {"notes", list(im.notes)}}
+	own := object{{"arch", im.spec.Arch}, {"classes", classes(im.model)}, {"spec", im.spec}, {"notes", list(im.notes)}}
 	if n := im.network; n != nil {
 		own = append(own, object{
 			{"format", im.file.Format}, {"layout", n.Layout}, {"tensors", len(n.Tensors)}, {"dropped", list(n.Dropped)},
