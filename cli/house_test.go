@@ -24,7 +24,6 @@ var doors = map[string][]string{
 	"gorgonia.org/gorgonia":             {"finetune/graph", "finetune/tape"},
 	"gorgonia.org/tensor":               {"finetune/graph", "finetune/tape"},
 	"gonum.org/v1/gonum":                {"finetune/probe"},
-	"gonum.org/v1/plot":                 {"cli/report"},
 	"github.com/parquet-go/parquet-go":  {"featurize"},
 	"github.com/klauspost/compress":     {"featurize"},
 }
