@@ -4,7 +4,6 @@ import (
 	"image"
 	"image/color"
 	"math"
-	"slices"
 )
 
 // Drawing is a picture made of shapes. SVG and PNG write it; the numbers are
@@ -144,7 +143,7 @@ func corners(m marker, x, y, r float64) []float64 {
 // shorten keeps a text to so many runes.
 func shorten(s string, most int) string {
 	if r := []rune(s); len(r) > most {
-		return string(slices.Concat(r[:most-1], []rune("…")))
+		return string(r[:most-1]) + "…"
 	}
 	return s
 }
