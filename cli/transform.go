@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -33,6 +34,12 @@ func (e *env) modelSpec(c *cli.Context, m *onnx.Model) (spec onnx.Spec, assumed 
 	if err != nil {
 		return spec, false, err
 	}
+	if how := c.String("normalize"); guesses == nil && spec.Normalized && !slices.Contains([]string{"", "spec", "none"}, how) {
+		return spec, false, &usageError{
+			msg:  fmt.Sprintf("--normalize is %q, and %q says that it normalises its input itself: it would be done twice", how, m.Path()),
+			hint: "leave --normalize out; rtx inspect shows what the model expects",
+		}
+	}
 	if err := override(c, &spec); err != nil {
 		return spec, false, err
 	}
@@ -51,7 +58,7 @@ func settled(c *cli.Context, guess string) bool {
 	for word, flags := range map[string][]string{
 		"normalised": {"normalize", "range"}, "input size": {"input-size"}, "resized": {"input-size", "resize", "crop"},
 	} {
-		if strings.Contains(guess, word) && slices.ContainsFunc(flags, func(f string) bool { return c.String(f) != "" }) {
+		if strings.Contains(guess, word) && slices.ContainsFunc(flags, func(f string) bool { return c.String(f) != "" && c.String(f) != "spec" }) {
 			return true
 		}
 	}
@@ -147,6 +154,9 @@ func floats(s string) ([]float64, error) {
 		v, err := strconv.ParseFloat(strings.TrimSpace(f), 64)
 		if err != nil {
 			return nil, err
+		}
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return nil, fmt.Errorf("%v is no number to calculate with", v)
 		}
 		out = append(out, v)
 	}
