@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -66,8 +67,21 @@ func Load(path string) (*Model, error) {
 	if err != nil {
 		return nil, fmt.Errorf("onnx: %q: %w", path, err)
 	}
-	m.digest = sync.OnceValues(func() (string, error) { return fileDigest(path) })
+	files := m.externalFiles()
+	m.digest = sync.OnceValues(func() (string, error) { return digest(path, files) })
 	return m, nil
+}
+
+// externalFiles are the files beside the model's own that hold weights, sorted.
+func (m *Model) externalFiles() []string {
+	var files []string
+	for _, p := range m.payloads {
+		if p.file != m.path && !slices.Contains(files, p.file) {
+			files = append(files, p.file)
+		}
+	}
+	slices.Sort(files)
+	return files
 }
 
 // Parse reads a model from memory. It may not refer to external data.
@@ -112,7 +126,8 @@ func (m *Model) Raw(name string) ([]byte, error) {
 // Path is the file the model was loaded from, or "".
 func (m *Model) Path() string { return m.path }
 
-// SHA256 is the digest of the file the model was loaded from, in hexadecimal.
+// SHA256 is the digest, in hexadecimal, of the file the model was loaded from,
+// and of those behind it, one after the other, where weights lie outside of it.
 func (m *Model) SHA256() (string, error) {
 	if m.digest == nil {
 		return "", errors.New("onnx: the model was not loaded from a file")
@@ -120,15 +135,17 @@ func (m *Model) SHA256() (string, error) {
 	return m.digest()
 }
 
-func fileDigest(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
+func digest(path string, more []string) (string, error) {
 	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", err
+	for _, file := range append([]string{path}, more...) {
+		f, err := os.Open(file)
+		if err != nil {
+			return "", err
+		}
+		_, err = io.Copy(h, f)
+		if f.Close(); err != nil {
+			return "", err
+		}
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
 }

@@ -150,6 +150,25 @@ func TestExternalData(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// Other weights behind the same file are another model.
+	weights := filepath.Join(dir, "weights.bin")
+	whole, err := os.ReadFile(weights)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := m.SHA256()
+	if err != nil {
+		t.Fatal(err)
+	}
+	os.WriteFile(weights, append([]byte("head"), bytes.Repeat([]byte{5, 6, 7, 8}, 600)...), 0o666)
+	other, err := onnx.Load(filepath.Join(dir, "model.onnx"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if second, err := other.SHA256(); err != nil || second == first {
+		t.Errorf("SHA-256 %s, %v of other weights", second, err)
+	}
+	os.WriteFile(weights, whole, 0o666)
 	out := filepath.Join(t.TempDir(), "out.onnx")
 	if err := m.Save(out); err != nil {
 		t.Fatal(err)
