@@ -65,10 +65,6 @@ func (m *Merge) Run(ctx context.Context) (*Summary, error) {
 	common := parts[0].Provenance
 	common.Shard, common.Config = nil, maps.Clone(common.Config)
 	common.Config["format"] = m.Format
-	if done, err := m.settle(s, common); done || err != nil {
-		sum.Status, sum.Reused, sum.New = "cached", sum.Samples, 0
-		return sum, err
-	}
 	w := &setWriter{
 		dir: s.path("next"), format: m.Format, dims: sum.Dims, rows: sum.Samples, classes: parts[0].set.Classes,
 		listing: common.Listing,
@@ -85,6 +81,10 @@ func (m *Merge) Run(ctx context.Context) (*Summary, error) {
 			}
 			return parts[r.from].set.stored.rows.readRows(floatsOf(dst), r.entry.Row)
 		},
+	}
+	if done, err := m.settle(s, common, w); done || err != nil {
+		sum.Status, sum.Reused, sum.New = "cached", sum.Samples, 0
+		return sum, err
 	}
 	if err := m.write(s, w, sum, common); err != nil {
 		return nil, fmt.Errorf("featurize: merge into %q: %w", m.Out, err)
@@ -112,7 +112,7 @@ func (m *Merge) write(s *state, w *setWriter, sum *Summary, common Provenance) e
 
 // settle decides what to do about a set that is in Out; done where it is the
 // one that is asked for.
-func (m *Merge) settle(s *state, want Provenance) (done bool, err error) {
+func (m *Merge) settle(s *state, want Provenance, w *setWriter) (done bool, err error) {
 	if m.Overwrite {
 		if err := s.reset(); err != nil {
 			return false, fmt.Errorf("featurize: overwrite %q: %w", m.Out, err)
@@ -125,7 +125,7 @@ func (m *Merge) settle(s *state, want Provenance) (done bool, err error) {
 		return false, fmt.Errorf("featurize: output %q: %s: %w", m.Out, diff, ErrConfig)
 	}
 	there, err := readProvenance(m.Out)
-	return err == nil && there.Listing == want.Listing, nil
+	return err == nil && there.Listing == want.Listing && w.written(s), nil
 }
 
 // open opens every shard and finds out whether they belong together.

@@ -100,6 +100,49 @@ func TestShardsStay(t *testing.T) {
 	}
 }
 
+// TestMergeAgain merges shards of which one was computed anew, for an image that
+// was changed and kept its size, and a set that lost a file.
+func TestMergeAgain(t *testing.T) {
+	data := dataset(t, 9)
+	out := t.TempDir()
+	file := filepath.Join(data, "a", "100.png")
+	good, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	os.WriteFile(file, make([]byte, len(good)), 0o666)
+	compute := func() {
+		for i := range 2 {
+			shard := featurize.Shard{Index: i, Count: 2}
+			j := job(t, data, filepath.Join(out, shard.Dir()), &sums{})
+			j.Listing.Take(shard)
+			j.Config["format"] = "npy"
+			provenance(t, j)
+			mustRun(t, j)
+		}
+	}
+	compute()
+	if s, err := merge(t, out, out); err != nil || s.Samples != 8 {
+		t.Fatalf("%+v, %v", s, err)
+	}
+	writeImage(t, file, 0)
+	compute()
+	if s, err := merge(t, out, out); err != nil || s.Status != "done" || s.Samples != 9 {
+		t.Errorf("an image is good again: %+v, %v", s, err)
+	}
+	whole := t.TempDir()
+	j := job(t, data, whole, &sums{})
+	j.Config["format"] = "npy"
+	provenance(t, j)
+	mustRun(t, j)
+	sameSet(t, set(t, out), set(t, whole))
+	os.Remove(filepath.Join(out, "labels.npy"))
+	if s, err := merge(t, out, out); err != nil || s.Status != "done" {
+		t.Errorf("a file is gone: %+v, %v", s, err)
+	}
+	sameSet(t, set(t, out), set(t, whole))
+}
+
 func TestMergeRefuses(t *testing.T) {
 	data := dataset(t, 12)
 	longer := dataset(t, 13)

@@ -2,6 +2,7 @@ package featurize
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -78,6 +79,22 @@ func (s *setWriter) write() error {
 		}
 	}
 	return nil
+}
+
+// written reports whether the set that would be written is there: the same
+// entries and the same manifest, and all its files.
+func (s *setWriter) written(in *state) bool {
+	for _, name := range featureFiles(s.format) {
+		if _, err := os.Stat(filepath.Join(in.out, name)); err != nil {
+			return false
+		}
+	}
+	same := func(file string, write func(io.Writer) error) bool {
+		var want bytes.Buffer
+		got, err := os.ReadFile(file)
+		return err == nil && write(&want) == nil && bytes.Equal(got, want.Bytes())
+	}
+	return same(in.path("index.jsonl"), s.index) && same(filepath.Join(in.out, "manifest.jsonl"), s.manifest)
 }
 
 // extra writes files that are ready.
