@@ -85,17 +85,9 @@ type run struct {
 // is whole; until then everything computed is kept in Out for the next Run.
 // On an interruption it returns the summary so far and the context's cause.
 func (j *Job) Run(ctx context.Context) (*Summary, error) {
-	s, err := openState(j.Out)
-	if err != nil && !(j.Overwrite && errors.Is(err, ErrConfig)) {
+	s, err := openOutput(j.Out, j.Overwrite)
+	if err != nil {
 		return nil, err
-	}
-	if err != nil { // a folder of other things: write beside them
-		if err := os.MkdirAll(j.Out+"/"+stateDir, 0o777); err != nil {
-			return nil, fmt.Errorf("featurize: output: %w", err)
-		}
-		if s, err = openState(j.Out); err != nil {
-			return nil, err
-		}
 	}
 	defer s.close()
 	copied := *j

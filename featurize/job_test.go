@@ -358,6 +358,14 @@ func TestJobRefuses(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(foreign, "thesis.tex")); err != nil {
 		t.Errorf("overwrite removed a file that is not ours: %v", err)
 	}
+	// So does one whose record of the configuration is damaged.
+	os.WriteFile(filepath.Join(foreign, ".rtx", "config.json"), nil, 0o666)
+	if _, err := job(t, data, foreign, &sums{}).Run(t.Context()); !errors.Is(err, featurize.ErrConfig) || !strings.Contains(err.Error(), "config.json") {
+		t.Errorf("a damaged configuration: %v", err)
+	}
+	if s := mustRun(t, over); s.New != 6 {
+		t.Errorf("overwritten: %+v", s)
+	}
 	other.Overwrite = true
 	if s := mustRun(t, other); s.New != 6 {
 		t.Errorf("overwritten: %+v", s)

@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"golang.org/x/sys/unix"
 )
 
 // Merge joins the shards of a listing into one feature set, the same as if
@@ -56,7 +58,7 @@ func (m *Merge) Run(ctx context.Context) (*Summary, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := openState(m.Out)
+	s, err := openOutput(m.Out, m.Overwrite)
 	if err != nil {
 		return nil, err
 	}
@@ -152,6 +154,9 @@ func (m *Merge) open() (parts []part, err error) {
 		}
 	}
 	for i, p := range parts {
+		if sameFolder(p.dir, m.Out) {
+			return parts, fmt.Errorf("featurize: output %q is one of the shards: %w", m.Out, ErrConfig)
+		}
 		switch {
 		case p.Shard.Index > i:
 			return parts, fmt.Errorf("featurize: shard %d of %d is missing: %w", i, p.Shard.Count, ErrData)
@@ -169,6 +174,12 @@ func (m *Merge) open() (parts []part, err error) {
 		m.Format = "npy"
 	}
 	return parts, nil
+}
+
+func sameFolder(a, b string) bool {
+	x, err1 := os.Stat(a)
+	y, err2 := os.Stat(b)
+	return err1 == nil && err2 == nil && os.SameFile(x, y)
 }
 
 // shardDirs replaces folders of shards by the shards.
@@ -195,9 +206,21 @@ func shardDirs(dirs []string) ([]string, error) {
 	return out, nil
 }
 
-func openPart(dir string) (part, error) {
-	p := part{dir: dir, index: map[string]entry{}}
-	var err error
+// openPart opens a shard. While it is open no job writes to it.
+func openPart(dir string) (p part, err error) {
+	p = part{dir: dir, index: map[string]entry{}}
+	if lock, err := os.Open(filepath.Join(dir, stateDir, "lock")); err == nil {
+		defer func() {
+			if p.set == nil {
+				lock.Close()
+				return
+			}
+			p.set.stored.files = append(p.set.stored.files, lock)
+		}()
+		if unix.Flock(int(lock.Fd()), unix.LOCK_SH|unix.LOCK_NB) != nil {
+			return p, fmt.Errorf("featurize: shard %q: %w", dir, ErrLocked)
+		}
+	}
 	if p.Provenance, err = readProvenance(dir); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			err = fmt.Errorf("%w (not finished, or no feature set): %w", err, ErrData)

@@ -207,6 +207,50 @@ func TestMergeRefuses(t *testing.T) {
 	}
 }
 
+// TestMergeOutput holds what a merge leaves alone, and what it overwrites.
+func TestMergeOutput(t *testing.T) {
+	data := dataset(t, 12)
+	out := shards(t, data, 2, nil)
+	run := func(to string, overwrite bool) error {
+		m := &featurize.Merge{Dirs: []string{out}, Out: to, Overwrite: overwrite, Files: func(_ *featurize.Summary, p featurize.Provenance) (map[string][]byte, error) {
+			run, err := json.Marshal(p)
+			return map[string][]byte{"run.json": run}, err
+		}}
+		_, err := m.Run(t.Context())
+		return err
+	}
+	shard := filepath.Join(out, "shard-0-of-2")
+	want := set(t, shard)
+	for _, overwrite := range []bool{false, true} {
+		if err := run(shard, overwrite); !errors.Is(err, featurize.ErrConfig) || !strings.Contains(err.Error(), "one of the shards") {
+			t.Errorf("into a shard: %v", err)
+		}
+	}
+	sameSet(t, set(t, shard), want)
+
+	foreign := tree(t, "thesis.tex")
+	if err := run(foreign, false); !errors.Is(err, featurize.ErrConfig) {
+		t.Errorf("into a folder of other things: %v", err)
+	}
+	if err := run(foreign, true); err != nil {
+		t.Errorf("beside other things: %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(foreign, "thesis.tex")); err != nil {
+		t.Errorf("overwrite removed a file that is not ours: %v", err)
+	}
+
+	// A shard that is being written is not read.
+	j := job(t, data, shard, &sums{before: func(int) error {
+		if err := run(t.TempDir(), false); !errors.Is(err, featurize.ErrLocked) {
+			t.Errorf("a shard under way: %v", err)
+		}
+		return nil
+	}})
+	j.Listing.Take(featurize.Shard{Index: 0, Count: 2})
+	j.Overwrite = true
+	mustRun(t, j)
+}
+
 func TestParseShard(t *testing.T) {
 	if s, err := featurize.ParseShard("2/4"); err != nil || s != (featurize.Shard{Index: 2, Count: 4}) || s.Dir() != "shard-2-of-4" {
 		t.Errorf("%v, %v", s, err)

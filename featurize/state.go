@@ -94,6 +94,19 @@ func openState(out string) (*state, error) {
 	return s, nil
 }
 
+// openOutput is openState; where that finds a folder of other things and may
+// overwrite, what is written goes beside them.
+func openOutput(out string, overwrite bool) (*state, error) {
+	s, err := openState(out)
+	if err == nil || !overwrite || !errors.Is(err, ErrConfig) {
+		return s, err
+	}
+	if err := os.MkdirAll(filepath.Join(out, stateDir), 0o777); err != nil {
+		return nil, fmt.Errorf("featurize: output: %w", err)
+	}
+	return openState(out)
+}
+
 // foreignFiles names a file of a folder that no job of ours has begun.
 func foreignFiles(out string) (string, error) {
 	entries, err := os.ReadDir(out)
@@ -131,8 +144,8 @@ func (s *state) load() error {
 		return err
 	}
 	if err == nil {
-		if err := json.Unmarshal(data, &s.config); err != nil {
-			return fmt.Errorf("config.json: %w", err)
+		if err := json.Unmarshal(data, &s.config); err != nil { // damaged, so of no configuration that can be asked for
+			s.config = map[string]any{stateDir + "/config.json": err.Error()}
 		}
 	}
 	return nil
