@@ -254,6 +254,44 @@ func TestSignals(t *testing.T) {
 
 // TestDiskFull runs out of space on a small file system of its own, then has
 // more room.
+// TestSignalWhileWaiting interrupts a command to whose standard input nothing
+// comes any more, before the first image and after the twentieth.
+func TestSignalWhileWaiting(t *testing.T) {
+	needLibrary(t)
+	archive, err := os.ReadFile(packed(t, drawn(t, 20))["tar"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, sent := range [][]byte{nil, archive[:len(archive)-1024]} {
+		out := filepath.Join(t.TempDir(), "out")
+		cmd := command(t, "featurize", "-m", backbone, "-d", "-", "-o", out, "-b", "8", "--json")
+		var stdout bytes.Buffer
+		cmd.Stdout = &stdout
+		in, err := cmd.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		in.Write(sent)
+		begun := filepath.Join(out, ".rtx", "config.json")
+		for range 10000 {
+			if _, err := os.Stat(begun); err == nil {
+				break
+			}
+			time.Sleep(time.Millisecond)
+		}
+		cmd.Process.Signal(syscall.SIGINT)
+		hung := time.AfterFunc(20*time.Second, func() { cmd.Process.Kill() })
+		cmd.Wait()
+		hung.Stop()
+		if got := cmd.ProcessState.ExitCode(); got != 130 || object(t, stdout.String())["status"] != "interrupted" {
+			t.Errorf("%d bytes sent: exit %d, %s", len(sent), got, stdout.String())
+		}
+	}
+}
+
 func TestDiskFull(t *testing.T) {
 	needLibrary(t)
 	if runtime.GOOS != "linux" || os.Getuid() != 0 {

@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"slices"
@@ -144,11 +146,27 @@ func (n *network) load() error {
 // source lists what --data names.
 func (n *network) source() error {
 	var err error
-	n.listing, err = featurize.Source(n.c.Context, n.c.String("data"), featurize.SourceConfig{Root: n.c.String("root"), Stdin: os.Stdin})
+	config := featurize.SourceConfig{Root: n.c.String("root")}
+	if n.c.String("data") == "-" {
+		config.Stdin = interruptibleReader(n.c.Context, os.Stdin)
+	}
+	n.listing, err = featurize.Source(n.c.Context, n.c.String("data"), config)
 	if errors.Is(err, fs.ErrNotExist) {
 		return hinted{fmt.Errorf("%w: %w", err, featurize.ErrData), "--data names a folder of class folders, an archive or a list"}
 	}
 	return err
+}
+
+// interruptibleReader reads r and ends with ctx, also while r has nothing to
+// give.
+func interruptibleReader(ctx context.Context, r io.Reader) io.Reader {
+	out, in := io.Pipe()
+	context.AfterFunc(ctx, func() { in.CloseWithError(context.Cause(ctx)) })
+	go func() {
+		_, err := io.Copy(in, r)
+		in.CloseWithError(err)
+	}()
+	return out
 }
 
 // tellNotes passes on what the listing has to say, once; a stream has more of

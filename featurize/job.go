@@ -107,27 +107,23 @@ func (r *run) do(ctx context.Context) (*Summary, error) {
 	next, stop := iter.Pull2(r.pending(ctx))
 	defer stop()
 	first, err, any := next()
-	if err != nil {
-		return nil, err
-	}
-	if !any && r.whole() {
-		r.count()
-		r.sum.Status = "cached"
-		return &r.sum, nil
-	}
-	if any {
-		err := r.compute(ctx, func(yield func(Sample, error) bool) {
+	if any && err == nil {
+		err = r.compute(ctx, func(yield func(Sample, error) bool) {
 			for s, err, more := first, error(nil), true; more && yield(s, err); s, err, more = next() {
 			}
 		})
-		if err != nil {
-			r.sum.Status, r.sum.Reused, r.sum.New = "interrupted", int(r.reused.Load()), len(r.fresh)
-			return &r.sum, err
-		}
+	}
+	if err != nil {
+		r.sum.Status, r.sum.Reused, r.sum.New = "interrupted", int(r.reused.Load()), len(r.fresh)
+		return &r.sum, err
 	}
 	r.count()
 	if err := r.judge(); err != nil {
 		return &r.sum, err
+	}
+	if !any && r.whole() {
+		r.sum.Status = "cached"
+		return &r.sum, nil
 	}
 	r.sum.Status = "done"
 	return &r.sum, r.write()
@@ -183,12 +179,19 @@ func Difference(old, now map[string]any) string {
 func (r *run) pending(ctx context.Context) iter.Seq2[Sample, error] {
 	return func(yield func(Sample, error) bool) {
 		var buffer []byte
+		streamed := r.Listing.Stream != nil
 		for s, err := range r.all() {
-			if err == nil && r.usable(ctx, s, &buffer) {
+			if err == nil && streamed && r.Verify { // it can be read only once
+				s.Read, err = held(s.Read)
+			}
+			if ctx.Err() != nil {
+				err = context.Cause(ctx)
+			}
+			if err == nil && r.usable(s, &buffer) {
 				r.reused.Add(1)
 				continue
 			}
-			if err == nil && r.Listing.Stream != nil {
+			if err == nil && streamed && !r.Verify {
 				s.Read, err = held(s.Read)
 			}
 			if !yield(s, err) {
@@ -213,12 +216,12 @@ func (r *run) all() iter.Seq2[Sample, error] {
 }
 
 // usable reports whether what is known of a sample still holds.
-func (r *run) usable(ctx context.Context, s Sample, buffer *[]byte) bool {
+func (r *run) usable(s Sample, buffer *[]byte) bool {
 	e, ok := r.known[s.Path]
 	switch {
 	case !ok:
 		return false
-	case r.Verify && ctx.Err() == nil:
+	case r.Verify:
 		var sum uint32
 		sum, *buffer, ok = checksum(s, *buffer)
 		return ok && sum == e.Sum
@@ -314,6 +317,10 @@ func (r *run) failure(s Sample) string {
 // judge refuses a set that nobody would want. A shard may be empty.
 func (r *run) judge() error {
 	total := len(r.Listing.Samples)
+	if r.FailFast && r.sum.Skipped > 0 { // known from another time
+		f := r.sum.Failed[0]
+		return fmt.Errorf("featurize: %q: %s: %w", f.Path, f.Reason, ErrData)
+	}
 	if r.sum.Samples == 0 && r.Listing.shard == nil {
 		f := r.sum.Failed[0]
 		return fmt.Errorf("featurize: none of the %d images can be used; the first, %q: %s: %w", total, f.Path, f.Reason, ErrData)

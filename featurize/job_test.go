@@ -221,11 +221,44 @@ func TestJobChangedData(t *testing.T) {
 	b[len(b)-20] ^= 1
 	os.WriteFile(file, b, 0o666)
 	os.Chtimes(file, info.ModTime(), info.ModTime())
+	// Interrupted, it does not say that all is well.
+	stopped, cancel := context.WithCancel(t.Context())
+	cancel()
+	j = job(t, data, out, &sums{})
+	j.Verify = true
+	if s, err := j.Run(stopped); !errors.Is(err, context.Canceled) || s.Status != "interrupted" {
+		t.Errorf("interrupted under Verify: %+v, %v", s, err)
+	}
 	j = job(t, data, out, &sums{})
 	j.Verify = true
 	if s := mustRun(t, j); s.Status != "done" || s.Skipped+s.New != 1 {
 		t.Errorf("changed under Verify: %+v", s)
 	}
+}
+
+// TestJobVerifyStream compares contents of a stream, which passes only once.
+func TestJobVerifyStream(t *testing.T) {
+	data, out, want := dataset(t, 6), t.TempDir(), t.TempDir()
+	stream := func(to string) *featurize.Summary {
+		var err error
+		j := job(t, data, to, &sums{})
+		archive := bytes.NewReader(tarOf(t, members(t, data, "")...))
+		if j.Listing, err = featurize.Source(t.Context(), "-", featurize.SourceConfig{Stdin: archive}); err != nil {
+			t.Fatal(err)
+		}
+		j.Verify = true
+		return mustRun(t, j)
+	}
+	stream(out)
+	if s := stream(out); s.Status != "cached" || s.Reused != 6 {
+		t.Errorf("the same: %+v", s)
+	}
+	writeImage(t, filepath.Join(data, "a", "100.png"), 90)
+	if s := stream(out); s.New != 1 || s.Reused != 5 || s.Skipped != 0 {
+		t.Errorf("one is another: %+v", s)
+	}
+	stream(want)
+	sameSet(t, set(t, out), set(t, want))
 }
 
 // TestJobInterrupted stops a job in every batch and takes it up again.
@@ -411,6 +444,15 @@ func TestJobBadImages(t *testing.T) {
 	limit.MaxSkipped = 0.2
 	if s := mustRun(t, limit); s.Reused != 6 || !reflect.DeepEqual([]string{s.Failed[0].Path}, []string{"b/bad.png"}) {
 		t.Errorf("a wider limit: %+v", s)
+	}
+	// What is wanted of a set holds for one that is there, too.
+	limit.MaxSkipped = 0.1
+	if _, err := limit.Run(t.Context()); !errors.Is(err, featurize.ErrData) || !strings.Contains(err.Error(), "1 of 7") {
+		t.Errorf("a narrower limit: %v", err)
+	}
+	limit.LimitSkipped, limit.FailFast = false, true
+	if _, err := limit.Run(t.Context()); !errors.Is(err, featurize.ErrData) || !strings.Contains(err.Error(), "b/bad.png") {
+		t.Errorf("fail fast, later: %v", err)
 	}
 	all := tree(t, "a/1.jpg", "a/2.png", "b/3.gif")
 	if _, err := job(t, all, t.TempDir(), &sums{}).Run(t.Context()); !errors.Is(err, featurize.ErrData) || !strings.Contains(err.Error(), "none of the 3 images") {
