@@ -216,11 +216,37 @@ func (d *Decoder) other(dst *Image, data []byte, info *Info) error {
 	if err != nil {
 		return plain(err)
 	}
+	if n, ok := m.(*image.NRGBA64); ok && info.Format == "png" && data[25] == 0 {
+		m = grey(n) // by its header; the decoder makes alpha of a transparent colour
+	}
 	dst.resize(m.Bounds().Dx(), m.Bounds().Dy())
-	if toRGB(dst, m, info.Format == "webp") {
+	grey16 := toRGB(dst, m, info.Format == "webp")
+	if info.Format == "tiff" && inverted(data) {
+		for i, v := range dst.Pix {
+			dst.Pix[i] = 255 - v
+		}
+	}
+	if grey16 {
 		info.Warnings = append(info.Warnings, "16-bit grey is cut off at 255, as Pillow does; convert such images to 8 bits first")
 	}
 	return nil
+}
+
+// grey is an image whose colours are all the same, without its alpha.
+func grey(m *image.NRGBA64) *image.Gray16 {
+	g := image.NewGray16(m.Rect)
+	for i := range len(g.Pix) / 2 {
+		copy(g.Pix[2*i:2*i+2], m.Pix[8*i:])
+	}
+	return g
+}
+
+// inverted reports whether a TIFF file is a fax (compression 3 or 4) in which
+// zero is black. White runs are zeros, as libtiff has it, but Go's decoder
+// leaves them white.
+func inverted(data []byte) bool {
+	compression := tiffShort(data, 0x0103)
+	return (compression == 3 || compression == 4) && tiffShort(data, 0x0106) == 1
 }
 
 // plain words for a file that ends too soon.

@@ -28,10 +28,19 @@ func orientation(b []byte, format string) int {
 	return 1
 }
 
-// tiffOrientation looks for tag 0x0112 in the first directory.
+// tiffOrientation is that of the first directory.
 func tiffOrientation(b []byte) int {
+	if v := tiffShort(b, 0x0112); v >= 1 && v <= 8 {
+		return v
+	}
+	return 1
+}
+
+// tiffShort is the value of a tag in the first directory, of type SHORT; 0
+// where there is none.
+func tiffShort(b []byte, tag uint16) int {
 	if len(b) < 8 {
-		return 1
+		return 0
 	}
 	var order binary.ByteOrder = binary.LittleEndian
 	if b[0] == 'M' {
@@ -39,16 +48,14 @@ func tiffOrientation(b []byte) int {
 	}
 	at := int(order.Uint32(b[4:]))
 	if at < 8 || at+2 > len(b) {
-		return 1
+		return 0
 	}
 	for i, n := at+2, int(order.Uint16(b[at:])); n > 0 && i+12 <= len(b); i, n = i+12, n-1 {
-		if order.Uint16(b[i:]) == 0x0112 {
-			if v := int(order.Uint16(b[i+8:])); v >= 1 && v <= 8 {
-				return v
-			}
+		if order.Uint16(b[i:]) == tag {
+			return int(order.Uint16(b[i+8:]))
 		}
 	}
-	return 1
+	return 0
 }
 
 // rotate turns an image upright.
