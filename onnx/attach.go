@@ -99,7 +99,7 @@ func (m *Model) Attach(value string, l Linear) (*Model, error) {
 		return nil, err
 	}
 	g := c.Proto.Graph
-	axes := map[string][]int64{"nchw": {2, 3}, "nhwc": {1, 2}}[spec.Layout]
+	axes := c.space(name, spec.Input, spec.Layout)
 	if rank == 4 && c.Opset() < 18 {
 		g.Node = append(g.Node, NewNode("ReduceMean", "features", []string{name}, Ints("axes", axes...), Int("keepdims", 0)))
 	} else if rank == 4 {

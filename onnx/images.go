@@ -72,6 +72,7 @@ type prefix struct {
 	opset int64
 	nodes []*pb.NodeProto
 	last  string
+	input string // the model's, which the prefix makes
 }
 
 func (b *prefix) add(op string, inputs []string, attributes ...*pb.AttributeProto) {
@@ -163,6 +164,7 @@ func (b *prefix) clip(low, high float64) {
 func (b *prefix) connect(input, images string) {
 	g := b.model.Proto.Graph
 	b.nodes[len(b.nodes)-1].Output[0] = input
+	b.input = input
 	g.Node = append(b.nodes, g.Node...)
 	h, w := b.spec.InputSize[0], b.spec.InputSize[1]
 	kept := filter(g.Input, func(v *pb.ValueInfoProto) bool { return v.Name != input })
@@ -199,10 +201,7 @@ func (b *prefix) finish(pool bool) error {
 		name := v.Name
 		if pool && len(v.Shape) == 4 {
 			name = fmt.Sprintf("%spool%d", b.name, i)
-			axes := []int64{2, 3}
-			if b.spec.Layout == "nhwc" {
-				axes = []int64{1, 2}
-			}
+			axes := b.model.space(v.Name, b.input, b.spec.Layout)
 			node := NewNode("ReduceMean", name, []string{v.Name}, Int("keepdims", 0))
 			if b.opset >= 18 {
 				node.Input = append(node.Input, b.constant(NewInts("", axes...)))
@@ -220,6 +219,40 @@ func (b *prefix) finish(pool bool) error {
 		g.Output[i] = proto.CloneOf(out)
 	}
 	return nil
+}
+
+// space is the axes of height and width of a 4-D value of a model whose image
+// input has a layout: 1 and 2 for what comes of an input [N,H,W,C], or of a
+// transposition to that. Convolutions and poolings are always [N,C,H,W], also
+// in models whose input is not.
+func (m *Model) space(value, input, layout string) []int64 {
+	first, last := []int64{2, 3}, []int64{1, 2}
+	producer := map[string]*pb.NodeProto{}
+	for _, n := range m.Proto.Graph.Node {
+		for _, o := range n.Output {
+			producer[o] = n
+		}
+	}
+	for range m.Proto.Graph.Node { // a damaged graph may lead in circles
+		n := producer[value]
+		switch {
+		case value == input && layout == "nhwc":
+			return last
+		case value == input || n == nil:
+			return first
+		case n.OpType == "Transpose" && slices.Equal(attribute(n, "perm").GetInts(), []int64{0, 2, 3, 1}):
+			return last
+		case n.OpType == "Transpose" || n.OpType == "BatchNormalization" || strings.Contains(n.OpType, "Conv") || strings.Contains(n.OpType, "Pool"):
+			return first
+		}
+		value = "" // the first operand that is no constant
+		for _, v := range n.Input {
+			if p := producer[v]; value == "" && (v == input || p != nil && p.OpType != "Constant") {
+				value = v
+			}
+		}
+	}
+	return first
 }
 
 // Rank is the number of dimensions of a value, -1 where the file does not say.

@@ -311,6 +311,40 @@ func TestForImages(t *testing.T) {
 	}
 }
 
+// TestPoolAxes wants the average over space of values of either layout in one
+// model, whose input is [N,H,W,3].
+func TestPoolAxes(t *testing.T) {
+	transpose := func(in, out string, perm ...int64) *pb.NodeProto {
+		return onnx.NewNode("Transpose", out, []string{in}, onnx.Ints("perm", perm...))
+	}
+	two := onnx.NewFloats("two", nil, 2)
+	sides := []*pb.TensorShapeProto_Dimension{onnx.Named("N"), onnx.Sized(4), onnx.Sized(6), onnx.Sized(3)}
+	kernel := onnx.NewFloats("kernel", []int64{1, 3, 1, 1}, 1, 1, 1)
+	m := onnx.New(&pb.ModelProto{IrVersion: 8, OpsetImport: []*pb.OperatorSetIdProto{{Version: 17}}, Graph: &pb.GraphProto{
+		Name: "g", Input: []*pb.ValueInfoProto{onnx.NewValue("x", pb.TensorProto_FLOAT, sides...)},
+		Output: []*pb.ValueInfoProto{onnx.NewValue("last", pb.TensorProto_FLOAT, sides...)}, Initializer: []*pb.TensorProto{two, kernel},
+		Node: []*pb.NodeProto{
+			onnx.NewNode("Mul", "begin", []string{"two", "x"}), transpose("begin", "first", 0, 3, 1, 2),
+			onnx.NewNode("Conv", "inner", []string{"first", "kernel"}), onnx.NewNode("Relu", "relu", []string{"inner"}),
+			transpose("relu", "back", 0, 2, 3, 1), onnx.NewNode("Relu", "last", []string{"back"}),
+		},
+	}})
+	s, _, err := m.Spec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for value, want := range map[string][]int64{"begin": {1, 2}, "first": {2, 3}, "inner": {2, 3}, "relu": {2, 3}, "back": {1, 2}, "last": {1, 2}} {
+		g, err := m.WithRank(value, 4).ForImages(s, onnx.ImageConfig{Outputs: []string{value}, Pool: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		nodes := g.Proto.Graph.Node
+		if mean := nodes[len(nodes)-1]; mean.OpType != "ReduceMean" || !slices.Equal(mean.Attribute[1].Ints, want) {
+			t.Errorf("%s: %v, want axes %v", value, mean, want)
+		}
+	}
+}
+
 func TestRefuses(t *testing.T) {
 	whole, err := os.ReadFile(filepath.Join("..", "assets", "backbones", "resnet8_std.onnx"))
 	if err != nil {
