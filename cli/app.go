@@ -31,7 +31,8 @@ type env struct {
 // Main runs rtx with the arguments after the program's name and returns the
 // exit code.
 func Main(args []string, stdout, stderr io.Writer) (code int) {
-	e := &env{stdout: stdout, stderr: stderr, start: time.Now(), progress: "auto", warnings: []string{}}
+	result := &watched{Writer: stdout}
+	e := &env{stdout: result, stderr: stderr, start: time.Now(), progress: "auto", warnings: []string{}}
 	e.json = slices.Contains(args, "--json") || slices.Contains(args, "-json")
 	defer func() {
 		if p := recover(); p != nil {
@@ -46,7 +47,7 @@ func Main(args []string, stdout, stderr io.Writer) (code int) {
 
 	app := &cli.App{
 		Name: "rtx", Usage: "transfer learning with robust backbones", UsageText: "rtx VERB [FLAGS]",
-		Writer: stdout, ErrWriter: stderr, HideVersion: true, HideHelpCommand: true, DisableSliceFlagSeparator: true,
+		Writer: result, ErrWriter: stderr, HideVersion: true, HideHelpCommand: true, DisableSliceFlagSeparator: true,
 		Commands:       commands(e),
 		ExitErrHandler: func(*cli.Context, error) {},
 		OnUsageError:   func(_ *cli.Context, err error, _ bool) error { return &usageError{msg: err.Error()} },
@@ -67,10 +68,28 @@ func Main(args []string, stdout, stderr io.Writer) (code int) {
 	if errors.Is(err, context.Canceled) { // say which signal it was
 		err = fmt.Errorf("%w", context.Cause(ctx))
 	}
+	if err == nil && result.err != nil {
+		err = fmt.Errorf("write the result: %w", result.err)
+	}
 	if err != nil {
 		return e.fail(err)
 	}
 	return 0
+}
+
+// watched remembers the first error of its writer: a result that nobody got is
+// no success.
+type watched struct {
+	io.Writer
+	err error
+}
+
+func (w *watched) Write(p []byte) (int, error) {
+	n, err := w.Writer.Write(p)
+	if w.err == nil {
+		w.err = err
+	}
+	return n, err
 }
 
 func commands(e *env) []*cli.Command {

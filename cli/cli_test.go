@@ -3,6 +3,7 @@ package cli_test
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -25,6 +26,20 @@ func write(t *testing.T, name, content string) string {
 		t.Fatal(err)
 	}
 	return file
+}
+
+// TestResultLost holds that a result which cannot be written is a failure.
+func TestResultLost(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skip(err)
+	}
+	defer full.Close()
+	for _, args := range [][]string{{"version"}, {"version", "--json"}, {"inspect", backbone}, {"--help"}} {
+		if code := cli.Main(args, full, io.Discard); code != 75 {
+			t.Errorf("%v: exit %d, want 75", args, code)
+		}
+	}
 }
 
 // TestCommandLine wants one error, the right code and a hint.
