@@ -79,6 +79,7 @@ type run struct {
 	sum    Summary
 	unread map[string]string // samples that could not be read this time
 	reused atomic.Int64      // samples passed over so far, since they are known
+	kept   atomic.Int64      // those of them that have a row
 }
 
 // Run does the job, or what is left of it. The set appears at once, when it
@@ -114,7 +115,8 @@ func (r *run) do(ctx context.Context) (*Summary, error) {
 		})
 	}
 	if err != nil {
-		r.sum.Status, r.sum.Reused, r.sum.New = "interrupted", int(r.reused.Load()), len(r.fresh)
+		r.sum.Status = "interrupted"
+		r.soFar()
 		return &r.sum, err
 	}
 	r.count()
@@ -189,6 +191,9 @@ func (r *run) pending(ctx context.Context) iter.Seq2[Sample, error] {
 			}
 			if err == nil && r.usable(s, &buffer) {
 				r.reused.Add(1)
+				if r.known[s.Path].Error == "" {
+					r.kept.Add(1)
+				}
 				continue
 			}
 			if err == nil && streamed && !r.Verify {
@@ -304,6 +309,17 @@ func (r *run) count() {
 		}
 	}
 	r.sum.Skipped = len(r.sum.Failed)
+}
+
+// soFar fills in the summary of a job that was cut short.
+func (r *run) soFar() {
+	r.sum.Reused, r.sum.New = int(r.kept.Load()), 0
+	for _, e := range r.fresh {
+		if e.Error == "" {
+			r.sum.New++
+		}
+	}
+	r.sum.Samples = r.sum.Reused + r.sum.New
 }
 
 // failure says why a sample has no row; "" when it has one.

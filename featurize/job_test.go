@@ -264,6 +264,8 @@ func TestJobVerifyStream(t *testing.T) {
 // TestJobInterrupted stops a job in every batch and takes it up again.
 func TestJobInterrupted(t *testing.T) {
 	data, want := dataset(t, 21), t.TempDir()
+	os.MkdirAll(filepath.Join(data, "z"), 0o777)
+	os.WriteFile(filepath.Join(data, "z", "broken.png"), []byte("no image"), 0o666) // comes last, in batch 6
 	mustRun(t, job(t, data, want, &sums{}))
 	stop := errors.New("stopped")
 	for at := 1; at <= 6; at++ {
@@ -275,7 +277,7 @@ func TestJobInterrupted(t *testing.T) {
 			}
 			return nil
 		}}).Run(ctx)
-		if !errors.Is(err, stop) || s.Status != "interrupted" {
+		if !errors.Is(err, stop) || s.Status != "interrupted" || s.Samples != s.New || s.New < min(at*batchSize, 21) || s.New > 21 {
 			t.Errorf("batch %d: %v %+v", at, err, s)
 		}
 		net := &sums{}
@@ -305,6 +307,8 @@ func TestJobInterrupted(t *testing.T) {
 // or a full disk may, and wants the same set from the next run.
 func TestJobCutOff(t *testing.T) {
 	data, want := dataset(t, 21), t.TempDir()
+	os.MkdirAll(filepath.Join(data, "z"), 0o777)
+	os.WriteFile(filepath.Join(data, "z", "broken.png"), []byte("no image"), 0o666) // comes last, in batch 6
 	mustRun(t, job(t, data, want, &sums{}))
 	stop := errors.New("stopped")
 	r := rand.New(rand.NewPCG(7, 7))
