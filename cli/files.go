@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
 
@@ -83,6 +84,19 @@ func writeFile(ctx context.Context, name string, write func(io.Writer) error) er
 		return fmt.Errorf("output %q: %w", name, err)
 	}
 	return f.commit()
+}
+
+// spared refuses a flag's file to write that is one of those that the command
+// reads or writes besides.
+func spared(flag, name string, others ...string) error {
+	for _, other := range others {
+		a, err1 := os.Stat(name)
+		b, err2 := os.Stat(other)
+		if filepath.Clean(name) == filepath.Clean(other) || err1 == nil && err2 == nil && os.SameFile(a, b) {
+			return &usageError{msg: fmt.Sprintf("--%s %q is the same file as %q", flag, name, other), hint: "name a new file"}
+		}
+	}
+	return nil
 }
 
 // until is a writer that fails once its context ends.

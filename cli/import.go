@@ -66,6 +66,11 @@ func (e *env) importModel(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	if name := c.String("key-map"); name != "" {
+		if err := spared("key-map", name, path, c.String("out")); err != nil {
+			return err
+		}
+	}
 	var im *imported
 	if isCheckpoint(kind) {
 		for _, name := range []string{"range", "channels"} {

@@ -203,6 +203,11 @@ func TestImportNames(t *testing.T) {
 	tensors := robustness(t, "cifar_resnet20", 7)
 	file, keys := stateDict(t, "module.", tensors...), filepath.Join(t.TempDir(), "keys.csv")
 	model, _ := importTo(t, file, "--key-map", keys)
+	for _, lost := range []string{file, model} {
+		if o := call("import", file, "-o", model, "--key-map", lost); o.code != 2 || !strings.Contains(o.stderr, "same file") {
+			t.Errorf("--key-map %s: %+v", filepath.Base(lost), o)
+		}
+	}
 	text, err := os.ReadFile(keys)
 	if err != nil {
 		t.Fatal(err)

@@ -90,6 +90,11 @@ func (p *predicting) check() error {
 	if p.progress == "auto" && p.c.String("out") == "" {
 		p.progress = "none" // the lines show how far it is
 	}
+	if out := p.c.String("out"); out != "" {
+		if err := spared("out", out, slices.Concat([]string{p.c.String("model"), data}, p.c.Args().Slice())...); err != nil {
+			return err
+		}
+	}
 	return p.network.check()
 }
 

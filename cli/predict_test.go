@@ -150,6 +150,7 @@ func TestPredictRefuses(t *testing.T) {
 		"all broken":        {[]string{bad, bad}, 65, "none of the 2 images"},
 		"no image is there": {[]string{"nowhere.png"}, 65, "no such file"},
 		"a folder as file":  {[]string{good, "-o", dir}, 2, "no regular file"},
+		"an image as file":  {[]string{bad, good, "-o", filepath.Join(dir, ".", "good.png")}, 2, "same file"},
 		"nowhere to write":  {[]string{good, "-o", filepath.Join(dir, "none", "x")}, 1, "no such file"},
 		"no folder of that": {[]string{"-d", "nowhere"}, 65, "nowhere"},
 	} {
