@@ -79,6 +79,8 @@ func TestCommandLine(t *testing.T) {
 		{"featurize -m " + backbone + " -d . -o c --normalize 0/inf", 2, "--normalize", ""},
 		{"featurize -m " + backbone + " -d . -o c --normalize imagenet", 2, "done twice", "leave --normalize out"},
 		{"featurize -m " + backbone + " -d . -o c --normalize 0.5/0.25", 2, "done twice", "leave --normalize out"},
+		{"featurize -m " + backbone + " -d . -o c --range 0..255", 2, "done twice", "leave --range out"},
+		{"merge nowhere -o c", 65, "nowhere", "shard-0-of-4"},
 		{"eval -m " + backbone + " -d . --normalize imagenet", 2, "done twice", "leave --normalize out"},
 		{"predict -m " + backbone + " a.jpg --normalize imagenet", 2, "done twice", "leave --normalize out"},
 		{"eval -m a", 2, "--data is missing", "rtx eval"},

@@ -88,6 +88,9 @@ func (e *env) importedModel(path string, claim *assets.Checkpoint) (*onnx.Model,
 		return nil, err
 	}
 	defer im.close()
+	if im.spec.Source.SHA256 != sum {
+		return nil, fmt.Errorf("%q changed while it was read", path)
+	}
 	e.note("importing %s: %s, %d classes, %s", path, im.spec.Arch, classes(im.model), im.network.Layout)
 	for _, n := range im.notes {
 		e.note("%s", n)

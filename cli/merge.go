@@ -2,7 +2,9 @@ package cli
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strconv"
 	"strings"
@@ -57,6 +59,9 @@ func (e *env) merge(c *cli.Context) error {
 		},
 	}
 	s, err := m.Run(c.Context)
+	if errors.Is(err, fs.ErrNotExist) {
+		return hinted{fmt.Errorf("%w: %w", err, featurize.ErrData), usage}
+	}
 	if err != nil {
 		return err
 	}

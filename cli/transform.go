@@ -34,10 +34,9 @@ func (e *env) modelSpec(c *cli.Context, m *onnx.Model) (spec onnx.Spec, assumed 
 	if err != nil {
 		return spec, false, err
 	}
-	if how := c.String("normalize"); guesses == nil && spec.Normalized && !slices.Contains([]string{"", "spec", "none"}, how) {
-		return spec, false, &usageError{
-			msg:  fmt.Sprintf("--normalize is %q, and %q says that it normalises its input itself: it would be done twice", how, m.Path()),
-			hint: "leave --normalize out; rtx inspect shows what the model expects",
+	if guesses == nil && spec.Normalized {
+		if err := normalisesItself(c, m, spec.Range); err != nil {
+			return spec, false, err
 		}
 	}
 	if err := override(c, &spec); err != nil {
@@ -51,6 +50,20 @@ func (e *env) modelSpec(c *cli.Context, m *onnx.Model) (spec onnx.Spec, assumed 
 		e.warn("%s says nothing of its input; assumed: %s (flags override it)", m.Path(), strings.Join(guesses, "; "))
 	}
 	return spec, len(guesses) > 0, nil
+}
+
+// normalisesItself refuses flags that change the values which a model that
+// normalises its input itself gets.
+func normalisesItself(c *cli.Context, m *onnx.Model, r [2]float64) error {
+	for flag, may := range map[string][]string{"normalize": {"", "spec", "none"}, "range": {"", fmt.Sprintf("%g..%g", r[0], r[1])}} {
+		if how := c.String(flag); !slices.Contains(may, how) {
+			return &usageError{
+				msg:  fmt.Sprintf("--%s is %q, and %q says that it normalises its input itself, from %g..%g: it would be done twice", flag, how, m.Path(), r[0], r[1]),
+				hint: fmt.Sprintf("leave --%s out; rtx inspect shows what the model expects", flag),
+			}
+		}
+	}
+	return nil
 }
 
 // settled reports whether a flag has replaced an assumption.

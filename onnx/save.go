@@ -29,6 +29,9 @@ func (m *Model) Save(path string) error {
 		err = f.Chmod(0o644)
 	}
 	if err == nil {
+		err = f.Sync()
+	}
+	if err == nil {
 		err = f.Close()
 	}
 	if err == nil {
