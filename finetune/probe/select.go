@@ -1,0 +1,101 @@
+package probe
+
+import "context"
+
+// Solvers are the names for Config.Solver.
+var Solvers = []string{"lbfgs", "sgd", "ridge", "knn"}
+
+// Setting is a point of a grid.
+type Setting struct {
+	Lambda float64 `json:"lambda,omitempty"` // lbfgs, sgd, ridge: the penalty, per row
+	Rate   float64 `json:"rate,omitempty"`   // sgd: the learning rate at the start
+	K      int     `json:"k,omitempty"`      // knn: neighbours
+	Metric string  `json:"metric,omitempty"` // knn: "cosine" or "l2"
+}
+
+// Grid is the default grid of a solver, from strong to weak penalties, from
+// many neighbours to few.
+func Grid(solver string) []Setting { return nil }
+
+// Config says how to fit and how to choose. The zero value is the default.
+type Config struct {
+	Solver   string    // "": "lbfgs"
+	Grid     []Setting // nil: Grid(Solver). It is gone through from strong to weak, whatever its order
+	Balanced bool      // every class weighs the same, however many rows it has; choose by mean per-class accuracy
+	Folds    int       // of the choice where no validation rows are given; 0: 5
+	Epochs   int       // of sgd; 0: 30
+	Seed     uint64    // of folds and of sgd's order of rows
+
+	// Done is told each grid point when it is finished; an error of it ends the
+	// work. Known, where given, is asked for a point before it is computed: what
+	// Done was told of it earlier, in the same data and Config.
+	Done  func(Point) error
+	Known func(Place) (Point, bool)
+}
+
+// Place names a point of the work.
+type Place struct {
+	Outer   int     `json:"outer"` // fold of CrossValidate, -1 in Select
+	Inner   int     `json:"inner"` // fold of the choice, -1 for validation rows
+	Setting Setting `json:"setting"`
+}
+
+// Point is a finished grid point: a fit on a part of the training rows, and how
+// it does on the held-out rest.
+type Point struct {
+	Place
+	N       int       `json:"n"`       // held-out rows
+	Correct []int     `json:"correct"` // of them, by class
+	Of      []int     `json:"of"`      // held-out rows, by class
+	Fit     Report    `json:"fit"`
+	W       []float64 `json:"-"` // where the next point of this path starts; Known may leave it out, then the path is gone through again
+}
+
+// Report tells of one fit.
+type Report struct {
+	Objective   float64 `json:"objective"` // at the solution; 0 for knn
+	Iterations  int     `json:"iterations"`
+	Evaluations int     `json:"evaluations"` // passes over the training rows
+	Converged   bool    `json:"converged"`
+}
+
+// Score is a setting with what was found of it, over all its folds.
+type Score struct {
+	Setting      Setting `json:"setting"`
+	Top1         float64 `json:"top1"`
+	MeanPerClass float64 `json:"mean_per_class"`
+}
+
+// Selected is what Select found.
+type Selected struct {
+	Chosen Setting
+	Scores []Score // of the grid, in the order that it was gone through
+	Best   Score   // of Chosen, on held-out training rows
+	Model  Model   // fitted to all training rows
+	Fit    Report
+}
+
+// Fit fits one setting to rows (nil: all that have a label).
+func Fit(ctx context.Context, s *Set, rows []int, at Setting, c Config) (Model, Report, error) {
+	return nil, Report{}, nil
+}
+
+// Select chooses among the grid inside the training rows, and fits the choice
+// to all of them. The choice is made on val, or, where val is empty, on
+// c.Folds folds of train. Of settings equally good the strongest penalty wins.
+// No other row of s is looked at.
+func Select(ctx context.Context, s *Set, train, val []int, c Config) (*Selected, error) {
+	return nil, nil
+}
+
+// OutOfFold is what CrossValidate found.
+type OutOfFold struct {
+	Scores []float32   // [N,K] of s, each row's by the model that did not see it; NaN for rows in no fold
+	Folds  []*Selected // with Models
+}
+
+// CrossValidate runs Select inside the training part of each fold, and scores
+// the held-out part by what it gave: nested cross-validation.
+func CrossValidate(ctx context.Context, s *Set, folds []Fold, c Config) (*OutOfFold, error) {
+	return nil, nil
+}
