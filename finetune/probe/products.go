@@ -1,5 +1,14 @@
 package probe
 
+import (
+	"fmt"
+	"runtime"
+	"sync"
+
+	"gonum.org/v1/gonum/blas"
+	"gonum.org/v1/gonum/blas/blas32"
+)
+
 // Products multiplies matrices, row-major float32. Nothing is kept of the
 // arguments after a call, and only dst is changed.
 type Products interface {
@@ -13,7 +22,45 @@ type Products interface {
 type Gonum struct{}
 
 // Forward is that of Products.
-func (Gonum) Forward(dst, x, w []float32, d int) error { return nil }
+func (Gonum) Forward(dst, x, w []float32, d int) error {
+	n, k := len(x)/d, len(w)/d
+	if n*k != len(dst) || n*d != len(x) || k*d != len(w) {
+		return fmt.Errorf("probe: matrices of %d, %d and %d floats do not fit a width of %d", len(x), len(w), len(dst), d)
+	}
+	blas32.Gemm(blas.NoTrans, blas.Trans, 1, general(x, d), general(w, d), 0, general(dst, k))
+	return nil
+}
 
 // Backward is that of Products.
-func (Gonum) Backward(dst, r, x []float32, d int) error { return nil }
+func (Gonum) Backward(dst, r, x []float32, d int) error {
+	n, k := len(x)/d, len(dst)/d
+	if n*k != len(r) || n*d != len(x) || k*d != len(dst) {
+		return fmt.Errorf("probe: matrices of %d, %d and %d floats do not fit a width of %d", len(x), len(dst), len(r), d)
+	}
+	blas32.Gemm(blas.Trans, blas.NoTrans, 1, general(r, k), general(x, d), 0, general(dst, d))
+	return nil
+}
+
+func general(data []float32, columns int) blas32.General {
+	return blas32.General{Rows: len(data) / columns, Cols: columns, Stride: columns, Data: data}
+}
+
+// chunkRows is what one goroutine takes at a time. It does not depend on the
+// number of cores, so that sums kept by chunk do not either.
+const chunkRows = 64
+
+func chunks(n int) int { return (n + chunkRows - 1) / chunkRows }
+
+// parallel calls f for chunks of 0 to n-1, on all cores.
+func parallel(n int, f func(chunk, from, to int)) {
+	var group sync.WaitGroup
+	workers := min(runtime.GOMAXPROCS(0), chunks(n))
+	for w := range workers {
+		group.Go(func() {
+			for c := w; c < chunks(n); c += workers {
+				f(c, c*chunkRows, min(n, (c+1)*chunkRows))
+			}
+		})
+	}
+	group.Wait()
+}
