@@ -50,12 +50,12 @@ func (d Data) check() error {
 			return fmt.Errorf("row %d has the label %d, expected -1 to %d", i, y, len(d.Classes)-1)
 		}
 	}
-	bad := make([]int, chunks(d.N)) // first of each chunk of rows
-	parallel(d.N, func(chunk, from, to int) {
-		bad[chunk] = -1
+	bad := make([]int, (d.N+blockRows-1)/blockRows) // the first of each block
+	parallel(d.N, blockRows, func(block, from, to int) {
+		bad[block] = -1
 		for i, x := range d.X[from*d.D : to*d.D] {
 			if math.Float32bits(x)&0x7f800000 == 0x7f800000 { // NaN or Inf
-				bad[chunk] = from*d.D + i
+				bad[block] = from*d.D + i
 				return
 			}
 		}

@@ -45,20 +45,17 @@ func general(data []float32, columns int) blas32.General {
 	return blas32.General{Rows: len(data) / columns, Cols: columns, Stride: columns, Data: data}
 }
 
-// chunkRows is what one goroutine takes at a time. It does not depend on the
-// number of cores, so that sums kept by chunk do not either.
-const chunkRows = 64
-
-func chunks(n int) int { return (n + chunkRows - 1) / chunkRows }
-
-// parallel calls f for chunks of 0 to n-1, on all cores.
-func parallel(n int, f func(chunk, from, to int)) {
+// parallel calls f for every part of 0 to n-1, of so many at a time, on all
+// cores. Parts do not depend on the number of cores, so that sums kept by part do
+// not either.
+func parallel(n, size int, f func(part, from, to int)) {
 	var group sync.WaitGroup
-	workers := min(runtime.GOMAXPROCS(0), chunks(n))
+	parts := (n + size - 1) / size
+	workers := min(runtime.GOMAXPROCS(0), parts)
 	for w := range workers {
 		group.Go(func() {
-			for c := w; c < chunks(n); c += workers {
-				f(c, c*chunkRows, min(n, (c+1)*chunkRows))
+			for p := w; p < parts; p += workers {
+				f(p, p*size, min(n, (p+1)*size))
 			}
 		})
 	}

@@ -1,0 +1,129 @@
+package probe
+
+import (
+	"context"
+	"errors"
+	"math"
+	"math/rand/v2"
+
+	"gonum.org/v1/gonum/mat"
+)
+
+// sketch is what is known of the covariance G [D,D] of the standardised
+// features: its largest eigenvalues, and the mean of the others. Features of a
+// network are strongly correlated, which makes plain L-BFGS slow; divided by
+// G, they are not.
+type sketch struct {
+	vectors *mat.Dense // [D,r], orthonormal
+	values  []float64  // [r]
+	rest    float64
+}
+
+// resolved is the share of the largest eigenvalue that float32 products show.
+const resolved = 1e-6
+
+// newSketch goes once over the training rows, for the Nyström approximation
+// Y(ΩᵀY)⁻¹Yᵀ of G, where Y = GΩ and Ω is random, [D,rank]: Frangella, Tropp and
+// Udell, Randomized Nyström preconditioning, 2023. A few features are not
+// sketched: then Ω is the identity and the result G.
+func newSketch(ctx context.Context, t *training, rank int) (*sketch, error) {
+	rank = min(rank, t.D)
+	omega, y, sums := make([]float64, rank*t.D), make([]float64, rank*t.D), make([]float64, rank)
+	r := rand.New(rand.NewPCG(1, 2))
+	for i := range omega {
+		if rank < t.D {
+			omega[i] = r.NormFloat64()
+		} else if i%(t.D+1) == 0 {
+			omega[i] = 1
+		}
+	}
+	_, err := t.pass(ctx, y, sums, omega, make([]float64, rank), func(row int, z []float32, shift []float64) float64 {
+		for c := range z {
+			z[c] = float32(t.weights[row] / t.sum * (float64(z[c]) + shift[c]))
+		}
+		return 0
+	})
+	if err != nil {
+		return nil, err
+	}
+	s := &sketch{}
+	return s, s.decompose(mat.NewDense(rank, t.D, omega), mat.NewDense(rank, t.D, y), float64(t.varying))
+}
+
+// decompose finds the eigenvalues and eigenvectors of yᵀ(Ωyᵀ)⁻¹y, where rows
+// are what columns are in newSketch.
+func (s *sketch) decompose(omega, y *mat.Dense, trace float64) error {
+	var core, half, gram mat.Dense
+	core.Mul(omega, y.T())
+	q, _, err := eigen(&core)
+	if err != nil {
+		return err
+	}
+	half.Mul(y.T(), q) // [D,r], times its transpose it is the approximation
+	gram.Mul(half.T(), &half)
+	if q, s.values, err = eigen(&gram); err != nil {
+		return err
+	}
+	s.vectors = &mat.Dense{}
+	s.vectors.Mul(&half, q)
+	_, d := y.Dims()
+	for _, v := range s.values {
+		trace -= v
+	}
+	s.rest = max(trace/float64(max(1, d-len(s.values))), resolved*s.values[0])
+	return nil
+}
+
+// eigen returns the eigenvalues of a symmetric matrix that are resolved, the
+// largest first, and the eigenvectors, each divided by the root of its value.
+func eigen(m *mat.Dense) (*mat.Dense, []float64, error) {
+	n, _ := m.Dims()
+	symmetric := mat.NewSymDense(n, nil)
+	for i := range n {
+		for j := range i + 1 {
+			symmetric.SetSym(i, j, (m.At(i, j)+m.At(j, i))/2)
+		}
+	}
+	var e mat.EigenSym
+	if !e.Factorize(symmetric, true) {
+		return nil, nil, errors.New("probe: the covariance of the features has no eigenvalues")
+	}
+	all := e.Values(nil)
+	var vectors mat.Dense
+	e.VectorsTo(&vectors)
+	var values []float64
+	for i := n - 1; i >= 0 && all[i] > resolved*all[n-1]; i-- {
+		values = append(values, all[i])
+	}
+	if len(values) == 0 {
+		return nil, nil, errors.New("probe: all features are constant")
+	}
+	scaled := mat.NewDense(n, len(values), nil)
+	for j, v := range values {
+		for i := range n {
+			scaled.Set(i, j, vectors.At(i, n-1-j)/math.Sqrt(v))
+		}
+	}
+	return scaled, values, nil
+}
+
+// divide divides each row of g [k,D] by scale[row]·G + lambda.
+func (s *sketch) divide(g []float64, scale []float64, lambda float64) {
+	k, d := len(scale), len(g)/len(scale)
+	rows := mat.NewDense(k, d, g)
+	var along mat.Dense // [k,r]
+	along.Mul(rows, s.vectors)
+	for c, a := range scale {
+		rest := 1 / (a*s.rest + lambda)
+		for j, v := range s.values {
+			along.Set(c, j, along.At(c, j)*(1/(a*v+lambda)-rest))
+		}
+		row := g[c*d : (c+1)*d]
+		for j := range row {
+			row[j] *= rest
+		}
+	}
+	var back mat.Dense
+	back.Mul(&along, s.vectors.T())
+	rows.Add(rows, &back)
+}
