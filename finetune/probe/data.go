@@ -87,10 +87,12 @@ func (d Data) rows(rows []int) ([]int, error) {
 	if len(rows) == 0 {
 		return nil, fmt.Errorf("probe: no row has a label: %w", ErrData)
 	}
+	seen := make([]bool, d.N)
 	for _, i := range rows {
-		if i < 0 || i >= d.N {
-			return nil, fmt.Errorf("probe: row %d of %d", i, d.N)
+		if i < 0 || i >= d.N || seen[i] {
+			return nil, fmt.Errorf("probe: row %d of %d, given twice or not there", i, d.N)
 		}
+		seen[i] = true
 		if d.Y[i] < 0 {
 			return nil, fmt.Errorf("probe: row %d has no label: %w", i, ErrData)
 		}

@@ -3,6 +3,7 @@ package probe
 import (
 	"context"
 	"math"
+	"slices"
 
 	"gonum.org/v1/gonum/floats"
 )
@@ -13,7 +14,9 @@ const (
 	maxTries       = 20  // points on one line
 	sufficient     = 1e-4
 	flatter        = 0.9
-	rounding       = 1e-8 // of a value, relative
+	turned         = 0.8  // of the slope: as far as it may turn where values differ by rounding
+	rounding       = 1e-6 // of a value, relative
+	slow           = 5    // steps over which progress is looked at
 	smallObjective = 1e-3 // below it, tolerances are absolute
 )
 
@@ -30,11 +33,13 @@ type function interface {
 //
 // It has converged where gᵀHg/2, for the gradient g and the estimate H of the
 // inverse second derivatives, is at most tolerance of the value: were the
-// function quadratic and H right, that is how far it is above its minimum.
+// function quadratic and H right, that is how far it is above its minimum. As H
+// may be too small, the last steps must not have gained more than that either.
 func minimise(ctx context.Context, f function, x []float64, tolerance float64) (Report, error) {
 	here, there := point{x: x, g: make([]float64, len(x))}, point{x: make([]float64, len(x)), g: make([]float64, len(x))}
 	direction := make([]float64, len(x))
 	var h history
+	var values []float64 // after each step
 	var err error
 	if here.value, err = f.value(ctx, here.g, here.x); err != nil {
 		return Report{}, err
@@ -44,7 +49,11 @@ func minimise(ctx context.Context, f function, x []float64, tolerance float64) (
 		copy(direction, here.g)
 		h.solve(direction, f.precondition)
 		slope := -floats.Dot(direction, here.g)
-		if -slope/2 <= tolerance*max(here.value, smallObjective) {
+		gained := 0.0
+		if n := len(values); n > 0 {
+			gained = values[max(0, n-slow)] - here.value
+		}
+		if max(-slope/2, gained) <= tolerance*max(here.value, smallObjective) {
 			r.Converged = true
 			break
 		}
@@ -60,7 +69,8 @@ func minimise(ctx context.Context, f function, x []float64, tolerance float64) (
 			h = history{} // H may be wrong: begin again from here
 			continue
 		}
-		h.add(here, there)
+		h.add(here, there, f.precondition)
+		values = append(values, here.value)
 		here, there = there, here
 	}
 	r.Objective = here.value
@@ -75,7 +85,9 @@ type point struct {
 }
 
 // search finds a point from here against the direction that is low enough and
-// where it gets flatter: Wolfe's conditions, by bisection of a bracket.
+// where it gets flatter: Wolfe's conditions, by bisection of a bracket. Values
+// that differ by rounding are told apart by their slopes: Hager and Zhang, A new
+// conjugate gradient method, 2005, the approximate conditions.
 func search(ctx context.Context, f function, there *point, here point, direction []float64, slope float64) (found bool, tries int, err error) {
 	low, high, step := 0.0, math.Inf(1), 1.0
 	for tries = 1; tries <= maxTries; tries++ {
@@ -85,8 +97,10 @@ func search(ctx context.Context, f function, there *point, here point, direction
 		}
 		s := -floats.Dot(direction, there.g)
 		rise := there.value - here.value - slope*step
+		down := there.value <= here.value+sufficient*step*slope ||
+			s < -turned*slope && there.value <= here.value+rounding*math.Abs(here.value)
 		switch {
-		case !(there.value <= here.value+sufficient*step*slope+rounding*math.Abs(here.value)):
+		case !down:
 			high = step
 			if low > 0 {
 				step = (low + high) / 2
@@ -111,11 +125,12 @@ func search(ctx context.Context, f function, there *point, here point, direction
 type history struct {
 	steps, changes [][]float64
 	inverse        []float64 // 1 / (step · change)
+	scale          float64   // of the preconditioner, by the last step; 0 before one
 }
 
 // add remembers a step, unless the function is not convex along it, which
 // rounding can make it seem.
-func (h *history) add(from, to point) {
+func (h *history) add(from, to point, precondition func([]float64)) {
 	step, change := make([]float64, len(from.x)), make([]float64, len(from.x))
 	if len(h.steps) == remembered {
 		step, change = h.steps[0], h.changes[0]
@@ -125,6 +140,9 @@ func (h *history) add(from, to point) {
 	floats.SubTo(change, to.g, from.g)
 	if product := floats.Dot(step, change); product > 0 {
 		h.steps, h.changes, h.inverse = append(h.steps, step), append(h.changes, change), append(h.inverse, 1/product)
+		divided := slices.Clone(change)
+		precondition(divided)
+		h.scale = product / floats.Dot(change, divided)
 	}
 }
 
@@ -136,6 +154,9 @@ func (h *history) solve(q []float64, precondition func([]float64)) {
 		floats.AddScaled(q, -a[i], h.changes[i])
 	}
 	precondition(q)
+	if h.scale > 0 {
+		floats.Scale(h.scale, q)
+	}
 	for i := range a {
 		floats.AddScaled(q, a[i]-h.inverse[i]*floats.Dot(h.changes[i], q), h.steps[i])
 	}

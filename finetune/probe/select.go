@@ -1,21 +1,15 @@
 package probe
 
-import "context"
-
 // Solvers are the names for Config.Solver.
 var Solvers = []string{"lbfgs", "sgd", "ridge", "knn"}
 
 // Setting is a point of a grid.
 type Setting struct {
 	Lambda float64 `json:"lambda,omitempty"` // lbfgs, sgd, ridge: the penalty, per row
-	Rate   float64 `json:"rate,omitempty"`   // sgd: the learning rate at the start
+	Rate   float64 `json:"rate,omitempty"`   // sgd: the learning rate at the start, of standardised features divided by the root of their number
 	K      int     `json:"k,omitempty"`      // knn: neighbours
 	Metric string  `json:"metric,omitempty"` // knn: "cosine" or "l2"
 }
-
-// Grid is the default grid of a solver, from strong to weak penalties, from
-// many neighbours to few.
-func Grid(solver string) []Setting { return nil }
 
 // Config says how to fit and how to choose. The zero value is the default.
 type Config struct {
@@ -48,7 +42,7 @@ type Point struct {
 	Correct []int     `json:"correct"` // of them, by class
 	Of      []int     `json:"of"`      // held-out rows, by class
 	Fit     Report    `json:"fit"`
-	W       []float64 `json:"-"` // where the next point of this path starts; Known may leave it out, then the path is gone through again
+	W       []float64 `json:"-"` // lbfgs: where the next point of this path starts; Known may leave it out, then the path is gone through again
 }
 
 // Report tells of one fit.
@@ -75,27 +69,8 @@ type Selected struct {
 	Fit    Report
 }
 
-// Fit fits one setting to rows (nil: all that have a label).
-func Fit(ctx context.Context, s *Set, rows []int, at Setting, c Config) (Model, Report, error) {
-	return nil, Report{}, nil
-}
-
-// Select chooses among the grid inside the training rows, and fits the choice
-// to all of them. The choice is made on val, or, where val is empty, on
-// c.Folds folds of train. Of settings equally good the strongest penalty wins.
-// No other row of s is looked at.
-func Select(ctx context.Context, s *Set, train, val []int, c Config) (*Selected, error) {
-	return nil, nil
-}
-
 // OutOfFold is what CrossValidate found.
 type OutOfFold struct {
 	Scores []float32   // [N,K] of s, each row's by the model that did not see it; NaN for rows in no fold
 	Folds  []*Selected // with Models
-}
-
-// CrossValidate runs Select inside the training part of each fold, and scores
-// the held-out part by what it gave: nested cross-validation.
-func CrossValidate(ctx context.Context, s *Set, folds []Fold, c Config) (*OutOfFold, error) {
-	return nil, nil
 }

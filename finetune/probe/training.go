@@ -44,7 +44,13 @@ func newTraining(ctx context.Context, s *Set, rows []int, balanced bool) (*train
 	if len(t.classes) < 2 {
 		return nil, fmt.Errorf("probe: all %d training rows are of class %q, expected two classes at least: %w", len(rows), s.Classes[t.classes[0]], ErrData)
 	}
-	return t, t.standardise(ctx)
+	if err := t.standardise(ctx); err != nil {
+		return nil, err
+	}
+	if t.varying == 0 {
+		return nil, fmt.Errorf("probe: all %d features are constant over the %d training rows: %w", t.D, len(rows), ErrData)
+	}
+	return t, nil
 }
 
 // weigh gives training rows their weights, and labels among the classes that
