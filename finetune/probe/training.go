@@ -20,7 +20,7 @@ type training struct {
 	classes []int     // those that have training rows
 	label   []int     // [N], index into classes
 	mean    []float64 // [D]
-	inverse []float64 // [D], 1 / standard deviation
+	inverse []float64 // [D], 1 / standard deviation, 0 for a constant
 	varying int       // features that are not constant
 
 	head     []float32 // [k,D], weights that take features as they are
@@ -79,8 +79,8 @@ func (t *training) weigh(rows []int, balanced bool) {
 
 // standardise finds mean and standard deviation of each feature over the
 // training rows, unweighted. A feature whose deviation is no more than what
-// rounding makes of a constant is taken for one: it is only centred, so that
-// its weights are 0.
+// rounding makes of a constant is taken for one: it counts as 0, and so do
+// its weights.
 func (t *training) standardise(ctx context.Context) error {
 	t.mean, t.inverse = make([]float64, t.D), make([]float64, t.D)
 	if err := t.moments(ctx, t.mean, func(_ int, x float64) float64 { return x }); err != nil {
@@ -89,7 +89,7 @@ func (t *training) standardise(ctx context.Context) error {
 	err := t.moments(ctx, t.inverse, func(j int, x float64) float64 { return (x - t.mean[j]) * (x - t.mean[j]) })
 	for j, v := range t.inverse {
 		least := float64(t.rows)*0x1p-52*v + math.Pow(float64(t.rows)*t.mean[j]*0x1p-52, 2)
-		t.inverse[j] = 1
+		t.inverse[j] = 0
 		if v > least {
 			t.inverse[j] = 1 / math.Sqrt(v)
 			t.varying++
