@@ -111,12 +111,18 @@ func process(ctx context.Context, name string, args ...string) (seconds, peak fl
 		return 0, 0, fmt.Errorf("%w: %s", err, out)
 	}
 	seconds = time.Since(start).Seconds()
-	usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage)
+	peak, err = resident(cmd.ProcessState.SysUsage())
+	return seconds, peak, err
+}
+
+// resident is the most memory that was resident in a process, in bytes.
+func resident(usage any) (float64, error) {
+	u, ok := usage.(*syscall.Rusage)
 	if !ok {
-		return 0, 0, fmt.Errorf("%s: memory is not known here", runtime.GOOS)
+		return 0, fmt.Errorf("%s: memory is not known here", runtime.GOOS)
 	}
-	if peak = float64(usage.Maxrss); runtime.GOOS == "linux" {
-		peak *= 1024 // elsewhere bytes
+	if runtime.GOOS == "linux" {
+		return float64(u.Maxrss) * 1024, nil
 	}
-	return seconds, peak, nil
+	return float64(u.Maxrss), nil // elsewhere bytes
 }

@@ -1,4 +1,4 @@
-// Command bench measures featurize and import against what bounds them and against Python,
+// Command bench measures featurize, import and probe against what bounds them and against Python,
 // each pair in turns in one run, and prints a table: make bench.
 package main
 
@@ -40,12 +40,21 @@ type bench struct {
 }
 
 func main() {
-	only := flag.String("only", "pixels,limit,loader,formats,import", "what to measure")
+	only := flag.String("only", "pixels,limit,loader,formats,import,probe", "what to measure")
 	python := flag.String("python", "python3", "the interpreter of the peers")
 	rounds := flag.Int("rounds", 5, "turns of each pair")
+	folder := flag.String("fit", "", "fit x.npy and y.npy of a folder: the process that probe starts")
+	penalty := flag.Float64("penalty", 1e-3, "of that fit")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
+	if *folder != "" {
+		if err := fit(ctx, *folder, *penalty); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	if err := run(ctx, strings.Split(*only, ","), *python, *rounds); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
@@ -67,7 +76,7 @@ func run(ctx context.Context, only []string, python string, rounds int) error {
 	for _, m := range []struct {
 		name string
 		run  func(context.Context) error
-	}{{"pixels", b.pixels}, {"limit", b.limit}, {"loader", b.loader}, {"formats", b.formats}, {"import", b.imports}} {
+	}{{"pixels", b.pixels}, {"limit", b.limit}, {"loader", b.loader}, {"formats", b.formats}, {"import", b.imports}, {"probe", b.probes}} {
 		if !slices.Contains(only, m.name) {
 			continue
 		}

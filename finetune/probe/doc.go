@@ -25,6 +25,18 @@
 // alpha = lambda S. Rows weigh 1, or, with Config.Balanced, N/(K N_c) for the
 // N_c training rows of class c.
 //
+// # Data
+//
+// Features that are not finite are an error that names row and column. Rows
+// without a label are left out. Training rows of a single class, fewer of them
+// than there are classes, and features that are all constant are errors; so are
+// other widths or classes in a test set, by Set.Fits. All of these wrap ErrData.
+//
+// One constant feature weighs 0. A class without training rows is never
+// predicted: its logit is -1e30, by ridge 0 with all weights 0, its share of
+// neighbours 0. A class in one row, or in one group, is trained on, and never
+// held out where settings are chosen; Folds refuses it.
+//
 // Matrix products are float32 through Products; what is summed over rows is
 // summed in float64, in blocks of rows, and so are the solver's vectors.
 package probe

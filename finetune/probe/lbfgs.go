@@ -3,7 +3,6 @@ package probe
 import (
 	"context"
 	"math"
-	"slices"
 
 	"gonum.org/v1/gonum/floats"
 )
@@ -125,24 +124,27 @@ func search(ctx context.Context, f function, there *point, here point, direction
 type history struct {
 	steps, changes [][]float64
 	inverse        []float64 // 1 / (step · change)
+	divided        []float64 // of add, reused
 	scale          float64   // of the preconditioner, by the last step; 0 before one
 }
 
 // add remembers a step, unless the function is not convex along it, which
 // rounding can make it seem.
 func (h *history) add(from, to point, precondition func([]float64)) {
-	step, change := make([]float64, len(from.x)), make([]float64, len(from.x))
+	var step, change []float64
 	if len(h.steps) == remembered {
 		step, change = h.steps[0], h.changes[0]
 		h.steps, h.changes, h.inverse = h.steps[1:], h.changes[1:], h.inverse[1:]
+	} else {
+		step, change = make([]float64, len(from.x)), make([]float64, len(from.x))
 	}
 	floats.SubTo(step, to.x, from.x)
 	floats.SubTo(change, to.g, from.g)
 	if product := floats.Dot(step, change); product > 0 {
 		h.steps, h.changes, h.inverse = append(h.steps, step), append(h.changes, change), append(h.inverse, 1/product)
-		divided := slices.Clone(change)
-		precondition(divided)
-		h.scale = product / floats.Dot(change, divided)
+		h.divided = append(h.divided[:0], change...)
+		precondition(h.divided)
+		h.scale = product / floats.Dot(change, h.divided)
 	}
 }
 

@@ -17,6 +17,8 @@ type sketch struct {
 	vectors *mat.Dense // [D,r], orthonormal
 	values  []float64  // [r]
 	rest    float64
+
+	along, back mat.Dense // of divide, kept as garbage would take more memory than the features
 }
 
 // resolved is the share of the largest eigenvalue that float32 products show.
@@ -111,19 +113,17 @@ func eigen(m *mat.Dense) (*mat.Dense, []float64, error) {
 func (s *sketch) divide(g []float64, scale []float64, lambda float64) {
 	k, d := len(scale), len(g)/len(scale)
 	rows := mat.NewDense(k, d, g)
-	var along mat.Dense // [k,r]
-	along.Mul(rows, s.vectors)
+	s.along.Mul(rows, s.vectors) // [k,r]
 	for c, a := range scale {
 		rest := 1 / (a*s.rest + lambda)
 		for j, v := range s.values {
-			along.Set(c, j, along.At(c, j)*(1/(a*v+lambda)-rest))
+			s.along.Set(c, j, s.along.At(c, j)*(1/(a*v+lambda)-rest))
 		}
 		row := g[c*d : (c+1)*d]
 		for j := range row {
 			row[j] *= rest
 		}
 	}
-	var back mat.Dense
-	back.Mul(&along, s.vectors.T())
-	rows.Add(rows, &back)
+	s.back.Mul(&s.along, s.vectors.T())
+	rows.Add(rows, &s.back)
 }
