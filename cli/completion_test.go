@@ -44,6 +44,8 @@ var completions = []struct {
 	{"rtx predict images.g", []string{"images.go"}, nil},
 	{"rtx import images.g", []string{"images.go"}, nil},
 	{"rtx import --arch wide", []string{"wide_resnet50_2", "wide_resnet50_4"}, []string{"resnet50"}},
+	{"rtx probe --solver ", []string{"lbfgs", "sgd", "ridge", "knn"}, nil},
+	{"rtx compare images.g", []string{"images.go"}, nil},
 	{"rtx export --to ", []string{"onnx", "safetensors"}, []string{"npy"}},
 	{"rtx export --names ", []string{"checkpoint", "torchvision"}, nil},
 	{"rtx completion ", []string{"bash", "zsh", "fish"}, nil},

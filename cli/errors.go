@@ -10,6 +10,7 @@ import (
 
 	"github.com/robust-transfer/rtx/assets"
 	"github.com/robust-transfer/rtx/featurize"
+	"github.com/robust-transfer/rtx/finetune/probe"
 	"github.com/robust-transfer/rtx/onnx"
 	"github.com/robust-transfer/rtx/onnx/arch"
 	"github.com/robust-transfer/rtx/onnx/runtime"
@@ -35,6 +36,7 @@ func verdict(err error) (code int, hint string) {
 	var sig signalled
 	var later temporary
 	var h hinted
+	var verb verbError
 	var mismatch *arch.Mismatch
 	if errors.As(err, &h) {
 		code, _ := verdict(h.error)
@@ -49,6 +51,8 @@ func verdict(err error) (code int, hint string) {
 		return false
 	}
 	switch {
+	case errors.As(err, &verb):
+		return verb.code, verb.hint
 	case errors.As(err, &usage):
 		return 2, usage.hint
 	case errors.As(err, &sig):
@@ -85,7 +89,7 @@ func verdict(err error) (code int, hint string) {
 		return 65, "rtx inspect lists the tensors"
 	case is(torch.ErrIndex):
 		return 2, "--index chooses one"
-	case is(featurize.ErrData, featurize.ErrFormat, torch.ErrFormat):
+	case is(featurize.ErrData, featurize.ErrFormat, torch.ErrFormat, probe.ErrData):
 		return 65, ""
 	case is(context.Canceled):
 		return 130, ""

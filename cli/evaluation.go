@@ -193,43 +193,18 @@ func (v *evaluating) write(r *evaluation) error {
 	if v.listing.Stream != nil { // known only now
 		v.config["classes"], v.config["split"], v.config["data"] = fmt.Sprint(v.places), v.split, identity(v.samples)
 	}
-	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return fmt.Errorf("output: %w", err)
-	}
 	labels, counts := make([]string, len(r.PerClass)), slices.Concat(r.confusion...)
 	for i, c := range r.PerClass {
 		labels[i] = c.Label
 	}
 	head := append(v.result("rtx.eval/1", "done", dir, r.fields()), object{{"rtx", buildVersion()}, {"config", v.config}}...)
-	for _, f := range []struct {
-		name string
-		to   func(io.Writer) error
-	}{
+	return writeFiles(v.c.Context, dir, []file{
 		{"args.yaml", func(w io.Writer) error { _, err := w.Write(v.args); return err }},
 		{"per_class.csv", func(w io.Writer) error { return csv.NewWriter(w).WriteAll(r.perClassRows(share.fraction)) }},
 		{"confusion.csv", func(w io.Writer) error { return csv.NewWriter(w).WriteAll(confusionRows(labels, r.confusion)) }},
 		{"confusion.svg", func(w io.Writer) error { return report.Confusion(w, labels, counts) }},
-		{"eval.json", func(w io.Writer) error {
-			text, err := json.MarshalIndent(head, "", "  ")
-			if err == nil {
-				_, err = w.Write(append(text, '\n'))
-			}
-			return err
-		}},
-	} {
-		o, err := createFile(filepath.Join(dir, f.name))
-		if err != nil {
-			return err
-		}
-		if err := f.to(o); err != nil {
-			o.discard()
-			return fmt.Errorf("output %q: %w", f.name, err)
-		}
-		if err := o.commit(); err != nil {
-			return err
-		}
-	}
-	return nil
+		{"eval.json", jsonFile(head)},
+	})
 }
 
 // perClassRows is the table of the classes, with its header.

@@ -3,6 +3,7 @@ package cli
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -110,4 +111,34 @@ func (u until) Write(b []byte) (int, error) {
 		return 0, err
 	}
 	return u.Writer.Write(b)
+}
+
+// file is one of those that a verb puts into a folder.
+type file struct {
+	name  string
+	write func(io.Writer) error
+}
+
+// writeFiles makes the files of a folder, in order.
+func writeFiles(ctx context.Context, dir string, files []file) error {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return fmt.Errorf("output: %w", err)
+	}
+	for _, f := range files {
+		if err := writeFile(ctx, filepath.Join(dir, f.name), f.write); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// jsonFile writes an object over lines.
+func jsonFile(o object) func(io.Writer) error {
+	return func(w io.Writer) error {
+		text, err := json.MarshalIndent(o, "", "  ")
+		if err == nil {
+			_, err = w.Write(append(text, '\n'))
+		}
+		return err
+	}
 }

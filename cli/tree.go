@@ -46,7 +46,7 @@ var vocabulary = map[string][]string{
 	"format": {"npy", "npz", "safetensors", "parquet"}, "interpolation": {"bilinear", "bicubic"}, "layer": {"features"}, "names": {"checkpoint", "torchvision"},
 	"normalize": {"spec", "none", "imagenet"}, "on-error": {"skip", "fail"}, "pool": {"avg", "none"},
 	"precision": {"fp32", "tf32", "fp16"}, "progress": {"auto", "bar", "jsonl", "none"}, "range": {"0..1", "-1..1", "0..255"},
-	"split": {"test", "val", "train", "all"}, "to": {"onnx", "safetensors"},
+	"solver": {"lbfgs", "sgd", "ridge", "knn"}, "split": {"test", "val", "train", "all"}, "to": {"onnx", "safetensors"},
 }
 
 func (o option) dashed() []string {
@@ -115,7 +115,7 @@ func optionOf(f cli.Flag) option {
 // words from the description.
 func completesOf(flag, placeholder, usage string) (c completes) {
 	for _, p := range strings.FieldsFunc(placeholder, func(r rune) bool { return strings.ContainsRune("[]. ", r) }) {
-		c.files = c.files || p == "FILE" || p == "CKPT" || p == "IMAGE"
+		c.files = c.files || p == "FILE" || p == "CKPT" || p == "MODEL" || p == "IMAGE"
 		c.folders = c.folders || p == "FOLDER" || p == "DIR"
 	}
 	if flag == "" {

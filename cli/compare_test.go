@@ -1,0 +1,86 @@
+package cli_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestCompare orders backbones, one of which fails.
+func TestCompare(t *testing.T) {
+	needLibrary(t)
+	images, _ := shapesOf(t, 400)
+	out := filepath.Join(t.TempDir(), "out")
+	names := []string{"resnet8_std", "resnet8_l2_eps0.25", "resnet8_noiseaug"}
+	args := []string{"-d", images, "-o", out, "--seeds", "1", "--solver", "ridge"}
+	o := rtx(t, append(append([]string{"compare", "--json"}, names...), args...)...)
+	r := object(t, o.stdout)
+	ranking, _ := r["ranking"].([]any)
+	if o.code != 0 || o.stderr != "" || r["schema"] != "rtx.compare/1" || r["status"] != "done" || len(ranking) != 3 || len(r["failed"].([]any)) != 0 {
+		t.Fatalf("%+v", o)
+	}
+	best := ranking[0].(map[string]any)
+	if best["rank"] != 1.0 || best["model"] != r["best"] || best["p_vs_best"] != nil || best["n"] != 100.0 {
+		t.Errorf("best: %v", best)
+	}
+	for i := range 2 {
+		a, b := ranking[i].(map[string]any), ranking[i+1].(map[string]any)
+		if a["top1"].(float64) < b["top1"].(float64) {
+			t.Errorf("%v before %v", a, b)
+		}
+	}
+	// The figures are those of the probes, and the classifier has them, too.
+	for _, entry := range ranking {
+		e := entry.(map[string]any)
+		var p map[string]any
+		text, err := os.ReadFile(filepath.Join(e["probe"].(string), "probe.json"))
+		if err != nil || json.Unmarshal(text, &p) != nil || p["top1"] != e["top1"] {
+			t.Errorf("%v: %v, its probe %v", err, e["top1"], p["top1"])
+		}
+	}
+	if o := rtx(t, "eval", "-m", filepath.Join(out, "best.onnx"), "-d", images, "--json"); object(t, o.stdout)["top1"] != best["top1"] {
+		t.Errorf("best.onnx: %s, the probe %v", o.stdout, best["top1"])
+	}
+	for name, want := range map[string]string{"report.html": "<!DOCTYPE html>", "report.md": "| rank |", "results.csv": "resnet8_noiseaug", "compare.json": `"ranking"`} {
+		if text, err := os.ReadFile(filepath.Join(out, name)); err != nil || !strings.Contains(strings.ToLower(string(text)), strings.ToLower(want)) {
+			t.Errorf("%s: %v, no %q", name, err, want)
+		}
+	}
+	// Again with one that fails: the others are not computed anew, nor lost.
+	broken := write(t, "broken.onnx", "hello")
+	o = rtx(t, append([]string{"compare", names[0], broken, names[1], names[2]}, args...)...)
+	if o.code != 1 || !strings.Contains(o.stderr, "1 of 4 backbones failed") || !strings.Contains(o.stderr, "this is text") || strings.Count(o.stdout, "\n") != 4 || strings.Contains(o.stderr, "images/s") {
+		t.Errorf("%+v", o)
+	}
+	text, err := os.ReadFile(filepath.Join(out, "report.md"))
+	if err != nil || !strings.Contains(string(text), "broken.onnx") {
+		t.Errorf("%v: the report does not tell of the failure", err)
+	}
+}
+
+func TestCompareRefuses(t *testing.T) {
+	for args, want := range map[string]struct {
+		code        int
+		error, hint string
+	}{
+		"-d x -o y":                      {2, "no models", "rtx compare MODEL"},
+		"a -o y":                         {2, "--data is missing", "rtx compare MODEL"},
+		"a -d x":                         {2, "--out is missing", "rtx compare MODEL"},
+		"a -d - -o y":                    {2, "--data is -", ""},
+		"a -d x -o y --seeds 0":          {2, "--seeds is 0", ""},
+		"a -d x -o y -b 0":               {2, "--batch-size is 0", ""},
+		"nowhere.onnx nothing -d x -o y": {65, "none of the 2 backbones", ""},
+		"resnet8_std -d nowhere -o y":    {65, "nowhere", ""},
+	} {
+		t.Run(args, func(t *testing.T) {
+			t.Chdir(t.TempDir())
+			o := call(append([]string{"compare"}, strings.Fields(args)...)...)
+			at := strings.Index(o.stderr, "rtx: error: ")
+			if o.code != want.code || at < 0 || !strings.Contains(o.stderr[at:], want.error) || !strings.Contains(o.stderr[at:], want.hint) || strings.Count(o.stderr, "error:") != 1 {
+				t.Errorf("want exit %d with %q: %+v", want.code, want.error, o)
+			}
+		})
+	}
+}
