@@ -59,7 +59,7 @@ func arrange(app *cli.App, args []string) ([]string, error) {
 			hint: "was it meant for " + meant(c, flags) + "?",
 		}
 	}
-	return slices.Concat(path, flags, words), nil
+	return slices.Concat(path, flags, []string{"--"}, words), nil
 }
 
 // findCommand follows verbs as far as they go.

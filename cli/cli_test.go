@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/robust-transfer/rtx/cli"
+	"github.com/robust-transfer/rtx/onnx"
 )
 
 func call(args ...string) outcome {
@@ -46,6 +47,14 @@ func TestResultLost(t *testing.T) {
 func TestCommandLine(t *testing.T) {
 	unknown := write(t, "c.yaml", "batch-sizes: 3\n")
 	broken := write(t, "c.yaml", "batch-size: [1\n")
+	large := variant(t, func(m *onnx.Model) *onnx.Model {
+		m, err := m.Expose([]onnx.Output{{Name: "features", Value: "features"}}, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
+	})
+	list := write(t, "c.yaml", "model:\ndata: [a, b]\n")
 	for _, c := range []struct {
 		args string
 		code int
@@ -69,6 +78,8 @@ func TestCommandLine(t *testing.T) {
 		{"featurize -m a -d b -o c --progress loud", 2, "--progress", ""},
 		{"featurize -m a -d b -o c --config " + unknown, 2, `unknown key "batch-sizes"`, "--batch-size"},
 		{"featurize -m a -d b -o c --config " + broken, 2, "c.yaml", ""},
+		{"featurize -o c --config " + list, 2, "data is [a b]", ""},
+		{"featurize -d b -o c --config " + write(t, "c.yaml", "model:\n"), 2, "--model is missing", ""},
 		{"featurize -m a -d b -o c --config nowhere.yaml", 2, "nowhere.yaml", ""},
 		{"featurize -m nowhere.onnx -d b -o c", 2, "nowhere.onnx", "rtx models"},
 		{"featurize -m " + backbone + " -d nowhere -o c", 65, "nowhere", "--data"},
@@ -96,6 +107,7 @@ func TestCommandLine(t *testing.T) {
 		{"predict -m nowhere.onnx a.jpg", 2, "nowhere.onnx", "rtx models"},
 		{"inspect", 2, "one file", "rtx inspect"},
 		{"inspect a b", 2, "one file", ""},
+		{"featurize -m " + large + " -d . -o c --input-size 14000 -b 8", 2, "at most 7", "4 GiB"},
 		{"inspect " + write(t, "a.onnx", "hello\n"), 65, "this is text", "ONNX"},
 		{"inspect " + write(t, "a.onnx", ""), 65, "empty", ""},
 		{"inspect " + write(t, "a.onnx", "<!DOCTYPE html><html>"), 65, "HTML", ""},
@@ -140,6 +152,21 @@ func TestInspect(t *testing.T) {
 		if text := call("inspect", backbone).stdout; !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
 		}
+	}
+}
+
+// TestDashes reads a file whose name begins like a flag.
+func TestDashes(t *testing.T) {
+	model, err := os.ReadFile(backbone)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(t.TempDir())
+	if err := os.WriteFile("-m.onnx", model, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if o := call("inspect", "--json", "--", "-m.onnx"); o.code != 0 || object(t, o.stdout)["file"] != "-m.onnx" {
+		t.Errorf("%+v", o)
 	}
 }
 

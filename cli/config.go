@@ -54,6 +54,12 @@ func withConfig(app *cli.App, args []string) ([]string, error) {
 			e := unknownFlag(c, name, name).(*usageError)
 			return nil, &usageError{msg: fmt.Sprintf("--config %q: unknown key %q", file, name), hint: e.hint}
 		}
+		switch s.Value.(type) {
+		case nil: // as if it were not there
+			continue
+		case []any, yaml.MapSlice, map[string]any:
+			return nil, &usageError{msg: fmt.Sprintf("--config %q: %s is %v, expected one value", file, name, s.Value)}
+		}
 		if _, set := os.LookupEnv(variable(f.Names()[0])); !given[f.Names()[0]] && !set {
 			add = append(add, fmt.Sprintf("--%s=%v", f.Names()[0], s.Value))
 		}

@@ -139,8 +139,17 @@ func (n *network) load() error {
 	if n.model, err = n.openModel(n.c.String("model")); err != nil {
 		return err
 	}
-	n.spec, n.assumed, err = n.modelSpec(n.c, n.model)
-	return err
+	if n.spec, n.assumed, err = n.modelSpec(n.c, n.model); err != nil {
+		return err
+	}
+	const most = 4 << 30 // bytes of a batch
+	if h, w := n.spec.InputSize[0], n.spec.InputSize[1]; n.batch > most/(3*h*w) {
+		return &usageError{
+			msg:  fmt.Sprintf("--batch-size is %d with images of %dx%d, expected at most %d of them", n.batch, h, w, max(1, most/(3*h*w))),
+			hint: "a batch holds 4 GiB of pixels at most",
+		}
+	}
+	return nil
 }
 
 // source lists what --data names.
