@@ -130,7 +130,15 @@ func shardIndex(getenv func(string) string) (index int, name string, err error) 
 	}
 	if getenv("SLURM_ARRAY_TASK_ID") != "" {
 		id, first, step := number("SLURM_ARRAY_TASK_ID", 0), number("SLURM_ARRAY_TASK_MIN", 0), number("SLURM_ARRAY_TASK_STEP", 1)
-		return (id - first) / max(step, 1), "SLURM_ARRAY_TASK_ID", err
+		step = max(step, 1)
+		last, count := number("SLURM_ARRAY_TASK_MAX", -1), number("SLURM_ARRAY_TASK_COUNT", 0)
+		if err == nil && last >= 0 && count > 0 && (last-first)/step+1 != count {
+			err = &usageError{
+				msg:  fmt.Sprintf("the Slurm array has %d tasks from %d to %d, so SLURM_ARRAY_TASK_ID does not tell their shares", count, first, last),
+				hint: "--shard I/N names the share; or submit the whole array again: what is done is not done twice",
+			}
+		}
+		return (id - first) / step, "SLURM_ARRAY_TASK_ID", err
 	}
 	if getenv("JOB_COMPLETION_INDEX") != "" {
 		return number("JOB_COMPLETION_INDEX", 0), "JOB_COMPLETION_INDEX", err

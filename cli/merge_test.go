@@ -23,6 +23,8 @@ func TestShardOf(t *testing.T) {
 		{"2/4", slurm, "shard-2-of-4", "--shard"}, {"", slurm, "shard-3-of-4", "SLURM_ARRAY_TASK_ID"},
 		{"/8", slurm, "shard-3-of-8", "--shard /8 and SLURM_ARRAY_TASK_ID"}, {"/4", k8s, "shard-2-of-4", "--shard /4 and JOB_COMPLETION_INDEX"},
 		{"", with("SLURM_ARRAY_TASK_COUNT", "1"), "", ""}, {"", with("SLURM_ARRAY_TASK_ID", "x"), "error", ""}, {"", with("SLURM_ARRAY_TASK_ID", "99"), "error", ""},
+		{"", with("SLURM_ARRAY_TASK_MAX", "7"), "shard-3-of-4", "SLURM_ARRAY_TASK_ID"}, {"", with("SLURM_ARRAY_TASK_MAX", "9"), "error", ""},
+		{"/8", with("SLURM_ARRAY_TASK_MAX", "9"), "error", ""}, {"1/8", with("SLURM_ARRAY_TASK_MAX", "9"), "shard-1-of-8", "--shard"},
 		{"/4", nil, "error", ""}, {"4/4", nil, "error", ""}, {"/2", k8s, "error", ""}, {"some", nil, "error", ""},
 	} {
 		s, from, err := shardOf(c.flag, func(name string) string { return c.env[name] })
