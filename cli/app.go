@@ -12,6 +12,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -33,7 +34,7 @@ type env struct {
 func Main(args []string, stdout, stderr io.Writer) (code int) {
 	result := &watched{Writer: stdout}
 	e := &env{stdout: result, stderr: stderr, start: time.Now(), progress: "auto", warnings: []string{}}
-	e.json = slices.Contains(args, "--json") || slices.Contains(args, "-json")
+	e.json = asksForJSON(args)
 	defer func() {
 		if p := recover(); p != nil {
 			if os.Getenv("RTX_DEBUG") != "" {
@@ -70,11 +71,25 @@ func Main(args []string, stdout, stderr io.Writer) (code int) {
 	}
 	if err == nil && result.err != nil {
 		err = fmt.Errorf("write the result: %w", result.err)
+		e.json = false // nobody would read it there
 	}
 	if err != nil {
 		return e.fail(err)
 	}
 	return 0
+}
+
+// asksForJSON looks for --json and RTX_JSON in a command line that may be wrong.
+func asksForJSON(args []string) bool {
+	on, _ := strconv.ParseBool(os.Getenv(variable("json")))
+	for _, a := range args {
+		name, value, has := strings.Cut(strings.TrimLeft(a, "-"), "=")
+		if strings.HasPrefix(a, "-") && name == "json" {
+			set, _ := strconv.ParseBool(value)
+			on = set || !has
+		}
+	}
+	return on
 }
 
 // watched remembers the first error of its writer: a result that nobody got is

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/robust-transfer/rtx/cli"
@@ -167,6 +168,32 @@ func TestDashes(t *testing.T) {
 	}
 	if o := call("inspect", "--json", "--", "-m.onnx"); o.code != 0 || object(t, o.stdout)["file"] != "-m.onnx" {
 		t.Errorf("%+v", o)
+	}
+}
+
+// TestAsksForJSON holds that errors of a command line are objects, however
+// that is asked for.
+func TestAsksForJSON(t *testing.T) {
+	for env, args := range map[string][]string{"": {"featurize", "--bogus", "--json=true"}, "1": {"featurize", "--bogus"}, "0": {"featurise", "-json"}} {
+		t.Setenv("RTX_JSON", env)
+		if o := call(args...); o.code != 2 || o.stderr != "" || object(t, o.stdout)["code"] != 2.0 {
+			t.Errorf("RTX_JSON=%s %v: %+v", env, args, o)
+		}
+	}
+}
+
+// fullDisk is what /dev/full is.
+type fullDisk struct{}
+
+func (fullDisk) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
+
+// TestFullOutput holds that a result that could not be written is no success.
+func TestFullOutput(t *testing.T) {
+	for _, args := range [][]string{{"inspect", backbone}, {"inspect", backbone, "--json"}, {"version"}, {"man"}, {"featurize", "--help"}} {
+		var stderr bytes.Buffer
+		if code := cli.Main(args, fullDisk{}, &stderr); code != 75 || !strings.Contains(stderr.String(), "no space left") {
+			t.Errorf("%v: exit %d, %q", args, code, stderr.String())
+		}
 	}
 }
 
