@@ -311,6 +311,31 @@ func TestForImages(t *testing.T) {
 	}
 }
 
+// TestSpecCheck refuses what would make all images one.
+func TestSpecCheck(t *testing.T) {
+	for want, change := range map[string]func(*onnx.Spec){
+		"range is [0 0]":      func(s *onnx.Spec) { s.Range = [2]float64{} },
+		"clamp is [0.9 0.1]":  func(s *onnx.Spec) { s.Clamp = []float64{0.9, 0.1} },
+		"clamp is [1]":        func(s *onnx.Spec) { s.Clamp = []float64{1} },
+		"std has a zero":      func(s *onnx.Spec) { s.Std = []float64{1, 0, 1} },
+		"version is 2":        func(s *onnx.Spec) { s.Version = 2 },
+		"input_size is 0x32":  func(s *onnx.Spec) { s.InputSize = [2]int{0, 32} },
+		`channels is "grbg"`:  func(s *onnx.Spec) { s.Channels = "grbg" },
+		"mean has 1 values":   func(s *onnx.Spec) { s.Mean = []float64{1} },
+		`resize is 0 with`:    func(s *onnx.Spec) { s.Crop = "center" },
+		`interpolation is ""`: func(s *onnx.Spec) { s.Interpolation = "" },
+	} {
+		s, _, err := backbone(t).Spec()
+		if err != nil {
+			t.Fatal(err)
+		}
+		change(&s)
+		if err := s.Check(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+}
+
 // TestPoolAxes wants the average over space of values of either layout in one
 // model, whose input is [N,H,W,3].
 func TestPoolAxes(t *testing.T) {

@@ -163,8 +163,11 @@ func (s Spec) Check() error {
 	if slices.Contains(s.Std, 0) {
 		return errors.New("spec: std has a zero")
 	}
-	if len(s.Clamp) != 0 && len(s.Clamp) != 2 {
-		return fmt.Errorf("spec: clamp has %d values, expected 2", len(s.Clamp))
+	if s.Range[0] == s.Range[1] {
+		return fmt.Errorf("spec: range is %v, expected two numbers that differ", s.Range)
+	}
+	if len(s.Clamp) != 0 && (len(s.Clamp) != 2 || s.Clamp[0] >= s.Clamp[1]) {
+		return fmt.Errorf("spec: clamp is %v, expected none, or a low and a high value", s.Clamp)
 	}
 	return errors.Join(oneOf("crop", s.Crop, "center", "none"), oneOf("interpolation", s.Interpolation, "bilinear", "bicubic"),
 		oneOf("channels", s.Channels, "rgb", "bgr"), oneOf("layout", s.Layout, "nchw", "nhwc"))
