@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"slices"
 	"testing"
 
 	"github.com/robust-transfer/rtx/finetune/probe"
@@ -144,7 +145,7 @@ func TestLBFGS(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := objective(s.Data, train, m.(*probe.Head), want.Lambda, g.Balanced)
+			got := objective(s.Data, train, m.(*probe.Head), want.Lambda/2, g.Balanced, crossEntropy)
 			if above := got/want.Objective - 1; !(math.Abs(above) <= 1e-5) || !r.Converged {
 				t.Errorf("lambda %v: the objective is %v, %.1e above scikit-learn's; %+v", want.Lambda, got, above, r)
 			}
@@ -177,33 +178,46 @@ func TestPath(t *testing.T) {
 	})
 }
 
+// crossEntropy and squares are the losses of a row.
+func crossEntropy(z []float64, y int) float64 {
+	best, sum := slices.Max(z), 0.0
+	for _, x := range z {
+		sum += math.Exp(x - best)
+	}
+	return math.Log(sum) + best - z[y]
+}
+
+func squares(z []float64, y int) float64 {
+	sum := 1 - 2*z[y]
+	for _, x := range z {
+		sum += x * x
+	}
+	return sum
+}
+
 // objective is that of the package's documentation, in float64.
-func objective(d probe.Data, rows []int, h *probe.Head, lambda float64, balanced bool) float64 {
+func objective(d probe.Data, rows []int, h *probe.Head, penalty float64, balanced bool, of func(z []float64, y int) float64) float64 {
 	count := make([]float64, h.K)
 	for _, i := range rows {
 		count[d.Y[i]]++
 	}
 	loss, sum := 0.0, 0.0
 	for _, i := range rows {
-		z, best := make([]float64, h.K), math.Inf(-1)
+		z := make([]float64, h.K)
 		for c := range z {
 			z[c] = float64(h.B[c])
 			for j, x := range d.X[i*d.D : (i+1)*d.D] {
 				z[c] += float64(x) * float64(h.W[c*d.D+j])
 			}
-			best = max(best, z[c])
 		}
-		weight, e := 1.0, 0.0
+		weight := 1.0
 		if balanced {
 			weight = float64(len(rows)) / (float64(h.K) * count[d.Y[i]])
 		}
-		for _, x := range z {
-			e += math.Exp(x - best)
-		}
-		loss += weight * (math.Log(e) + best - z[d.Y[i]])
+		loss += weight * of(z, d.Y[i])
 		sum += weight
 	}
-	penalty := 0.0
+	norm := 0.0
 	for j := range d.D {
 		mean, variance := 0.0, 0.0
 		for _, i := range rows {
@@ -213,19 +227,22 @@ func objective(d probe.Data, rows []int, h *probe.Head, lambda float64, balanced
 			variance += math.Pow(float64(d.X[i*d.D+j])-mean, 2) / float64(len(rows))
 		}
 		for c := range h.K {
-			penalty += math.Pow(float64(h.W[c*d.D+j]), 2) * variance
+			norm += math.Pow(float64(h.W[c*d.D+j]), 2) * variance
 		}
 	}
-	return loss/sum + lambda/2*penalty
+	return loss/sum + penalty*norm
 }
 
 func TestRidge(t *testing.T) {
 	each(t, func(t *testing.T, g golden, s *probe.Set) {
 		test, train := g.parts()
 		for _, want := range g.Ridge {
-			m, _, err := probe.Fit(t.Context(), s, train, probe.Setting{Lambda: want.Lambda}, probe.Config{Solver: "ridge", Balanced: g.Balanced})
+			m, r, err := probe.Fit(t.Context(), s, train, probe.Setting{Lambda: want.Lambda}, probe.Config{Solver: "ridge", Balanced: g.Balanced})
 			if err != nil {
 				t.Fatal(err)
+			}
+			if got := objective(s.Data, train, m.(*probe.Head), want.Lambda, g.Balanced, squares); math.Abs(r.Objective/got-1) > 1e-4 {
+				t.Errorf("lambda %v: the objective is %v, reported is %v", want.Lambda, got, r.Objective)
 			}
 			scores := scored(t, m, s, test, want.Classes, fmt.Sprint("lambda ", want.Lambda))
 			for i, row := range want.Scores {
