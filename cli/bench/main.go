@@ -44,12 +44,11 @@ func main() {
 	python := flag.String("python", "python3", "the interpreter of the peers")
 	rounds := flag.Int("rounds", 5, "turns of each pair")
 	folder := flag.String("fit", "", "fit x.npy and y.npy of a folder: the process that probe starts")
-	penalty := flag.Float64("penalty", 1e-3, "of that fit")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if *folder != "" {
-		if err := fit(ctx, *folder, *penalty); err != nil {
+		if err := fit(ctx, *folder); err != nil {
 			fmt.Fprintln(os.Stderr, "bench:", err)
 			os.Exit(1)
 		}
