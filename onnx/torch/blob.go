@@ -28,11 +28,16 @@ type cache struct {
 	sync.Mutex
 	of   *blob
 	data []byte
+	left int64 // bytes that may still be read into it
 }
+
+// newCache is the cache of a file of size bytes, which may read 64 times as
+// much: tensors that take turns with two storages read each one again.
+func newCache(size int64) *cache { return &cache{left: 64<<20 + 64*size} }
 
 // memory is a blob of bytes that are in memory already.
 func memory(b string) *blob {
-	return &blob{name: "in the pickle", src: strings.NewReader(b), size: int64(len(b)), cache: &cache{}}
+	return &blob{name: "in the pickle", src: strings.NewReader(b), size: int64(len(b)), cache: newCache(int64(len(b)))}
 }
 
 // chunk is the size of the buffers through which values are copied.
@@ -64,7 +69,7 @@ func (b *blob) open(off, n int64) (io.ReadCloser, error) {
 		}
 		return &content{r, b, n, true}, nil
 	case packed:
-		data, err := b.load()
+		data, err := b.load(n)
 		if err != nil {
 			return nil, err
 		}
@@ -118,8 +123,10 @@ func (b *blob) bad(err error) error {
 	return fmt.Errorf("torch: storage %q: %w: %w", b.name, err, ErrFormat)
 }
 
-// load returns all bytes. They must not be changed.
-func (b *blob) load() ([]byte, error) {
+// load returns all bytes, for need of them to be used. They must not be changed.
+// What is used may be read again as often as the file may, so that writing all
+// tensors has no limit.
+func (b *blob) load(need int64) ([]byte, error) {
 	b.cache.Lock()
 	defer b.cache.Unlock()
 	if b.cache.of == b {
@@ -128,6 +135,10 @@ func (b *blob) load() ([]byte, error) {
 	if b.entry != nil && inflated(b.entry) {
 		return nil, fmt.Errorf("torch: storage %q: %d bytes compressed to %d: %w", b.name, b.size, b.entry.CompressedSize64, ErrFormat)
 	}
+	if b.cache.left < b.size {
+		return nil, fmt.Errorf("torch: storage %q: its %d bytes are read too often, for few at a time: %w", b.name, b.size, ErrFormat)
+	}
+	b.cache.left += 64*min(need, b.size) - b.size
 	data := &filler{make([]byte, 0, b.size)}
 	b.cache.of, b.cache.data = nil, nil
 	if err := b.copy(data, 0, b.size); err != nil {

@@ -67,7 +67,7 @@ func New(r io.ReaderAt, size int64) (*File, error) {
 }
 
 func read(r io.ReaderAt, size int64) (*File, error) {
-	f := &File{r: r, size: size, classes: map[Class]int{}, cache: &cache{}}
+	f := &File{r: r, size: size, classes: map[Class]int{}, cache: newCache(size)}
 	head := make([]byte, min(size, 512))
 	if n, err := r.ReadAt(head, 0); err != nil && n < len(head) {
 		return nil, err
@@ -140,11 +140,12 @@ func (f *File) Fields() []Field {
 	if !ok || f.metadata != nil {
 		return fields
 	}
+	numbers := numbersOf(d)
 	for k, v := range d.All() {
 		key, ok := k.(string)
-		if t, isTensor := v.(*Tensor); isTensor && t.Size() > 0 && t.Size() == itemSizes[t.DType] {
-			if x, err := t.Floats(); err == nil {
-				v = x[0]
+		if t, isTensor := v.(*Tensor); isTensor {
+			if x, isNumber := numbers[t]; isNumber {
+				v = x
 			}
 		}
 		switch v.(type) {
@@ -155,6 +156,25 @@ func (f *File) Fields() []Field {
 		}
 	}
 	return fields
+}
+
+// numbersOf are the values of the tensors of one number, read storage by
+// storage.
+func numbersOf(d *Dict) map[*Tensor]float64 {
+	var tensors []*Tensor
+	for _, v := range d.All() {
+		if t, isTensor := v.(*Tensor); isTensor && t.Size() > 0 && t.Size() == itemSizes[t.DType] {
+			tensors = append(tensors, t)
+		}
+	}
+	slices.SortStableFunc(tensors, func(a, b *Tensor) int { return cmp.Compare(a.blob.name, b.blob.name) })
+	numbers := make(map[*Tensor]float64, len(tensors))
+	for _, t := range tensors {
+		if x, err := t.Floats(); err == nil {
+			numbers[t] = x[0]
+		}
+	}
+	return numbers
 }
 
 func (f *File) readSafetensors() error {

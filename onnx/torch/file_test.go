@@ -283,3 +283,121 @@ func inspect(data []byte) {
 		}
 	}
 }
+
+// bytesOf names a tensor of n bytes from the offset on, in a storage of size.
+func bytesOf(name, storage string, size, offset, n int) string {
+	return fmt.Sprintf("S'%s'\nctorch._utils\n_rebuild_tensor\n((S'storage'\nctorch\nByteStorage\nS'%s'\nS'cpu'\nI%d\ntQI%d\n(I%d\nt(I1\nttRs", name, storage, size, offset, n)
+}
+
+// packed makes a checkpoint of a dict and deflated storages of size bytes, 0
+// and 1.
+func packed(dict string, size int) []byte {
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	w, _ := z.Create("a/data.pkl")
+	io.WriteString(w, "(d"+dict+".")
+	for _, key := range []string{"0", "1"} {
+		w, _ := z.Create("a/data/" + key)
+		for range size / 50 {
+			w.Write(append(make([]byte, 49), byte(rand.N(256))))
+		}
+	}
+	z.Close()
+	return b.Bytes()
+}
+
+// TestStoragesInTurns holds that numbers of two deflated storages in turns do
+// not inflate them each time, and that such tensors are not written for ever.
+func TestStoragesInTurns(t *testing.T) {
+	const size, turns = 2 << 20, 500
+	var dict strings.Builder
+	for i := range turns {
+		dict.WriteString(bytesOf(fmt.Sprint("x", i), fmt.Sprint(i%2), size/50*50, i, 1))
+	}
+	data := packed(dict.String(), size)
+	c := &counter{ReaderAt: bytes.NewReader(data)}
+	f, err := torch.New(c, int64(len(data)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.n = 0
+	if n := len(f.Fields()); n != turns || c.n > 3*len(data) {
+		t.Errorf("%d fields, and %d bytes read of %d", n, c.n, len(data))
+	}
+	written, refused := 0, 0
+	each(f.Value, func(x *torch.Tensor) {
+		if refused > 0 {
+			return
+		}
+		switch err := x.Write(io.Discard); {
+		case err == nil:
+			written++
+		case errors.Is(err, torch.ErrFormat) && strings.Contains(err.Error(), "read too often"):
+			refused++
+		default:
+			t.Error(err)
+		}
+	})
+	if limit := (64<<20 + 64*len(data)) / (size / 50 * 50); written < limit/2 || refused == 0 || written > limit+2 {
+		t.Errorf("%d tensors were written before %d was refused, with a limit of %d", written, refused, limit)
+	}
+}
+
+// TestHalvesInTurns writes large parts of two deflated storages in turns, which
+// has no limit.
+func TestHalvesInTurns(t *testing.T) {
+	const size = 2 << 20
+	var dict strings.Builder
+	for i := range 4 {
+		dict.WriteString(bytesOf(fmt.Sprint("x", i), fmt.Sprint(i%2), size/50*50, i, size/2))
+	}
+	data := packed(dict.String(), size)
+	f, err := torch.New(bytes.NewReader(data), int64(len(data)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 30 {
+		each(f.Value, func(x *torch.Tensor) {
+			if err := x.Write(io.Discard); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+// TestCopiesOfOneStorage holds that attackers' copies which overlap the model's
+// tensors are refused once they have cost more than the file.
+func TestCopiesOfOneStorage(t *testing.T) {
+	const size, honest = 8 << 20, 5
+	for _, copies := range []int{honest, 100} {
+		var dict strings.Builder
+		for i := range copies {
+			dict.WriteString(bytesOf(fmt.Sprint("model.x", i), "0", size, 0, size-1))
+			dict.WriteString(bytesOf(fmt.Sprint("attacker.model.x", i), "0", size, 1, size-1))
+		}
+		data := stored("a/data.pkl", "(d"+dict.String()+".", "a/data/0", strings.Repeat("x", size))
+		c := &counter{ReaderAt: strings.NewReader(data)}
+		f, err := torch.New(c, int64(len(data)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.n = 0
+		_, err = f.Network(-1)
+		refused := errors.Is(err, torch.ErrFormat) && strings.Contains(err.Error(), "share their values too often")
+		if refused != (copies > honest) || !refused && err != nil || c.n > 64<<20+10*len(data) {
+			t.Errorf("%d copies: %v, %d bytes read of %d", copies, err, c.n, len(data))
+		}
+	}
+}
+
+// stored is archive without compression.
+func stored(parts ...string) string {
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	for i := 0; i < len(parts); i += 2 {
+		w, _ := z.CreateHeader(&zip.FileHeader{Name: parts[i], Method: zip.Store})
+		io.WriteString(w, parts[i+1])
+	}
+	z.Close()
+	return b.String()
+}

@@ -1,6 +1,7 @@
 package torch
 
 import (
+	"archive/zip"
 	"bytes"
 	"fmt"
 	"io"
@@ -46,7 +47,7 @@ func (t *Tensor) Write(w io.Writer) error {
 	if t.contiguous() {
 		return t.blob.copy(w, t.offset*item, size)
 	}
-	data, err := t.blob.load()
+	data, err := t.blob.load(size)
 	if err != nil {
 		return err
 	}
@@ -165,6 +166,23 @@ func (t *Tensor) equal(u *Tensor) (bool, error) {
 	}
 	defer b.Close()
 	return sameBytes(a, b, min(t.Size()+1, chunk))
+}
+
+// cost is the number of bytes of the file, about, that reading the values takes.
+// Inflating is taken as eight times as cheap, as it may be of as many bytes.
+func (t *Tensor) cost() int64 {
+	n := t.Size()
+	if n == 0 {
+		return 0
+	}
+	packed := t.blob.entry != nil && t.blob.entry.Method != zip.Store
+	if packed || !t.contiguous() {
+		n = max(n, t.blob.size)
+	}
+	if packed {
+		n /= 8
+	}
+	return n
 }
 
 // open gives what Write writes to read.
