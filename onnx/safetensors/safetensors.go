@@ -21,6 +21,9 @@ import (
 // maxHeader is the longest header that readers take.
 const maxHeader = 100 << 20
 
+// MaxTensors is the most tensors that Read takes.
+const MaxTensors = 1 << 16
+
 // ErrFormat is wrapped by every error that says that a file is no good one.
 var ErrFormat = errors.New("not a good safetensors file")
 
@@ -57,7 +60,7 @@ type located struct {
 }
 
 // Read returns the tensors of a file of size bytes in the order of their
-// places, and its metadata.
+// places, and its metadata. More than MaxTensors are an error.
 func Read(r io.ReaderAt, size int64) ([]Tensor, map[string]string, error) {
 	var length [8]byte
 	if _, err := r.ReadAt(length[:], 0); err != nil {
@@ -71,8 +74,8 @@ func Read(r io.ReaderAt, size int64) ([]Tensor, map[string]string, error) {
 	if _, err := r.ReadAt(header, 8); err != nil {
 		return nil, nil, fmt.Errorf("safetensors: header: %w: %w", err, ErrFormat)
 	}
-	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(header, &fields); err != nil {
+	fields, err := entries(header)
+	if err != nil {
 		return nil, nil, fmt.Errorf("safetensors: header: %w: %w", err, ErrFormat)
 	}
 	var metadata map[string]string
@@ -91,6 +94,40 @@ func Read(r io.ReaderAt, size int64) ([]Tensor, map[string]string, error) {
 		tensors = append(tensors, t)
 	}
 	return tensors, metadata, contiguous(tensors, 8+int64(n), size)
+}
+
+// entries are the fields of the header. What names more tensors than MaxTensors
+// is not read to its end.
+func entries(header []byte) (map[string]json.RawMessage, error) {
+	d := json.NewDecoder(bytes.NewReader(header))
+	if first, err := d.Token(); err != nil || first != json.Delim('{') {
+		return nil, cmp.Or(err, errors.New("it is no JSON object"))
+	}
+	fields, tensors := map[string]json.RawMessage{}, 0
+	for d.More() {
+		key, err := d.Token()
+		if err != nil {
+			return nil, err
+		}
+		if key != "__metadata__" {
+			tensors++
+		}
+		if tensors > MaxTensors {
+			return nil, fmt.Errorf("it names more than %d tensors", MaxTensors)
+		}
+		var raw json.RawMessage
+		if err := d.Decode(&raw); err != nil {
+			return nil, err
+		}
+		fields[key.(string)] = raw
+	}
+	if _, err := d.Token(); err != nil {
+		return nil, err
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return nil, errors.New("there is more behind its JSON object")
+	}
+	return fields, nil
 }
 
 func tensor(name string, raw []byte, base int64) (Tensor, error) {

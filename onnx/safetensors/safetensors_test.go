@@ -53,6 +53,24 @@ func file(header string, data int) []byte {
 	return append(append(b, header...), make([]byte, data)...)
 }
 
+// many is a header of n tensors without values, and metadata.
+func many(n int) string {
+	var b strings.Builder
+	b.WriteString(`{"__metadata__":{"k":"v"}`)
+	for i := range n {
+		fmt.Fprintf(&b, `,"x%d":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}`, i)
+	}
+	return b.String() + "}"
+}
+
+func TestMostTensors(t *testing.T) {
+	data := file(many(safetensors.MaxTensors), 0)
+	tensors, metadata, err := safetensors.Read(bytes.NewReader(data), int64(len(data)))
+	if err != nil || len(tensors) != safetensors.MaxTensors || metadata["k"] != "v" {
+		t.Errorf("%d tensors, metadata %v, %v", len(tensors), metadata, err)
+	}
+}
+
 func TestBadFiles(t *testing.T) {
 	for _, c := range []struct{ name, header, want string }{
 		{"type", `{"a":{"dtype":"F31","shape":[1],"data_offsets":[0,4]}}`, `type "F31"`},
@@ -64,6 +82,10 @@ func TestBadFiles(t *testing.T) {
 		{"beyond", `{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}`, "ends behind"},
 		{"left over", `{}`, "behind the last tensor"},
 		{"not JSON", `[1,2]`, "header"},
+		{"more behind", `{}{}`, "header"},
+		{"not closed", `{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}`, "header"},
+		{"key", `{1:2}`, "header"},
+		{"one tensor too many", many(safetensors.MaxTensors + 1), "more than 65536 tensors"},
 	} {
 		data := file(c.header, 4)
 		_, _, err := safetensors.Read(bytes.NewReader(data), int64(len(data)))
