@@ -58,6 +58,10 @@ func (e *env) importModel(c *cli.Context) error {
 	if c.String("out") == "" {
 		return &usageError{msg: "--out is missing", hint: usage}
 	}
+	index, err := networkIndex(c)
+	if err != nil {
+		return err
+	}
 	labels, err := readLabels(c.String("labels"))
 	if err != nil {
 		return err
@@ -79,7 +83,7 @@ func (e *env) importModel(c *cli.Context) error {
 			}
 		}
 		im, err = readCheckpoint(path, entry, importConfig{
-			arch: c.String("arch"), index: c.Int("index"), labels: labels, inGraph: !c.Bool("no-normalize"),
+			arch: c.String("arch"), index: index, labels: labels, inGraph: !c.Bool("no-normalize"),
 			override: func(s *onnx.Spec) error { return override(c, s) },
 		})
 	} else {
@@ -106,6 +110,15 @@ func (e *env) importModel(c *cli.Context) error {
 		}
 	}
 	return e.reportImport(c, im, status)
+}
+
+// networkIndex is which network --index chooses, -1 where it is not given.
+func networkIndex(c *cli.Context) (int, error) {
+	n := c.Int("index")
+	if n < -1 {
+		return 0, &usageError{msg: fmt.Sprintf("--index is %d, expected a number from 0 on", n)}
+	}
+	return n, nil
 }
 
 // importConfig is how a checkpoint becomes a model.

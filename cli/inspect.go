@@ -23,12 +23,16 @@ func inspectCommand(e *env) *cli.Command {
 			if c.NArg() != 1 {
 				return &usageError{msg: fmt.Sprintf("inspect takes one file, found %d", c.NArg()), hint: "rtx inspect MODEL.onnx"}
 			}
+			index, err := networkIndex(c)
+			if err != nil {
+				return err
+			}
 			path, claim, kind, err := e.modelKind(c.Args().First())
 			if err != nil {
 				return err
 			}
 			if isCheckpoint(kind) {
-				return e.inspectCheckpoint(path, claim, c.Int("index"))
+				return e.inspectCheckpoint(path, claim, index)
 			}
 			m, err := onnx.Load(path)
 			if err != nil {

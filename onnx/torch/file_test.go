@@ -401,3 +401,24 @@ func stored(parts ...string) string {
 	z.Close()
 	return b.String()
 }
+
+// TestManyTensors refuses a network of more tensors than any has.
+func TestManyTensors(t *testing.T) {
+	const most = 65536
+	for _, n := range []int{most, most + 1} {
+		var dict strings.Builder
+		dict.WriteString("(d" + strings.TrimSuffix(bytesOf("x", "0", 1, 0, 1), "s") + "p0\ns")
+		for i := range n - 1 {
+			fmt.Fprintf(&dict, "S'%d'\ng0\ns", i)
+		}
+		data := stored("a/data.pkl", dict.String()+".", "a/data/0", "x")
+		f, err := torch.New(strings.NewReader(data), int64(len(data)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = f.Network(-1)
+		if n == most && err != nil || n > most && (!errors.Is(err, torch.ErrFormat) || !strings.Contains(err.Error(), "65537 tensors, expected at most 65536")) {
+			t.Errorf("%d tensors: %v", n, err)
+		}
+	}
+}

@@ -8,11 +8,21 @@ import (
 	"strings"
 
 	"github.com/robust-transfer/rtx/onnx"
+	"github.com/robust-transfer/rtx/onnx/safetensors"
 )
 
 // ErrIndex is wrapped by the error that says that a checkpoint holds several
-// networks, and one must be chosen.
+// networks, and one must be chosen, or that there is none of the index.
 var ErrIndex = errors.New("several networks")
+
+// onlyOne is the index that was asked of a checkpoint with one network.
+type onlyOne int
+
+func (i onlyOne) Error() string {
+	return fmt.Sprintf("it holds one network, and --index is %d", int(i))
+}
+
+func (onlyOne) Unwrap() error { return ErrIndex }
 
 // Network is the tensors of one network, under the names that the network's
 // own code gives them, and what else the checkpoint says of it.
@@ -59,6 +69,9 @@ func (f *File) Network(index int) (*Network, error) {
 	if err != nil {
 		return nil, fmt.Errorf("torch: %w", err)
 	}
+	if n := len(found[i].entries); n > safetensors.MaxTensors {
+		return nil, fmt.Errorf("torch: it has %d tensors, expected at most %d of a network: %w", n, safetensors.MaxTensors, ErrFormat)
+	}
 	b := &builder{entries: found[i].entries, compare: 64<<20 + 8*f.size, Network: Network{Skipped: found[i].skipped}}
 	if err := b.clean(); err != nil {
 		return nil, fmt.Errorf("torch: %w", err)
@@ -77,6 +90,9 @@ func choose(found []candidate, index int) (int, error) {
 		return index, nil
 	case index < 0 && (len(found) == 1 || found[0].named):
 		return 0, nil
+	}
+	if len(found) == 1 {
+		return 0, onlyOne(index)
 	}
 	what := fmt.Sprintf("it holds %d networks (%s), choose one", len(found), places(found))
 	if index >= 0 {

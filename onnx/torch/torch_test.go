@@ -184,7 +184,7 @@ func TestNetworks(t *testing.T) {
 	}{
 		{"plain.pt", -1, "state_dict", net, "fc.bias", nil, 0, ""},
 		{"plain.pt", 0, "state_dict", net, "fc.bias", nil, 0, ""},
-		{"plain.pt", 1, "", nil, "", nil, 0, "no network of index 1, it holds one; choose by --index 0 to 0"},
+		{"plain.pt", 1, "", nil, "", nil, 0, "it holds one network, and --index is 1"},
 		{"protocol4.pt", -1, "state_dict (net)", []string{"w"}, "w", nil, 1, ""},
 		{"trainer_legacy.pth", -1, "state_dict (state_dict, module.)", net, "module.fc.bias", nil, 2, ""},
 		{"trainer_dill.pt", -1, "state_dict (state_dict, module.)", net, "module.fc.bias", nil, 1, ""},
