@@ -104,6 +104,7 @@ func (e *env) importModel(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	im.notes = append(im.notes, im.odd.notes()...)
 	if name := c.String("key-map"); name != "" {
 		if err := writeKeyMap(ctx, name, im.network); err != nil {
 			return err
@@ -138,6 +139,7 @@ type imported struct {
 	network *torch.Network // nil: from an ONNX file
 	tensors []onnx.Tensor  // of the network, named as in the checkpoint
 	file    *torch.File
+	odd     oddWeights // among those that were written
 	notes   []string
 }
 
@@ -208,6 +210,10 @@ func (im *imported) recognise(claim *assets.Checkpoint, c importConfig) error {
 		return &usageError{msg: fmt.Sprintf("--arch is %q", name), hint: suggest(name, arch.Names, "one of auto, "+strings.Join(arch.Names, ", "))}
 	}
 	im.keyed()
+	im.tensors = slices.Clone(im.tensors)
+	for i, t := range im.tensors {
+		im.tensors[i] = im.odd.watch(t)
+	}
 	if im.model, err = im.build(name, c); err != nil {
 		return err
 	}

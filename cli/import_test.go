@@ -441,3 +441,45 @@ func TestInspectCheckpoint(t *testing.T) {
 		t.Errorf("%+v", o)
 	}
 }
+
+// TestImportOddWeights tells of values that no sound network has.
+func TestImportOddWeights(t *testing.T) {
+	weights := weightsOf(t, "cifar_resnet20", 10)
+	at := func(name string) int {
+		return slices.IndexFunc(weights, func(x onnx.Tensor) bool { return x.Name == name })
+	}
+	nan, inf := float32(math.NaN()), float32(math.Inf(-1))
+	double := func(v float64) onnx.Tensor {
+		bias := weights[len(weights)-1]
+		return onnx.Tensor{Name: bias.Name, DType: pb.TensorProto_DOUBLE, Dims: bias.Dims, Write: func(w io.Writer) error {
+			return binary.Write(w, binary.LittleEndian, slices.Repeat([]float64{v}, 10))
+		}}
+	}
+	last := weights[len(weights)-1]
+	for name, c := range map[string]struct {
+		tensor onnx.Tensor
+		want   string
+	}{
+		"sound":    {weights[0], ""},
+		"NaN":      {floats(last.Name, last.Dims, 0, 0, 0, 0, 0, 0, 0, 0, 0, nan), "has a NaN"},
+		"infinite": {floats(last.Name, last.Dims, inf, 0, 0, 0, 0, 0, 0, 0, 0, 0), "has an infinite value"},
+		"negative": {floats(last.Name, last.Dims, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1), ""},
+		"variance": {floats("bn1.running_var", []int64{16}, 1, -2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0), "has the variance -2"},
+		"zero":     {floats("bn1.running_var", []int64{16}, make([]float32, 16)...), ""},
+		"large":    {double(1e300), "has the value 1e+300, which is infinite in float32"},
+		"double":   {double(1e30), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			changed := slices.Clone(weights)
+			changed[at(c.tensor.Name)] = c.tensor
+			path := stateDict(t, "", changed...)
+			for _, more := range [][]string{nil, {"--fold-bn"}} {
+				o := call(append([]string{"import", path, "-o", filepath.Join(t.TempDir(), "m.onnx")}, more...)...)
+				told := strings.Contains(o.stderr, `tensor "`+c.tensor.Name+`" `+c.want)
+				if o.code != 0 || told != (c.want != "") || c.want == "" && strings.Contains(o.stderr, "outputs may be no numbers") {
+					t.Errorf("%v: want %q: %+v", more, c.want, o)
+				}
+			}
+		})
+	}
+}

@@ -101,6 +101,9 @@ func (e *env) importedModel(path string, claim *assets.Checkpoint) (*onnx.Model,
 	if err := im.model.Save(file); err != nil {
 		return nil, err
 	}
+	for _, n := range im.odd.notes() {
+		e.note("%s", n)
+	}
 	return onnx.Load(file)
 }
 
