@@ -276,7 +276,7 @@ func (n *network) config() map[string]any {
 		"interpolation": s.Interpolation, "pre_resize": fmt.Sprint(n.c.Int("pre-resize")), "range": fmt.Sprint(s.Range),
 		"channels": s.Channels, "clamp": fmt.Sprint(s.Clamp), "normalization": normalization,
 		"exif_rotate": fmt.Sprint(n.c.Bool("exif-rotate")), "precision": n.c.String("precision"),
-		"batch_size": fmt.Sprint(n.batch), "jpeg_decoder": decoder + " " + version,
+		"batch_size": fmt.Sprint(n.batch), "jpeg_decoder": decoder + " " + version, "pixels": pixels.Version,
 		"onnxruntime": n.library.Version, "device": kind,
 	}
 }

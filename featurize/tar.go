@@ -177,7 +177,7 @@ func (w *archiveWalk) nextTar(t *tar.Reader) (Sample, error) {
 // seems.
 func (w *archiveWalk) entry(name string) (clean string, err error) {
 	unified := strings.ReplaceAll(name, `\`, "/")
-	drive := len(unified) > 1 && unified[1] == ':'
+	drive := len(unified) > 1 && unified[1] == ':' && 'a' <= unified[0]|0x20 && unified[0]|0x20 <= 'z'
 	if strings.HasPrefix(unified, "/") || drive {
 		return "", w.bad(name, "an absolute path")
 	}
