@@ -36,7 +36,7 @@ def stopping(wanted):
         if intermediate_result.fun <= wanted * (1 + 1e-4):
             raise StopIteration
 
-    return lambda *args, **options: minimize(*args, callback=enough, **options)
+    return lambda *args, **options: minimize(*args, **{**options, "callback": enough})
 
 
 assert tuple(map(int, sklearn.__version__.split(".")[:2])) >= (1, 5), "scikit-learn %s, expected 1.5 or later" % sklearn.__version__
