@@ -109,6 +109,30 @@ func TestProbe(t *testing.T) {
 	})
 }
 
+// TestProbeAttachMaps attaches to a layer whose shape the file does not say: the
+// pooled map works, the map as it is is refused.
+func TestProbeAttachMaps(t *testing.T) {
+	needLibrary(t)
+	images, _ := shapesOf(t, 120)
+	for _, pool := range []string{"avg", "none"} {
+		set, out := filepath.Join(t.TempDir(), "set"), filepath.Join(t.TempDir(), "probe")
+		if o := rtx(t, "featurize", "-m", "resnet8_std", "-d", images, "-o", set, "-q", "--layer", "/l3/Relu_1_output_0", "--pool", pool); o.code != 0 {
+			t.Fatalf("%+v", o)
+		}
+		o := rtx(t, "probe", "-d", set, "-o", out, "--solver", "ridge", "--attach", "resnet8_std", "--json")
+		if pool == "none" {
+			if _, err := os.Stat(filepath.Join(out, "classifier.onnx")); o.code != 2 || !strings.Contains(o.stdout, "whole maps") || err == nil {
+				t.Errorf("%+v %v", o, err)
+			}
+			continue
+		}
+		e := rtx(t, "eval", "-m", filepath.Join(out, "classifier.onnx"), "-d", images, "--json")
+		if r := object(t, o.stdout); o.code != 0 || e.code != 0 || object(t, e.stdout)["top1"] != r["top1"] {
+			t.Errorf("%+v, the probe %v", e, r["top1"])
+		}
+	}
+}
+
 // TestProbeProtocols judges on what the data have: folds, a val split, a test
 // set of its own, arrays of others.
 func TestProbeProtocols(t *testing.T) {

@@ -227,8 +227,11 @@ func (p *probing) attach(name string) error {
 	if m, err = m.WithSpec(run.ResolvedSpec); err != nil {
 		return err
 	}
-	if m.Rank(run.Config.Layer) < 0 {
-		m = m.WithRank(run.Config.Layer, 2)
+	if m, err = p.ranked(m, run); err != nil {
+		return err
+	}
+	if m.Rank(run.Config.Layer) == 4 && run.Config.Pool == "none" {
+		return &usageError{msg: fmt.Sprintf("--attach: the features of %q are whole maps", p.data.path), hint: "classifier.onnx is for features [N,D], or [N,C,H,W] under --pool avg"}
 	}
 	if m, err = m.Attach(run.Config.Layer, *head); err != nil {
 		return hinted{err, "classifier.onnx is for features [N,D], or [N,C,H,W] under --pool avg"}
@@ -242,6 +245,20 @@ func (p *probing) attach(name string) error {
 		return err
 	}
 	return writeFile(p.c.Context, filepath.Join(dir, "classifier.onnx"), m.Write)
+}
+
+// ranked is the model with the dimensions of the features' layer declared: where
+// its file does not say them, onnxruntime does.
+func (p *probing) ranked(m *onnx.Model, run *featurizeRun) (*onnx.Model, error) {
+	if m.Rank(run.Config.Layer) >= 0 {
+		return m, nil
+	}
+	n := network{env: p.env, c: p.c, model: m, spec: run.ResolvedSpec, batch: 1}
+	if err := n.open(run.Config.Layer, false); err != nil {
+		return nil, err
+	}
+	defer n.session.Close()
+	return m.WithRank(run.Config.Layer, len(n.dims)+1), nil
 }
 
 // readHead reads the linear layer of a head.onnx.
