@@ -214,7 +214,7 @@ func (p *probing) protocolOf() error {
 	p.val = of["val"]
 	switch {
 	case p.test != p.data:
-		p.protocol, p.judged = "test", p.test.Labelled()
+		p.protocol, p.judged = "test", p.outside()
 		if n := len(of["test"]); n > 0 {
 			p.warn("the %d samples of the test split of %q are left out; --test takes their place", n, p.data.path)
 		}
@@ -243,6 +243,21 @@ func (p *probing) protocolOf() error {
 		"balanced": fmt.Sprint(p.solver.Balanced), "engine": p.engine,
 	}
 	return nil
+}
+
+// outside are the rows of --test to judge on: of its test split, where it has
+// one, as its others may be images that were trained on; else all.
+func (p *probing) outside() []int {
+	all := p.test.Labelled()
+	own := slices.DeleteFunc(slices.Clone(all), func(row int) bool { return p.test.splits[row] != "test" })
+	switch {
+	case len(own) > 0 && len(own) < len(all):
+		p.warn("of %q only the %d samples of the test split are judged on", p.test.path, len(own))
+		return own
+	case p.test.id == p.data.id:
+		p.warn("--test holds the samples that are trained on; the figures tell nothing of others")
+	}
+	return all
 }
 
 // result is what OUT holds of this command already, or what comes out now.

@@ -154,6 +154,15 @@ func TestProbeProtocols(t *testing.T) {
 	if own["protocol"] != "test" || own["top1"] != 1.0 {
 		t.Errorf("the nearest of the training samples themselves: %v %v", own["protocol"], own["top1"])
 	}
+	if w := fmt.Sprint(own["warnings"]); !strings.Contains(w, "that are trained on") {
+		t.Errorf("samples judged that are trained on: warnings %s", w)
+	}
+	_, split := shapesOf(t, 200)
+	inner := probed(t, "-d", split, "-o", filepath.Join(dir, "inner"), "--solver", "ridge")
+	outer := probed(t, "-d", split, "--test", split, "-o", filepath.Join(dir, "outer"), "--solver", "ridge")
+	if outer["n"] != inner["n"] || outer["top1"] != inner["top1"] {
+		t.Errorf("a --test with splits: %v of %v judged, its test split: %v of %v", outer["top1"], outer["n"], inner["top1"], inner["n"])
+	}
 	few := probed(t, "-d", set, "-o", filepath.Join(dir, "few"), "--per-class", "5", "--solver", "ridge", "--folds", "3")
 	if few["train"] != 50.0 || !(few["top1"].(float64) < cv["top1"].(float64)) {
 		t.Errorf("5 a class: %v to train on, top-1 %v of %v", few["train"], few["top1"], cv["top1"])
