@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"encoding/csv"
 	"encoding/json"
 	"errors"
@@ -67,14 +68,16 @@ func (e *env) compare(c *cli.Context) error {
 	if err := k.check(); err != nil {
 		return err
 	}
+	var errs []error
 	for i, model := range c.Args().Slice() {
 		e.note("%s (%d of %d)", model, i+1, c.NArg())
 		one, err := k.contend(model, k.names[i])
 		var sig signalled
 		switch {
 		case errors.As(err, &sig):
-			return partial{err, e.result("rtx.compare/1", "interrupted", c.String("out"), object{{"finished", len(k.found)}})}
+			return k.interrupted(err)
 		case err != nil:
+			errs = append(errs, err)
 			k.failed = append(k.failed, report.Failure{Model: model, Reason: err.Error()})
 			e.warn("%s: %v", model, err)
 		default:
@@ -82,13 +85,35 @@ func (e *env) compare(c *cli.Context) error {
 		}
 	}
 	if len(k.found) == 0 {
-		return fmt.Errorf("none of the %d backbones could be probed; the first, %q: %s: %w", c.NArg(), k.failed[0].Model, k.failed[0].Reason, featurize.ErrData)
+		return k.none(errs)
 	}
 	r, err := k.rank()
 	if err != nil {
 		return err
 	}
-	return k.finish(r)
+	return k.interrupted(k.finish(r))
+}
+
+// interrupted adds what is finished to an error of a signal.
+func (k *comparing) interrupted(err error) error {
+	var sig signalled
+	if !errors.As(err, &sig) {
+		return err
+	}
+	return partial{sig, k.result("rtx.compare/1", "interrupted", k.c.String("out"), object{{"finished", len(k.found)}})}
+}
+
+// none is the error where all backbones failed: with the exit code of each, where
+// they have the same.
+func (k *comparing) none(errs []error) error {
+	err := fmt.Errorf("none of the %d backbones could be probed; the first, %q: %w", len(errs), k.failed[0].Model, errs[0])
+	first, _ := verdict(errs[0])
+	for _, other := range errs {
+		if code, _ := verdict(other); code != first {
+			return fmt.Errorf("%s: %w", err, featurize.ErrData)
+		}
+	}
+	return err
 }
 
 // check looks at the flags alone and names the models.
@@ -131,14 +156,18 @@ type verbError struct {
 
 func (v verbError) Error() string { return v.msg }
 
-// verb runs another verb and returns its object.
+// verb runs another verb and returns its object. What the environment says of
+// --config is for this command, not for the other.
 func (k *comparing) verb(args ...string) (map[string]any, error) {
+	if err := context.Cause(k.c.Context); err != nil { // a signal between two verbs
+		return nil, err
+	}
 	var out bytes.Buffer
 	var shown io.Writer = io.Discard
 	if k.env.progress != "none" {
 		args, shown = append(args, "--progress", k.env.progress), k.stderr
 	}
-	code := Main(append(args, "--json"), &out, shown)
+	code := Main(append(args, "--json", "--config="), &out, shown)
 	var o map[string]any
 	if err := json.Unmarshal(out.Bytes(), &o); err != nil {
 		return nil, fmt.Errorf("rtx %s: %w", args[0], err)

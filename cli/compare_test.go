@@ -60,6 +60,32 @@ func TestCompare(t *testing.T) {
 	}
 }
 
+// TestCompareAgain runs in a folder that holds a comparison.
+func TestCompareAgain(t *testing.T) {
+	needLibrary(t)
+	images, _ := shapesOf(t, 120)
+	out := filepath.Join(t.TempDir(), "out")
+	args := []string{"compare", "resnet8_std", "-d", images, "-o", out}
+	t.Setenv("RTX_CONFIG", write(t, "c.yaml", "seeds: 1\nsolver: ridge\n")) // of compare, not of the verbs in it
+	if o := rtx(t, args...); o.code != 0 {
+		t.Fatalf("%+v", o)
+	}
+	if o := rtx(t, append(args, "--folds", "3")...); o.code != 2 || !strings.Contains(o.stderr, "folds is 5 there and 3 here") || !strings.Contains(o.stderr, "--overwrite") {
+		t.Errorf("another configuration: %+v", o)
+	}
+	if o := rtx(t, append(args, "--onnxruntime", "/nonexistent")...); o.code != 69 {
+		t.Errorf("no library: %+v", o)
+	}
+	if o := rtx(t, append(args, "--solver", "knn", "--overwrite")...); o.code != 0 {
+		t.Fatalf("%+v", o)
+	}
+	for _, name := range []string{"best.onnx", "probes/resnet8_std/head.onnx", "probes/resnet8_std/classifier.onnx"} {
+		if _, err := os.Stat(filepath.Join(out, name)); err == nil {
+			t.Errorf("%s of the earlier comparison is still there", name)
+		}
+	}
+}
+
 func TestCompareRefuses(t *testing.T) {
 	for args, want := range map[string]struct {
 		code        int
@@ -71,7 +97,7 @@ func TestCompareRefuses(t *testing.T) {
 		"a -d - -o y":                    {2, "--data is -", ""},
 		"a -d x -o y --seeds 0":          {2, "--seeds is 0", ""},
 		"a -d x -o y -b 0":               {2, "--batch-size is 0", ""},
-		"nowhere.onnx nothing -d x -o y": {65, "none of the 2 backbones", ""},
+		"nowhere.onnx nothing -d x -o y": {2, "none of the 2 backbones", "rtx models"},
 		"resnet8_std -d nowhere -o y":    {65, "nowhere", ""},
 	} {
 		t.Run(args, func(t *testing.T) {

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"math"
 	"path/filepath"
@@ -145,7 +146,9 @@ func (k *comparing) finish(r *report.Comparison) error {
 	files := []file{}
 	if best.probe.Solver == "knn" {
 		k.warn("best.onnx is for linear classifiers, and --solver is knn")
-	} else if err := k.attach(best); err != nil {
+	} else if err := k.attach(best); errors.As(err, new(signalled)) {
+		return err
+	} else if err != nil {
 		k.warn("best.onnx is not written: %v", err)
 	} else {
 		m, err := onnx.Load(filepath.Join(k.probeOf(best.name), "classifier.onnx"))
@@ -153,6 +156,11 @@ func (k *comparing) finish(r *report.Comparison) error {
 			return err
 		}
 		files = append(files, file{"best.onnx", m.Write})
+	}
+	if len(files) == 0 {
+		if err := removeFiles(dir, "best.onnx"); err != nil { // another comparison's
+			return err
+		}
 	}
 	own := k.fields(r)
 	files = append(files, file{"results.csv", r.CSV}, file{"report.md", r.Markdown}, file{"report.html", r.HTML}, file{"compare.json", jsonFile(append(k.result("rtx.compare/1", "done", dir, own), object{{"rtx", buildVersion()}}...))})

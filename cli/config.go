@@ -33,6 +33,9 @@ func withConfig(app *cli.App, args []string) ([]string, error) {
 		}
 	}
 	if file == "" {
+		if given["config"] { // as none
+			return args, nil
+		}
 		if file = os.Getenv(variable("config")); file == "" {
 			return args, nil
 		}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -127,6 +128,16 @@ func writeFiles(ctx context.Context, dir string, files []file) error {
 	for _, f := range files {
 		if err := writeFile(ctx, filepath.Join(dir, f.name), f.write); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// removeFiles takes away files of a folder, where they are there.
+func removeFiles(dir string, names ...string) error {
+	for _, name := range names {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("output: %w", err)
 		}
 	}
 	return nil

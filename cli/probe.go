@@ -295,8 +295,8 @@ func (p *probing) there(dir string) (*probeResult, error) {
 		return nil, nil
 	}
 	entries, err := os.ReadDir(dir)
-	if errors.Is(err, os.ErrNotExist) || err == nil && len(entries) == 0 {
-		return nil, nil
+	if errors.Is(err, os.ErrNotExist) || err == nil && (len(entries) == 0 || len(entries) == 1 && entries[0].Name() == ".rtx") {
+		return nil, nil // or ended before its first point
 	}
 	if err != nil {
 		return nil, fmt.Errorf("output: %w", err)

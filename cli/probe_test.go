@@ -244,6 +244,9 @@ func TestProbeInterrupted(t *testing.T) {
 	if o := rtx(t, append(args, "-o", want)...); o.code != 0 {
 		t.Fatalf("%+v", o)
 	}
+	if err := os.MkdirAll(filepath.Join(out, ".rtx"), 0o777); err != nil { // ended before anything was in it
+		t.Fatal(err)
+	}
 	var codes []int
 	for i := range 8 {
 		cmd := command(t, append(args, "-o", out)...)

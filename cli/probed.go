@@ -126,7 +126,8 @@ func (r *probeResult) fields() object {
 	}
 }
 
-// write makes the files of OUT, probe.json last.
+// write makes the files of OUT, probe.json last. Those of an earlier probe go
+// first, lest they be taken for its own.
 func (p *probing) write(dir string, f *found) error {
 	files := []file{{"args.yaml", func(w io.Writer) error { _, err := w.Write(p.args); return err }}}
 	if head, ok := f.head.(*probe.Head); ok {
@@ -140,6 +141,9 @@ func (p *probing) write(dir string, f *found) error {
 	files = append(files,
 		file{"predictions.csv", func(w io.Writer) error { return csv.NewWriter(w).WriteAll(p.predictions(f)) }},
 		file{"probe.json", jsonFile(whole)})
+	if err := removeFiles(dir, "probe.json", "head.onnx", "classifier.onnx"); err != nil {
+		return err
+	}
 	return writeFiles(p.c.Context, dir, files)
 }
 
