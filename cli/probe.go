@@ -233,6 +233,9 @@ func (p *probing) protocolOf() error {
 	case len(p.train) == 0:
 		return fmt.Errorf("no sample to train on: all are of the test or val split: %w", probe.ErrData)
 	}
+	if p.protocol != "cv" {
+		p.tellOverlap()
+	}
 	var grid []string
 	for _, s := range p.solver.Grid {
 		grid = append(grid, fmt.Sprint(s))
@@ -243,6 +246,33 @@ func (p *probing) protocolOf() error {
 		"balanced": fmt.Sprint(p.solver.Balanced), "engine": p.engine,
 	}
 	return nil
+}
+
+// tellOverlap warns of groups that the caller's splits part, and of classes that
+// are judged and cannot be learned.
+func (p *probing) tellOverlap() {
+	learned, groups := map[int]bool{}, map[string]bool{}
+	for _, row := range p.train {
+		learned[p.data.Y[row]] = true
+	}
+	for _, row := range slices.Concat(p.train, p.val) {
+		if p.data.Groups != nil && p.data.Groups[row] != "" {
+			groups[p.data.Groups[row]] = true
+		}
+	}
+	parted, missing := map[string]bool{}, map[int]bool{}
+	for _, row := range p.judged {
+		if p.test.Groups != nil && groups[p.test.Groups[row]] {
+			parted[p.test.Groups[row]] = true
+		}
+		if y := p.test.Y[row]; !learned[y] && !missing[y] {
+			missing[y] = true
+			p.warn("class %q has samples to judge on and none to train on; all of them count as wrong", p.data.Classes[y])
+		}
+	}
+	if len(parted) > 0 {
+		p.warn("%d groups have samples both to train on and to judge on; the figures may be too good", len(parted))
+	}
 }
 
 // outside are the rows of --test to judge on: of its test split, where it has

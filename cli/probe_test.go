@@ -169,6 +169,33 @@ func TestProbeProtocols(t *testing.T) {
 	}
 }
 
+// TestProbeSplits tells of splits that part groups, and of a class that only the
+// test split has.
+func TestProbeSplits(t *testing.T) {
+	needLibrary(t)
+	images := drawn(t, 120)
+	files, err := filepath.Glob(filepath.Join(images, "*", "*.png"))
+	if err != nil || len(files) != 120 {
+		t.Fatalf("%d images, %v", len(files), err)
+	}
+	list := "path,label,split,group\n"
+	for i, f := range files {
+		class, split := filepath.Base(filepath.Dir(f)), []string{"train", "train", "test"}[i%3]
+		if class == filepath.Base(filepath.Dir(files[0])) {
+			split = "test"
+		}
+		list += fmt.Sprintf("%s,%s,%s,g%d\n", f, class, split, i%4)
+	}
+	set := filepath.Join(t.TempDir(), "set")
+	if o := rtx(t, "featurize", "-m", "resnet8_std", "-d", write(t, "list.csv", list), "-o", set, "-q"); o.code != 0 {
+		t.Fatalf("%+v", o)
+	}
+	r := probed(t, "-d", set, "-o", filepath.Join(t.TempDir(), "p"), "--solver", "ridge", "--per-class", "3")
+	if w := fmt.Sprint(r["warnings"]); r["train"] != 27.0 || !strings.Contains(w, "4 groups have samples both") || !strings.Contains(w, "none to train on") {
+		t.Errorf("%v to train on, warnings %v", r["train"], w)
+	}
+}
+
 // TestProbeWithout works without onnxruntime, and comes to the same.
 func TestProbeWithout(t *testing.T) {
 	needLibrary(t)

@@ -56,7 +56,11 @@ func (p *probing) summary(f *found) (*probeResult, error) {
 		Chosen: first.Chosen, Val: first.Best, Grid: first.Scores, Engine: p.engine,
 	}
 	if n := p.c.Int("per-class"); n > 0 {
-		r.Train = n * k
+		classes := map[int]bool{}
+		for _, row := range p.train {
+			classes[p.data.Y[row]] = true
+		}
+		r.Train = n * len(classes)
 	}
 	for _, j := range f.seeds {
 		one := metrics.New(k, metrics.Config{})
