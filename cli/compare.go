@@ -73,9 +73,12 @@ func (e *env) compare(c *cli.Context) error {
 		e.note("%s (%d of %d)", model, i+1, c.NArg())
 		one, err := k.contend(model, k.names[i])
 		var sig signalled
+		var v verbError
 		switch {
 		case errors.As(err, &sig):
 			return k.interrupted(err)
+		case errors.As(err, &v) && v.hint == startOver: // no fault of the model's, and the report there is of others
+			return fmt.Errorf("%s: %w", model, err)
 		case err != nil:
 			errs = append(errs, err)
 			k.failed = append(k.failed, report.Failure{Model: model, Reason: err.Error()})

@@ -70,8 +70,15 @@ func TestCompareAgain(t *testing.T) {
 	if o := rtx(t, args...); o.code != 0 {
 		t.Fatalf("%+v", o)
 	}
-	if o := rtx(t, append(args, "--folds", "3")...); o.code != 2 || !strings.Contains(o.stderr, "folds is 5 there and 3 here") || !strings.Contains(o.stderr, "--overwrite") {
+	report, err := os.ReadFile(filepath.Join(out, "compare.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o := rtx(t, append(args, "resnet8_noiseaug", "--folds", "3")...); o.code != 2 || !strings.Contains(o.stderr, "folds is 5 there and 3 here") || !strings.Contains(o.stderr, "--overwrite") {
 		t.Errorf("another configuration: %+v", o)
+	}
+	if now, _ := os.ReadFile(filepath.Join(out, "compare.json")); string(now) != string(report) {
+		t.Error("another configuration took the report's place")
 	}
 	if o := rtx(t, append(args, "--onnxruntime", "/nonexistent")...); o.code != 69 {
 		t.Errorf("no library: %+v", o)

@@ -30,6 +30,9 @@ type hinted struct {
 
 func (h hinted) Unwrap() error { return h.error }
 
+// startOver is the advice where an output holds another configuration.
+const startOver = "choose another --out, or start over with --overwrite"
+
 // verdict is the exit code of an error and what the user can do about it.
 func verdict(err error) (code int, hint string) {
 	var usage *usageError
@@ -58,7 +61,7 @@ func verdict(err error) (code int, hint string) {
 	case errors.As(err, &sig):
 		return 128 + int(sig.Signal), "everything computed is saved; the same command goes on from here"
 	case is(featurize.ErrConfig):
-		return 2, "choose another --out, or start over with --overwrite"
+		return 2, startOver
 	case is(featurize.ErrLocked):
 		return 75, "wait for the other process, or choose another --out"
 	case is(syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG):
