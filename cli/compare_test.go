@@ -93,6 +93,24 @@ func TestCompareAgain(t *testing.T) {
 	}
 }
 
+// TestCompareTells has in its report what the figures' reader should know: images
+// that were skipped, and what best.onnx lacks.
+func TestCompareTells(t *testing.T) {
+	needLibrary(t)
+	images, _ := shapesOf(t, 120)
+	if err := os.WriteFile(filepath.Join(images, "train", "star", "broken.png"), []byte("no image"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	out := filepath.Join(t.TempDir(), "out")
+	if o := rtx(t, "compare", "resnet8_std", "-d", images, "-o", out, "--seeds", "1", "--solver", "ridge", "--pre-resize", "16"); o.code != 0 {
+		t.Fatalf("%+v", o)
+	}
+	text, err := os.ReadFile(filepath.Join(out, "report.md"))
+	if err != nil || !strings.Contains(string(text), "images skipped, as they do not decode: 1") || !strings.Contains(string(text), "says nothing of --pre-resize 16") {
+		t.Errorf("%v: %s", err, text)
+	}
+}
+
 func TestCompareRefuses(t *testing.T) {
 	for args, want := range map[string]struct {
 		code        int

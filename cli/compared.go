@@ -33,7 +33,6 @@ func (k *comparing) rank() (*report.Comparison, error) {
 		Title: "Which backbone serves " + filepath.Base(filepath.Clean(k.c.String("data"))) + " best?", Data: k.about(),
 		Spread:   "± is the standard deviation, and bars the 95 % interval, over 2,000 bootstrap samples of the samples judged; that of training samples is not in it.",
 		Failed:   k.failed,
-		Notes:    k.notes(),
 		Commands: []string{k.command()},
 		Versions: []report.Fact{{Name: "rtx", Value: buildVersion()}, {Name: "products", Value: k.found[0].probe.Engine}},
 	}
@@ -73,6 +72,9 @@ func (k *comparing) about() []report.Fact {
 		{Name: "images", Value: k.c.String("data")}, {Name: "samples judged", Value: fmt.Sprint(p.N)}, {Name: "samples to train on", Value: fmt.Sprint(p.Train)},
 		{Name: "classes", Value: fmt.Sprint(p.Classes)}, {Name: "protocol", Value: protocol},
 		{Name: "classifier", Value: p.Solver + " on fixed, standardised features"}, {Name: "seeds", Value: fmt.Sprint(len(p.Seeds))},
+	}
+	if n, _ := k.found[0].features["skipped"].(float64); n > 0 {
+		facts = append(facts, report.Fact{Name: "images skipped, as they do not decode", Value: fmt.Sprint(n)})
 	}
 	if n := k.c.Int("pre-resize"); n > 0 {
 		facts = append(facts, report.Fact{Name: "images first resized to", Value: fmt.Sprintf("%d x %d", n, n)})
@@ -162,6 +164,7 @@ func (k *comparing) finish(r *report.Comparison) error {
 			return err
 		}
 	}
+	r.Notes = k.notes()
 	own := k.fields(r)
 	files = append(files, file{"results.csv", r.CSV}, file{"report.md", r.Markdown}, file{"report.html", r.HTML}, file{"compare.json", jsonFile(append(k.result("rtx.compare/1", "done", dir, own), object{{"rtx", buildVersion()}}...))})
 	if err := writeFiles(k.c.Context, dir, files); err != nil {
