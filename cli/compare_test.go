@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -108,6 +109,29 @@ func TestCompareTells(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(out, "report.md"))
 	if err != nil || !strings.Contains(string(text), "images skipped, as they do not decode: 1") || !strings.Contains(string(text), "says nothing of --pre-resize 16") {
 		t.Errorf("%v: %s", err, text)
+	}
+}
+
+// TestCompareGroups warns that McNemar's test knows nothing of groups.
+func TestCompareGroups(t *testing.T) {
+	needLibrary(t)
+	files, err := filepath.Glob(filepath.Join(drawn(t, 60), "*", "*.png"))
+	if err != nil || len(files) != 60 {
+		t.Fatalf("%d images, %v", len(files), err)
+	}
+	for _, grouped := range []bool{false, true} {
+		list := "path,label,group\n"
+		for i, f := range files {
+			group := ""
+			if grouped {
+				group = fmt.Sprint("g", i/2)
+			}
+			list += fmt.Sprintf("%s,%s,%s\n", f, filepath.Base(filepath.Dir(f)), group)
+		}
+		o := rtx(t, "compare", "resnet8_std", "resnet8_noiseaug", "-d", write(t, "list.csv", list), "-o", filepath.Join(t.TempDir(), "out"), "--seeds", "1", "--solver", "ridge", "--folds", "2", "--json")
+		if o.code != 0 || strings.Contains(o.stdout, "takes them for independent") != grouped {
+			t.Errorf("groups %v: %+v", grouped, o)
+		}
 	}
 }
 

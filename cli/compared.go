@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/robust-transfer/rtx/cli/report"
+	"github.com/robust-transfer/rtx/featurize"
 	"github.com/robust-transfer/rtx/finetune/metrics"
 	"github.com/robust-transfer/rtx/onnx"
 )
@@ -28,6 +29,11 @@ func (k *comparing) rank() (*report.Comparison, error) {
 	pairs, err := metrics.Pairs(most)
 	if err != nil {
 		return nil, err
+	}
+	if len(pairs) > 0 {
+		if err := k.tellGroups(); err != nil {
+			return nil, err
+		}
 	}
 	r := &report.Comparison{
 		Title: "Which backbone serves " + filepath.Base(filepath.Clean(k.c.String("data"))) + " best?", Data: k.about(),
@@ -51,6 +57,19 @@ func (k *comparing) rank() (*report.Comparison, error) {
 		r.Models = append(r.Models, b)
 	}
 	return r, nil
+}
+
+// tellGroups warns where McNemar's test is told more than there is.
+func (k *comparing) tellGroups() error {
+	s, err := featurize.OpenSet(k.featuresOf(k.found[0].name))
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if slices.ContainsFunc(s.Records, func(r featurize.Record) bool { return r.Group != "" }) {
+		k.warn("the samples are in groups; McNemar's test takes them for independent, so that its p values may be too small, and backbones told apart that are alike")
+	}
+	return nil
 }
 
 // notes are the warnings, but for those about what failed, which is told beside
