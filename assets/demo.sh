@@ -41,10 +41,11 @@ else
     run "$RTX" compare $models -d demo/$images -o demo/compare-$images --seeds 1
   done
   predict demo/noisy/test demo/compare-noisy
-  first() { awk -F, 'NR == 2 { print $2 }' "$1/results.csv"; }
+  first() { awk -F, 'NR > 1 && $1 == 1 { printf "%s%s", sep, $2; sep = " and " }' "$1/results.csv"; }
   top1() { awk -F, -v m="$2" '$2 == m { printf "%.1f %%", 100 * $9 }' "$1/results.csv"; }
   echo
-  echo "On clean images $(first demo/compare-shapes) is best; with noise on training and test images $(first demo/compare-noisy) is."
+  echo "Best on clean images: $(first demo/compare-shapes); with noise on training and test images: $(first demo/compare-noisy)."
+  echo "Those named together cannot be told apart."
   for m in $models; do
     echo "  $m: $(top1 demo/compare-shapes $m) clean, $(top1 demo/compare-noisy $m) noisy"
   done
