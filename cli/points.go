@@ -20,7 +20,8 @@ type points struct {
 
 func pointsFile(dir string) string { return filepath.Join(dir, ".rtx", "points.jsonl") }
 
-// openPoints reads what an earlier run with the same configuration finished.
+// openPoints reads what an earlier run with the same configuration finished;
+// overwrite drops what one with another did.
 func openPoints(dir string, config map[string]any, overwrite bool) (*points, error) {
 	if err := os.MkdirAll(filepath.Dir(pointsFile(dir)), 0o777); err != nil {
 		return nil, fmt.Errorf("output: %w", err)
@@ -36,9 +37,12 @@ func openPoints(dir string, config map[string]any, overwrite bool) (*points, err
 	}
 	lines := bytes.SplitAfter(text, []byte("\n"))
 	var old map[string]any
-	if json.Unmarshal(lines[0], &old) == nil && old != nil && !overwrite {
-		if diff := featurize.Difference(old, config); diff != "" {
+	if json.Unmarshal(lines[0], &old) == nil && old != nil {
+		switch diff := featurize.Difference(old, config); {
+		case diff != "" && !overwrite:
 			return nil, fmt.Errorf("output %q: %s: %w", dir, diff, featurize.ErrConfig)
+		case diff != "":
+			lines = lines[:1]
 		}
 		for _, l := range lines[1:] {
 			var k struct {

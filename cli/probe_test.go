@@ -304,3 +304,34 @@ func TestProbeInterrupted(t *testing.T) {
 		t.Errorf("left %q", left)
 	}
 }
+
+// TestProbeOverwriteInterrupted goes on where an interrupted --overwrite was
+// ended, too.
+func TestProbeOverwriteInterrupted(t *testing.T) {
+	needLibrary(t)
+	_, set := shapesOf(t, 200)
+	out := filepath.Join(t.TempDir(), "out")
+	probed(t, "-d", set, "-o", out, "--solver", "ridge")
+	lines := func() int {
+		text, _ := os.ReadFile(filepath.Join(out, ".rtx", "points.jsonl"))
+		return strings.Count(string(text), "\n")
+	}
+	for range 2 {
+		before := lines()
+		cmd := command(t, "probe", "-d", set, "-o", out, "--seeds", "500", "--overwrite")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		for end := time.Now().Add(time.Minute); lines() < before+8 && time.Now().Before(end); {
+			time.Sleep(10 * time.Millisecond)
+			if n := lines(); n > 0 && n < before {
+				t.Errorf("%d finished points, %d before", n-1, before-1)
+				before = 0
+			}
+		}
+		cmd.Process.Signal(syscall.SIGINT)
+		if cmd.Wait(); cmd.ProcessState.ExitCode() != 130 || lines() < 8 {
+			t.Fatalf("exit %d with %d lines", cmd.ProcessState.ExitCode(), lines())
+		}
+	}
+}
