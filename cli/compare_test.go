@@ -49,6 +49,23 @@ func TestCompare(t *testing.T) {
 			t.Errorf("%s: %v, no %q", name, err, want)
 		}
 	}
+	// Its args.yaml is a --config, lists included.
+	few := filepath.Join(t.TempDir(), "few")
+	if o := rtx(t, "compare", names[0], "-d", images, "-o", few, "--seeds", "1", "--solver", "ridge", "--reg", "0.5", "--reg", "2"); o.code != 0 {
+		t.Fatalf("%+v", o)
+	}
+	if text, _ := os.ReadFile(filepath.Join(few, "report.md")); !strings.Contains(string(text), "--reg 0.5 --reg 2") {
+		t.Errorf("the command line in the report: %s", text)
+	}
+	for _, dir := range []string{few, filepath.Join(few, "probes", names[0])} {
+		verb := []string{"probe", "--json", "--config", filepath.Join(dir, "args.yaml")}
+		if dir == few {
+			verb = []string{"compare", names[0], "--json", "--config", filepath.Join(dir, "args.yaml")}
+		}
+		if o := rtx(t, verb...); o.code != 0 {
+			t.Errorf("%q again, from its args.yaml: %+v", dir, o)
+		}
+	}
 	// Again with one that fails: the others are not computed anew, nor lost.
 	broken := write(t, "broken.onnx", "hello")
 	o = rtx(t, append([]string{"compare", names[0], broken, names[1], names[2]}, args...)...)

@@ -4,10 +4,13 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	cli "github.com/urfave/cli/v2"
 
 	"github.com/robust-transfer/rtx/cli/report"
 	"github.com/robust-transfer/rtx/featurize"
@@ -112,6 +115,12 @@ func (k *comparing) command() string {
 		if slices.Contains(notRecorded, name) || !k.c.IsSet(name) {
 			continue
 		}
+		if _, ok := f.(*cli.StringSliceFlag); ok {
+			for _, v := range k.c.StringSlice(name) {
+				args = append(args, "--"+name, quoted(v))
+			}
+			continue
+		}
 		args = append(args, "--"+name, quoted(strings.Trim(fmt.Sprint(k.c.Value(name)), "[]")))
 	}
 	return strings.Join(args, " ")
@@ -185,6 +194,11 @@ func (k *comparing) finish(r *report.Comparison) error {
 	}
 	r.Notes = k.notes()
 	own := k.fields(r)
+	args, err := resolved(k.c)
+	if err != nil {
+		return err
+	}
+	files = append(files, file{"args.yaml", func(w io.Writer) error { _, err := w.Write(args); return err }})
 	files = append(files, file{"results.csv", r.CSV}, file{"report.md", r.Markdown}, file{"report.html", r.HTML}, file{"compare.json", jsonFile(append(k.result("rtx.compare/1", "done", dir, own), object{{"rtx", buildVersion()}}...))})
 	if err := writeFiles(k.c.Context, dir, files); err != nil {
 		return err

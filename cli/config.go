@@ -57,6 +57,12 @@ func withConfig(app *cli.App, args []string) ([]string, error) {
 			e := unknownFlag(c, name, name).(*usageError)
 			return nil, &usageError{msg: fmt.Sprintf("--config %q: unknown key %q", file, name), hint: e.hint}
 		}
+		values := []any{s.Value}
+		if list, ok := s.Value.([]any); ok {
+			if _, repeats := f.(*cli.StringSliceFlag); repeats {
+				values, s.Value = list, ""
+			}
+		}
 		switch s.Value.(type) {
 		case nil: // as if it were not there
 			continue
@@ -64,7 +70,9 @@ func withConfig(app *cli.App, args []string) ([]string, error) {
 			return nil, &usageError{msg: fmt.Sprintf("--config %q: %s is %v, expected one value", file, name, s.Value)}
 		}
 		if _, set := os.LookupEnv(variable(f.Names()[0])); !given[f.Names()[0]] && !set {
-			add = append(add, fmt.Sprintf("--%s=%v", f.Names()[0], s.Value))
+			for _, v := range values {
+				add = append(add, fmt.Sprintf("--%s=%v", f.Names()[0], v))
+			}
 		}
 	}
 	return slices.Concat(path, add, rest), nil
@@ -76,7 +84,13 @@ func resolved(c *cli.Context) ([]byte, error) {
 	var settings yaml.MapSlice
 	for _, f := range c.Command.Flags {
 		name := f.Names()[0]
-		if v := c.Value(name); !slices.Contains(notRecorded, name) && v != "" {
+		v := c.Value(name)
+		if _, ok := f.(*cli.StringSliceFlag); ok {
+			if v = c.StringSlice(name); len(c.StringSlice(name)) == 0 {
+				continue
+			}
+		}
+		if !slices.Contains(notRecorded, name) && v != "" {
 			settings = append(settings, yaml.MapItem{Key: name, Value: v})
 		}
 	}
