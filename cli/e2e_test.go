@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/robust-transfer/rtx/assets/shapes"
+	"github.com/robust-transfer/rtx/onnx/arch"
 )
 
 // program is the built rtx, once for all tests.
@@ -334,6 +335,27 @@ func TestRealSets(t *testing.T) {
 		data := untar(t, sharedData(t, "images/sign-digits.tar"))
 		o := rtx(t, "featurize", "-m", model, "-d", filepath.Join(data, "sign-digits"), "-o", filepath.Join(base, "signs"), "--range", "-1..1", "--json")
 		checkShape(t, o, 2059, 1024)
+		// Each quarter is judged by what the other three taught; features of
+		// random weights show what the photographs give away by themselves.
+		m, err := arch.New("resnet8", 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		random := filepath.Join(base, "random.onnx")
+		if err := m.Save(random); err != nil {
+			t.Fatal(err)
+		}
+		if o := rtx(t, "featurize", "-m", random, "-d", filepath.Join(data, "sign-digits"), "-o", filepath.Join(base, "random"), "-q"); o.code != 0 {
+			t.Fatalf("%+v", o)
+		}
+		top1 := map[string]float64{}
+		for _, set := range []string{"signs", "random"} {
+			top1[set] = probed(t, "-d", filepath.Join(base, set), "-o", filepath.Join(base, set+"-probe"), "--folds", "4", "--reg", "0.01")["top1"].(float64)
+		}
+		t.Logf("top-1 on held-out quarters: MobileNet %.4f, ResNet-8 of random weights %.4f", top1["signs"], top1["random"])
+		if !(top1["signs"] >= 0.95) || !(top1["random"] < top1["signs"]) {
+			t.Errorf("top-1 %v", top1)
+		}
 	})
 	t.Run("CIFAR-10 test, ResNet-20", func(t *testing.T) {
 		model := sharedData(t, "nets/resnet20_op13_bn.onnx")
