@@ -25,7 +25,7 @@ build: need
 	$(GO) build -trimpath -o $(RTX) ./cli/rtx
 
 need:
-	@command -v $(GO) >/dev/null || { echo "missing: Go 1.26 or newer (https://go.dev/dl)"; exit 1; }
+	@command -v $(GO) >/dev/null || { echo "missing: Go 1.26 or newer (go.dev)"; exit 1; }
 	@command -v cc >/dev/null || command -v gcc >/dev/null || { echo "missing: a C compiler (apt-get install gcc, or xcode-select --install)"; exit 1; }
 
 # libjpeg-turbo makes JPEG fast and its pixels equal to Pillow's; without it

@@ -24,7 +24,7 @@ func importCommand(e *env) *cli.Command {
 		Description: "CKPT is a .pt, .pth, .th, .ckpt or .safetensors file, or the name of a checkpoint that\n" +
 			"rtx models get fetched. Nothing in it is executed. Its normalisation becomes part of the\n" +
 			"graph. An ONNX file as CKPT gets the names, versions and Spec that rtx's models have.",
-		Flags: []cli.Flag{
+		Flags: slices.Concat([]cli.Flag{
 			text("out", "", "the ONNX `FILE` to write", "o"),
 			text("arch", "auto", "the `NAME` of the architecture; auto recognises it"),
 			toggle("no-normalize", "leave normalisation out of the graph, and say in the Spec what it is"),
@@ -32,17 +32,11 @@ func importCommand(e *env) *cli.Command {
 			number("index", -1, "which network `K` of a file that holds a list, from 0 on"),
 			text("labels", "", "`FILE` of the classes' names in their order, one a line"),
 			text("key-map", "", "write what each tensor was called in the checkpoint to this CSV `FILE`"),
-			text("normalize", "", "`HOW` pixels are normalised: spec (what the checkpoint says), none, imagenet, or MEAN/STD as r,g,b/r,g,b"),
-			text("input-size", "", "size `N` or HxW that the model gets"),
-			text("resize", "", "size `N` of the shorter side before the centre crop"),
-			text("crop", "", "`HOW` the input size is reached: center, or none to resize straight to it"),
-			text("interpolation", "", "`FILTER` of the resize: bilinear or bicubic"),
-			text("range", "", "`LOW..HIGH` of the values an ONNX file takes: 0..1, -1..1 or 0..255"),
-			text("channels", "", "`ORDER` of the channels an ONNX file takes: rgb or bgr"),
+		}, inputFlags(), []cli.Flag{
 			jsonFlag(),
 			toggle("quiet", "no notes", "q"),
 			toggle("overwrite", "replace another model in OUT"),
-		},
+		}),
 		Action: func(c *cli.Context) error { return e.importModel(c) },
 	}
 }

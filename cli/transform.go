@@ -12,19 +12,24 @@ import (
 	"github.com/robust-transfer/rtx/onnx"
 )
 
-// specFlags are what a user may know better than the model's file.
-func specFlags() []cli.Flag {
+// inputFlags are what a user may know better than the model's file.
+func inputFlags() []cli.Flag {
 	return []cli.Flag{
 		text("normalize", "", "`HOW` pixels are normalised: spec, none, imagenet, or MEAN/STD as r,g,b/r,g,b"),
 		text("input-size", "", "size `N` or HxW that the model gets"),
 		text("resize", "", "size `N` of the shorter side before the centre crop"),
 		text("crop", "", "`HOW` the input size is reached: center, or none to resize straight to it"),
 		text("interpolation", "", "`FILTER` of the resize: bilinear or bicubic"),
-		text("range", "", "`LOW..HIGH` of the values the model takes: 0..1, -1..1 or 0..255"),
-		text("channels", "", "`ORDER` of the channels: rgb or bgr"),
-		number("pre-resize", 0, "first resize to `N` x N, to take detail away"),
-		toggle("exif-rotate", "turn images as their EXIF orientation says"),
+		text("range", "", "`LOW..HIGH` of the values an ONNX file takes: 0..1, -1..1 or 0..255"),
+		text("channels", "", "`ORDER` of the channels an ONNX file takes: rgb or bgr"),
 	}
+}
+
+// specFlags are inputFlags, and what else may be done to images.
+func specFlags() []cli.Flag {
+	return append(inputFlags(),
+		number("pre-resize", 0, "first resize to `N` x N, to take detail away"),
+		toggle("exif-rotate", "turn images as their EXIF orientation says"))
 }
 
 // modelSpec is what the model's file says or leaves to be assumed, with the
