@@ -53,8 +53,7 @@ type contender struct {
 	model, name string
 	features    map[string]any // rtx.featurize/1
 	probe       probeResult
-	paths       []string // of the judged samples
-	labels      []int
+	paths       []string  // of the judged samples
 	right       []float64 // the share of the seeds that have the sample right
 	most        []bool    // more than half of them
 	spec        onnx.Spec
@@ -272,10 +271,6 @@ func (one *contender) read(path string) error {
 	if err != nil || len(rows) < 2 || len(rows[0]) < 3 {
 		return fmt.Errorf("%q: no predictions of rtx probe: %w", path, errors.Join(err, featurize.ErrFormat))
 	}
-	numbers := map[string]int{}
-	for i, c := range one.probe.PerClass {
-		numbers[c.Label] = i
-	}
 	for _, r := range rows[1:] {
 		right := 0.0
 		for _, predicted := range r[2:] {
@@ -283,7 +278,7 @@ func (one *contender) read(path string) error {
 				right += 1 / float64(len(r)-2)
 			}
 		}
-		one.paths, one.labels = append(one.paths, r[0]), append(one.labels, numbers[r[1]])
+		one.paths = append(one.paths, r[0])
 		// Of an even number of seeds that are divided the first decides.
 		one.right, one.most = append(one.right, right), append(one.most, right > 0.5+1e-9 || math.Abs(right-0.5) < 1e-9 && r[2] == r[1])
 	}
