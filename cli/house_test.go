@@ -23,6 +23,7 @@ var doors = map[string][]string{
 	"github.com/owulveryck/onnx-go":     {"finetune/graph"},
 	"gorgonia.org/gorgonia":             {"finetune/graph", "finetune/tape"},
 	"gorgonia.org/tensor":               {"finetune/graph", "finetune/tape"},
+	"github.com/chewxy/hm":              {"finetune/graph"}, // the types of gorgonia's ops
 	"gonum.org/v1/gonum":                {"finetune/probe"},
 	"github.com/parquet-go/parquet-go":  {"featurize"},
 	"github.com/klauspost/compress":     {"featurize"},

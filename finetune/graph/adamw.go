@@ -1,0 +1,89 @@
+package graph
+
+import (
+	"fmt"
+	"math"
+)
+
+// AdamW is torch.optim.AdamW (Loshchilov and Hutter 2019): decoupled weight
+// decay, bias-corrected moments. A step needs the inputs Correction1 and
+// Correction2.
+type AdamW struct{ Beta1, Beta2, Eps float64 }
+
+// Inputs of AdamW, [1] each.
+const (
+	Correction1 = "correction1" // 1 - beta1^t in the t-th step, from 1 on
+	Correction2 = "correction2" // sqrt(1 - beta2^t)
+)
+
+func (o AdamW) update(b *builder, p Param, r Rule, w, gradient Value) []named {
+	first, second := FirstSum+p.Name, SecondSum+p.Name
+	m := b.apply(Blend{o.Beta1, 1 - o.Beta1}, b.leaf(first, p.Shape, State, nil), gradient)
+	v := b.apply(BlendSquare{o.Beta2, 1 - o.Beta2}, b.leaf(second, p.Shape, State, nil), gradient)
+	number := func(name string) Value { return b.leaf(name, Shape{1}, Input, nil) }
+	next := b.apply(AdamStep{Eps: o.Eps, Rate: r.Rate, Decay: r.Decay}, w, m, v, number(LR), number(Correction1), number(Correction2))
+	return []named{{p.Name, next}, {first, m}, {second, v}}
+}
+
+// BlendSquare is Keep·x + Take·y²; its inputs are x and y.
+type BlendSquare struct{ Keep, Take float64 }
+
+// Infer wants equal shapes.
+func (BlendSquare) Infer(in []Shape) (Shape, error) { return sameShapes(in, 2) }
+
+// Run32 is the kernel.
+func (o BlendSquare) Run32(c Call[float32]) { blendSquare(o, c) }
+
+// Run64 is the kernel.
+func (o BlendSquare) Run64(c Call[float64]) { blendSquare(o, c) }
+
+func blendSquare[T Float](o BlendSquare, c Call[T]) {
+	keep, take := T(o.Keep), T(o.Take)
+	for i, x := range c.In[0] {
+		y := c.In[1][i]
+		c.Dst[i] = T(keep*x) + T(take*y)*y
+	}
+}
+
+// Emit is three Mul and an Add.
+func (o BlendSquare) Emit(e *Emitter, s Site) string {
+	return e.Add(e.Mul(s.In[0], e.Number(o.Keep)), e.Mul(e.Mul(s.In[1], e.Number(o.Take)), s.In[1]))
+}
+
+// AdamStep is w·(1 - lr·Rate·Decay) - lr·Rate/c1 · m/(sqrt(v)/c2 + Eps); its
+// inputs are w, m, v, and lr, c1, c2 [1].
+type AdamStep struct{ Eps, Rate, Decay float64 }
+
+// Infer wants w, m and v of one shape, and three numbers.
+func (AdamStep) Infer(in []Shape) (Shape, error) {
+	if len(in) != 6 || !in[3].Equal(Shape{1}) || !in[4].Equal(Shape{1}) || !in[5].Equal(Shape{1}) {
+		return nil, fmt.Errorf("inputs of shapes %v, expected w, m, v and three of [1]", in)
+	}
+	return sameShapes(in[:3], 3)
+}
+
+// Run32 is the kernel.
+func (o AdamStep) Run32(c Call[float32]) { adamStep(o, c) }
+
+// Run64 is the kernel.
+func (o AdamStep) Run64(c Call[float64]) { adamStep(o, c) }
+
+func adamStep[T Float](o AdamStep, c Call[T]) {
+	rate := c.In[3][0] * T(o.Rate)
+	keep, step, c2, eps := 1-T(rate*T(o.Decay)), rate/c.In[4][0], c.In[5][0], T(o.Eps)
+	for i, w := range c.In[0] {
+		c.Dst[i] = T(w*keep) - T(step*(c.In[1][i]/(T(math.Sqrt(float64(c.In[2][i])))/c2+eps)))
+	}
+}
+
+// Emit is the formula.
+func (o AdamStep) Emit(e *Emitter, s Site) string {
+	div := func(a, b string) string { return e.Node("Div", []string{a, b}) }
+	rate := scaled(e, s.In[3], o.Rate)
+	root := e.Add(div(e.Node("Sqrt", s.In[2:3]), s.In[5]), e.Number(o.Eps))
+	w := s.In[0]
+	if o.Decay != 0 {
+		w = e.Mul(w, e.Sub(e.Number(1), e.Mul(rate, e.Number(o.Decay))))
+	}
+	return e.Sub(w, e.Mul(div(s.In[1], root), div(rate, s.In[4])))
+}

@@ -1,0 +1,87 @@
+package graph
+
+import "math"
+
+// Clip limits values to [Low, High]; infinite limits are none.
+type Clip struct{ Low, High float64 }
+
+// Infer keeps the shape.
+func (Clip) Infer(in []Shape) (Shape, error) { return sameShapes(in, 1) }
+
+// Run32 is the kernel.
+func (o Clip) Run32(c Call[float32]) { clip(o, c) }
+
+// Run64 is the kernel.
+func (o Clip) Run64(c Call[float64]) { clip(o, c) }
+
+func clip[T Float](o Clip, c Call[T]) {
+	low, high := T(o.Low), T(o.High)
+	for i, x := range c.In[0] {
+		c.Dst[i] = min(max(x, low), high)
+	}
+}
+
+// Wrt is the input.
+func (Clip) Wrt(n int) []bool { return every(n) }
+
+// Diff passes dy where the output lies between the limits, as PyTorch's hardtanh
+// does.
+func (o Clip) Diff(b *builder, _ []Value, out, dy Value) []Value {
+	return []Value{b.apply(ClipGradient(o), out, dy)}
+}
+
+// Emit is Clip, without the limits that are infinite.
+func (o Clip) Emit(e *Emitter, s Site) string {
+	in := []string{s.In[0], "", ""}
+	if !math.IsInf(o.Low, -1) {
+		in[1] = e.Number(o.Low)
+	}
+	if !math.IsInf(o.High, 1) {
+		in[2] = e.Number(o.High)
+	}
+	return e.Node("Clip", in)
+}
+
+// ClipGradient is dy where Low < y < High, else 0; its inputs are y and dy.
+type ClipGradient Clip
+
+// Infer wants equal shapes.
+func (ClipGradient) Infer(in []Shape) (Shape, error) { return sameShapes(in, 2) }
+
+// Run32 is the kernel.
+func (o ClipGradient) Run32(c Call[float32]) { clipGradient(o, c) }
+
+// Run64 is the kernel.
+func (o ClipGradient) Run64(c Call[float64]) { clipGradient(o, c) }
+
+func clipGradient[T Float](o ClipGradient, c Call[T]) {
+	low, high := T(o.Low), T(o.High)
+	for i, y := range c.In[0] {
+		c.Dst[i] = 0
+		if y > low && y < high {
+			c.Dst[i] = c.In[1][i]
+		}
+	}
+}
+
+// Emit chooses by comparisons.
+func (o ClipGradient) Emit(e *Emitter, s Site) string {
+	inside := ""
+	for _, limit := range []struct {
+		op    string
+		value float64
+	}{{"Greater", o.Low}, {"Less", o.High}} {
+		if math.IsInf(limit.value, 0) {
+			continue
+		}
+		ok := e.Node(limit.op, []string{s.In[0], e.Number(limit.value)})
+		if inside != "" {
+			ok = e.Node("And", []string{inside, ok})
+		}
+		inside = ok
+	}
+	if inside == "" {
+		return s.In[1]
+	}
+	return e.Node("Where", []string{inside, s.In[1], e.Number(0)})
+}

@@ -1,0 +1,226 @@
+package graph
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/robust-transfer/rtx/onnx/pb"
+)
+
+// operators says how the graph of an ONNX operator is made: each function reads
+// a node of standard domain and returns the value of its first output.
+var operators = map[string]func(*reader, *pb.NodeProto) Value{
+	"Relu": func(r *reader, n *pb.NodeProto) Value { return r.apply(Relu{}, r.in(n, 0)) },
+}
+
+// reader turns the nodes of a model into a graph.
+type reader struct {
+	*builder
+	net        *Network
+	config     Config
+	opset      int64
+	values     map[string]Value
+	ints       map[string][]int           // values that are known integers, such as shapes
+	raw        map[string]*pb.TensorProto // initializers and Constant nodes
+	statistics []named                    // next running statistics
+	found      map[string]Param           // parameters that were read
+	stages     map[string]int             // stage values -> their number, from 1 on
+	stage      int
+}
+
+func newReader(n *Network, b *builder, c Config) *reader {
+	r := &reader{builder: b, net: n, config: c, opset: n.model.Opset(), values: map[string]Value{}, ints: map[string][]int{},
+		raw: map[string]*pb.TensorProto{}, found: map[string]Param{}, stages: map[string]int{}}
+	for _, t := range n.model.Proto.Graph.Initializer {
+		r.raw[t.Name] = t
+	}
+	for i, s := range n.spec.Stages {
+		r.stages[s.Value] = i + 1
+	}
+	return r
+}
+
+// read builds what leads to the logits.
+func (r *reader) read() {
+	r.images()
+	for _, n := range r.net.nodes {
+		r.at = describe(n, r.opset)
+		if r.whole(n) { // of integers: shapes
+			continue
+		}
+		read, ok := operators[n.OpType]
+		if !ok || n.Domain != "" && n.Domain != "ai.onnx" {
+			r.fail("the operator cannot be trained; expected one of %q", knownOperators())
+		}
+		v := read(r, n)
+		r.values[n.Output[0]], r.names[v.node] = v, n.Output[0]
+		if s := r.stages[n.Output[0]]; s > 0 {
+			r.stage = s
+		}
+	}
+	r.at = ""
+}
+
+// describe names a node for messages.
+func describe(n *pb.NodeProto, opset int64) string {
+	name := n.Name
+	if name == "" && len(n.Output) > 0 {
+		name = n.Output[0]
+	}
+	domain := ""
+	if n.Domain != "" {
+		domain = n.Domain + "."
+	}
+	return fmt.Sprintf("node %q (%s%s, opset %d)", name, domain, n.OpType, opset)
+}
+
+func knownOperators() (names []string) {
+	for name := range operators {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// in is the i-th input of a node, which must be a value of the graph or a
+// constant.
+func (r *reader) in(n *pb.NodeProto, i int) Value {
+	if !has(n, i) {
+		r.fail("input %d is missing", i)
+	}
+	name := n.Input[i]
+	if v, ok := r.values[name]; ok {
+		return v
+	}
+	shape, data := r.floats(name)
+	v := r.leaf("constant/"+name, shape, Constant, data)
+	r.values[name] = v
+	return v
+}
+
+// has tells whether a node has an i-th input.
+func has(n *pb.NodeProto, i int) bool { return i < len(n.Input) && n.Input[i] != "" }
+
+// param is the i-th input of a node as a parameter of its layer.
+func (r *reader) param(n *pb.NodeProto, i int, kind Kind) Value {
+	if !has(n, i) {
+		r.fail("input %d is missing", i)
+	}
+	name := r.root(n.Input[i])
+	t, ok := r.raw[name]
+	if !ok {
+		return r.in(n, i) // computed: no parameter
+	}
+	if t.DataType != int32(pb.TensorProto_FLOAT) {
+		r.fail("the weight %q is of type %v, expected float32", name, pb.TensorProto_DataType(t.DataType))
+	}
+	shape := make(Shape, len(t.Dims))
+	for k, d := range t.Dims {
+		shape[k] = int(d)
+	}
+	p := Param{Name: name, Shape: shape, Kind: kind, Stage: r.stage}
+	if h := r.net.spec.Head; h != nil {
+		p.Head = name == h.Weight || name == h.Bias
+	}
+	if _, again := r.found[name]; !again {
+		r.found[name] = p
+		r.net.note(p)
+	}
+	if _, trained := r.rule(p); trained && r.config.Averaged {
+		name = Average + name
+	} else if kind.Statistic() && r.config.Averaged && r.config.Adapt {
+		name = Average + name
+	}
+	return r.leaf(name, shape, State, nil)
+}
+
+// root follows a name back through Identity nodes, by which exporters say that
+// parameters are the same.
+func (r *reader) root(name string) string {
+	for {
+		n, ok := r.net.identities[name]
+		if !ok {
+			return name
+		}
+		name = n
+	}
+}
+
+// rule is how a parameter is trained, if it is.
+func (r *reader) rule(p Param) (Rule, bool) {
+	if r.config.Train == nil || p.Kind.Statistic() {
+		return Rule{}, false
+	}
+	return r.config.Train(p)
+}
+
+// images is the input: what the Spec asks of pixels is done first.
+func (r *reader) images() {
+	s := r.net.spec
+	size := r.config.Size
+	if size == [2]int{} {
+		size = s.InputSize
+	}
+	x := r.leaf(Images, Shape{r.config.Batch, 3, size[0], size[1]}, Input, nil)
+	mul, add := make([]float32, 3), make([]float32, 3)
+	affine := func(scale, shift func(c int) float64) {
+		for c := range 3 {
+			mul[c], add[c] = float32(scale(c)), float32(shift(c))
+		}
+		x = r.apply(Affine{}, x, r.constant(Shape{3}, slices.Clone(mul)...), r.constant(Shape{3}, slices.Clone(add)...))
+	}
+	low, width := s.Range[0], s.Range[1]-s.Range[0]
+	if len(s.Clamp) == 2 {
+		affine(func(int) float64 { return width }, func(int) float64 { return low })
+		x = r.apply(Clip{Low: s.Clamp[0], High: s.Clamp[1]}, x)
+		low, width = 0, 1
+	}
+	mean, std := [3]float64{}, [3]float64{1, 1, 1}
+	if !s.Normalized {
+		copy(mean[:], s.Mean)
+		copy(std[:], s.Std)
+	}
+	if low != 0 || width != 1 || mean != [3]float64{} || std != [3]float64{1, 1, 1} {
+		affine(func(c int) float64 { return width / std[c] }, func(c int) float64 { return (low - mean[c]) / std[c] })
+	}
+	if s.Layout == "nhwc" {
+		x = r.apply(Transpose{Perm: []int{0, 2, 3, 1}}, x)
+	}
+	r.values[r.net.input] = x
+}
+
+// attributes with their defaults.
+func (r *reader) int(n *pb.NodeProto, name string, value int) int {
+	if a := attribute(n, name); a != nil {
+		return int(a.I)
+	}
+	return value
+}
+
+func (r *reader) float(n *pb.NodeProto, name string, value float64) float64 {
+	if a := attribute(n, name); a != nil {
+		return float64(a.F)
+	}
+	return value
+}
+
+func (r *reader) intList(n *pb.NodeProto, name string, value ...int) []int {
+	a := attribute(n, name)
+	if a == nil {
+		return value
+	}
+	out := make([]int, len(a.Ints))
+	for i, x := range a.Ints {
+		out[i] = int(x)
+	}
+	return out
+}
+
+func attribute(n *pb.NodeProto, name string) *pb.AttributeProto {
+	for _, a := range n.Attribute {
+		if a.Name == name {
+			return a
+		}
+	}
+	return nil
+}

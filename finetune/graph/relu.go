@@ -1,0 +1,60 @@
+package graph
+
+import "github.com/robust-transfer/rtx/onnx"
+
+// Relu is max(x, 0).
+type Relu struct{}
+
+// Infer keeps the shape.
+func (Relu) Infer(in []Shape) (Shape, error) { return sameShapes(in, 1) }
+
+// Run32 is the kernel.
+func (Relu) Run32(c Call[float32]) { relu(c) }
+
+// Run64 is the kernel.
+func (Relu) Run64(c Call[float64]) { relu(c) }
+
+func relu[T Float](c Call[T]) {
+	for i, x := range c.In[0] {
+		c.Dst[i] = max(x, 0)
+	}
+}
+
+// Wrt is the input.
+func (Relu) Wrt(n int) []bool { return every(n) }
+
+// Diff passes dy where the output is positive, so that the input need not be
+// kept.
+func (Relu) Diff(b *builder, _ []Value, out, dy Value) []Value {
+	return []Value{b.apply(ReluGradient{}, out, dy)}
+}
+
+// Emit is Relu.
+func (Relu) Emit(e *Emitter, s Site) string { return e.Node("Relu", s.In) }
+
+// ReluGradient is dy where y > 0, else 0; its inputs are y and dy.
+type ReluGradient struct{}
+
+// Infer wants equal shapes.
+func (ReluGradient) Infer(in []Shape) (Shape, error) { return sameShapes(in, 2) }
+
+// Run32 is the kernel.
+func (ReluGradient) Run32(c Call[float32]) { reluGradient(c) }
+
+// Run64 is the kernel.
+func (ReluGradient) Run64(c Call[float64]) { reluGradient(c) }
+
+func reluGradient[T Float](c Call[T]) {
+	for i, y := range c.In[0] {
+		c.Dst[i] = 0
+		if y > 0 {
+			c.Dst[i] = c.In[1][i]
+		}
+	}
+}
+
+// Emit multiplies with a mask. A hard sigmoid steep enough to be a step is one
+// node and faster than a comparison and a cast.
+func (ReluGradient) Emit(e *Emitter, s Site) string {
+	return e.Mul(s.In[1], e.Node("HardSigmoid", s.In[:1], onnx.Float("alpha", 3e38), onnx.Float("beta", 0)))
+}

@@ -1,0 +1,82 @@
+package graph
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Transpose permutes dimensions: dimension i of the output is Perm[i] of the
+// input.
+type Transpose struct{ Perm []int }
+
+// Infer permutes the shape.
+func (o Transpose) Infer(in []Shape) (Shape, error) {
+	sorted := slices.Sorted(slices.Values(o.Perm))
+	if len(in) != 1 || len(o.Perm) != len(in[0]) {
+		return nil, fmt.Errorf("inputs of shapes %v, expected one of %d dimensions", in, len(o.Perm))
+	}
+	out := make(Shape, len(o.Perm))
+	for i, p := range o.Perm {
+		if sorted[i] != i {
+			return nil, fmt.Errorf("perm is %v, expected a permutation", o.Perm)
+		}
+		out[i] = in[0][p]
+	}
+	return out, nil
+}
+
+// Run32 is the kernel.
+func (o Transpose) Run32(c Call[float32]) { transpose(o, c) }
+
+// Run64 is the kernel.
+func (o Transpose) Run64(c Call[float64]) { transpose(o, c) }
+
+func transpose[T Float](o Transpose, c Call[T]) {
+	strides := c.Shapes[0].strides()
+	step := make([]int, len(o.Perm))
+	for i, p := range o.Perm {
+		step[i] = strides[p]
+	}
+	walk(c.Shape, step, func(to, from int) { c.Dst[to] = c.In[0][from] })
+}
+
+// Wrt is the input.
+func (Transpose) Wrt(n int) []bool { return every(n) }
+
+// Diff is the inverse permutation.
+func (o Transpose) Diff(b *builder, _ []Value, _, dy Value) []Value {
+	inverse := make([]int, len(o.Perm))
+	for i, p := range o.Perm {
+		inverse[p] = i
+	}
+	return []Value{b.apply(Transpose{inverse}, dy)}
+}
+
+// Emit is Transpose.
+func (o Transpose) Emit(e *Emitter, s Site) string { return e.Transpose(s.In[0], o.Perm...) }
+
+// strides are the distances of neighbours along each dimension.
+func (s Shape) strides() []int {
+	out, n := make([]int, len(s)), 1
+	for i := len(s) - 1; i >= 0; i-- {
+		out[i], n = n, n*s[i]
+	}
+	return out
+}
+
+// walk goes through the elements of a row-major tensor in order; from moves by
+// step[i] for each place along dimension i.
+func walk(s Shape, step []int, f func(to, from int)) {
+	n := s.Size()
+	at, from := make([]int, len(s)), 0
+	for to := range n {
+		f(to, from)
+		for i := len(s) - 1; i >= 0; i-- {
+			from += step[i]
+			if at[i]++; at[i] < s[i] {
+				break
+			}
+			at[i], from = 0, from-step[i]*s[i]
+		}
+	}
+}
