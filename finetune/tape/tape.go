@@ -1,0 +1,193 @@
+// Package tape runs training steps on gorgonia's tape machine: pure Go, on
+// every platform, in float32 or float64. It serves where onnxruntime is not,
+// and as the reference.
+package tape
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	G "gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"github.com/robust-transfer/rtx/finetune/graph"
+)
+
+// Machine runs programs and keeps the state tensors that they share. It is used
+// by one goroutine at a time. The zero value is ready.
+type Machine[T graph.Float] struct {
+	state    map[string][]T
+	programs map[*graph.Program]*compiled[T]
+}
+
+// compiled is a program as a tape.
+type compiled[T graph.Float] struct {
+	vm     G.VM
+	inputs map[string][]T
+	nodes  []*graph.Vertex // nil for leaves
+	leaves [][]T           // of leaves
+}
+
+// Run computes a program's outputs from its inputs, and then makes its updates
+// the state. It does not end before a step is done.
+func (m *Machine[T]) Run(ctx context.Context, p *graph.Program, in, out map[string][]T) error {
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	c, err := m.compile(p)
+	if err != nil {
+		return err
+	}
+	for name, dst := range c.inputs {
+		src, ok := in[name]
+		if !ok {
+			return fmt.Errorf("tape: the input %q is missing", name)
+		}
+		if len(src) != len(dst) {
+			return fmt.Errorf("tape: input %q has %d elements, expected %d", name, len(src), len(dst))
+		}
+		copy(dst, src)
+	}
+	if err := c.vm.RunAll(); err != nil {
+		return fmt.Errorf("tape: %w", err)
+	}
+	c.vm.Reset()
+	asked := 0
+	for _, o := range p.Outputs {
+		dst, ok := out[o.Name]
+		if !ok {
+			continue
+		}
+		asked++
+		if src := c.values(o.Node); len(src) != len(dst) {
+			return fmt.Errorf("tape: output %q has %d elements, the destination %d", o.Name, len(src), len(dst))
+		} else {
+			copy(dst, src)
+		}
+	}
+	if asked < len(out) {
+		return fmt.Errorf("tape: the program has outputs %v, asked for are others, too", p.Outputs)
+	}
+	for _, u := range p.Updates {
+		copy(m.state[u.Name], c.values(u.Node))
+	}
+	return nil
+}
+
+// values are those of a node after a run.
+func (c *compiled[T]) values(node int) []T {
+	v := c.nodes[node]
+	if v == nil {
+		return c.leaves[node]
+	}
+	switch data := v.Value().Data().(type) {
+	case []T:
+		return data
+	case T:
+		return []T{data}
+	}
+	return nil
+}
+
+// compile makes the tape of a program, once.
+func (m *Machine[T]) compile(p *graph.Program) (*compiled[T], error) {
+	if c, ok := m.programs[p]; ok {
+		return c, nil
+	}
+	g := G.NewGraph()
+	c := &compiled[T]{inputs: map[string][]T{}, nodes: make([]*graph.Vertex, len(p.Nodes)), leaves: make([][]T, len(p.Nodes))}
+	nodes := make([]*G.Node, len(p.Nodes))
+	for i, n := range p.Nodes {
+		if n.Op == nil {
+			data, err := m.leaf(c, n)
+			if err != nil {
+				return nil, err
+			}
+			t := tensor.New(tensor.WithShape(n.Shape...), tensor.WithBacking(data))
+			nodes[i] = G.NewTensor(g, t.Dtype(), len(n.Shape), G.WithShape(n.Shape...), G.WithName(fmt.Sprintf("%d %s", i, n.Name)), G.WithValue(t))
+			c.leaves[i] = data
+			continue
+		}
+		in, shapes := make([]*G.Node, len(n.In)), make([]graph.Shape, len(n.In))
+		for k, from := range n.In {
+			in[k], shapes[k] = nodes[from], p.Nodes[from].Shape
+		}
+		c.nodes[i] = graph.NewVertex(n.Op, i, shapes, n.Shape)
+		var err error
+		if nodes[i], err = G.ApplyOp(c.nodes[i], in...); err != nil {
+			return nil, fmt.Errorf("tape: node %d: %w", i, err)
+		}
+	}
+	if len(g.AllNodes()) != len(p.Nodes) {
+		return nil, fmt.Errorf("tape: of %d nodes gorgonia kept %d: hashes collided", len(p.Nodes), len(g.AllNodes()))
+	}
+	c.vm = G.NewTapeMachine(g)
+	if m.programs == nil {
+		m.programs = map[*graph.Program]*compiled[T]{}
+	}
+	m.programs[p] = c
+	return c, nil
+}
+
+// leaf is the memory of a leaf: a state tensor's own, which runs read where it
+// lies.
+func (m *Machine[T]) leaf(c *compiled[T], n graph.Node) ([]T, error) {
+	size := n.Shape.Size()
+	switch n.Role {
+	case graph.State:
+		return m.tensor(n.Name, size)
+	case graph.Constant:
+		data := make([]T, size)
+		for i, v := range n.Data {
+			data[i] = T(v)
+		}
+		return data, nil
+	}
+	data := make([]T, size)
+	c.inputs[n.Name] = data
+	return data, nil
+}
+
+// tensor is a state tensor, zeros at first.
+func (m *Machine[T]) tensor(name string, size int) ([]T, error) {
+	t, ok := m.state[name]
+	if !ok {
+		if m.state == nil {
+			m.state = map[string][]T{}
+		}
+		t = make([]T, size)
+		m.state[name] = t
+	}
+	if len(t) != size {
+		return nil, fmt.Errorf("tape: state %q has %d elements, expected %d", name, len(t), size)
+	}
+	return t, nil
+}
+
+// Read copies a state tensor.
+func (m *Machine[T]) Read(name string, dst []T) error {
+	t, ok := m.state[name]
+	if !ok || len(t) != len(dst) {
+		return fmt.Errorf("tape: state %q has %d elements, the destination %d", name, len(t), len(dst))
+	}
+	copy(dst, t)
+	return nil
+}
+
+// Write sets a state tensor.
+func (m *Machine[T]) Write(name string, src []T) error {
+	t, err := m.tensor(name, len(src))
+	copy(t, src)
+	return err
+}
+
+// Close ends the tapes. It may be called more than once.
+func (m *Machine[T]) Close() error {
+	var errs []error
+	for _, c := range m.programs {
+		errs = append(errs, c.vm.Close())
+	}
+	m.programs, m.state = nil, nil
+	return errors.Join(errs...)
+}

@@ -1,0 +1,88 @@
+package tape_test
+
+import (
+	"context"
+	"math"
+	"testing"
+
+	"github.com/robust-transfer/rtx/finetune"
+	"github.com/robust-transfer/rtx/finetune/graph"
+	"github.com/robust-transfer/rtx/finetune/tape"
+)
+
+var _ finetune.Executor = (*tape.Machine[float32])(nil)
+
+// descent is w -= lr·(.1·w + x), and the output relu(w).
+func descent() *graph.Program {
+	s := graph.Shape{2, 2}
+	return &graph.Program{
+		Nodes: []graph.Node{
+			{Role: graph.State, Name: "w", Shape: s},
+			{Role: graph.Input, Name: "x", Shape: s},
+			{Role: graph.Input, Name: "lr", Shape: graph.Shape{1}},
+			{Op: graph.Relu{}, In: []int{0}, Shape: s},
+			{Op: graph.Axpy{A: .1}, In: []int{0, 1}, Shape: s},
+			{Op: graph.Descend{Rate: 1}, In: []int{0, 4, 2}, Shape: s},
+		},
+		Outputs: []graph.Output{{Name: "y", Node: 3}},
+		Updates: []graph.Output{{Name: "w", Node: 5}},
+	}
+}
+
+func TestRun(t *testing.T) {
+	var m tape.Machine[float64]
+	defer m.Close()
+	w := []float64{1, -2, 3, -4}
+	if err := m.Write("w", w); err != nil {
+		t.Fatal(err)
+	}
+	p := descent()
+	x, y := []float64{1, 2, 3, 4}, make([]float64, 4)
+	for step := range 3 {
+		if err := m.Run(context.Background(), p, map[string][]float64{"x": x, "lr": {.5}}, map[string][]float64{"y": y}); err != nil {
+			t.Fatal(err)
+		}
+		for i := range w {
+			if want := max(w[i], 0); y[i] != want {
+				t.Errorf("step %d: y[%d] = %v, want %v, of the state before the step", step, i, y[i], want)
+			}
+			w[i] -= .5 * (.1*w[i] + x[i])
+		}
+		x[0]++
+	}
+	got := make([]float64, 4)
+	if err := m.Read("w", got); err != nil {
+		t.Fatal(err)
+	}
+	for i := range w {
+		if math.Abs(got[i]-w[i]) > 1e-15 {
+			t.Errorf("w[%d] = %v, want %v", i, got[i], w[i])
+		}
+	}
+}
+
+func TestErrors(t *testing.T) {
+	var m tape.Machine[float32]
+	p, ctx := descent(), context.Background()
+	in := map[string][]float32{"x": make([]float32, 4), "lr": {1}}
+	if err := m.Run(ctx, p, map[string][]float32{"lr": {1}}, nil); err == nil {
+		t.Error("no error for a missing input")
+	}
+	if err := m.Run(ctx, p, map[string][]float32{"x": make([]float32, 3), "lr": {1}}, nil); err == nil {
+		t.Error("no error for an input of another size")
+	}
+	if err := m.Run(ctx, p, in, map[string][]float32{"z": nil}); err == nil {
+		t.Error("no error for an output that is not there")
+	}
+	if err := m.Write("w", make([]float32, 3)); err == nil {
+		t.Error("no error for a state of another size")
+	}
+	if err := m.Read("v", nil); err == nil {
+		t.Error("no error for a state that is not there")
+	}
+	cancelled, cancel := context.WithCancel(ctx)
+	cancel()
+	if err := m.Run(cancelled, p, in, nil); err == nil {
+		t.Error("no error of a cancelled context")
+	}
+}
