@@ -1,0 +1,159 @@
+package graph
+
+import (
+	"strings"
+	"testing"
+
+	G "gorgonia.org/gorgonia"
+)
+
+// The tests of this file are of gorgonia's silent surprises: each fails when
+// what guards against it is taken out.
+
+func newBuilder() *builder {
+	return &builder{g: G.NewGraph(), leaves: map[string]leaf{}, names: map[*G.Node]string{}}
+}
+
+// failed runs f and returns the failure that it panics with.
+func failed(f func()) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			fail, ok := r.(failure)
+			if !ok {
+				panic(r)
+			}
+			err = fail.error
+		}
+	}()
+	f()
+	return nil
+}
+
+// Nodes whose ops have equal hashes are merged, whatever else they are.
+func TestNodesStayApart(t *testing.T) {
+	b := newBuilder()
+	x := b.leaf("x", Shape{2}, Input, nil)
+	if b.apply(Clip{0, 1}, x).node == b.apply(Clip{0, 2}, x).node {
+		t.Error("ops with other attributes are one node")
+	}
+	if b.apply(Relu{}, x).node == b.apply(Relu{}, x).node {
+		t.Error("two applications of an op are one node, and share a buffer")
+	}
+	if !b.distinct() {
+		t.Error("nodes share a hash")
+	}
+}
+
+// Nodes of one hash are merged: that is what ids are for.
+func TestNodesOfOneHashMerge(t *testing.T) {
+	b := newBuilder()
+	x := b.leaf("x", Shape{2}, Input, nil)
+	y := G.NewTensor(b.g, G.Float32, 1, G.WithShape(2), G.WithName("y"))
+	out := b.apply(Relu{}, x).node
+	other := (&Vertex{Op: Relu{}, id: out.Op().(*Vertex).id, in: []Shape{{2}}, out: Shape{2}})
+	merged, err := G.ApplyOp(other, x.node)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if merged != out {
+		t.Fatal("gorgonia does not merge nodes of one hash any more: the guard can go")
+	}
+	if _, err := G.ApplyOp(other, y); err != nil {
+		t.Fatal(err)
+	}
+	if !b.distinct() {
+		t.Error("nodes of other inputs share a hash")
+	}
+}
+
+// The values of two inputs of one name and shape would be one.
+func TestLeavesOfOneName(t *testing.T) {
+	b := newBuilder()
+	w := b.leaf("w", Shape{2}, State, nil)
+	if b.leaf("w", Shape{2}, State, nil).node != w.node {
+		t.Error("a state tensor that two nodes read is two")
+	}
+	for name, f := range map[string]func(){
+		"an input and a state": func() { b.leaf("w", Shape{2}, Input, nil) },
+		"two shapes":           func() { b.leaf("w", Shape{1, 2}, State, nil) },
+	} {
+		if err := failed(f); err == nil || !strings.Contains(err.Error(), `"w"`) {
+			t.Errorf("%s of one name: %v", name, err)
+		}
+	}
+}
+
+// Constants that print alike would be one.
+func TestConstantsStayApart(t *testing.T) {
+	b := newBuilder()
+	data := make([]float32, 400)
+	one := b.constant(Shape{400}, data...)
+	other := append([]float32(nil), data...)
+	other[200] = 1
+	if one.node == b.constant(Shape{400}, other...).node {
+		t.Error("two constants are one node")
+	}
+}
+
+// gorgonia takes the type that an op returns into its pool.
+func TestTypeIsNew(t *testing.T) {
+	v := NewVertex(Relu{}, 1, []Shape{{2}}, Shape{2})
+	if v.Type() == v.Type() {
+		t.Error("two calls return one type")
+	}
+}
+
+// Grad panics at an op that cannot say that it has no derivative.
+func TestNoDerivativeIsAnError(t *testing.T) {
+	b := newBuilder()
+	x := b.leaf("x", Shape{2, 3}, State, nil)
+	y := b.apply(ReluGradient{}, x, x)
+	loss := b.apply(CrossEntropy{}, y, b.leaf("t", Shape{2, 3}, Input, nil))
+	if _, err := G.Grad(loss.node, x.node); err == nil {
+		t.Error("no error for a weight that the loss does not depend on by derivatives")
+	}
+}
+
+// The gradient of the loss by itself is 1 and costs no node; a value that meets
+// itself gets the sum of both gradients, and partial sums that others read are
+// computed once.
+func TestGradientsMeet(t *testing.T) {
+	b := newBuilder()
+	x := b.leaf("x", Shape{2, 3}, State, nil)
+	sum := b.apply(Sum{}, b.apply(Relu{}, x), b.apply(Clip{0, 6}, x), b.apply(Clip{-1, 1}, x))
+	loss := b.apply(CrossEntropy{}, sum, b.leaf("t", Shape{2, 3}, Input, nil))
+	grads, err := G.Grad(loss.node, x.node)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := b.program([]named{{"g", Value{grads[0]}}, {"loss", loss}}, nil)
+	sums, entropies := 0, 0
+	for _, n := range p.Nodes {
+		switch n.Op.(type) {
+		case Sum:
+			if sums++; len(n.In) != 3 {
+				t.Errorf("a sum of %d terms, want 3", len(n.In))
+			}
+		case CrossEntropyGradient:
+			if entropies++; len(n.In) != 2 {
+				t.Errorf("the gradient of the loss has %d inputs, want 2: the loss's own is 1", len(n.In))
+			}
+		}
+	}
+	if sums != 2 || entropies != 1 {
+		t.Errorf("%d sums and %d gradients of the loss, want 2 and 1\n%s", sums, entropies, p)
+	}
+}
+
+// What gorgonia adds on its own is known, or an error.
+func TestUnknownOp(t *testing.T) {
+	b := newBuilder()
+	x := b.leaf("x", Shape{2}, Input, nil)
+	n, err := G.Exp(x.node)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := failed(func() { b.program([]named{{"y", Value{n}}}, nil) }); err == nil {
+		t.Error("no error for an op of gorgonia's own")
+	}
+}
