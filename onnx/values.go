@@ -64,3 +64,24 @@ func writeFloats(w io.Writer, values []float32) error {
 	}
 	return nil
 }
+
+// Floats returns the values of a float32 initializer.
+func (m *Model) Floats(name string) ([]float32, error) {
+	for _, t := range m.Proto.Graph.Initializer {
+		if t.Name != name {
+			continue
+		}
+		if t.DataType != int32(pb.TensorProto_FLOAT) {
+			return nil, fmt.Errorf("onnx: initializer %q is of type %v, expected float32", name, pb.TensorProto_DataType(t.DataType))
+		}
+		values := make([]float32, 0, elements(t.Dims))
+		err := m.floats(t, func(bits []uint32) error {
+			for _, b := range bits {
+				values = append(values, math.Float32frombits(b))
+			}
+			return nil
+		})
+		return values, err
+	}
+	return nil, fmt.Errorf("onnx: the model has no initializer %q", name)
+}

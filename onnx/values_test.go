@@ -38,6 +38,9 @@ func TestWithFloats(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if v, err := back.Floats("fc.weight"); err != nil || len(v) != 3*96 || v[5] != 9+2.5 {
+		t.Errorf("fc.weight is %v, %v", v[:min(6, len(v))], err)
+	}
 	changed := 0
 	for _, x := range back.Tensors() {
 		got, err := x.Bytes()

@@ -1,9 +1,7 @@
 package graph
 
 import (
-	"encoding/binary"
 	"fmt"
-	"math"
 	"slices"
 
 	G "gorgonia.org/gorgonia"
@@ -118,15 +116,7 @@ func (n *Network) Params() []Param { return slices.Clone(n.params) }
 
 // Values returns the values of a parameter in the model.
 func (n *Network) Values(name string) ([]float32, error) {
-	raw, err := n.model.Raw(name)
-	if err != nil {
-		return nil, err
-	}
-	v := make([]float32, len(raw)/4)
-	for i := range v {
-		v[i] = math.Float32frombits(binary.LittleEndian.Uint32(raw[4*i:]))
-	}
-	return v, nil
+	return n.model.Floats(name)
 }
 
 // Program builds the step that a config asks for. The same config gives the
