@@ -16,26 +16,27 @@ type architecture struct {
 	size      int // height and width
 	mean, std []float64
 	build     func(*builder)
+	start     start               // of its weights, untrained
 	alias     func(string) string // the name of a tensor that has two; nil: none has
 }
 
-func imageNet(name string, build func(*builder)) architecture {
-	return architecture{name: name, size: 224, mean: onnx.ImageNetMean, std: onnx.ImageNetStd, build: build}
+func imageNet(name string, s start, build func(*builder)) architecture {
+	return architecture{name: name, size: 224, mean: onnx.ImageNetMean, std: onnx.ImageNetStd, start: s, build: build}
 }
 
-func small(name string, mean, std []float64, build func(*builder)) architecture {
-	return architecture{name: name, size: 32, mean: mean, std: std, build: build}
+func small(name string, mean, std []float64, s start, build func(*builder)) architecture {
+	return architecture{name: name, size: 32, mean: mean, std: std, start: s, build: build}
 }
 
 var architectures = slices.Concat(resnets, []architecture{
-	{name: "densenet161", size: 224, mean: onnx.ImageNetMean, std: onnx.ImageNetStd, build: densenet161, alias: dotless},
-	imageNet("vgg16_bn", vgg16),
-	imageNet("mobilenet_v2", mobilenetV2),
-	imageNet("shufflenet_v2_x1_0", shufflenet),
-	imageNet("mnasnet1_0", mnasnet),
+	{name: "densenet161", size: 224, mean: onnx.ImageNetMean, std: onnx.ImageNetStd, start: denseStart, build: densenet161, alias: dotless},
+	imageNet("vgg16_bn", mobileStart, vgg16),
+	imageNet("mobilenet_v2", mobileStart, mobilenetV2),
+	imageNet("shufflenet_v2_x1_0", untouchedStart, shufflenet),
+	imageNet("mnasnet1_0", mnasStart, mnasnet),
 }, cifars, []architecture{
-	small("resnet2b", cifarMean, []float64{0.2471, 0.2435, 0.2616}, resnet2b),
-	small("resnet8", nil, nil, resnet8),
+	small("resnet2b", cifarMean, []float64{0.2471, 0.2435, 0.2616}, untouchedStart, resnet2b),
+	small("resnet8", nil, nil, untouchedStart, resnet8),
 })
 
 // Names of the architectures.
@@ -138,14 +139,22 @@ func Build(name string, tensors []onnx.Tensor, c Config) (*onnx.Model, error) {
 	if err := a.load(m, &spec, b, tensors, len(prefix)); err != nil {
 		return nil, fmt.Errorf("arch: %s: %w", name, err)
 	}
-	if c.Labels != nil {
-		text, err := json.Marshal(c.Labels)
-		if err != nil {
-			return nil, fmt.Errorf("arch: labels: %w", err)
-		}
-		m = m.WithMetadata("classes", string(text))
+	if m, err = c.labelled(m); err != nil {
+		return nil, err
 	}
 	return m.WithSpec(spec)
+}
+
+// labelled names the classes in the model's metadata, where they are known.
+func (c Config) labelled(m *onnx.Model) (*onnx.Model, error) {
+	if c.Labels == nil {
+		return m, nil
+	}
+	text, err := json.Marshal(c.Labels)
+	if err != nil {
+		return nil, fmt.Errorf("arch: labels: %w", err)
+	}
+	return m.WithMetadata("classes", string(text)), nil
 }
 
 func (c Config) check(a architecture, b *builder) error {

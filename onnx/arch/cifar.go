@@ -18,11 +18,11 @@ var (
 
 var cifars = func() (out []architecture) {
 	for _, n := range []int{3, 5, 7, 9, 18} {
-		out = append(out, small(fmt.Sprintf("cifar_resnet%d", 6*n+2), onnx.ImageNetMean, onnx.ImageNetStd, func(b *builder) { optionA(b, n) }))
+		out = append(out, small(fmt.Sprintf("cifar_resnet%d", 6*n+2), onnx.ImageNetMean, onnx.ImageNetStd, optionAStart, func(b *builder) { optionA(b, n) }))
 	}
 	return append(out,
-		small("cifar_resnet18", cifarMean, cifarImageStd, func(b *builder) { stem3(b, [4]int{2, 2, 2, 2}, false) }),
-		small("cifar_resnet50", cifarMean, cifarImageStd, func(b *builder) { stem3(b, depth50, true) }))
+		small("cifar_resnet18", cifarMean, cifarImageStd, untouchedStart, func(b *builder) { stem3(b, [4]int{2, 2, 2, 2}, false) }),
+		small("cifar_resnet50", cifarMean, cifarImageStd, untouchedStart, func(b *builder) { stem3(b, depth50, true) }))
 }()
 
 // optionA is the network of He et al. 2016, section 4.2, with 6n+2 layers and

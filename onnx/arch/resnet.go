@@ -35,7 +35,7 @@ var resnets = func() (out []architecture) {
 		{"wide_resnet50_4", resnet{depth50, true, 1, 256}},
 		{"wide_resnet101_2", resnet{depth101, true, 1, 128}},
 	} {
-		out = append(out, imageNet(n.name, n.build))
+		out = append(out, imageNet(n.name, residualStart, n.build))
 	}
 	return out
 }()

@@ -33,15 +33,25 @@ func uniform(hash uint64, i int) float64 {
 
 // rule writes n float32 in [low, high), little-endian.
 func rule(name string, n int, low, high float64) func(io.Writer) error {
-	return func(w io.Writer) error {
+	return written(n, func() func() float64 {
 		h := fnv.New64a()
 		h.Write([]byte(name))
-		hash := h.Sum64()
-		b := bufio.NewWriterSize(w, 1<<16)
+		hash, i := h.Sum64(), -1
+		return func() float64 {
+			i++
+			return low + float64((high-low)*uniform(hash, i))
+		}
+	})
+}
+
+// written writes the first n values of a sequence as float32, little-endian;
+// begin starts it anew each time.
+func written(n int, begin func() func() float64) func(io.Writer) error {
+	return func(w io.Writer) error {
+		next, b := begin(), bufio.NewWriterSize(w, 1<<16)
 		var v [4]byte
-		for i := range n {
-			x := low + float64((high-low)*uniform(hash, i))
-			binary.LittleEndian.PutUint32(v[:], math.Float32bits(float32(x)))
+		for range n {
+			binary.LittleEndian.PutUint32(v[:], math.Float32bits(float32(next())))
 			if _, err := b.Write(v[:]); err != nil {
 				return err
 			}
