@@ -44,6 +44,7 @@ var completions = []struct {
 	{"rtx predict images.g", []string{"images.go"}, nil},
 	{"rtx import images.g", []string{"images.go"}, nil},
 	{"rtx import --arch wide", []string{"wide_resnet50_2", "wide_resnet50_4"}, []string{"resnet50"}},
+	{"rtx new --arch cifar_resnet1", []string{"cifar_resnet110", "cifar_resnet18"}, []string{"cifar_resnet20"}},
 	{"rtx probe --solver ", []string{"lbfgs", "sgd", "ridge", "knn"}, nil},
 	{"rtx compare images.g", []string{"images.go"}, nil},
 	{"rtx export --to ", []string{"onnx", "safetensors"}, []string{"npy"}},
