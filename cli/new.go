@@ -84,7 +84,7 @@ func newConfig(c *cli.Context, usage string) (cfg arch.Config, n int, err error)
 	if err := override(c, &size); err != nil {
 		return cfg, 0, err
 	}
-	cfg.InputSize = size.InputSize
+	cfg.InputSize, cfg.Normalize = size.InputSize, true // as rtx import does
 	if cfg.Labels, err = readLabels(c.String("labels")); err != nil {
 		return cfg, 0, err
 	}

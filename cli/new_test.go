@@ -66,7 +66,7 @@ func TestNewAgain(t *testing.T) {
 	a, b, other := filepath.Join(dir, "a.onnx"), filepath.Join(dir, "b.onnx"), filepath.Join(dir, "other.onnx")
 	o := make(a, "--json", "--seed", "1")
 	r := object(t, o.stdout)
-	if o.code != 0 || o.stderr != "" || r["schema"] != "rtx.new/1" || r["status"] != "done" || r["out"] != a || r["arch"] != "cifar_resnet20" || r["classes"] != 10.0 || r["seed"] != 1.0 || r["parameters"] != 271_098.0 || r["spec"].(map[string]any)["normalized"] != false {
+	if o.code != 0 || o.stderr != "" || r["schema"] != "rtx.new/1" || r["status"] != "done" || r["out"] != a || r["arch"] != "cifar_resnet20" || r["classes"] != 10.0 || r["seed"] != 1.0 || r["parameters"] != 271_104.0 || r["spec"].(map[string]any)["normalized"] != true {
 		t.Errorf("%+v", o)
 	}
 	read := func(file string) string {
