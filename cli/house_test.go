@@ -24,7 +24,7 @@ var doors = map[string][]string{
 	"gorgonia.org/gorgonia":             {"finetune/graph", "finetune/tape"},
 	"gorgonia.org/tensor":               {"finetune/graph", "finetune/tape"},
 	"github.com/chewxy/hm":              {"finetune/graph"}, // the types of gorgonia's ops
-	"gonum.org/v1/gonum":                {"finetune/probe"},
+	"gonum.org/v1/gonum":                {"finetune/graph", "finetune/probe"},
 	"github.com/parquet-go/parquet-go":  {"featurize"},
 	"github.com/klauspost/compress":     {"featurize"},
 }

@@ -3,6 +3,7 @@ package graph
 import (
 	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/robust-transfer/rtx/onnx/pb"
 )
@@ -10,7 +11,9 @@ import (
 // operators says how the graph of an ONNX operator is made: each function reads
 // a node of standard domain and returns the value of its first output.
 var operators = map[string]func(*reader, *pb.NodeProto) Value{
-	"Relu": func(r *reader, n *pb.NodeProto) Value { return r.apply(Relu{}, r.in(n, 0)) },
+	"BatchNormalization": readBatchNorm,
+	"Conv":               readConv,
+	"Relu":               func(r *reader, n *pb.NodeProto) Value { return r.apply(Relu{}, r.in(n, 0)) },
 }
 
 // reader turns the nodes of a model into a graph.
@@ -197,9 +200,10 @@ func (r *reader) int(n *pb.NodeProto, name string, value int) int {
 	return value
 }
 
+// float is the number that was meant: .9 for the float32 next to it.
 func (r *reader) float(n *pb.NodeProto, name string, value float64) float64 {
 	if a := attribute(n, name); a != nil {
-		return float64(a.F)
+		value, _ = strconv.ParseFloat(strconv.FormatFloat(float64(a.F), 'g', -1, 32), 64)
 	}
 	return value
 }
