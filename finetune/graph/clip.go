@@ -1,6 +1,10 @@
 package graph
 
-import "math"
+import (
+	"math"
+
+	"github.com/robust-transfer/rtx/onnx/pb"
+)
 
 // Clip limits values to [Low, High]; infinite limits are none.
 type Clip struct{ Low, High float64 }
@@ -84,4 +88,20 @@ func (o ClipGradient) Emit(e *Emitter, s Site) string {
 		return s.In[1]
 	}
 	return e.Node("Where", []string{inside, s.In[1], e.Number(0)})
+}
+
+// readClip takes the limits from attributes before opset 11, from inputs since.
+func readClip(r *reader, n *pb.NodeProto) Value {
+	limit := func(i int, name string, value float64) float64 {
+		if !has(n, i) {
+			return r.float(n, name, value)
+		}
+		_, v := r.floats(n.Input[i])
+		if len(v) != 1 {
+			r.fail("%d limits, expected one", len(v))
+		}
+		return float64(v[0])
+	}
+	o := Clip{limit(1, "min", math.Inf(-1)), limit(2, "max", math.Inf(1))}
+	return r.apply(o, r.in(n, 0))
 }

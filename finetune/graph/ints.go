@@ -15,9 +15,9 @@ func (r *reader) constantNode(n *pb.NodeProto) {
 		case "value":
 			r.raw[name] = a.T
 		case "value_int":
-			r.ints[name] = []int{int(a.I)}
+			r.ints[name] = integers{nil, []int{int(a.I)}}
 		case "value_ints":
-			r.ints[name] = r.intList(n, a.Name)
+			r.ints[name] = vector(r.intList(n, a.Name))
 		case "value_float":
 			r.raw[name] = &pb.TensorProto{DataType: int32(pb.TensorProto_FLOAT), FloatData: []float32{a.F}}
 		case "value_floats":
@@ -28,36 +28,48 @@ func (r *reader) constantNode(n *pb.NodeProto) {
 	}
 }
 
-// known returns the values of an integer constant or of a shape.
+// known returns the values of an integer constant or of what follows from shapes.
 func (r *reader) known(name string) ([]int, bool) {
+	x, ok := r.integers(name)
+	return x.v, ok
+}
+
+func (r *reader) integers(name string) (integers, bool) {
 	if v, ok := r.ints[name]; ok {
 		return v, true
 	}
+	name = r.root(name)
 	t, ok := r.raw[name]
-	if !ok {
-		return nil, false
+	if !ok || !integer(t.DataType) {
+		return integers{}, false
 	}
-	var out []int
+	x := integers{dims(t), r.list(name, t)}
+	if len(x.v) != x.shape.Size() {
+		r.fail("the constant %q has %d values, expected %v", name, len(x.v), x.shape)
+	}
+	r.ints[name] = x
+	return x, true
+}
+
+// list returns the values of a tensor of int32 or int64.
+func (r *reader) list(name string, t *pb.TensorProto) (out []int) {
 	raw := r.bytes(name, t)
-	switch pb.TensorProto_DataType(t.DataType) {
-	case pb.TensorProto_INT64:
+	if t.DataType == int32(pb.TensorProto_INT64) {
 		for _, v := range t.Int64Data {
 			out = append(out, int(v))
 		}
 		for ; len(raw) >= 8; raw = raw[8:] {
 			out = append(out, int(int64(binary.LittleEndian.Uint64(raw))))
 		}
-	case pb.TensorProto_INT32:
-		for _, v := range t.Int32Data {
-			out = append(out, int(v))
-		}
-		for ; len(raw) >= 4; raw = raw[4:] {
-			out = append(out, int(int32(binary.LittleEndian.Uint32(raw))))
-		}
-	default:
-		return nil, false
+		return out
 	}
-	return out, true
+	for _, v := range t.Int32Data {
+		out = append(out, int(v))
+	}
+	for ; len(raw) >= 4; raw = raw[4:] {
+		out = append(out, int(int32(binary.LittleEndian.Uint32(raw))))
+	}
+	return out
 }
 
 // floats returns the values of a float32 constant.
@@ -66,15 +78,16 @@ func (r *reader) floats(name string) (Shape, []float32) {
 	if !ok {
 		r.fail("the value %q is not known", name)
 	}
+	return r.tensor(r.root(name), t)
+}
+
+// tensor returns the values of a tensor of float32.
+func (r *reader) tensor(name string, t *pb.TensorProto) (Shape, []float32) {
 	if t.DataType != int32(pb.TensorProto_FLOAT) {
 		r.fail("the constant %q is of type %v, expected float32", name, pb.TensorProto_DataType(t.DataType))
 	}
-	shape := make(Shape, len(t.Dims))
-	for i, d := range t.Dims {
-		shape[i] = int(d)
-	}
-	data := t.FloatData
-	for raw := r.bytes(r.root(name), t); len(raw) >= 4; raw = raw[4:] {
+	shape, data := dims(t), t.FloatData
+	for raw := r.bytes(name, t); len(raw) >= 4; raw = raw[4:] {
 		data = append(data, math.Float32frombits(binary.LittleEndian.Uint32(raw)))
 	}
 	if len(data) != shape.Size() {

@@ -45,6 +45,7 @@ type Network struct {
 	nodes      []*pb.NodeProto   // that lead to the logits, in order
 	identities map[string]string // values that are another by Identity, down to an initializer
 	params     []Param
+	dropouts   []Dropout
 	collect    bool
 }
 
@@ -158,8 +159,8 @@ func (n *Network) build(b *builder, c Config) (p *Program, err error) {
 	r := newReader(n, b, c)
 	r.read()
 	logits := r.values[n.logits]
-	if s := logits.Shape(); len(s) != 2 {
-		b.fail("the logits %q have shape %v, expected [N,K]", n.logits, s)
+	if s := logits.Shape(); len(s) != 2 || s[0] != c.Batch {
+		b.fail("the logits %q have shape %v, expected [N,K] with %d rows", n.logits, s, c.Batch)
 	}
 	outputs, updates := []named{{Logits, logits}}, []named(nil)
 	if c.Adapt && !c.Averaged {

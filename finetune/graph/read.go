@@ -2,7 +2,6 @@ package graph
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/robust-transfer/rtx/onnx"
 	"github.com/robust-transfer/rtx/onnx/pb"
@@ -25,6 +24,7 @@ func ReadSpec(m *onnx.Model, spec onnx.Spec) (*Network, error) {
 	if err != nil {
 		return nil, err
 	}
+	m = promoted(m)
 	inputs := m.Inputs()
 	if len(inputs) == 0 {
 		return nil, fmt.Errorf("graph: %q: %w", m.Path(), onnx.ErrNoImageInput)
@@ -94,21 +94,38 @@ func ordered(m *onnx.Model, value string) ([]*pb.NodeProto, error) {
 	return out, visit(value)
 }
 
-// whole handles what computes shapes and other small integers: they are known
-// once the batch size is. It tells whether the node was such a one.
-func (r *reader) whole(n *pb.NodeProto) bool {
-	if n.OpType == "Constant" {
-		r.constantNode(n)
-		return true
-	}
-	if n.OpType == "Shape" {
-		if v, ok := r.values[n.Input[0]]; ok {
-			r.ints[n.Output[0]] = slices.Clone(v.Shape())
-		} else {
-			s, _ := r.floats(n.Input[0])
-			r.ints[n.Output[0]] = s
+// promoted is the model with weights that Constant nodes hold as initializers, so
+// that they are trained and written like others.
+func promoted(m *onnx.Model) *onnx.Model {
+	source := map[string]*pb.NodeProto{} // of values that are constants
+	for _, n := range m.Proto.Graph.Node {
+		if (n.OpType == "Constant" || n.OpType == "Identity") && len(n.Output) == 1 {
+			source[n.Output[0]] = n
 		}
-		return true
 	}
-	return false
+	weights := map[string]bool{}
+	for _, n := range m.Proto.Graph.Node {
+		if !layers[n.OpType] {
+			continue
+		}
+		for _, in := range n.Input {
+			c := source[in]
+			for c != nil && c.OpType == "Identity" && len(c.Input) == 1 {
+				c = source[c.Input[0]]
+			}
+			if c == nil || c.OpType != "Constant" {
+				continue
+			}
+			if a := attribute(c, "value"); a != nil && a.T != nil && len(a.T.Dims) > 0 && a.T.DataType == int32(pb.TensorProto_FLOAT) {
+				weights[c.Output[0]] = true
+			}
+		}
+	}
+	if len(weights) == 0 {
+		return m
+	}
+	return m.Promote(weights)
 }
+
+// layers are the operators with parameters; an Add may hold a bias.
+var layers = map[string]bool{"Add": true, "BatchNormalization": true, "Conv": true, "Gemm": true, "MatMul": true}

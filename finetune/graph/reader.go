@@ -11,9 +11,32 @@ import (
 // operators says how the graph of an ONNX operator is made: each function reads
 // a node of standard domain and returns the value of its first output.
 var operators = map[string]func(*reader, *pb.NodeProto) Value{
+	"Add":                readBinary,
+	"AveragePool":        readAveragePool,
 	"BatchNormalization": readBatchNorm,
+	"Clip":               readClip,
+	"Concat":             readConcat,
 	"Conv":               readConv,
+	"Div":                readBinary,
+	"Dropout":            readDropout,
+	"Flatten":            readFlatten,
+	"Gemm":               readGemm,
+	"GlobalAveragePool":  readGlobalAveragePool,
+	"Identity":           readIdentity,
+	"MatMul":             readMatMul,
+	"MaxPool":            readMaxPool,
+	"Mul":                readBinary,
+	"Pad":                readPad,
+	"ReduceMean":         readReduce,
+	"ReduceSum":          readReduce,
 	"Relu":               func(r *reader, n *pb.NodeProto) Value { return r.apply(Relu{}, r.in(n, 0)) },
+	"Reshape":            readReshape,
+	"Slice":              readSlice,
+	"Split":              readSplit,
+	"Squeeze":            readSqueeze,
+	"Sub":                readBinary,
+	"Transpose":          readTranspose,
+	"Unsqueeze":          readUnsqueeze,
 }
 
 // reader turns the nodes of a model into a graph.
@@ -23,7 +46,7 @@ type reader struct {
 	config     Config
 	opset      int64
 	values     map[string]Value
-	ints       map[string][]int           // values that are known integers, such as shapes
+	ints       map[string]integers        // values that are known, such as shapes
 	raw        map[string]*pb.TensorProto // initializers and Constant nodes
 	statistics []named                    // next running statistics
 	found      map[string]Param           // parameters that were read
@@ -32,7 +55,7 @@ type reader struct {
 }
 
 func newReader(n *Network, b *builder, c Config) *reader {
-	r := &reader{builder: b, net: n, config: c, opset: n.model.Opset(), values: map[string]Value{}, ints: map[string][]int{},
+	r := &reader{builder: b, net: n, config: c, opset: n.model.Opset(), values: map[string]Value{}, ints: map[string]integers{},
 		raw: map[string]*pb.TensorProto{}, found: map[string]Param{}, stages: map[string]int{}}
 	for _, t := range n.model.Proto.Graph.Initializer {
 		r.raw[t.Name] = t
@@ -55,13 +78,21 @@ func (r *reader) read() {
 		if !ok || n.Domain != "" && n.Domain != "ai.onnx" {
 			r.fail("the operator cannot be trained; expected one of %q", knownOperators())
 		}
-		v := read(r, n)
-		r.values[n.Output[0]], r.names[v.node] = v, n.Output[0]
-		if s := r.stages[n.Output[0]]; s > 0 {
-			r.stage = s
-		}
+		r.set(n.Output[0], read(r, n))
 	}
 	r.at = ""
+}
+
+// set names a value. Readers of operators of several outputs call it for all but
+// the first.
+func (r *reader) set(name string, v Value) {
+	r.values[name] = v
+	if _, ok := r.names[v.node]; !ok {
+		r.names[v.node] = name
+	}
+	if s := r.stages[name]; s > 0 {
+		r.stage = s
+	}
 }
 
 // describe names a node for messages.

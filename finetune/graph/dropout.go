@@ -1,0 +1,49 @@
+package graph
+
+import (
+	"slices"
+
+	"github.com/robust-transfer/rtx/onnx/pb"
+)
+
+// Dropout is a place where a network zeroes values at random while it is
+// trained. Programs have an input for the mask, [N,Shape...]: 0 with probability
+// Ratio, else 1/(1-Ratio).
+type Dropout struct {
+	Name  string // of the input
+	Shape Shape  // of a row
+	Ratio float64
+}
+
+// Dropouts lists them, in the order in which the network reads them.
+func (n *Network) Dropouts() []Dropout { return slices.Clone(n.dropouts) }
+
+// readDropout is the value itself where nothing is trained.
+func readDropout(r *reader, n *pb.NodeProto) Value {
+	x := r.in(n, 0)
+	ratio := r.float(n, "ratio", 0.5) // before opset 12
+	if has(n, 1) {
+		if _, v := r.floats(n.Input[1]); len(v) == 1 {
+			ratio = float64(v[0])
+		}
+	}
+	if ratio < 0 || ratio >= 1 {
+		r.fail("ratio %v, expected one from 0 on and less than 1", ratio)
+	}
+	train := (r.config.Train != nil || r.config.Adapt) && !r.config.Averaged
+	if ratio == 0 || !train {
+		return x
+	}
+	name := Masks + n.Name
+	if _, taken := r.leaves[name]; taken || n.Name == "" {
+		name = Masks + n.Output[0]
+	}
+	s := x.Shape()
+	if len(s) == 0 || s[0] != r.config.Batch {
+		r.fail("a value of shape %v, expected %d rows", s, r.config.Batch)
+	}
+	if r.net.collect {
+		r.net.dropouts = append(r.net.dropouts, Dropout{name, slices.Clone(s[1:]), ratio})
+	}
+	return r.apply(Binary{"Mul"}, x, r.leaf(name, s, Input, nil))
+}

@@ -1,0 +1,227 @@
+package graph
+
+import (
+	"slices"
+
+	"github.com/robust-transfer/rtx/onnx/pb"
+)
+
+// integers is a tensor of whole numbers that is known before the network runs,
+// once the batch size is: shapes, and what exporters compute from them.
+type integers struct {
+	shape Shape
+	v     []int
+}
+
+// arithmetics says how a node of such tensors is computed, for operators that may
+// have them alone as inputs.
+var arithmetics = map[string]func(*reader, *pb.NodeProto, []integers) integers{
+	"Add":      binaryIntegers,
+	"Cast":     func(_ *reader, _ *pb.NodeProto, in []integers) integers { return in[0] },
+	"Concat":   concatIntegers,
+	"Div":      binaryIntegers,
+	"Gather":   gatherIntegers,
+	"Identity": func(_ *reader, _ *pb.NodeProto, in []integers) integers { return in[0] },
+	"Mul":      binaryIntegers,
+	"Reshape":  reshapeIntegers,
+	"Slice":    sliceIntegers,
+	"Squeeze": func(r *reader, n *pb.NodeProto, in []integers) integers {
+		return integers{r.squeezed(in[0].shape, r.listed(n, 1, "axes")), in[0].v}
+	},
+	"Sub":       binaryIntegers,
+	"Transpose": transposeIntegers,
+	"Unsqueeze": func(r *reader, n *pb.NodeProto, in []integers) integers {
+		return integers{r.unsqueezed(in[0].shape, r.listed(n, 1, "axes")), in[0].v}
+	},
+}
+
+// whole handles what computes such tensors. It tells whether the node was one.
+func (r *reader) whole(n *pb.NodeProto) bool {
+	switch n.OpType {
+	case "Constant":
+		r.constantNode(n)
+		return true
+	case "Identity": // of a constant; see root
+		if len(n.Input) == 1 && r.raw[r.root(n.Output[0])] != nil {
+			return true
+		}
+	case "ConstantOfShape":
+		return r.constantOfShape(n)
+	case "Shape":
+		r.ints[n.Output[0]] = r.shape(n)
+		return true
+	}
+	compute := arithmetics[n.OpType]
+	if compute == nil || len(n.Input) == 0 {
+		return false
+	}
+	var in []integers
+	for i := range n.Input {
+		if !has(n, i) {
+			in = append(in, integers{})
+			continue
+		}
+		v, ok := r.integers(n.Input[i])
+		if !ok {
+			return false
+		}
+		in = append(in, v)
+	}
+	if n.OpType == "Cast" && !integer(int32(r.int(n, "to", 0))) {
+		r.fail("integers become %v, expected integers", pb.TensorProto_DataType(r.int(n, "to", 0)))
+	}
+	r.ints[n.Output[0]] = compute(r, n, in)
+	return true
+}
+
+func integer(dtype int32) bool {
+	return dtype == int32(pb.TensorProto_INT64) || dtype == int32(pb.TensorProto_INT32)
+}
+
+// shape is that of a value, from dimension start on and before end (opset 15).
+func (r *reader) shape(n *pb.NodeProto) integers {
+	var s Shape
+	if v, ok := r.ints[n.Input[0]]; ok {
+		s = v.shape
+	} else if v, ok := r.values[n.Input[0]]; ok {
+		s = v.Shape()
+	} else if t := r.raw[r.root(n.Input[0])]; t != nil {
+		s = dims(t)
+	} else {
+		r.fail("the value %q is not known", n.Input[0])
+	}
+	limit := func(name string, value int) int {
+		at := r.int(n, name, value)
+		if at < 0 {
+			at += len(s)
+		}
+		return min(max(at, 0), len(s))
+	}
+	start, end := limit("start", 0), limit("end", len(s))
+	return vector(slices.Clone(s[start:max(start, end)]))
+}
+
+func vector(v []int) integers { return integers{Shape{len(v)}, v} }
+
+func dims(t *pb.TensorProto) Shape {
+	s := make(Shape, len(t.Dims))
+	for i, d := range t.Dims {
+		s[i] = int(d)
+	}
+	return s
+}
+
+func binaryIntegers(r *reader, n *pb.NodeProto, in []integers) integers {
+	if len(in) != 2 {
+		r.fail("%d inputs, expected 2", len(in))
+	}
+	s, err := broadcast(in[0].shape, in[1].shape)
+	if err != nil {
+		r.fail("%w", err)
+	}
+	out, f := integers{s, make([]int, s.Size())}, arithmetic[int](n.OpType)
+	if n.OpType == "Div" && slices.Contains(in[1].v, 0) {
+		r.fail("a division by zero")
+	}
+	walk(s, spread(in[0].shape, s), func(to, from int) { out.v[to] = in[0].v[from] })
+	walk(s, spread(in[1].shape, s), func(to, from int) { out.v[to] = f(out.v[to], in[1].v[from]) })
+	return out
+}
+
+func concatIntegers(r *reader, n *pb.NodeProto, in []integers) integers {
+	shapes, values := make([]Shape, len(in)), make([][]int, len(in))
+	for i, x := range in {
+		shapes[i], values[i] = x.shape, x.v
+	}
+	o := Concat{r.axis(n, 0, len(in[0].shape))}
+	s, err := o.Infer(shapes)
+	if err != nil {
+		r.fail("%w", err)
+	}
+	out := integers{s, make([]int, s.Size())}
+	concat(o.Axis, out.v, values, shapes)
+	return out
+}
+
+// gatherIntegers takes elements along an axis; a single index drops it.
+func gatherIntegers(r *reader, n *pb.NodeProto, in []integers) integers {
+	if len(in) != 2 {
+		r.fail("%d inputs, expected 2", len(in))
+	}
+	s := in[0].shape
+	axis := r.axis(n, 0, len(s))
+	inner, d := s[axis+1:].Size(), s[axis]
+	out := integers{shape: slices.Concat(s[:axis], in[1].shape, s[axis+1:])}
+	for outer := range s[:axis].Size() {
+		for _, k := range in[1].v {
+			if k < 0 {
+				k += d
+			}
+			if k < 0 || k >= d {
+				r.fail("index %d of a dimension of %d", k, d)
+			}
+			out.v = append(out.v, in[0].v[(outer*d+k)*inner:][:inner]...)
+		}
+	}
+	return out
+}
+
+func reshapeIntegers(r *reader, n *pb.NodeProto, in []integers) integers {
+	to := r.intList(n, "shape")
+	if len(in) > 1 {
+		to = in[1].v
+	}
+	return integers{r.shaped(in[0].shape, to, r.int(n, "allowzero", 0) != 0), in[0].v}
+}
+
+func sliceIntegers(r *reader, n *pb.NodeProto, in []integers) integers {
+	o := r.slice(n, in[0].shape)
+	out := integers{o.Sizes, make([]int, Shape(o.Sizes).Size())}
+	slice(o, out.v, in[0].v, in[0].shape)
+	return out
+}
+
+func transposeIntegers(r *reader, n *pb.NodeProto, in []integers) integers {
+	o := Transpose{r.perm(n, len(in[0].shape))}
+	s, err := o.Infer([]Shape{in[0].shape})
+	if err != nil {
+		r.fail("%w", err)
+	}
+	step, strides := make([]int, len(s)), in[0].shape.strides()
+	for i, p := range o.Perm {
+		step[i] = strides[p]
+	}
+	out := integers{s, make([]int, s.Size())}
+	walk(s, step, func(to, from int) { out.v[to] = in[0].v[from] })
+	return out
+}
+
+// constantOfShape fills a shape with a number; by default a float32 zero.
+func (r *reader) constantOfShape(n *pb.NodeProto) bool {
+	to, ok := r.known(n.Input[0])
+	if !ok {
+		return false
+	}
+	s := Shape(to)
+	a := attribute(n, "value")
+	if a == nil || a.T == nil || !integer(a.T.DataType) {
+		value := float32(0)
+		if a != nil && a.T != nil {
+			if _, v := r.tensor(n.Output[0], a.T); len(v) == 1 {
+				value = v[0]
+			}
+		}
+		t := &pb.TensorProto{DataType: int32(pb.TensorProto_FLOAT), FloatData: slices.Repeat([]float32{value}, s.Size())}
+		for _, d := range s {
+			t.Dims = append(t.Dims, int64(d))
+		}
+		r.raw[n.Output[0]] = t
+		return true
+	}
+	v := r.list(n.Output[0], a.T)
+	if len(v) != 1 {
+		r.fail("a value of %d numbers, expected one", len(v))
+	}
+	r.ints[n.Output[0]] = integers{s, slices.Repeat(v, s.Size())}
+	return true
+}

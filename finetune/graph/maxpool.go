@@ -1,0 +1,118 @@
+package graph
+
+import (
+	"fmt"
+
+	"github.com/robust-transfer/rtx/onnx"
+	"github.com/robust-transfer/rtx/onnx/pb"
+)
+
+// MaxPool is the largest value in each window; padding never is.
+type MaxPool struct{ Window Window }
+
+// Infer is the window's rule.
+func (o MaxPool) Infer(in []Shape) (Shape, error) {
+	if len(in) != 1 {
+		return nil, fmt.Errorf("%d inputs, expected 1", len(in))
+	}
+	return o.Window.infer(in[0])
+}
+
+// Run32 is the kernel.
+func (o MaxPool) Run32(c Call[float32]) { maxPool(o, c) }
+
+// Run64 is the kernel.
+func (o MaxPool) Run64(c Call[float64]) { maxPool(o, c) }
+
+func maxPool[T Float](o MaxPool, c Call[T]) {
+	largest(o.Window, c.Shapes[0], c.Shape, c.In[0], func(to, from int) { c.Dst[to] = c.In[0][from] })
+}
+
+// largest finds the largest value of each window, the first one in row-major
+// order, and calls f with its place and the window's.
+func largest[T Float](w Window, in, out Shape, x []T, f func(to, from int)) {
+	area, small := in[2]*in[3], out[2]*out[3]
+	parallel(in[0]*in[1], func(plane int) {
+		for i := range small {
+			best := -1
+			w.taps(in, i/out[3], i%out[3], func(at int) {
+				at += plane * area
+				if v := x[at]; best < 0 || v > x[best] || v != v {
+					best = at
+				}
+			})
+			f(plane*small+i, best)
+		}
+	})
+}
+
+// Wrt is the input.
+func (MaxPool) Wrt(n int) []bool { return every(n) }
+
+// Diff passes dy to the largest values.
+func (o MaxPool) Diff(b *builder, in []Value, _, dy Value) []Value {
+	return []Value{b.apply(MaxPoolGradient(o), in[0], dy)}
+}
+
+// Emit is MaxPool.
+func (o MaxPool) Emit(e *Emitter, s Site) string {
+	return e.NodeN("MaxPool", 1, s.In, o.Window.attributes(s.Shapes[0], s.Shape)...)[0]
+}
+
+// attributes are those of an ONNX pooling node, without any rounding.
+func (w Window) attributes(in, out Shape) []*pb.AttributeProto {
+	p := w.pads(in, out)
+	list := func(name string, v ...int) *pb.AttributeProto {
+		wide := make([]int64, len(v))
+		for i, x := range v {
+			wide[i] = int64(x)
+		}
+		return onnx.Ints(name, wide...)
+	}
+	a := []*pb.AttributeProto{list("kernel_shape", w.Kernel[:]...), list("strides", w.Strides[:]...), list("pads", p[:]...)}
+	if w.Dilations != [2]int{1, 1} {
+		a = append(a, list("dilations", w.Dilations[:]...))
+	}
+	return a
+}
+
+// MaxPoolGradient adds dy up at the largest value of each window; its inputs are
+// x and dy.
+type MaxPoolGradient MaxPool
+
+// Infer is the shape of x.
+func (o MaxPoolGradient) Infer(in []Shape) (Shape, error) {
+	if len(in) != 2 {
+		return nil, fmt.Errorf("%d inputs, expected 2", len(in))
+	}
+	if s, err := o.Window.infer(in[0]); err != nil || !s.Equal(in[1]) {
+		return nil, fmt.Errorf("inputs of shapes %v, expected x and dy, %w", in, err)
+	}
+	return in[0], nil
+}
+
+// Run32 is the kernel.
+func (o MaxPoolGradient) Run32(c Call[float32]) { maxPoolGradient(o, c) }
+
+// Run64 is the kernel.
+func (o MaxPoolGradient) Run64(c Call[float64]) { maxPoolGradient(o, c) }
+
+func maxPoolGradient[T Float](o MaxPoolGradient, c Call[T]) {
+	clear(c.Dst)
+	largest(o.Window, c.Shapes[0], c.Shapes[1], c.In[0], func(from, to int) { c.Dst[to] += c.In[1][from] })
+}
+
+// Emit scatters by the indices that MaxPool returns, which count through all of
+// x.
+func (o MaxPoolGradient) Emit(e *Emitter, s Site) string {
+	indices := e.NodeN("MaxPool", 2, s.In[:1], o.Window.attributes(s.Shapes[0], s.Shapes[1])...)[1]
+	zeros := e.Node("ConstantOfShape", []string{e.Ints(s.Shape.Size())})
+	flat := e.Node("ScatterElements", []string{zeros, e.Reshape(indices, -1), e.Reshape(s.In[1], -1)},
+		onnx.Int("axis", 0), &pb.AttributeProto{Name: "reduction", Type: pb.AttributeProto_STRING, S: []byte("add")})
+	return e.Reshape(flat, s.Shape...)
+}
+
+func readMaxPool(r *reader, n *pb.NodeProto) Value {
+	x := r.in(n, 0)
+	return r.apply(MaxPool{r.window(n, x.Shape())}, x)
+}

@@ -1,0 +1,237 @@
+package graph
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/robust-transfer/rtx/onnx"
+	"github.com/robust-transfer/rtx/onnx/pb"
+)
+
+// Pad puts elements before and after each dimension: Value, or with Mode
+// "reflect" those of the tensor mirrored at its first and last one, or with
+// "edge" the nearest.
+type Pad struct {
+	Mode          string // constant, reflect or edge
+	Before, After []int
+	Value         float64
+}
+
+// Infer grows the dimensions.
+func (o Pad) Infer(in []Shape) (Shape, error) {
+	if len(in) != 1 || len(in[0]) != len(o.Before) || len(in[0]) != len(o.After) {
+		return nil, fmt.Errorf("inputs of shapes %v, expected one of %d dimensions", in, len(o.Before))
+	}
+	out := slices.Clone(in[0])
+	for i, d := range out {
+		if low, high := min(o.Before[i], o.After[i]), max(o.Before[i], o.After[i]); low < 0 || o.Mode == "reflect" && high >= d {
+			return nil, fmt.Errorf("pads %v and %v of %v, expected none negative and reflections within", o.Before, o.After, in[0])
+		}
+		out[i] += o.Before[i] + o.After[i]
+	}
+	return out, nil
+}
+
+// sources lists, for each place of the padded tensor along a dimension of size
+// d, the one of the tensor that is there; -1: Value.
+func (o Pad) sources(i, d int) []int {
+	at := make([]int, o.Before[i]+d+o.After[i])
+	for k := range at {
+		from := k - o.Before[i]
+		if from < 0 || from >= d {
+			switch o.Mode {
+			case "reflect":
+				if from < 0 {
+					from = -from
+				} else {
+					from = 2*(d-1) - from
+				}
+			case "edge":
+				from = min(max(from, 0), d-1)
+			default:
+				from = -1
+			}
+		}
+		at[k] = from
+	}
+	return at
+}
+
+// visit goes through the padded tensor; from is -1 where it is Value.
+func (o Pad) visit(small, large Shape, f func(to, from int)) {
+	tables := make([][]int, len(small))
+	for i, d := range small {
+		tables[i] = o.sources(i, d)
+	}
+	strides, at := small.strides(), make([]int, len(large))
+	for to := range large.Size() {
+		from := 0
+		for i, k := range at {
+			if tables[i][k] < 0 {
+				from = -1
+				break
+			}
+			from += tables[i][k] * strides[i]
+		}
+		f(to, from)
+		for i := len(at) - 1; i >= 0; i-- {
+			if at[i]++; at[i] < large[i] {
+				break
+			}
+			at[i] = 0
+		}
+	}
+}
+
+// Run32 is the kernel.
+func (o Pad) Run32(c Call[float32]) { pad(o, c) }
+
+// Run64 is the kernel.
+func (o Pad) Run64(c Call[float64]) { pad(o, c) }
+
+func pad[T Float](o Pad, c Call[T]) {
+	o.visit(c.Shapes[0], c.Shape, func(to, from int) {
+		if c.Dst[to] = T(o.Value); from >= 0 {
+			c.Dst[to] = c.In[0][from]
+		}
+	})
+}
+
+// Wrt is the input.
+func (Pad) Wrt(n int) []bool { return every(n) }
+
+// Diff cuts dy, and adds up what was copied.
+func (o Pad) Diff(b *builder, in []Value, _, dy Value) []Value {
+	s := in[0].Shape()
+	if o.Mode == "constant" {
+		return []Value{b.apply(Slice{o.Before, everything(s).Steps, s}, dy)}
+	}
+	return []Value{b.apply(PadGradient{o, s}, dy)}
+}
+
+// Emit is Pad.
+func (o Pad) Emit(e *Emitter, s Site) string {
+	in := []string{s.In[0], e.Ints(slices.Concat(o.Before, o.After)...)}
+	if o.Mode == "constant" && o.Value != 0 {
+		in = append(in, e.Number(o.Value))
+	}
+	return e.Node("Pad", in, &pb.AttributeProto{Name: "mode", Type: pb.AttributeProto_STRING, S: []byte(o.Mode)})
+}
+
+// PadGradient adds its input dy up where Pad took elements of a tensor of Shape
+// from.
+type PadGradient struct {
+	Pad   Pad
+	Shape Shape
+}
+
+// Infer is Shape.
+func (o PadGradient) Infer(in []Shape) (Shape, error) {
+	s, err := o.Pad.Infer([]Shape{o.Shape})
+	if err != nil {
+		return nil, err
+	}
+	if len(in) != 1 || !in[0].Equal(s) {
+		return nil, fmt.Errorf("inputs of shapes %v, expected one of %v", in, s)
+	}
+	return slices.Clone(o.Shape), nil
+}
+
+// Run32 is the kernel.
+func (o PadGradient) Run32(c Call[float32]) { padGradient(o, c) }
+
+// Run64 is the kernel.
+func (o PadGradient) Run64(c Call[float64]) { padGradient(o, c) }
+
+func padGradient[T Float](o PadGradient, c Call[T]) {
+	clear(c.Dst)
+	o.Pad.visit(o.Shape, c.Shapes[0], func(from, to int) {
+		if to >= 0 {
+			c.Dst[to] += c.In[0][from]
+		}
+	})
+}
+
+// Emit folds one dimension after the other: the middle, and what lies before and
+// after it where it was copied from.
+func (o PadGradient) Emit(e *Emitter, s Site) string {
+	v := s.In[0]
+	for i, d := range o.Shape {
+		before, after := o.Pad.Before[i], o.Pad.After[i]
+		if before == 0 && after == 0 {
+			continue
+		}
+		part := func(start, n, first, step int) string {
+			x := e.Slice(v, []int{i}, []int{start}, []int{start + n}, []int{1})
+			if o.Pad.Mode == "edge" && n > 1 {
+				x, n = e.Node("ReduceSum", []string{x, e.Ints(i)}, onnx.Int("keepdims", 1)), 1
+			}
+			if step < 0 && n > 1 {
+				x = e.Slice(x, []int{i}, []int{n - 1}, []int{-n - 1}, []int{-1})
+			}
+			pads := make([]int, 2*len(o.Shape))
+			pads[i], pads[len(o.Shape)+i] = first, d-first-n
+			return e.padded(x, pads[:len(o.Shape)], pads[len(o.Shape):])
+		}
+		sum := part(before, d, 0, 1)
+		// Mirrored, before holds places before to 1, and after d-2 to d-1-after.
+		first, last := 1, d-1-after
+		if o.Pad.Mode == "edge" {
+			first, last = 0, d-1
+		}
+		if before > 0 {
+			sum = e.Add(sum, part(0, before, first, -1))
+		}
+		if after > 0 {
+			sum = e.Add(sum, part(before+d, after, last, -1))
+		}
+		v = sum
+	}
+	return v
+}
+
+// readPad reads pads: an attribute before opset 11, an input since; axes since 18.
+// Negative ones cut.
+func readPad(r *reader, n *pb.NodeProto) Value {
+	x := r.in(n, 0)
+	s := x.Shape()
+	pads, value := r.listed(n, 1, "pads"), r.float(n, "value", 0)
+	if has(n, 2) {
+		if _, v := r.floats(n.Input[2]); len(v) == 1 {
+			value = float64(v[0])
+		}
+	}
+	axes := make([]int, len(s))
+	for i := range axes {
+		axes[i] = i
+	}
+	if has(n, 3) {
+		axes = r.axes(r.wanted(n, 3), len(s))
+	}
+	if len(pads) != 2*len(axes) {
+		r.fail("pads %v, expected %d", pads, 2*len(axes))
+	}
+	o, cut := Pad{Mode: "constant", Before: make([]int, len(s)), After: make([]int, len(s)), Value: value}, everything(s)
+	if a := attribute(n, "mode"); a != nil {
+		o.Mode = string(a.S)
+	}
+	if !slices.Contains([]string{"constant", "reflect", "edge"}, o.Mode) {
+		r.fail("mode %q, expected constant, reflect or edge", o.Mode)
+	}
+	if o.Mode != "constant" {
+		o.Value = 0
+	}
+	for i, a := range axes {
+		before, after := pads[i], pads[len(axes)+i]
+		o.Before[a], o.After[a] = max(before, 0), max(after, 0)
+		cut.Starts[a] = max(-before, 0)
+		cut.Sizes[a] -= cut.Starts[a] + max(-after, 0)
+	}
+	if !s.Equal(cut.Sizes) {
+		x = r.apply(cut, x)
+	}
+	if !slices.ContainsFunc(slices.Concat(o.Before, o.After), func(p int) bool { return p > 0 }) {
+		return x
+	}
+	return r.apply(o, x)
+}

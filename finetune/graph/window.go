@@ -1,0 +1,118 @@
+package graph
+
+import (
+	"fmt"
+
+	"github.com/robust-transfer/rtx/onnx/pb"
+)
+
+// Window is how a pooling kernel moves over an image: for height and width each.
+type Window struct {
+	Kernel, Strides, Dilations [2]int
+	Pads                       [4]int // top, left, bottom, right
+	Ceil                       bool   // windows that start within the padded image but leave it count
+}
+
+// extent is how much of an image a kernel covers along an axis.
+func (w Window) extent(axis int) int { return (w.Kernel[axis]-1)*w.Dilations[axis] + 1 }
+
+// out is the output's size along an axis of a given size, as PyTorch rounds it:
+// no window starts behind the image and the padding before it.
+func (w Window) out(axis, size int) int {
+	room, stride := size+w.Pads[axis]+w.Pads[axis+2]-w.extent(axis), w.Strides[axis]
+	if room < 0 {
+		return 0
+	}
+	if !w.Ceil {
+		return room/stride + 1
+	}
+	n := (room+stride-1)/stride + 1
+	if (n-1)*stride >= size+w.Pads[axis] {
+		n--
+	}
+	return n
+}
+
+// infer is the rule of [N,C,H,W].
+func (w Window) infer(in Shape) (Shape, error) {
+	if len(in) != 4 {
+		return nil, fmt.Errorf("an input of shape %v, expected [N,C,H,W]", in)
+	}
+	for i := range 2 {
+		if w.Kernel[i] < 1 || w.Strides[i] < 1 || w.Dilations[i] < 1 || min(w.Pads[i], w.Pads[i+2]) < 0 || max(w.Pads[i], w.Pads[i+2]) >= w.extent(i) {
+			return nil, fmt.Errorf("%+v, expected sizes, steps and pads that fit", w)
+		}
+	}
+	h, v := w.out(0, in[2]), w.out(1, in[3])
+	if h < 1 || v < 1 {
+		return nil, fmt.Errorf("an input of shape %v is smaller than the window %+v", in, w)
+	}
+	return Shape{in[0], in[1], h, v}, nil
+}
+
+// pads are those by which exactly the windows of an output fit, so that nothing
+// is rounded.
+func (w Window) pads(in, out Shape) (p [4]int) {
+	for i := range 2 {
+		p[i] = w.Pads[i]
+		p[i+2] = (out[2+i]-1)*w.Strides[i] + w.extent(i) - in[2+i] - p[i]
+	}
+	return p
+}
+
+// taps calls f for the places of an [H,W] map that the window at (y, x) reads.
+func (w Window) taps(s Shape, y, x int, f func(at int)) {
+	for i := range w.Kernel[0] {
+		v := y*w.Strides[0] - w.Pads[0] + i*w.Dilations[0]
+		if v < 0 || v >= s[2] {
+			continue
+		}
+		for j := range w.Kernel[1] {
+			if u := x*w.Strides[1] - w.Pads[1] + j*w.Dilations[1]; u >= 0 && u < s[3] {
+				f(v*s[3] + u)
+			}
+		}
+	}
+}
+
+// window reads the attributes of a pooling node over an image of a shape.
+func (r *reader) window(n *pb.NodeProto, s Shape) (w Window) {
+	if len(s) != 4 {
+		r.fail("an input of shape %v, expected [N,C,H,W]", s)
+	}
+	pair := func(name string, value ...int) [2]int {
+		v := r.intList(n, name, value...)
+		if len(v) != 2 {
+			r.fail("%s is %v, expected 2 numbers", name, v)
+		}
+		return [2]int(v)
+	}
+	w.Kernel, w.Strides, w.Dilations = pair("kernel_shape"), pair("strides", 1, 1), pair("dilations", 1, 1)
+	w.Ceil = r.int(n, "ceil_mode", 0) != 0
+	pads := r.intList(n, "pads", 0, 0, 0, 0)
+	if len(pads) != 4 {
+		r.fail("pads are %v, expected 4", pads)
+	}
+	mode := ""
+	if a := attribute(n, "auto_pad"); a != nil {
+		mode = string(a.S)
+	}
+	switch mode {
+	case "", "NOTSET":
+		w.Pads = [4]int(pads)
+	case "VALID":
+	case "SAME_UPPER", "SAME_LOWER":
+		w.Ceil = false
+		for i := range 2 {
+			size, stride := s[2+i], w.Strides[i]
+			total := max(((size+stride-1)/stride-1)*stride+w.extent(i)-size, 0)
+			w.Pads[i], w.Pads[i+2] = total/2, total-total/2
+			if mode == "SAME_LOWER" {
+				w.Pads[i], w.Pads[i+2] = w.Pads[i+2], w.Pads[i]
+			}
+		}
+	default:
+		r.fail("auto_pad is %q, expected NOTSET, VALID, SAME_UPPER or SAME_LOWER", mode)
+	}
+	return w
+}
