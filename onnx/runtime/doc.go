@@ -4,5 +4,5 @@
 //
 // A session takes images as uint8 [N,H,W,3] and gives float32 outputs, both
 // row-major. It owns the buffers that onnxruntime sees; callers' slices are
-// copied from and to.
+// copied from and to. A Step reads and writes Tensors, which stay.
 package runtime

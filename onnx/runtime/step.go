@@ -1,0 +1,147 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	ort "github.com/yalue/onnxruntime_go"
+
+	"github.com/robust-transfer/rtx/onnx"
+	"github.com/robust-transfer/rtx/onnx/pb"
+)
+
+// Step is a session of a model of float32 tensors of fixed shapes, such as a
+// training step. Its inputs and outputs are Tensors, read and written where they
+// lie. It is used by one goroutine at a time.
+type Step struct {
+	session         *Session
+	inputs, outputs []port
+}
+
+// port is an input or output of a Step.
+type port struct {
+	name  string
+	shape []int
+}
+
+// OpenStep makes the session. Precision fp16 is not for steps.
+func OpenStep(m *onnx.Model, o Options) (*Step, error) {
+	if o.Precision == "fp16" {
+		return nil, fmt.Errorf("runtime: steps in precision fp16: %w", ErrUnavailable)
+	}
+	var s Step
+	var err error
+	if s.inputs, err = ports("input", m.Inputs()); err != nil {
+		return nil, err
+	}
+	if s.outputs, err = ports("output", m.Outputs()); err != nil {
+		return nil, err
+	}
+	if err := start(o.Library); err != nil {
+		return nil, err
+	}
+	s.session = &Session{}
+	if s.session.device, err = o.device(); err != nil {
+		return nil, err
+	}
+	options, err := s.session.options(o)
+	if err != nil {
+		return nil, err
+	}
+	defer options.Destroy()
+	// Between steps the caller's threads work: the session's must not spin. The
+	// memory of a pattern is laid out at once and takes much more than the arena
+	// needs.
+	err = errors.Join(options.AddSessionConfigEntry("session.intra_op.allow_spinning", "0"), options.SetMemPattern(false))
+	if err != nil {
+		return nil, fmt.Errorf("runtime: %w", err)
+	}
+	bytes, _, err := m.SessionBytes(0)
+	if err != nil {
+		return nil, err
+	}
+	s.session.session, err = ort.NewDynamicAdvancedSessionWithONNXData(bytes, names(s.inputs), names(s.outputs), options)
+	if err != nil {
+		return nil, fmt.Errorf("runtime: %q: %w", m.Path(), classify(err))
+	}
+	return &s, nil
+}
+
+// ports checks the inputs or outputs of a model.
+func ports(what string, values []onnx.Value) (out []port, err error) {
+	if len(values) == 0 {
+		return nil, fmt.Errorf("runtime: a step without an %s", what)
+	}
+	for _, v := range values {
+		p := port{name: v.Name}
+		for _, d := range v.Shape {
+			p.shape = append(p.shape, int(d.Size))
+		}
+		if v.DType != pb.TensorProto_FLOAT || len(p.shape) == 0 || slices.Min(p.shape) < 1 {
+			return nil, fmt.Errorf("runtime: %s %q of a step is %v %v, expected float32 of a fixed shape of one or more dimensions", what, v.Name, v.DType, v.ShapeStrings())
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+func names(ports []port) (out []string) {
+	for _, p := range ports {
+		out = append(out, p.name)
+	}
+	return out
+}
+
+// Inputs lists the names of the inputs, in the order in which Run takes them.
+func (s *Step) Inputs() []string { return names(s.inputs) }
+
+// Outputs lists the names of the outputs, in the order in which Run takes them.
+func (s *Step) Outputs() []string { return names(s.outputs) }
+
+// Device is "cpu" or "cuda:N"; why tells what speaks against the GPU.
+func (s *Step) Device() (name, why string) { return s.session.Device() }
+
+// Run computes out from in. A tensor must not be both, nor twice an output. When
+// ctx ends, Run does so early with the cause, and what out holds is undefined.
+func (s *Step) Run(ctx context.Context, in, out []*Tensor) error {
+	if s.session.session == nil {
+		return errors.New("runtime: the session is closed")
+	}
+	inputs, err := s.values("input", s.inputs, in)
+	if err != nil {
+		return err
+	}
+	outputs, err := s.values("output", s.outputs, out)
+	if err != nil {
+		return err
+	}
+	for i, t := range out {
+		if slices.Contains(in, t) || slices.Contains(out[:i], t) {
+			return fmt.Errorf("runtime: output %q is a tensor that has another part in the step", s.outputs[i].name)
+		}
+	}
+	return s.session.run(ctx, inputs, outputs)
+}
+
+func (s *Step) values(what string, ports []port, tensors []*Tensor) ([]ort.Value, error) {
+	if len(tensors) != len(ports) {
+		return nil, fmt.Errorf("runtime: %d %ss of a step, expected %d", len(tensors), what, len(ports))
+	}
+	values := make([]ort.Value, len(ports))
+	for i, t := range tensors {
+		p := ports[i]
+		switch {
+		case t == nil || t.value == nil:
+			return nil, fmt.Errorf("runtime: %s %q is a closed tensor", what, p.name)
+		case !slices.Equal(t.shape, p.shape):
+			return nil, fmt.Errorf("runtime: %s %q has shape %v, expected %v", what, p.name, t.shape, p.shape)
+		}
+		values[i] = t.value
+	}
+	return values, nil
+}
+
+// Close frees the session, not the tensors. It may be called more than once.
+func (s *Step) Close() error { return s.session.Close() }

@@ -1,0 +1,58 @@
+package runtime
+
+import (
+	"fmt"
+	gort "runtime"
+	"slices"
+
+	ort "github.com/yalue/onnxruntime_go"
+)
+
+// Tensor is float32 memory of a fixed shape, row-major, which Steps read and
+// write where it lies. Several Steps may use one.
+type Tensor struct {
+	data  []float32
+	shape []int
+	value *ort.Tensor[float32]
+	pin   gort.Pinner
+}
+
+// NewTensor makes a tensor of zeros. A single number has the shape [1].
+func NewTensor(lib Library, shape ...int) (*Tensor, error) {
+	if err := start(lib); err != nil {
+		return nil, err
+	}
+	wide, size := make([]int64, len(shape)), 1
+	for i, d := range shape {
+		wide[i], size = int64(d), size*d
+	}
+	if len(shape) == 0 || size <= 0 {
+		return nil, fmt.Errorf("runtime: a tensor of shape %v, expected one or more elements and dimensions", shape)
+	}
+	t := &Tensor{data: make([]float32, size), shape: slices.Clone(shape)}
+	t.pin.Pin(&t.data[0])
+	var err error
+	if t.value, err = ort.NewTensor(ort.NewShape(wide...), t.data); err != nil {
+		t.pin.Unpin()
+		return nil, fmt.Errorf("runtime: %w", err)
+	}
+	return t, nil
+}
+
+// Data is the memory itself. It must not be touched while a Step runs.
+func (t *Tensor) Data() []float32 { return t.data }
+
+// Shape of the tensor.
+func (t *Tensor) Shape() []int { return slices.Clone(t.shape) }
+
+// Close frees the tensor. It may be called more than once, and not before the
+// runs that use it have ended.
+func (t *Tensor) Close() error {
+	if t.value == nil {
+		return nil
+	}
+	err := t.value.Destroy()
+	t.value, t.data = nil, nil
+	t.pin.Unpin()
+	return err
+}
