@@ -47,6 +47,19 @@ func (o Options) device() (device, error) {
 	return d, nil
 }
 
+// Choose loads the library and tells where sessions of the options will run: on
+// "cpu" or "cuda:N"; why tells what speaks against the GPU.
+func Choose(o Options) (name, why string, err error) {
+	if err := start(o.Library); err != nil {
+		return "", "", err
+	}
+	d, err := o.device()
+	if err != nil {
+		return "", "", err
+	}
+	return d.String(), d.why, nil
+}
+
 // without is the CPU in place of a GPU that cannot be had, unless that was
 // asked for.
 func (d device) without(asked string, err error) (device, error) {
