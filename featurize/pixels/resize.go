@@ -70,6 +70,7 @@ type Resampler struct {
 	rows   []uint8
 	sums   []int32
 	pre    Image
+	box    Image
 }
 
 type tableKey struct {
