@@ -1,0 +1,139 @@
+package augment
+
+import (
+	"fmt"
+	"image"
+	"math"
+	"slices"
+
+	"github.com/robust-transfer/rtx/featurize/pixels"
+)
+
+// ResizedCrop is torchvision's RandomResizedCrop: a box of a random share of the
+// image's area and a random aspect ratio, resized to the input size.
+type ResizedCrop struct {
+	Scale [2]float64 // of the area, uniform; zero: 0.08 to 1
+	Ratio [2]float64 // width to height, uniform in its logarithm; zero: 3/4 to 4/3
+}
+
+func (c ResizedCrop) complete() ResizedCrop {
+	if c.Scale == [2]float64{} {
+		c.Scale = [2]float64{0.08, 1}
+	}
+	if c.Ratio == [2]float64{} {
+		c.Ratio = [2]float64{3.0 / 4, 4.0 / 3}
+	}
+	return c
+}
+
+func (c ResizedCrop) check() error {
+	c = c.complete()
+	for name, v := range map[string][2]float64{"scale": c.Scale, "ratio": c.Ratio} {
+		if !(v[0] > 0 && v[0] <= v[1]) || math.IsInf(v[1], 0) {
+			return fmt.Errorf("augment: %s of the resized crop is %v to %v, expected 0 < low <= high", name, v[0], v[1])
+		}
+	}
+	if c.Scale[1] > 1 {
+		return fmt.Errorf("augment: scale of the resized crop is %v to %v, expected at most 1, the whole image", c.Scale[0], c.Scale[1])
+	}
+	return nil
+}
+
+// box draws a box of an image of w x h: of ten tries the first that fits, else
+// the largest central box of a permitted ratio. Python's round is half to even.
+func (c ResizedCrop) box(r numbers, w, h int) image.Rectangle {
+	c = c.complete()
+	at := func(x, y, w, h int) image.Rectangle { return image.Rect(x, y, x+w, y+h) }
+	low, high := float32(math.Log(float64(float32(c.Ratio[0])))), float32(math.Log(float64(float32(c.Ratio[1]))))
+	for range 10 {
+		area := float64(w*h) * between(r, float32(c.Scale[0]), float32(c.Scale[1]))
+		ratio := float64(float32(math.Exp(between(r, low, high))))
+		bw, bh := int(math.RoundToEven(math.Sqrt(area*ratio))), int(math.RoundToEven(math.Sqrt(area/ratio)))
+		if 0 < bw && bw <= w && 0 < bh && bh <= h {
+			y := r.IntN(h - bh + 1)
+			return at(r.IntN(w-bw+1), y, bw, bh)
+		}
+	}
+	bw, bh := w, h
+	switch in := float64(w) / float64(h); {
+	case in < c.Ratio[0]:
+		bh = max(1, int(math.RoundToEven(float64(w)/c.Ratio[0])))
+	case in > c.Ratio[1]:
+		bw = max(1, int(math.RoundToEven(float64(h)*c.Ratio[1])))
+	}
+	return at((w-bw)/2, (h-bh)/2, bw, bh)
+}
+
+// PaddedCrop is torchvision's RandomCrop: the resized image, padded on every
+// side, and of that a box of the input size. An image that is too small even so
+// is padded until it is not.
+type PaddedCrop struct {
+	Padding int
+	Reflect bool // pad with the image's reflection (numpy.pad's "reflect"), else with zeros
+}
+
+func (c PaddedCrop) check() error {
+	if c.Padding < 0 || c.Padding > 1<<14 {
+		return fmt.Errorf("augment: padding of the crop is %d, expected 0 or more", c.Padding)
+	}
+	return nil
+}
+
+// crop fills dst, w x h.
+func (c PaddedCrop) crop(r numbers, dst []uint8, w, h int, src *pixels.Image) {
+	xs, ys := c.axis(src.Width, w), c.axis(src.Height, h)
+	if len(xs) != w || len(ys) != h {
+		y := r.IntN(len(ys) - h + 1)
+		x := r.IntN(len(xs) - w + 1)
+		xs, ys = xs[x:][:w], ys[y:][:h]
+	}
+	for i, y := range ys {
+		for j, x := range xs {
+			out := dst[(i*w+j)*3:][:3:3]
+			if x < 0 || y < 0 {
+				clear(out)
+				continue
+			}
+			copy(out, src.Pix[(y*src.Width+x)*3:])
+		}
+	}
+}
+
+// axis lists the places of the source that a padded axis of size n shows, -1
+// for none, at least size of them.
+func (c PaddedCrop) axis(n, size int) []int {
+	places := make([]int, n)
+	for i := range places {
+		places[i] = i
+	}
+	places = c.pad(places, c.Padding)
+	return c.pad(places, max(0, size-len(places)))
+}
+
+func (c PaddedCrop) pad(places []int, by int) []int {
+	if by == 0 {
+		return places
+	}
+	n := len(places)
+	out := slices.Repeat([]int{-1}, n+2*by)
+	for i := range out {
+		at := i - by
+		if c.Reflect {
+			at = reflected(at, n)
+		}
+		if at >= 0 && at < n {
+			out[i] = places[at]
+		}
+	}
+	return out
+}
+
+// reflected folds a place back into 0 to n-1; the borders are not repeated.
+func reflected(i, n int) int {
+	if n == 1 {
+		return 0
+	}
+	period := 2 * (n - 1)
+	i = ((i % period) + period) % period
+	return min(i, period-i)
+}

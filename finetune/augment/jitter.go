@@ -1,0 +1,53 @@
+package augment
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/robust-transfer/rtx/featurize/pixels"
+)
+
+// Jitter is torchvision's ColorJitter: each adjustment by a random factor, all in
+// random order. Zero leaves an adjustment out.
+type Jitter struct {
+	Brightness, Contrast, Saturation float64 // factor uniform in max(0, 1-v) to 1+v
+	Hue                              float64 // share of the circle, uniform in -v to v; at most 0.5
+}
+
+func (j Jitter) check() error {
+	for name, v := range map[string]float64{"brightness": j.Brightness, "contrast": j.Contrast, "saturation": j.Saturation} {
+		if !(v >= 0) || math.IsInf(v, 0) {
+			return fmt.Errorf("augment: jitter of %s is %v, expected 0 or more", name, v)
+		}
+	}
+	if !(j.Hue >= 0 && j.Hue <= 0.5) {
+		return fmt.Errorf("augment: jitter of hue is %v, expected 0 to 0.5", j.Hue)
+	}
+	return nil
+}
+
+// apply changes pixels in place. The order is drawn first, then the factors of
+// the adjustments that are not left out.
+func (j Jitter) apply(r numbers, pix []uint8) {
+	if j == (Jitter{}) {
+		return
+	}
+	adjust := [4]func([]uint8, float64){pixels.Brightness, pixels.Contrast, pixels.Saturation, pixels.Hue}
+	spread := [4]float64{j.Brightness, j.Contrast, j.Saturation, j.Hue}
+	order := r.Perm(4)
+	var factor [4]float64
+	for i, v := range spread {
+		switch {
+		case v == 0:
+		case i == 3:
+			factor[i] = between(r, float32(-v), float32(v))
+		default:
+			factor[i] = between(r, float32(max(0, 1-v)), float32(1+v))
+		}
+	}
+	for _, i := range order {
+		if spread[i] != 0 {
+			adjust[i](pix, factor[i])
+		}
+	}
+}

@@ -1,0 +1,62 @@
+package augment
+
+import (
+	"fmt"
+
+	"github.com/robust-transfer/rtx/featurize"
+	"github.com/robust-transfer/rtx/finetune/probe"
+)
+
+// Split is a part of the data.
+type Split uint8
+
+// The splits. Rows to test are looked at once, by the best weights.
+const (
+	Training Split = iota
+	Validation
+	Test
+)
+
+func (s Split) String() string { return [...]string{"train", "val", "test"}[s] }
+
+// part deals the good, labelled samples out to splits. Samples without a split
+// are there to train on. Without samples to validate on, fraction of each class's
+// training samples is held out for it; samples of one group stay together.
+func (d *Data) part(failed map[string]bool, fraction float64, seed uint64) error {
+	all := d.listing.Samples
+	of := map[string]Split{"": Training, "train": Training, "val": Validation, "test": Test}
+	labels, groups := make([]int, len(all)), make([]string, len(all))
+	for i := range all {
+		s := &all[i]
+		labels[i], groups[i] = s.Label, s.Group
+		switch {
+		case failed[s.Path]:
+		case s.Label < 0:
+			d.unlabelled++
+		default:
+			split := of[s.Split]
+			d.rows[split] = append(d.rows[split], i)
+		}
+	}
+	if len(d.rows[Training]) == 0 {
+		return fmt.Errorf("augment: no images to train on (%d to validate, %d to test, %d unusable, %d without a class): %w",
+			len(d.rows[Validation]), len(d.rows[Test]), len(failed), d.unlabelled, featurize.ErrData)
+	}
+	if len(d.rows[Validation]) > 0 || fraction < 0 {
+		return nil
+	}
+	rows := probe.Data{N: len(all), Y: labels, Classes: d.listing.Classes, Groups: groups}
+	fold, err := probe.Holdout(rows, d.rows[Training], fraction, seed)
+	if err != nil {
+		return fmt.Errorf("augment: samples to validate on: %w", err)
+	}
+	d.rows[Training], d.rows[Validation], d.heldOut = fold.Train, fold.Test, true
+	if !(Policy{}).startsAs(d.config.Policy) { // they were prepared for training
+		for _, i := range fold.Test {
+			if m := d.cache[i].Swap(nil); m != nil {
+				d.room.Add(int64(len(m.Pix)))
+			}
+		}
+	}
+	return nil
+}
