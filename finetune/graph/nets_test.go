@@ -1,0 +1,43 @@
+package graph_test
+
+import (
+	"testing"
+
+	"github.com/robust-transfer/rtx/finetune/graph"
+	"github.com/robust-transfer/rtx/onnx/arch"
+)
+
+// Every architecture can be trained, and no two nodes of its training graph
+// share an identity: Program fails where they do, whatever the salt.
+func TestArchitectures(t *testing.T) {
+	for _, name := range arch.Names {
+		t.Run(name, func(t *testing.T) {
+			m, err := arch.New(name, 10)
+			if err != nil {
+				t.Fatal(err)
+			}
+			n, err := graph.Read(m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p, err := n.Program(graph.Config{Batch: 4, Adapt: true, Train: all, Optimizer: graph.SGD{Momentum: .9}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			trained := 0
+			for _, x := range n.Params() {
+				if !x.Kind.Statistic() {
+					trained++
+				}
+			}
+			if want := len(n.Params()) + trained; len(p.Updates) != want { // weights, momenta and statistics
+				t.Errorf("%d updates, want %d", len(p.Updates), want)
+			}
+			if got, want := len(n.Params()), len(m.Tensors()); got > want || got < want-2 { // a normalisation's are none
+				t.Errorf("%d parameters of %d tensors", got, want)
+			}
+		})
+	}
+}
+
+func all(graph.Param) (graph.Rule, bool) { return graph.Rule{Rate: 1}, true }
