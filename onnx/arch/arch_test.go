@@ -254,3 +254,29 @@ func same(t *testing.T, got, want []onnx.Tensor) {
 		}
 	}
 }
+
+// TestMomentum checks that MnasNet alone re-estimates its statistics slowly, as
+// torchvision's does.
+func TestMomentum(t *testing.T) {
+	for name, want := range map[string]float32{"mnasnet1_0": 0.9997, "resnet18": 0, "mobilenet_v2": 0} {
+		norms := 0
+		for _, n := range network(t, name, 10).Proto.Graph.Node {
+			if n.OpType != "BatchNormalization" {
+				continue
+			}
+			norms++
+			got := float32(0)
+			for _, a := range n.Attribute {
+				if a.Name == "momentum" {
+					got = a.F
+				}
+			}
+			if got != want {
+				t.Errorf("%s: momentum of %s is %v, want %v", name, n.Output[0], got, want)
+			}
+		}
+		if norms == 0 {
+			t.Errorf("%s: no batch norms", name)
+		}
+	}
+}

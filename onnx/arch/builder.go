@@ -30,6 +30,7 @@ type builder struct {
 	last    onnx.Head
 	width   int     // of the features
 	tail    float64 // gain of the last batch norm of a residual block
+	keep    float64 // ONNX's momentum of batch norms, 1 less PyTorch's; 0: the default, .9
 	size    [2]int
 	classes int
 	own     []string // nodes of a normalisation that belongs to the network
@@ -118,10 +119,14 @@ func (b *builder) window(op, name string, inputs []string, channels, size, strid
 func (b *builder) norm(x, name string, gain float64) string {
 	channels := b.shapes[x][0]
 	b.norms = append(b.norms, name)
+	attributes := []*pb.AttributeProto{onnx.Float("epsilon", 1e-5)}
+	if b.keep != 0 {
+		attributes = append(attributes, onnx.Float("momentum", float32(b.keep)))
+	}
 	return b.same("BatchNormalization", name, []string{
 		x, b.tensor(name+".weight", 0.5*gain, 1.5*gain, channels), b.tensor(name+".bias", -0.1, 0.1, channels),
 		b.tensor(name+".running_mean", -0.1, 0.1, channels), b.tensor(name+".running_var", 0.5, 1.5, channels),
-	}, onnx.Float("epsilon", 1e-5))
+	}, attributes...)
 }
 
 func (b *builder) relu(x string) string { return b.same("Relu", x+"/relu", []string{x}) }

@@ -3,8 +3,10 @@ package arch
 import "fmt"
 
 // mnasnet is MnasNet-B1 of "MnasNet: Platform-Aware Neural Architecture Search
-// for Mobile" (Tan et al. 2019) with torchvision's depths.
+// for Mobile" (Tan et al. 2019) with torchvision's depths and its momentum of
+// running statistics, 0.0003.
 func mnasnet(b *builder) {
+	b.keep = 0.9997
 	x := b.relu(b.norm(b.conv("images", "layers.0", 32, 3, 2), "layers.1", 1))
 	x = b.relu(b.norm(b.grouped(x, "layers.3", 32, 3, 1, 32), "layers.4", 1))
 	x = b.norm(b.conv(x, "layers.6", 16, 1, 1), "layers.7", linearGain)
