@@ -1,0 +1,140 @@
+// Package graphtest makes tiny networks of single operators, with random
+// geometry and values, and evaluates programs one node after another in float64.
+// Executors are held against it.
+package graphtest
+
+import (
+	"math/rand/v2"
+	"strings"
+
+	"github.com/robust-transfer/rtx/finetune/graph"
+	"github.com/robust-transfer/rtx/onnx"
+)
+
+// Case is a network from images to logits, around the operator under test, and
+// a batch of images for it. Values that kinks and ties depend on are at least
+// Margin from them.
+type Case struct {
+	Name   string
+	Model  *onnx.Model
+	Batch  int
+	Adapt  bool      // batch norms use the statistics of the batch
+	Images []float64 // [Batch,3,H,W]; float32 holds them exactly
+}
+
+// Margin is the distance that values keep from kinks and from each other, where
+// a case says so.
+const Margin = 1e-3
+
+// Cases makes the cases of all operators.
+func Cases(rng *rand.Rand) []Case {
+	var out []Case
+	out = append(out, convolutions(rng)...)
+	out = append(out, batchNorms(rng)...)
+	return out
+}
+
+// Program is the step whose outputs are the logits, the loss and its gradients
+// by every parameter and by the images.
+func (c Case) Program() (*graph.Network, *graph.Program, error) {
+	n, err := graph.Read(c.Model)
+	if err != nil {
+		return nil, nil, err
+	}
+	p, err := n.Program(graph.Config{
+		Batch: c.Batch, Adapt: c.Adapt, Images: true,
+		Train: func(graph.Param) (graph.Rule, bool) { return graph.Rule{Rate: 1}, true },
+	})
+	return n, p, err
+}
+
+// Feed gives each input and state tensor of a program its values: the case's
+// images, targets whose rows are distributions but for the last, which has less
+// weight, the model's parameters, and masks of zeros and twos.
+func (c Case) Feed(n *graph.Network, p *graph.Program, rng *rand.Rand) (map[string][]float64, error) {
+	feed := map[string][]float64{}
+	for _, i := range append(p.Leaves(graph.Input), p.Leaves(graph.State)...) {
+		node := p.Nodes[i]
+		switch {
+		case node.Role == graph.State:
+			values, err := n.Values(node.Name)
+			if err != nil {
+				return nil, err
+			}
+			feed[node.Name] = widen(values)
+		case node.Name == graph.Images:
+			feed[node.Name] = c.Images
+		case node.Name == graph.Targets:
+			feed[node.Name] = targets(rng, node.Shape[0], node.Shape[1])
+		case strings.HasPrefix(node.Name, graph.Masks):
+			v := make([]float64, node.Shape.Size())
+			for k := range v {
+				v[k] = float64(2 * rng.IntN(2))
+			}
+			feed[node.Name] = v
+		default: // a rate
+			feed[node.Name] = []float64{0.25}
+		}
+	}
+	return feed, nil
+}
+
+func targets(rng *rand.Rand, n, k int) []float64 {
+	out := Uniform(rng, n*k, 0, 1)
+	for i := range n {
+		row, sum := out[i*k:][:k], 0.0
+		for _, v := range row {
+			sum += v
+		}
+		weight := 1 / float64(n)
+		if i == n-1 {
+			weight /= 2
+		}
+		for j := range row {
+			row[j] = float64(float32(row[j] / sum * weight))
+		}
+	}
+	return out
+}
+
+func widen(v []float32) []float64 {
+	out := make([]float64, len(v))
+	for i, x := range v {
+		out[i] = float64(x)
+	}
+	return out
+}
+
+// Uniform draws n numbers from [low, high), which float32 holds exactly.
+func Uniform(rng *rand.Rand, n int, low, high float64) []float64 {
+	out := make([]float64, n)
+	for i := range out {
+		out[i] = float64(float32(low + (high-low)*rng.Float64()))
+	}
+	return out
+}
+
+// Away moves values that are nearer than Margin to a kink to 2·Margin from it.
+func Away(v []float64, kinks ...float64) []float64 {
+	for i, x := range v {
+		for _, k := range kinks {
+			if d := x - k; d >= 0 && d < Margin {
+				v[i] = float64(float32(k + 2*Margin))
+			} else if d < 0 && d > -Margin {
+				v[i] = float64(float32(k - 2*Margin))
+			}
+		}
+	}
+	return v
+}
+
+// Distinct draws n numbers from about [low, high), no two nearer than Margin to
+// each other or to 0.
+func Distinct(rng *rand.Rand, n int, low, high float64) []float64 {
+	step := max((high-low)/float64(n), 2.5*Margin)
+	out := make([]float64, n)
+	for i, k := range rng.Perm(n) {
+		out[i] = float64(float32(low + (float64(k)+0.4*rng.Float64())*step))
+	}
+	return Away(out, 0)
+}
