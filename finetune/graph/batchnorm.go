@@ -190,8 +190,8 @@ func readBatchNorm(r *reader, n *pb.NodeProto) Value {
 	if !r.config.Adapt || r.config.Averaged {
 		return r.apply(BatchNormFrozen{epsilon}, x, scale, shift, mean, variance)
 	}
-	if len(x.Shape()) < 2 {
-		r.fail("x of shape %v, expected [N,C,...]", x.Shape())
+	if _, err := vectors([]Shape{x.Shape(), scale.Shape(), shift.Shape(), mean.Shape(), variance.Shape()}, 5); err != nil {
+		r.fail("%w", err)
 	}
 	m := count(x.Shape())
 	if m < 2 {

@@ -3,6 +3,7 @@ package graphtest
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/robust-transfer/rtx/finetune/graph"
 	"github.com/robust-transfer/rtx/onnx"
@@ -43,7 +44,7 @@ func (m *Model) Ints(name string, values ...int) string {
 // Node adds a node of one output and returns its name.
 func (m *Model) Node(op string, inputs []string, attributes ...*pb.AttributeProto) string {
 	name := fmt.Sprintf("%s%d", op, len(m.g.Node))
-	n := onnx.NewNode(op, name, inputs, attributes...)
+	n := onnx.NewNode(op, name, slices.Clone(inputs), attributes...)
 	n.Name = name
 	m.g.Node = append(m.g.Node, n)
 	return name
