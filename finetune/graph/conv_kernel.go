@@ -59,8 +59,8 @@ func convGradientInput[T Float](o ConvGradientInput, c Call[T]) {
 				dy := dy[(i/g.c*g.o+channel)*g.plane:][:g.plane]
 				g.taps(func(k, out, in, n int) {
 					v := w[channel*g.kernel+k]
-					for j := range n {
-						dx[in+j*g.Strides[1]] += v * dy[out+j]
+					for j, d := range dy[out:][:n] {
+						dx[in+j*g.Strides[1]] += v * d
 					}
 				})
 			}
@@ -106,9 +106,11 @@ func convGradientWeight[T Float](o ConvGradientWeight, c Call[T]) {
 				x := x[(i*g.c+channel/g.outer)*g.area:][:g.area]
 				dy := dy[(i*g.o+channel)*g.plane:][:g.plane]
 				g.taps(func(k, out, in, n int) {
-					for j := range n {
-						sums[k] += float64(dy[out+j] * x[in+j*g.Strides[1]])
+					sum := 0.0
+					for j, v := range dy[out:][:n] {
+						sum += float64(v) * float64(x[in+j*g.Strides[1]])
 					}
+					sums[k] += sum
 				})
 			}
 			for k, s := range sums {
