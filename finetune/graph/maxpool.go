@@ -56,7 +56,13 @@ func (o MaxPool) Diff(b *builder, in []Value, _, dy Value) []Value {
 
 // Emit is MaxPool.
 func (o MaxPool) Emit(e *Emitter, s Site) string {
-	return e.NodeN("MaxPool", 1, s.In, o.Window.attributes(s.Shapes[0], s.Shape)...)[0]
+	return e.Node("MaxPool", s.In, o.Window.attributes(s.Shapes[0], s.Shape)...)
+}
+
+// EmitIndices is MaxPool with the places of the largest values too.
+func (o MaxPool) EmitIndices(e *Emitter, s Site) (y, indices string) {
+	out := e.NodeN("MaxPool", 2, s.In, o.Window.attributes(s.Shapes[0], s.Shape)...)
+	return out[0], out[1]
 }
 
 // attributes are those of an ONNX pooling node, without any rounding.
@@ -102,10 +108,15 @@ func maxPoolGradient[T Float](o MaxPoolGradient, c Call[T]) {
 	largest(o.Window, c.Shapes[0], c.Shapes[1], c.In[0], func(from, to int) { c.Dst[to] += c.In[1][from] })
 }
 
-// Emit scatters by the indices that MaxPool returns, which count through all of
-// x.
+// Emit is Scatter by the indices of a MaxPool of its own.
 func (o MaxPoolGradient) Emit(e *Emitter, s Site) string {
-	indices := e.NodeN("MaxPool", 2, s.In[:1], o.Window.attributes(s.Shapes[0], s.Shapes[1])...)[1]
+	_, indices := MaxPool(o).EmitIndices(e, Site{In: s.In[:1], Shapes: s.Shapes[:1], Shape: s.Shapes[1]})
+	return o.Scatter(e, s, indices)
+}
+
+// Scatter is the gradient where the indices that a MaxPool of x returns are
+// known. They count through all of x.
+func (o MaxPoolGradient) Scatter(e *Emitter, s Site, indices string) string {
 	zeros := e.Node("ConstantOfShape", []string{e.Ints(s.Shape.Size())})
 	flat := e.Node("ScatterElements", []string{zeros, e.Reshape(indices, -1), e.Reshape(s.In[1], -1)},
 		onnx.Int("axis", 0), &pb.AttributeProto{Name: "reduction", Type: pb.AttributeProto_STRING, S: []byte("add")})
