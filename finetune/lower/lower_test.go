@@ -132,12 +132,11 @@ func apart(a, b []float32) float64 {
 	return worst / most
 }
 
-// same compares the outputs of a program and its updates with the reference,
-// whose state changes.
-func same(t *testing.T, m *lower.Machine, p *graph.Program, state, in values, bound float64) {
+// distances runs a program and compares its outputs and updates with wanted
+// ones, and with the state after it.
+func distances(t testing.TB, m *lower.Machine, p *graph.Program, state, in, want values) map[string]float64 {
 	t.Helper()
-	want := evaluate(p, state, in)
-	got := values{}
+	want, got := maps.Clone(want), values{}
 	for name, v := range want {
 		got[name] = make([]float32, len(v))
 	}
@@ -150,9 +149,20 @@ func same(t *testing.T, m *lower.Machine, p *graph.Program, state, in values, bo
 			t.Fatal(err)
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(want)) {
-		if d := apart(got[name], want[name]); !(d <= bound) {
-			t.Errorf("%s: %.1e apart, at most %.0e", name, d, bound)
+	out := map[string]float64{}
+	for name := range want {
+		out[name] = apart(got[name], want[name])
+	}
+	return out
+}
+
+// same compares a run with the reference, whose state changes.
+func same(t *testing.T, m *lower.Machine, p *graph.Program, state, in values, bound float64) {
+	t.Helper()
+	d := distances(t, m, p, state, in, evaluate(p, state, in))
+	for _, name := range slices.Sorted(maps.Keys(d)) {
+		if !(d[name] <= bound) {
+			t.Errorf("%s: %.1e apart, at most %.0e", name, d[name], bound)
 		}
 	}
 }

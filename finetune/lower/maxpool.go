@@ -1,0 +1,25 @@
+package lower
+
+import "github.com/robust-transfer/rtx/finetune/graph"
+
+// maxPool lets a pooling and its gradient share one MaxPool that returns the
+// places of the largest values.
+func maxPool(s *site, i int) bool {
+	n := s.p.Nodes[i]
+	switch o := n.Op.(type) {
+	case graph.MaxPool:
+		k, ok := reader[graph.MaxPoolGradient](s, n.In[0], n.In[0])
+		if !ok || s.p.Nodes[k].Op != graph.MaxPoolGradient(o) {
+			return false
+		}
+		s.claimed[i], s.indices[k] = o.EmitIndices(s.Emitter, s.at(i))
+		return true
+	case graph.MaxPoolGradient:
+		indices, ok := s.indices[i]
+		if ok {
+			s.claimed[i] = o.Scatter(s.Emitter, s.at(i), indices)
+		}
+		return ok
+	}
+	return false
+}
