@@ -83,6 +83,9 @@ type Config struct {
 	EMA       float64   // decay of the averages of all that is trained, "ema/NAME"; 0: none
 	Averaged  bool      // run on the averages where Train says there are ones, and update nothing
 	Images    bool      // the gradient by the images is an output "gradient/images"
+
+	Features     bool // what the head reads is an output "features"
+	FromFeatures bool // it is an input in place of the images: only the head is run
 }
 
 // Input names of a Program: those of its config are there only where they are
@@ -163,6 +166,11 @@ func (n *Network) build(b *builder, c Config) (p *Program, err error) {
 		b.fail("the logits %q have shape %v, expected [N,K] with %d rows", n.logits, s, c.Batch)
 	}
 	outputs, updates := []named{{Logits, logits}}, []named(nil)
+	if value, _ := n.HeadInput(); c.Features && value == "" {
+		b.fail("the Spec names no last linear layer, whose input the features are")
+	} else if c.Features {
+		outputs = append(outputs, named{Features, r.values[value]})
+	}
 	if c.Adapt && !c.Averaged {
 		updates = r.statistics
 	}

@@ -30,7 +30,7 @@ func ReadSpec(m *onnx.Model, spec onnx.Spec) (*Network, error) {
 		return nil, fmt.Errorf("graph: %q: %w", m.Path(), onnx.ErrNoImageInput)
 	}
 	n := &Network{model: m, spec: spec, logits: logits, input: inputs[0].Name, identities: map[string]string{}}
-	if n.nodes, err = ordered(m, logits); err != nil {
+	if n.nodes, err = ordered(m, logits, ""); err != nil {
 		return nil, err
 	}
 	initial := map[string]bool{}
@@ -61,8 +61,8 @@ func (n *Network) note(p Param) {
 }
 
 // ordered returns the nodes that lead to a value, each after those whose values
-// it reads.
-func ordered(m *onnx.Model, value string) ([]*pb.NodeProto, error) {
+// it reads. One value, "" for none, is taken as given.
+func ordered(m *onnx.Model, value, given string) ([]*pb.NodeProto, error) {
 	producer := map[string]*pb.NodeProto{}
 	for _, n := range m.Proto.Graph.Node {
 		for _, o := range n.Output {
@@ -75,7 +75,7 @@ func ordered(m *onnx.Model, value string) ([]*pb.NodeProto, error) {
 	var visit func(value string) error
 	visit = func(value string) error {
 		n := producer[value]
-		if n == nil || state[n] == done {
+		if n == nil || state[n] == done || value == given {
 			return nil
 		}
 		if state[n] == open {

@@ -68,8 +68,13 @@ func newReader(n *Network, b *builder, c Config) *reader {
 
 // read builds what leads to the logits.
 func (r *reader) read() {
-	r.images()
-	for _, n := range r.net.nodes {
+	nodes := r.net.nodes
+	if r.config.FromFeatures {
+		nodes = r.fromFeatures()
+	} else {
+		r.images()
+	}
+	for _, n := range nodes {
 		r.at = describe(n, r.opset)
 		if r.whole(n) { // of integers: shapes
 			continue
