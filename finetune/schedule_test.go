@@ -1,0 +1,71 @@
+package finetune_test
+
+import (
+	"encoding/json"
+	"math"
+	"os"
+	"testing"
+
+	"github.com/robust-transfer/rtx/finetune"
+)
+
+// Schedules give the rates of PyTorch's, of testdata/optim.py.
+func TestSchedules(t *testing.T) {
+	text, err := os.ReadFile("testdata/optim.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var golden struct {
+		Schedules []struct {
+			Schedule             string
+			LR, Gamma            float64
+			Steps, Warmup, Every int
+			Rates                []float64
+		}
+	}
+	if err := json.Unmarshal(text, &golden); err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]int{}
+	for _, g := range golden.Schedules {
+		const perEpoch = 3 // steps, of the schedule by epochs
+		l, every := finetune.Length{Steps: len(g.Rates), Epoch: perEpoch}, 1
+		var s finetune.Schedule
+		switch g.Schedule {
+		case "cosine":
+			s = finetune.Warmup{Steps: g.Warmup, Then: finetune.Cosine{}}
+		case "step":
+			s, l.Steps, every = finetune.Step{Every: g.Every, Gamma: g.Gamma}, perEpoch*len(g.Rates), perEpoch
+		case "onecycle":
+			s = finetune.OneCycle{}
+		case "constant":
+			s = finetune.Constant{}
+		default:
+			t.Fatalf("schedule %q", g.Schedule)
+		}
+		seen[g.Schedule]++
+		for step := range l.Steps {
+			if got, want := g.LR*s.Factor(step, l), g.Rates[step/every]; math.Abs(got-want) > 1e-12*g.LR {
+				t.Errorf("%s, warm-up %d, step %d: %v, want %v", g.Schedule, g.Warmup, step, got, want)
+			}
+		}
+	}
+	if len(seen) != 4 || seen["cosine"] != 2 {
+		t.Errorf("schedules %v", seen)
+	}
+}
+
+func TestWarmupTooLong(t *testing.T) {
+	for _, s := range []finetune.Schedule{finetune.Cosine{}, finetune.OneCycle{}, finetune.Step{}} {
+		for _, steps := range []int{1, 2, 3} {
+			for step := range steps {
+				if f := (finetune.Warmup{Steps: 3, Then: s}).Factor(step, finetune.Length{Steps: steps, Epoch: 1}); math.IsNaN(f) || f < 0 || f > 1 {
+					t.Errorf("%T, step %d of %d: %v", s, step, steps, f)
+				}
+				if f := s.Factor(step, finetune.Length{Steps: steps, Epoch: 1}); math.IsNaN(f) || f < 0 || f > 1 {
+					t.Errorf("%T, step %d of %d: %v", s, step, steps, f)
+				}
+			}
+		}
+	}
+}
