@@ -1,0 +1,79 @@
+package finetune
+
+import (
+	"time"
+
+	"github.com/robust-transfer/rtx/onnx"
+)
+
+// Kind is what an Event tells of.
+type Kind string
+
+// The kinds of events.
+const (
+	Started   Kind = "start" // Plan is what will be done. With Lines > 0 an earlier run goes on
+	Cached    Kind = "cache" // the features of so many Rows are computed
+	Fitted    Kind = "fit"   // Plan was fitted to Config.MaxTime
+	Stepped   Kind = "step"
+	Evaluated Kind = "eval"
+	Ended     Kind = "end"
+)
+
+// Event is what Config.Report is told; fields that its kind does not need are
+// zero.
+type Event struct {
+	Kind  Kind
+	Plan  Plan
+	Lines int // of Started: how many starts, steps and evaluations count; what was reported after them is done again
+
+	Epoch int // from 1 on
+	Step  int // steps done, in all
+
+	Loss            float64       // of the step's batch, with smoothing and mixtures
+	Rate            float64       // learning rate
+	Rows            int           // of the step
+	ImagesPerSecond float64       // of the last steps
+	Left            time.Duration // until the end, evaluations included; 0: not known yet
+
+	Split Split // of Evaluated
+	Score Score
+	Best  bool // no epoch before was better
+	// Model returns the network with the weights that were evaluated, good until
+	// Report returns.
+	Model func() (*onnx.Model, error)
+
+	Stop Stop // of Ended
+}
+
+// Plan is what training will take.
+type Plan struct {
+	Length
+	Epochs     int   // begun ones
+	Rows       int   // to train on
+	LeftOut    int   // rows of each epoch that are left out: a last batch of one
+	Validation int   // rows
+	Parameters int   // numbers that are trained
+	Memory     int64 // bytes, an estimate: see Memory
+	Cached     bool  // features are computed once
+}
+
+// Score is how good the weights are after an epoch.
+type Score struct {
+	Epoch        int     // from 1 on
+	N            int     // rows
+	Loss         float64 // mean cross-entropy, without smoothing
+	Top1         float64
+	MeanPerClass float64 // over the classes that have rows
+	TrainLoss    float64 // mean over the steps of the epoch
+}
+
+// Stop is why training ended.
+type Stop string
+
+// The reasons.
+const (
+	AllSteps      Stop = "done"
+	OutOfPatience Stop = "patience" // no better epoch for Config.Patience
+	OutOfTime     Stop = "time"     // Config.MaxTime was over sooner than the first steps had let expect
+	Canceled      Stop = "canceled" // by the context; what was done is saved
+)

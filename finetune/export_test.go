@@ -1,0 +1,4 @@
+package finetune
+
+// Order is the rows of an epoch, for tests.
+var Order = order

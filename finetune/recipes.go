@@ -1,0 +1,118 @@
+package finetune
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/robust-transfer/rtx/finetune/graph"
+)
+
+// Recipe is settings that go together.
+type Recipe struct {
+	Config
+	Rates []float64 // learning rates to choose from on validation; nil: Config.Rate alone
+
+	// Crops says that training images are random crops of the input size
+	// (torchvision's RandomResizedCrop, scale 0.08 to 1, ratio 3/4 to 4/3),
+	// mirrored half of the time.
+	Crops bool
+	// TargetNorm says that images are normalised by TargetNorm of the data set in
+	// place of the Spec's mean and standard deviation.
+	TargetNorm bool
+}
+
+// RecipeNames are what NamedRecipe knows.
+var RecipeNames = []string{"default", "paper"}
+
+// NamedRecipe returns a recipe.
+//
+// "default" is 20 epochs in batches of 32, SGD with Nesterov momentum 0.9, rate
+// 0.01 x batch/64 along a cosine after one epoch of warm-up, weight decay 5e-4,
+// the best epoch by validation, none better in 10 ends it.
+//
+// "paper" is that of Salman et al. (2020), as their released code has it: 150
+// epochs in batches of 64, SGD with momentum 0.9, rate 0.01 or 0.001, times 0.1
+// every 50 epochs, weight decay 5e-4, and normalisation by the target data's
+// mean and standard deviation. Theirs chose rate and epoch on the test data; here
+// it is on validation data.
+func NamedRecipe(name string) (Recipe, error) {
+	switch name {
+	case "default":
+		return Recipe{Crops: true}, nil
+	case "paper":
+		return Recipe{
+			Config: Config{
+				Epochs: 150, Batch: 64, Optimizer: graph.SGD{Momentum: .9}, Rate: .01, Schedule: Step{Every: 50, Gamma: .1},
+				Warmup: -1, Patience: -1,
+			},
+			Rates: []float64{.01, .001}, Crops: true, TargetNorm: true,
+		}, nil
+	}
+	return Recipe{}, fmt.Errorf("finetune: recipe %q, expected one of %q", name, RecipeNames)
+}
+
+// TargetNorm is by what the released code of Salman et al. (2020) normalises a
+// data set in transfer: 0 and 1, that is not at all, but for the CIFARs.
+func TargetNorm(dataset string) (mean, std [3]float64) {
+	switch dataset {
+	case "cifar10":
+		return [3]float64{.4914, .4822, .4465}, [3]float64{.2023, .1994, .2010}
+	case "cifar100":
+		return [3]float64{.5071, .4867, .4408}, [3]float64{.2675, .2565, .2761}
+	}
+	return [3]float64{}, [3]float64{1, 1, 1}
+}
+
+// ChooseRate trains with each learning rate, and returns which one's best epoch
+// is best on validation, and its result. Of equal ones the first is chosen. A
+// rate that diverges is passed over, unless all do. An interruption ends it.
+func ChooseRate(rates []float64, perClass bool, train func(rate float64) (*Result, error)) (rate float64, best *Result, err error) {
+	var diverged error
+	for _, r := range rates {
+		result, err := train(r)
+		if d := (*Diverged)(nil); errors.As(err, &d) {
+			diverged = err
+			continue
+		}
+		if err != nil {
+			return r, nil, err
+		}
+		if result.Stop == Canceled {
+			return r, result, nil
+		}
+		if result.Best == nil || result.Best.N == 0 {
+			return r, nil, fmt.Errorf("finetune: to choose among the learning rates %v there must be validation rows, found none", rates)
+		}
+		if best == nil || result.Best.better(*best.Best, perClass) {
+			rate, best = r, result
+		}
+	}
+	if best == nil && diverged == nil {
+		return 0, nil, fmt.Errorf("finetune: no learning rates to choose from")
+	}
+	if best == nil {
+		return 0, nil, diverged
+	}
+	return rate, best, nil
+}
+
+// Summary is the mean and the standard deviation (of n-1) of a figure over
+// seeds; that of one is NaN.
+type Summary struct {
+	N        int
+	Mean, SD float64
+}
+
+// Summarize figures of several seeds.
+func Summarize(figures []float64) Summary {
+	s := Summary{N: len(figures)}
+	for _, v := range figures {
+		s.Mean += v / float64(s.N)
+	}
+	for _, v := range figures {
+		s.SD += (v - s.Mean) * (v - s.Mean)
+	}
+	s.SD = math.Sqrt(s.SD / float64(s.N-1))
+	return s
+}

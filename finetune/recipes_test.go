@@ -1,0 +1,114 @@
+package finetune_test
+
+import (
+	"errors"
+	"math"
+	"testing"
+
+	"github.com/robust-transfer/rtx/finetune"
+	"github.com/robust-transfer/rtx/finetune/graph"
+)
+
+// What a recipe does to the rates, as it is documented.
+func TestRecipes(t *testing.T) {
+	rates := func(c finetune.Config) (rates []float64, steps int) {
+		c.Report = func(e finetune.Event) error {
+			if e.Kind == finetune.Stepped {
+				rates = append(rates, e.Rate)
+			}
+			return nil
+		}
+		r := train(t, toyNet(t, 0), &spy{}, &toy{rows: [3]int{64, 0, 0}}, c)
+		return rates, r.Steps
+	}
+	r, err := finetune.NamedRecipe("default")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, steps := rates(r.Config)
+	if peak := .01 * 32 / 64; steps != 40 || got[0] != peak/2 || got[1] != peak || got[2] != peak || math.Abs(got[21]-peak/2) > 1e-12 {
+		t.Errorf("default: %d steps, rates %v", steps, got)
+	}
+	if r, err = finetune.NamedRecipe("paper"); err != nil {
+		t.Fatal(err)
+	}
+	got, steps = rates(r.Config)
+	if steps != 150 || got[0] != .01 || got[49] != .01 || math.Abs(got[50]-.001) > 1e-12 || math.Abs(got[149]-1e-4) > 1e-12 || len(r.Rates) != 2 {
+		t.Errorf("paper: %d steps, rates %v", steps, got)
+	}
+	if o, ok := r.Optimizer.(graph.SGD); !ok || o != (graph.SGD{Momentum: .9}) {
+		t.Errorf("paper: %+v", r.Optimizer)
+	}
+	if _, err := finetune.NamedRecipe("none"); err == nil {
+		t.Error("no error for an unknown recipe")
+	}
+	if mean, std := finetune.TargetNorm("pets"); mean != [3]float64{} || std != [3]float64{1, 1, 1} {
+		t.Error(mean, std)
+	}
+}
+
+func TestChooseRate(t *testing.T) {
+	results := map[float64]*finetune.Result{
+		1:   nil, // diverges
+		.1:  {Best: &finetune.Score{N: 10, Top1: .7, Loss: 1}},
+		.01: {Best: &finetune.Score{N: 10, Top1: .8, Loss: .9, MeanPerClass: .5}},
+		.02: {Best: &finetune.Score{N: 10, Top1: .8, Loss: .9, MeanPerClass: .6}},
+		.3:  {Best: &finetune.Score{N: 0}},
+		.4:  {Stop: finetune.Canceled},
+	}
+	run := func(rate float64) (*finetune.Result, error) {
+		if r := results[rate]; r != nil {
+			return r, nil
+		}
+		return nil, &finetune.Diverged{What: "loss", Rate: rate}
+	}
+	if rate, r, err := finetune.ChooseRate([]float64{1, .1, .01, .02}, false, run); rate != .01 || r != results[.01] || err != nil {
+		t.Errorf("chose %v, %v", rate, err)
+	}
+	if rate, _, err := finetune.ChooseRate([]float64{.01, .02}, true, run); rate != .02 || err != nil {
+		t.Errorf("by classes chose %v, %v", rate, err)
+	}
+	if _, r, err := finetune.ChooseRate([]float64{.1, .4, .01}, false, run); err != nil || r.Stop != finetune.Canceled {
+		t.Errorf("interrupted: %v, %v", r, err)
+	}
+	var d *finetune.Diverged
+	if _, _, err := finetune.ChooseRate([]float64{1}, false, run); !errors.As(err, &d) {
+		t.Errorf("all diverge: %v", err)
+	}
+	for _, bad := range [][]float64{{.3}, {}} {
+		if _, _, err := finetune.ChooseRate(bad, false, run); err == nil {
+			t.Errorf("no error for %v", bad)
+		}
+	}
+}
+
+func TestSummarize(t *testing.T) {
+	if s := finetune.Summarize([]float64{.5, .7, .9}); s.N != 3 || math.Abs(s.Mean-.7) > 1e-15 || math.Abs(s.SD-.2) > 1e-15 {
+		t.Errorf("%+v", s)
+	}
+	if s := finetune.Summarize([]float64{.5}); s.Mean != .5 || !math.IsNaN(s.SD) {
+		t.Errorf("%+v", s)
+	}
+}
+
+// A chain of two ops and an update: leaves throughout, an inner value until it
+// was read.
+func TestMemory(t *testing.T) {
+	s := graph.Shape{10}
+	p := &graph.Program{
+		Nodes: []graph.Node{
+			{Role: graph.Input, Name: "x", Shape: s},
+			{Op: graph.Relu{}, In: []int{0}, Shape: s},
+			{Op: graph.Relu{}, In: []int{1}, Shape: s}, // with 0 and 1: 30
+			{Op: graph.Relu{}, In: []int{2}, Shape: s}, // 0, 2, 3 and w: 40
+			{Role: graph.State, Name: "w", Shape: s},
+			{Op: graph.Axpy{A: 1}, In: []int{4, 3}, Shape: s}, // 0, w, 3, 5
+			{Op: graph.Relu{}, In: []int{3}, Shape: s},        // 0, w, 3, 5, 6: 50
+		},
+		Outputs: []graph.Output{{Name: "y", Node: 6}},
+		Updates: []graph.Output{{Name: "w", Node: 5}},
+	}
+	if got := finetune.Memory(p); got != 4*50 {
+		t.Errorf("%d bytes, want 200", got)
+	}
+}

@@ -1,0 +1,87 @@
+package finetune
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/robust-transfer/rtx/finetune/graph"
+)
+
+// Mode says which parameters are trained. The zero value trains all.
+type Mode struct {
+	Fixed bool // the head alone
+	Last  int  // the head and so many stages, counted from the deep end; 0: all
+}
+
+// ParseMode reads "full", "fixed" or "last-K".
+func ParseMode(s string) (Mode, error) {
+	switch k, ok := strings.CutPrefix(s, "last-"); {
+	case s == "full":
+		return Mode{}, nil
+	case s == "fixed":
+		return Mode{Fixed: true}, nil
+	case ok:
+		if n, err := strconv.Atoi(k); err == nil && n > 0 {
+			return Mode{Last: n}, nil
+		}
+	}
+	return Mode{}, fmt.Errorf("finetune: mode %q, expected full, fixed or last-K with K from 1 on", s)
+}
+
+// String is what ParseMode reads.
+func (m Mode) String() string {
+	switch {
+	case m.Fixed:
+		return "fixed"
+	case m.Last > 0:
+		return fmt.Sprintf("last-%d", m.Last)
+	}
+	return "full"
+}
+
+// Rules say how parameters are trained. The zero value is the default.
+type Rules struct {
+	Mode        Mode
+	Decay       float64 // weight decay; 0: 5e-4, negative: none
+	NoNormDecay bool    // batch norms and biases do not decay
+	LayerDecay  float64 // the rate of a stage is that of the one behind it times this; 0: 1
+}
+
+// For is the rule of each parameter of a network, for graph.Config. Parameters
+// of the head and those behind the last stage have the whole rate; the last
+// stage has it times LayerDecay, the one before it times LayerDecay^2, and so
+// on; the stem goes with the first stage.
+func (r Rules) For(net *graph.Network) (func(graph.Param) (graph.Rule, bool), error) {
+	stages := len(net.Spec().Stages)
+	head := false
+	for _, p := range net.Params() {
+		head = head || p.Head
+	}
+	if !head && (r.Mode.Fixed || r.Mode.Last > 0) {
+		return nil, fmt.Errorf("finetune: mode %s: the model's Spec names no head, expected the weights of the last linear layer", r.Mode)
+	}
+	if r.Mode.Last > stages {
+		return nil, fmt.Errorf("finetune: mode %s: the model has %d stages", r.Mode, stages)
+	}
+	if r.LayerDecay < 0 || r.LayerDecay > 1 {
+		return nil, fmt.Errorf("finetune: layer decay %v, expected (0,1]", r.LayerDecay)
+	}
+	return func(p graph.Param) (graph.Rule, bool) {
+		depth := 0 // stages behind the parameter's
+		if !p.Head {
+			depth = max(stages-p.Stage, 0)
+		}
+		if p.Kind.Statistic() || !p.Head && (r.Mode.Fixed || r.Mode.Last > 0 && depth > r.Mode.Last) {
+			return graph.Rule{}, false
+		}
+		rule := graph.Rule{Rate: 1, Decay: max(or(r.Decay, 5e-4), 0)}
+		for range depth {
+			rule.Rate *= or(r.LayerDecay, 1)
+		}
+		if r.NoNormDecay && p.Kind != graph.Weight {
+			rule.Decay = 0
+		}
+		return rule, true
+	}, nil
+}

@@ -1,0 +1,89 @@
+package finetune
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/robust-transfer/rtx/finetune/graph"
+)
+
+// State is all that training needs to go on as if it had never stopped: the
+// same bytes come out, on the same executor and number of threads. Random
+// numbers follow from the seed, the epoch and the step.
+type State struct {
+	// Of the run, which must be that of the Config.
+	Seed                             uint64
+	Batch, Rows, Validation, Classes int
+
+	Length  Length        // as it was planned, or fitted to the time
+	Fitted  bool          // to Config.MaxTime
+	Step    int           // steps done
+	Epoch   int           // epochs done, their evaluation included
+	Losses  float64       // sum over the steps of the epoch that is not done
+	Stale   int           // epochs since the best one
+	Best    *Score        `json:",omitempty"`
+	Last    *Score        `json:",omitempty"`
+	Lines   int           // events reported, but for the starts of continuations
+	Elapsed time.Duration // of all sittings
+
+	// Tensors are the executor's state tensors that training changes, and the
+	// best weights, called "best/" and their names.
+	Tensors []Tensor `json:"-"`
+	// Read copies the values of one, as Executor.Read.
+	Read func(name string, dst []float32) error `json:"-"`
+}
+
+// Tensor names a tensor of a State.
+type Tensor struct {
+	Name  string
+	Shape graph.Shape
+}
+
+// Store keeps the last State.
+type Store interface {
+	// Save replaces the State that is there, which stays where it fails. It does
+	// not keep s.Read.
+	Save(s *State) error
+	// Load returns the State; the error is ErrNoState where there is none.
+	Load() (*State, error)
+}
+
+// ErrNoState says that a Store is empty.
+var ErrNoState = errors.New("no saved state")
+
+// bestPrefix is that of the best weights in a State.
+const bestPrefix = "best/"
+
+// check compares what a State was made for with what is to be trained.
+func (s *State) check(now *State) error {
+	for _, v := range []struct {
+		name      string
+		got, want uint64
+	}{
+		{"seed", s.Seed, now.Seed},
+		{"batch size", uint64(s.Batch), uint64(now.Batch)},
+		{"number of training rows", uint64(s.Rows), uint64(now.Rows)},
+		{"number of validation rows", uint64(s.Validation), uint64(now.Validation)},
+		{"number of classes", uint64(s.Classes), uint64(now.Classes)},
+	} {
+		if v.got != v.want {
+			return fmt.Errorf("finetune: the saved state is of another run: its %s is %d, now it is %d", v.name, v.got, v.want)
+		}
+	}
+	if !s.Fitted && s.Length != now.Length {
+		return fmt.Errorf("finetune: the saved state is of another run: of %d steps of which %d are an epoch, now there are %d and %d",
+			s.Length.Steps, s.Length.Epoch, now.Length.Steps, now.Length.Epoch)
+	}
+	return nil
+}
+
+// has tells whether a tensor is there.
+func (s *State) has(name string) bool {
+	for _, t := range s.Tensors {
+		if t.Name == name {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,161 @@
+package finetune
+
+import (
+	"bufio"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/robust-transfer/rtx/onnx/safetensors"
+)
+
+// stateVersion is that of the file's JSON.
+const stateVersion = "rtx.state/1"
+
+// FileStore keeps a State in a .safetensors file of this name: its tensors, and
+// all else as JSON in the header's metadata, under "state". A file is written
+// beside the old one, made durable and then renamed: there is always a whole
+// one.
+type FileStore string
+
+// Save writes the file, a tensor at a time.
+func (f FileStore) Save(s *State) error {
+	file, err := os.CreateTemp(filepath.Dir(string(f)), ".rtx-*.safetensors")
+	if err != nil {
+		return fmt.Errorf("finetune: save the state: %w", err)
+	}
+	defer os.Remove(file.Name())
+	defer file.Close()
+	w := bufio.NewWriterSize(file, 1<<20)
+	if err = writeState(w, s); err == nil {
+		err = w.Flush()
+	}
+	if err == nil {
+		err = file.Chmod(0o644)
+	}
+	if err == nil {
+		err = file.Sync()
+	}
+	if err == nil {
+		err = file.Close()
+	}
+	if err == nil {
+		err = os.Rename(file.Name(), string(f))
+	}
+	if err == nil {
+		err = syncDir(filepath.Dir(string(f)))
+	}
+	if err != nil {
+		return fmt.Errorf("finetune: save the state to %q: %w", string(f), err)
+	}
+	return nil
+}
+
+// syncDir makes a renaming durable.
+func syncDir(name string) error {
+	d, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
+
+func writeState(w *bufio.Writer, s *State) error {
+	text, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	list := make([]safetensors.Tensor, len(s.Tensors))
+	for i, t := range s.Tensors {
+		list[i] = safetensors.Tensor{Name: t.Name, DType: "F32", Shape: append([]int{}, t.Shape...)}
+	}
+	header, err := safetensors.Header(list, map[string]string{"version": stateVersion, "state": string(text)})
+	if err != nil {
+		return err
+	}
+	if _, err := w.Write(header); err != nil {
+		return err
+	}
+	for _, t := range s.Tensors {
+		values := make([]float32, t.Shape.Size())
+		if err := s.Read(t.Name, values); err != nil {
+			return err
+		}
+		var raw [4]byte
+		for _, v := range values {
+			binary.LittleEndian.PutUint32(raw[:], math.Float32bits(v))
+			if _, err := w.Write(raw[:]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Load reads what the header says; values are read when they are asked for.
+func (f FileStore) Load() (*State, error) {
+	s, err := f.load()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, ErrNoState
+	}
+	if err != nil {
+		return nil, fmt.Errorf("finetune: the saved state %q: %w", string(f), err)
+	}
+	return s, nil
+}
+
+func (f FileStore) load() (*State, error) {
+	file, err := os.Open(string(f))
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	list, metadata, err := safetensors.Read(file, info.Size())
+	if err != nil {
+		return nil, err
+	}
+	if v := metadata["version"]; v != stateVersion {
+		return nil, fmt.Errorf("version %q, expected %q", v, stateVersion)
+	}
+	s := &State{}
+	if err := json.Unmarshal([]byte(metadata["state"]), s); err != nil {
+		return nil, err
+	}
+	for _, t := range list {
+		if t.DType != "F32" {
+			return nil, fmt.Errorf("tensor %q is of type %s, expected F32", t.Name, t.DType)
+		}
+		s.Tensors = append(s.Tensors, Tensor{t.Name, t.Shape})
+	}
+	s.Read = func(name string, dst []float32) error {
+		i := slices.IndexFunc(list, func(t safetensors.Tensor) bool { return t.Name == name })
+		if i < 0 || list[i].Size != 4*int64(len(dst)) {
+			return fmt.Errorf("finetune: the saved state %q has no tensor %q of %d values", string(f), name, len(dst))
+		}
+		raw := make([]byte, list[i].Size)
+		file, err := os.Open(string(f))
+		if err == nil {
+			defer file.Close()
+			_, err = file.ReadAt(raw, list[i].Offset)
+		}
+		if err != nil {
+			return fmt.Errorf("finetune: the saved state %q: tensor %q: %w", string(f), name, err)
+		}
+		for k := range dst {
+			dst[k] = math.Float32frombits(binary.LittleEndian.Uint32(raw[4*k:]))
+		}
+		return nil
+	}
+	return s, nil
+}
