@@ -165,4 +165,13 @@ func (d *Decoder) Decode(dst, data []byte, width, height int, cmyk bool) error {
 	return nil
 }
 
-func (d *Decoder) failure() error { return errors.New(C.GoString(C.tj_error(d.h))) }
+// failure is what the library says, and an end to its handle: one that has met a
+// file which ends in its headers takes their remains for those of the next.
+func (d *Decoder) failure() error {
+	err := errors.New(C.GoString(C.tj_error(d.h)))
+	if h := C.tj_init(); h != nil {
+		C.tj_destroy(d.h)
+		d.h = h
+	}
+	return err
+}
