@@ -171,13 +171,11 @@ func TestSpread(t *testing.T) {
 			x[row] = [4]float64{float64(b.Min.X), float64(b.Min.Y), float64(b.Dx()), float64(b.Dy())}
 		}
 		for k, name := range []string{"x", "y", "width", "height"} {
-			mean, variance := 0.0, 0.0
-			for _, v := range x {
-				mean += v[k] / n
+			column := make([]float64, n)
+			for row, v := range x {
+				column[row] = v[k]
 			}
-			for _, v := range x {
-				variance += (v[k] - mean) * (v[k] - mean) / n
-			}
+			mean, variance := meanVariance(column)
 			if se := math.Sqrt(c.Var[k]/n + c.Var[k]/c.N); math.Abs(mean-c.Mean[k]) > 5*se {
 				t.Errorf("%v: mean %s is %v, torchvision's %v (standard error %v)", c.Size, name, mean, c.Mean[k], se)
 			}
