@@ -68,6 +68,9 @@ func (o MaxPool) EmitIndices(e *Emitter, s Site) (y, indices string) {
 // attributes are those of an ONNX pooling node, without any rounding.
 func (w Window) attributes(in, out Shape) []*pb.AttributeProto {
 	p := w.pads(in, out)
+	for i := range p {
+		p[i] = max(p[i], 0) // no window reads what is left at the end
+	}
 	list := func(name string, v ...int) *pb.AttributeProto {
 		wide := make([]int64, len(v))
 		for i, x := range v {

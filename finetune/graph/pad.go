@@ -163,7 +163,7 @@ func (o PadGradient) Emit(e *Emitter, s Site) string {
 		}
 		part := func(start, n, first, step int) string {
 			x := e.Slice(v, []int{i}, []int{start}, []int{start + n}, []int{1})
-			if o.Pad.Mode == "edge" && n > 1 {
+			if o.Pad.Mode == "edge" && step < 0 && n > 1 {
 				x, n = e.Node("ReduceSum", []string{x, e.Ints(i)}, onnx.Int("keepdims", 1)), 1
 			}
 			if step < 0 && n > 1 {

@@ -110,8 +110,10 @@ func promoted(m *onnx.Model) *onnx.Model {
 		}
 		for _, in := range n.Input {
 			c := source[in]
-			for c != nil && c.OpType == "Identity" && len(c.Input) == 1 {
-				c = source[c.Input[0]]
+			for range m.Proto.Graph.Node { // no sound graph has a longer chain
+				if c != nil && c.OpType == "Identity" && len(c.Input) == 1 {
+					c = source[c.Input[0]]
+				}
 			}
 			if c == nil || c.OpType != "Constant" {
 				continue
