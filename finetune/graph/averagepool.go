@@ -2,6 +2,7 @@ package graph
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/robust-transfer/rtx/onnx"
 	"github.com/robust-transfer/rtx/onnx/pb"
@@ -72,18 +73,29 @@ func (o AveragePool) Diff(b *builder, in []Value, _, dy Value) []Value {
 }
 
 // Emit is AveragePool. Where Ceil makes windows that leave the padding, their
-// divisor is put right.
+// divisor is put right. Opset 17 knows no dilations: then the sums are convolutions
+// of each channel with ones.
 func (o AveragePool) Emit(e *Emitter, s Site) string {
+	in, w := s.Shapes[0], o.Window
+	if w.Dilations != [2]int{1, 1} {
+		planes := e.Reshape(s.In[0], in[0]*in[1], 1, in[2], in[3])
+		sums := e.Node("Conv", []string{planes, w.ones(e)}, w.attributes(in, s.Shape)...)
+		return o.times(e, e.Reshape(sums, s.Shape...), in, s.Shape, 1)
+	}
 	flag := int64(0)
 	if o.Padding {
 		flag = 1
 	}
-	v := e.Node("AveragePool", s.In, append(o.Window.attributes(s.Shapes[0], s.Shape), onnx.Int("count_include_pad", flag))...)
-	full := o.Window.Kernel[0] * o.Window.Kernel[1]
+	v := e.Node("AveragePool", s.In, append(w.attributes(in, s.Shape), onnx.Int("count_include_pad", flag))...)
 	if !o.Padding {
 		return v
 	}
-	return o.times(e, v, s.Shapes[0], s.Shape, full)
+	return o.times(e, v, in, s.Shape, w.Kernel[0]*w.Kernel[1])
+}
+
+// ones are the weights of a convolution that adds windows up.
+func (w Window) ones(e *Emitter) string {
+	return e.Floats(Shape{1, 1, w.Kernel[0], w.Kernel[1]}, slices.Repeat([]float32{1}, w.Kernel[0]*w.Kernel[1])...)
 }
 
 // times multiplies a map of windows by factor over their counts.
@@ -156,28 +168,13 @@ func (o AveragePoolGradient) Emit(e *Emitter, s Site) string {
 			extra[i], pads[i+2] = -pads[i+2], 0
 		}
 	}
-	list := func(name string, v ...int) *pb.AttributeProto {
-		wide := make([]int64, len(v))
-		for i, x := range v {
-			wide[i] = int64(x)
-		}
-		return onnx.Ints(name, wide...)
-	}
-	ones := make([]float32, w.Kernel[0]*w.Kernel[1])
-	for i := range ones {
-		ones[i] = 1
-	}
 	v = e.Reshape(v, in[0]*in[1], 1, out[2], out[3])
-	v = e.Node("ConvTranspose", []string{v, e.Floats(Shape{1, 1, w.Kernel[0], w.Kernel[1]}, ones...)},
+	v = e.Node("ConvTranspose", []string{v, w.ones(e)},
 		list("strides", w.Strides[:]...), list("dilations", w.Dilations[:]...), list("pads", pads[:]...), list("output_padding", extra[:]...))
 	return e.Reshape(v, in...)
 }
 
 func readAveragePool(r *reader, n *pb.NodeProto) Value {
 	x := r.in(n, 0)
-	w := r.window(n, x.Shape())
-	if w.Dilations != [2]int{1, 1} {
-		r.fail("dilations %v, expected 1", w.Dilations)
-	}
-	return r.apply(AveragePool{w, r.int(n, "count_include_pad", 0) != 0}, x)
+	return r.apply(AveragePool{r.window(n, x.Shape()), r.int(n, "count_include_pad", 0) != 0}, x)
 }

@@ -45,6 +45,10 @@ func (r *reader) whole(n *pb.NodeProto) bool {
 		if len(n.Input) == 1 && r.raw[r.root(n.Output[0])] != nil {
 			return true
 		}
+	case "Cast":
+		if r.castConstant(n) {
+			return true
+		}
 	case "ConstantOfShape":
 		return r.constantOfShape(n)
 	case "Shape":
@@ -67,11 +71,49 @@ func (r *reader) whole(n *pb.NodeProto) bool {
 		}
 		in = append(in, v)
 	}
-	if n.OpType == "Cast" && !integer(int32(r.int(n, "to", 0))) {
-		r.fail("integers become %v, expected integers", pb.TensorProto_DataType(r.int(n, "to", 0)))
-	}
 	r.ints[n.Output[0]] = compute(r, n, in)
 	return true
+}
+
+// castConstant makes constants float32, which they are already or which integers
+// become. Other casts of integers change nothing.
+func (r *reader) castConstant(n *pb.NodeProto) bool {
+	if r.int(n, "to", 0) != int(pb.TensorProto_FLOAT) {
+		if _, ok := r.integers(n.Input[0]); ok && !integer(int32(r.int(n, "to", 0))) {
+			r.fail("integers become %v, expected integers or float32", pb.TensorProto_DataType(r.int(n, "to", 0)))
+		}
+		return false
+	}
+	if x, ok := r.integers(n.Input[0]); ok {
+		t := &pb.TensorProto{DataType: int32(pb.TensorProto_FLOAT)}
+		for _, d := range x.shape {
+			t.Dims = append(t.Dims, int64(d))
+		}
+		for _, v := range x.v {
+			t.FloatData = append(t.FloatData, float32(v))
+		}
+		r.raw[n.Output[0]] = t
+		return true
+	}
+	t := r.raw[r.root(n.Input[0])]
+	if t == nil {
+		return false
+	}
+	s, v := r.tensor(r.root(n.Input[0]), t)
+	dims := make([]int64, len(s))
+	for i, d := range s {
+		dims[i] = int64(d)
+	}
+	r.raw[n.Output[0]] = &pb.TensorProto{DataType: t.DataType, Dims: dims, FloatData: v}
+	return true
+}
+
+// readCast is for values of the network, which are float32 and stay so.
+func readCast(r *reader, n *pb.NodeProto) Value {
+	if to := pb.TensorProto_DataType(r.int(n, "to", 0)); to != pb.TensorProto_FLOAT {
+		r.fail("values become %v, expected float32", to)
+	}
+	return r.in(n, 0)
 }
 
 func integer(dtype int32) bool {

@@ -71,18 +71,20 @@ func (w Window) attributes(in, out Shape) []*pb.AttributeProto {
 	for i := range p {
 		p[i] = max(p[i], 0) // no window reads what is left at the end
 	}
-	list := func(name string, v ...int) *pb.AttributeProto {
-		wide := make([]int64, len(v))
-		for i, x := range v {
-			wide[i] = int64(x)
-		}
-		return onnx.Ints(name, wide...)
-	}
 	a := []*pb.AttributeProto{list("kernel_shape", w.Kernel[:]...), list("strides", w.Strides[:]...), list("pads", p[:]...)}
 	if w.Dilations != [2]int{1, 1} {
 		a = append(a, list("dilations", w.Dilations[:]...))
 	}
 	return a
+}
+
+// list is an attribute of integers.
+func list(name string, v ...int) *pb.AttributeProto {
+	wide := make([]int64, len(v))
+	for i, x := range v {
+		wide[i] = int64(x)
+	}
+	return onnx.Ints(name, wide...)
 }
 
 // MaxPoolGradient adds dy up at the largest value of each window; its inputs are

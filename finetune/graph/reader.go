@@ -14,6 +14,7 @@ var operators = map[string]func(*reader, *pb.NodeProto) Value{
 	"Add":                readBinary,
 	"AveragePool":        readAveragePool,
 	"BatchNormalization": readBatchNorm,
+	"Cast":               readCast,
 	"Clip":               readClip,
 	"Concat":             readConcat,
 	"Conv":               readConv,
@@ -68,13 +69,18 @@ func newReader(n *Network, b *builder, c Config) *reader {
 
 // read builds what leads to the logits.
 func (r *reader) read() {
-	nodes := r.net.nodes
 	if r.config.FromFeatures {
-		nodes = r.fromFeatures()
+		r.nodes(r.fromFeatures())
 	} else {
 		r.images()
+		r.nodes(r.net.nodes)
 	}
-	for _, n := range nodes {
+	r.at = ""
+}
+
+// nodes are read one after the other.
+func (r *reader) nodes(list []*pb.NodeProto) {
+	for _, n := range list {
 		r.at = describe(n, r.opset)
 		if r.whole(n) { // of integers: shapes
 			continue
@@ -85,7 +91,6 @@ func (r *reader) read() {
 		}
 		r.set(n.Output[0], read(r, n))
 	}
-	r.at = ""
 }
 
 // set names a value. Readers of operators of several outputs call it for all but

@@ -163,11 +163,7 @@ func (o ReduceMean) Diff(b *builder, in []Value, _, dy Value) []Value {
 
 // Emit is ReduceMean.
 func (o ReduceMean) Emit(e *Emitter, s Site) string {
-	axes := make([]int64, len(o.Axes))
-	for i, a := range o.Axes {
-		axes[i] = int64(a)
-	}
-	return e.Node("ReduceMean", s.In, onnx.Ints("axes", axes...), onnx.Int("keepdims", 0))
+	return e.Node("ReduceMean", s.In, list("axes", o.Axes...), onnx.Int("keepdims", 0))
 }
 
 // readReduce is ReduceMean and ReduceSum. Without axes all go.

@@ -50,6 +50,7 @@ func shapeCases() map[string]tiny {
 		"AveragePool ceil":          one(6, 7, "AveragePool", append(box(3, 2, 1, 1, 1, 1), ceil)...),
 		"AveragePool ceil include":  one(6, 7, "AveragePool", append(box(3, 2, 1, 1, 1, 1), ceil, include)...),
 		"AveragePool ceil include2": one(5, 8, "AveragePool", append(box(2, 3, 1, 1, 0, 0), ceil, include)...),
+		"AveragePool dilated":       one(8, 9, "AveragePool", append(box(2, 2, 1, 1, 2, 0), onnx.Ints("dilations", 3, 2))...),
 		"AveragePool valid":         one(7, 5, "AveragePool", append(box(3, 2), text("auto_pad", "VALID"))...),
 		"GlobalAveragePool":         one(5, 3, "GlobalAveragePool"),
 		"ReduceMean":                one(5, 3, "ReduceMean", onnx.Ints("axes", -1, 1), onnx.Int("keepdims", 0)),

@@ -1,0 +1,204 @@
+package graph
+
+import (
+	"archive/tar"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	G "gorgonia.org/gorgonia"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/robust-transfer/rtx/onnx"
+	"github.com/robust-transfer/rtx/onnx/pb"
+)
+
+// nodeCases reads ONNX's own test cases of operators: files by case.
+func nodeCases(t *testing.T) map[string]map[string][]byte {
+	t.Helper()
+	root := os.Getenv("RTX_SHARED_DATA")
+	if root == "" {
+		root = filepath.Join("..", "..", "..", "shared", "data")
+	}
+	f, err := os.Open(filepath.Join(root, "onnx-node", "onnx-node-tests.tar"))
+	if err != nil {
+		t.Skipf("ONNX's node tests are not there (RTX_SHARED_DATA names the folder of test data)")
+	}
+	defer f.Close()
+	cases := map[string]map[string][]byte{}
+	for r := tar.NewReader(f); ; {
+		h, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return cases
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		parts := strings.SplitN(h.Name, "/", 3)
+		if len(parts) < 3 || h.Typeflag != tar.TypeReg {
+			continue
+		}
+		data, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if cases[parts[1]] == nil {
+			cases[parts[1]] = map[string][]byte{}
+		}
+		cases[parts[1]][filepath.Base(parts[2])] = data
+	}
+}
+
+// TestONNXNodes runs those cases whose operators a network may have.
+func TestONNXNodes(t *testing.T) {
+	skipped, ran := map[string]int{}, 0
+	for name, files := range nodeCases(t) {
+		reason, err := runNodeCase(files)
+		switch {
+		case err != nil:
+			t.Errorf("%s: %v", name, err)
+		case reason != "":
+			skipped[reason]++
+		default:
+			ran++
+		}
+	}
+	total := ran
+	for _, reason := range slices.Sorted(maps.Keys(skipped)) {
+		t.Logf("%3d not applicable: %s", skipped[reason], reason)
+		total += skipped[reason]
+	}
+	t.Logf("%3d of %d cases agree", ran, total)
+	if ran < 83 {
+		t.Errorf("%d cases were run, expected 83 or more", ran)
+	}
+}
+
+// runNodeCase evaluates a case, or says why it does not apply.
+func runNodeCase(files map[string][]byte) (reason string, err error) {
+	m := &pb.ModelProto{}
+	if err := proto.Unmarshal(files["model.onnx"], m); err != nil {
+		return "", err
+	}
+	for _, n := range m.Graph.Node {
+		if operators[n.OpType] == nil && arithmetics[n.OpType] == nil && n.OpType != "Shape" && n.OpType != "Constant" && n.OpType != "ConstantOfShape" || n.OpType == "Gather" && m.Graph.Input[0].GetType().GetTensorType().GetElemType() == int32(pb.TensorProto_FLOAT) {
+			return "operator " + n.OpType, nil
+		}
+	}
+	b := &builder{g: G.NewGraph(), leaves: map[string]leaf{}, names: map[*G.Node]string{}}
+	r := newReader(&Network{model: onnx.New(m), identities: map[string]string{}}, b, Config{Batch: 1})
+	values := map[string][]float64{}
+	for i, in := range m.Graph.Input {
+		if in.Type.GetTensorType() == nil {
+			return "no tensors", nil
+		}
+		x, err := tensorFile(files[fmt.Sprintf("input_%d.pb", i)])
+		if err != nil {
+			return "", err
+		}
+		switch pb.TensorProto_DataType(x.DataType) {
+		case pb.TensorProto_INT64, pb.TensorProto_INT32:
+			x.Name = in.Name
+			r.raw[in.Name] = x
+		case pb.TensorProto_FLOAT:
+			if limit := m.Graph.Node[0].OpType; i > 0 && (limit == "Clip" || limit == "Pad" || limit == "Dropout") {
+				r.raw[in.Name] = x // a constant of the operator
+				continue
+			}
+			shape, data := r.tensor(in.Name, x)
+			if shape.Size() == 0 {
+				return "empty tensors", nil
+			}
+			r.values[in.Name] = b.leaf(in.Name, shape, Input, nil)
+			for _, v := range data {
+				values[in.Name] = append(values[in.Name], float64(v))
+			}
+		default:
+			return "type " + pb.TensorProto_DataType(x.DataType).String(), nil
+		}
+	}
+	want, err := tensorFile(files["output_0.pb"])
+	if err != nil {
+		return "", err
+	}
+	out := m.Graph.Output[0].Name
+	if err := readNodes(r, m.Graph.Node); err != nil {
+		for _, e := range []string{"[N,C,H,W]", "[...,M,K]", "nothing is left", "values become FLOAT16"} {
+			if strings.Contains(err.Error(), e) {
+				return "limit: " + e, nil
+			}
+		}
+		return "", err
+	}
+	if x, ok := r.integers(out); ok {
+		if got, want := fmt.Sprint(x.v, x.shape), fmt.Sprint(r.list("", want), dims(want)); got != want {
+			return "", fmt.Errorf("integers %v, expected %v", got, want)
+		}
+		return "", nil
+	}
+	shape, data := r.tensor("", want)
+	v, ok := r.values[out]
+	if !ok { // a constant
+		v = r.in(&pb.NodeProto{Input: []string{out}}, 0)
+	}
+	p := b.program([]named{{"out", v}}, nil)
+	if !v.Shape().Equal(shape) {
+		return "", fmt.Errorf("shape %v, expected %v", v.Shape(), shape)
+	}
+	for i, x := range run(p, values) {
+		if w := float64(data[i]); !(math.Abs(x-w) <= 1e-5*math.Max(1, math.Abs(w))) {
+			return "", fmt.Errorf("element %d is %v, expected %v", i, x, w)
+		}
+	}
+	return "", nil
+}
+
+// run evaluates the first output.
+func run(p *Program, values map[string][]float64) []float64 {
+	results := make([][]float64, len(p.Nodes))
+	for i, n := range p.Nodes {
+		results[i] = values[n.Name]
+		if n.Op == nil && n.Role == Constant {
+			for _, x := range n.Data {
+				results[i] = append(results[i], float64(x))
+			}
+		}
+		if n.Op == nil {
+			continue
+		}
+		c := Call[float64]{Dst: make([]float64, n.Shape.Size()), Shape: n.Shape}
+		for _, k := range n.In {
+			c.In, c.Shapes = append(c.In, results[k]), append(c.Shapes, p.Nodes[k].Shape)
+		}
+		n.Op.Run64(c)
+		results[i] = c.Dst
+	}
+	return results[p.Outputs[0].Node]
+}
+
+func readNodes(r *reader, nodes []*pb.NodeProto) (err error) {
+	defer func() {
+		if f := recover(); f != nil {
+			fail, ok := f.(failure)
+			if !ok {
+				panic(f)
+			}
+			err = fail.error
+		}
+	}()
+	r.nodes(nodes)
+	return nil
+}
+
+func tensorFile(data []byte) (*pb.TensorProto, error) {
+	t := &pb.TensorProto{}
+	return t, proto.Unmarshal(data, t)
+}
