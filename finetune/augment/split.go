@@ -4,20 +4,19 @@ import (
 	"fmt"
 
 	"github.com/robust-transfer/rtx/featurize"
+	"github.com/robust-transfer/rtx/finetune"
 	"github.com/robust-transfer/rtx/finetune/probe"
 )
 
 // Split is a part of the data.
-type Split uint8
+type Split = finetune.Split
 
-// The splits. Rows to test are looked at once, by the best weights.
+// The splits, as finetune has them.
 const (
-	Training Split = iota
-	Validation
-	Test
+	Training   = finetune.Training
+	Validation = finetune.Validation
+	Test       = finetune.Test
 )
-
-func (s Split) String() string { return [...]string{"train", "val", "test"}[s] }
 
 // part deals the good, labelled samples out to splits. Samples without a split
 // are there to train on. Without samples to validate on, fraction of each class's
