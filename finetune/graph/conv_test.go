@@ -195,3 +195,29 @@ func TestConvErrors(t *testing.T) {
 		}
 	}
 }
+
+// TestAutoPad checks pads against those that ONNX's formula gives.
+func TestAutoPad(t *testing.T) {
+	for _, c := range []struct {
+		auto string
+		want [4]int
+	}{
+		{"SAME_UPPER", [4]int{0, 1, 1, 2}}, // 5 -> 3 places reach 6; 6 -> 6 places reach 9
+		{"SAME_LOWER", [4]int{1, 2, 0, 1}},
+		{"VALID", [4]int{}},
+		{"NOTSET", [4]int{1, 0, 2, 3}},
+	} {
+		m := graphtest.NewModel(rand.New(rand.NewPCG(6, 10)), 5, 6)
+		y := m.Node("Conv", []string{"images", m.Weights("weight", -1, 1, 2, 3, 2, 4)}, graphtest.Ints("strides", 2, 1),
+			graphtest.Ints("pads", 1, 0, 2, 3), &pb.AttributeProto{Name: "auto_pad", Type: pb.AttributeProto_STRING, S: []byte(c.auto)})
+		_, p, err := m.Case("auto", y, 2, false, nil).Program()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range p.Nodes {
+			if o, ok := n.Op.(graph.Conv); ok && o.Pads != c.want {
+				t.Errorf("%s: pads %v, want %v", c.auto, o.Pads, c.want)
+			}
+		}
+	}
+}
