@@ -94,8 +94,8 @@ func (n *network) check() error {
 	if err := n.oneOf("precision", "fp32", "fp16", "tf32"); err != nil {
 		return err
 	}
-	if kind, id, numbered := strings.Cut(n.c.String("device"), ":"); !slices.Contains([]string{"auto", "cpu", "cuda"}, kind) || numbered && (kind != "cuda" || !isNumber("-"+id)) {
-		return &usageError{msg: fmt.Sprintf("--device is %q, expected auto, cpu, cuda or cuda:N", n.c.String("device"))}
+	if err := n.checkDevice(); err != nil {
+		return err
 	}
 	if n.batch = n.c.Int("batch-size"); n.batch < 1 || n.batch > 4096 {
 		return &usageError{msg: fmt.Sprintf("--batch-size is %d, expected 1 to 4096", n.batch)}
@@ -105,10 +105,29 @@ func (n *network) check() error {
 			return &usageError{msg: fmt.Sprintf("--%s is %d", name, v)}
 		}
 	}
+	return n.checkRoot()
+}
+
+func (n *network) checkDevice() error {
+	if kind, id, numbered := strings.Cut(n.c.String("device"), ":"); !slices.Contains([]string{"auto", "cpu", "cuda"}, kind) || numbered && (kind != "cuda" || !isNumber("-"+id)) {
+		return &usageError{msg: fmt.Sprintf("--device is %q, expected auto, cpu, cuda or cuda:N", n.c.String("device"))}
+	}
+	return nil
+}
+
+func (n *network) checkRoot() error {
 	if data := n.c.String("data"); n.c.String("root") != "" && !featurize.IsList(data) {
 		return &usageError{msg: fmt.Sprintf("--root goes with a list file (.csv, .jsonl), and --data is %q", data)}
 	}
 	return nil
+}
+
+// cores is a flag's number of goroutines, where 0 is one a core.
+func (n *network) cores(flag string) int {
+	if v := n.c.Int(flag); v > 0 {
+		return v
+	}
+	return runtime.Cores()
 }
 
 // checkSkips looks at the flags about unusable images.
@@ -243,10 +262,6 @@ func (n *network) row() ([]int, error) {
 
 // extractor carries images through the network.
 func (n *network) extractor() *featurize.Extractor {
-	workers := n.c.Int("workers")
-	if workers == 0 {
-		workers = runtime.Cores()
-	}
 	transform := featurize.TransformOf(n.spec)
 	transform.Geometry.PreResize = n.c.Int("pre-resize")
 	transform.Decode.ExifRotate = n.c.Bool("exif-rotate")
@@ -254,7 +269,7 @@ func (n *network) extractor() *featurize.Extractor {
 	for _, d := range n.dims {
 		row *= d
 	}
-	return &featurize.Extractor{Network: n.session, Transform: transform, BatchSize: n.batch, RowSize: row, Workers: workers}
+	return &featurize.Extractor{Network: n.session, Transform: transform, BatchSize: n.batch, RowSize: row, Workers: n.cores("workers")}
 }
 
 // config holds what the network's output depends on, beside the images.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -19,6 +20,7 @@ type progress struct {
 	total       int
 	started     bool
 	noun        string // what is counted
+	about       string // said besides, where it is not empty
 }
 
 func newProgress(e *env) *progress {
@@ -60,6 +62,16 @@ func (p *progress) update(done, total int) {
 	}
 }
 
+// concurrent is update for several goroutines.
+func (p *progress) concurrent() func(done, total int) {
+	var lock sync.Mutex
+	return func(done, total int) {
+		lock.Lock()
+		defer lock.Unlock()
+		p.update(max(done, p.done), total)
+	}
+}
+
 // end closes what was shown.
 func (p *progress) end() {
 	if !p.started {
@@ -86,6 +98,9 @@ func (p *progress) draw() {
 	line := fmt.Sprintf("%d/%d %s, %.0f %s/s, %s left", p.done, p.total, p.noun, perSecond, p.noun, time.Duration(left*float64(time.Second)).Round(time.Second))
 	if p.total == 0 { // a stream has not told yet
 		line = fmt.Sprintf("%d %s, %.0f %s/s", p.done, p.noun, perSecond, p.noun)
+	}
+	if p.about != "" {
+		line += "; " + p.about
 	}
 	if p.mode != "bar" {
 		fmt.Fprintln(p.env.stderr, line)

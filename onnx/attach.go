@@ -117,3 +117,27 @@ func (m *Model) Attach(value string, l Linear) (*Model, error) {
 	spec.Feature, spec.Head, spec.Labels = "features", &Head{Weight: weight, Bias: bias}, l.Classes
 	return c.WithSpec(spec)
 }
+
+// Width is how many features a value [N,D] or [N,C,H,W] holds once it is
+// averaged over space: what a linear layer reads of it, or what the model
+// declares. 0 where the model does not say.
+func (m *Model) Width(value string) int {
+	if w := m.width(value); w > 0 {
+		return w
+	}
+	g := m.Proto.Graph
+	for _, list := range [][]*pb.ValueInfoProto{g.Output, g.ValueInfo} {
+		for _, p := range list {
+			v := valueOf(p)
+			if p.Name != value || !v.Known || len(v.Shape) != 2 && len(v.Shape) != 4 {
+				continue
+			}
+			axis := 1
+			if spec, _, err := m.Spec(); err == nil && len(v.Shape) == 4 && m.space(value, spec.Input, spec.Layout)[0] == 1 {
+				axis = 3
+			}
+			return int(v.Shape[axis].Size)
+		}
+	}
+	return 0
+}

@@ -207,7 +207,6 @@ func readBatchNorm(r *reader, n *pb.NodeProto) Value {
 // reestimate moves a running statistic towards by·batch. Where several layers
 // share one, they move it in turn.
 func (r *reader) reestimate(name string, old, batch Value, keep, by float64) {
-	name = r.root(name)
 	if _, ok := r.raw[name]; !ok {
 		return // computed: nothing to keep
 	}

@@ -126,7 +126,7 @@ func readBinary(r *reader, n *pb.NodeProto) Value {
 func (r *reader) linear(value string) bool {
 	for _, n := range r.net.nodes {
 		if slices.Contains(n.Output, value) {
-			return n.OpType == "MatMul" && r.raw[r.root(n.Input[1])] != nil
+			return n.OpType == "MatMul" && r.raw[n.Input[1]] != nil
 		}
 	}
 	return false
@@ -134,6 +134,6 @@ func (r *reader) linear(value string) bool {
 
 // vector tells whether a value is an initializer of one dimension.
 func (r *reader) vector(value string) bool {
-	t := r.raw[r.root(value)]
+	t := r.raw[value]
 	return t != nil && len(t.Dims) == 1
 }

@@ -21,7 +21,7 @@ func (n *Network) HeadInput() (value string, width int) {
 	var head *pb.NodeProto
 	for _, node := range n.nodes {
 		producer[node.Output[0]] = node
-		if (node.OpType == "Gemm" || node.OpType == "MatMul") && has(node, 1) && n.root(node.Input[1]) == n.spec.Head.Weight {
+		if (node.OpType == "Gemm" || node.OpType == "MatMul") && has(node, 1) && node.Input[1] == n.spec.Head.Weight {
 			head = node
 		}
 	}
@@ -43,14 +43,6 @@ func (n *Network) HeadInput() (value string, width int) {
 		value = p.Input[0]
 	}
 	return value, width
-}
-
-// root follows a name back through Identity nodes.
-func (n *Network) root(name string) string {
-	for n.identities[name] != "" {
-		name = n.identities[name]
-	}
-	return name
 }
 
 // fromFeatures makes what the head reads an input, and returns the nodes behind

@@ -42,7 +42,7 @@ func (r *reader) whole(n *pb.NodeProto) bool {
 		r.constantNode(n)
 		return true
 	case "Identity": // of a constant; see root
-		if len(n.Input) == 1 && r.raw[r.root(n.Output[0])] != nil {
+		if len(n.Input) == 1 && r.raw[n.Output[0]] != nil {
 			return true
 		}
 	case "Cast":
@@ -95,11 +95,11 @@ func (r *reader) castConstant(n *pb.NodeProto) bool {
 		r.raw[n.Output[0]] = t
 		return true
 	}
-	t := r.raw[r.root(n.Input[0])]
+	t := r.raw[n.Input[0]]
 	if t == nil {
 		return false
 	}
-	s, v := r.tensor(r.root(n.Input[0]), t)
+	s, v := r.tensor(n.Input[0], t)
 	dims := make([]int64, len(s))
 	for i, d := range s {
 		dims[i] = int64(d)
@@ -127,7 +127,7 @@ func (r *reader) shape(n *pb.NodeProto) integers {
 		s = v.shape
 	} else if v, ok := r.values[n.Input[0]]; ok {
 		s = v.Shape()
-	} else if t := r.raw[r.root(n.Input[0])]; t != nil {
+	} else if t := r.raw[n.Input[0]]; t != nil {
 		s = dims(t)
 	} else {
 		r.fail("the value %q is not known", n.Input[0])

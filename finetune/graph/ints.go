@@ -38,7 +38,6 @@ func (r *reader) integers(name string) (integers, bool) {
 	if v, ok := r.ints[name]; ok {
 		return v, true
 	}
-	name = r.root(name)
 	t, ok := r.raw[name]
 	if !ok || !integer(t.DataType) {
 		return integers{}, false
@@ -74,11 +73,11 @@ func (r *reader) list(name string, t *pb.TensorProto) (out []int) {
 
 // floats returns the values of a float32 constant.
 func (r *reader) floats(name string) (Shape, []float32) {
-	t, ok := r.raw[r.root(name)]
+	t, ok := r.raw[name]
 	if !ok {
 		r.fail("the value %q is not known", name)
 	}
-	return r.tensor(r.root(name), t)
+	return r.tensor(name, t)
 }
 
 // tensor returns the values of a tensor of float32.

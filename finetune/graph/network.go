@@ -38,15 +38,14 @@ type Param struct {
 
 // Network is a model that can be trained: every operator is known.
 type Network struct {
-	model      *onnx.Model
-	spec       onnx.Spec
-	input      string // the value that images are
-	logits     string
-	nodes      []*pb.NodeProto   // that lead to the logits, in order
-	identities map[string]string // values that are another by Identity, down to an initializer
-	params     []Param
-	dropouts   []Dropout
-	collect    bool
+	model    *onnx.Model
+	spec     onnx.Spec
+	input    string // the value that images are
+	logits   string
+	nodes    []*pb.NodeProto // that lead to the logits, in order
+	params   []Param
+	dropouts []Dropout
+	collect  bool
 }
 
 // Rule says how a parameter is trained.

@@ -94,7 +94,7 @@ func runNodeCase(files map[string][]byte) (reason string, err error) {
 		}
 	}
 	b := &builder{g: G.NewGraph(), leaves: map[string]leaf{}, names: map[*G.Node]string{}}
-	r := newReader(&Network{model: onnx.New(m), identities: map[string]string{}}, b, Config{Batch: 1})
+	r := newReader(&Network{model: onnx.New(m)}, b, Config{Batch: 1})
 	values := map[string][]float64{}
 	for i, in := range m.Graph.Input {
 		if in.Type.GetTensorType() == nil {

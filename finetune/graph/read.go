@@ -24,25 +24,14 @@ func ReadSpec(m *onnx.Model, spec onnx.Spec) (*Network, error) {
 	if err != nil {
 		return nil, err
 	}
-	m = promoted(m)
+	m = promoted(m.Untied())
 	inputs := m.Inputs()
 	if len(inputs) == 0 {
 		return nil, fmt.Errorf("graph: %q: %w", m.Path(), onnx.ErrNoImageInput)
 	}
-	n := &Network{model: m, spec: spec, logits: logits, input: inputs[0].Name, identities: map[string]string{}}
+	n := &Network{model: m, spec: spec, logits: logits, input: inputs[0].Name}
 	if n.nodes, err = ordered(m, logits, ""); err != nil {
 		return nil, err
-	}
-	initial := map[string]bool{}
-	for _, t := range m.Proto.Graph.Initializer {
-		initial[t.Name] = true
-	}
-	for _, node := range n.nodes {
-		if node.OpType == "Identity" && len(node.Input) == 1 {
-			if initial[node.Input[0]] || n.identities[node.Input[0]] != "" {
-				n.identities[node.Output[0]] = node.Input[0]
-			}
-		}
 	}
 	// A trial says what does not fit, and collects the parameters.
 	n.collect = true

@@ -150,7 +150,7 @@ func (r *reader) param(n *pb.NodeProto, i int, kind Kind) Value {
 	if !has(n, i) {
 		r.fail("input %d is missing", i)
 	}
-	name := r.root(n.Input[i])
+	name := n.Input[i]
 	t, ok := r.raw[name]
 	if !ok {
 		return r.in(n, i) // computed: no parameter
@@ -176,18 +176,6 @@ func (r *reader) param(n *pb.NodeProto, i int, kind Kind) Value {
 		name = Average + name
 	}
 	return r.leaf(name, shape, State, nil)
-}
-
-// root follows a name back through Identity nodes, by which exporters say that
-// parameters are the same.
-func (r *reader) root(name string) string {
-	for {
-		n, ok := r.net.identities[name]
-		if !ok {
-			return name
-		}
-		name = n
-	}
 }
 
 // rule is how a parameter is trained, if it is.

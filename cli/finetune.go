@@ -1,0 +1,376 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+
+	cli "github.com/urfave/cli/v2"
+
+	"github.com/robust-transfer/rtx/featurize"
+	"github.com/robust-transfer/rtx/finetune"
+	"github.com/robust-transfer/rtx/finetune/augment"
+	"github.com/robust-transfer/rtx/finetune/lower"
+	"github.com/robust-transfer/rtx/finetune/tape"
+	"github.com/robust-transfer/rtx/onnx/runtime"
+)
+
+func finetuneCommand(e *env) *cli.Command {
+	return &cli.Command{
+		Name:  "finetune",
+		Usage: "train a network on labelled images",
+		Description: "DATA is what featurize takes, with labels. Where it has no val split, a part of the\n" +
+			"training images is held out; the best epoch is chosen by it. A test split is looked at\n" +
+			"once, by the best weights. RUN gets weights/best.onnx and weights/last.onnx, metrics.jsonl,\n" +
+			"results.csv, curves.svg, run.json and args.yaml. An interrupted command goes on where it\n" +
+			"stopped; the same command again does nothing. With several --lr the best is chosen on the\n" +
+			"validation images.",
+		Flags: slices.Concat([]cli.Flag{
+			text("model", "", "the network: an ONNX or PyTorch `FILE`, or a name of rtx models", "m"),
+		}, dataFlags(), []cli.Flag{
+			text("out", "", "the `FOLDER` of the run", "o"),
+			text("resume", "", "go on with the run in this `FOLDER`, by the flags that it was begun with"),
+			text("recipe", "default", "settings that go together: default or paper (Salman et al. 2020)"),
+			text("mode", "full", "what is trained: full, fixed (the head alone) or last-`K` stages"),
+			text("bn", "adapt", "batch norms: adapt (statistics of the batch) or frozen"),
+			text("head", "new", "the last layer: new, keep, or a head.onnx `FILE` of rtx probe"),
+			text("head-init", "torch", "a new head's values: torch (those of PyTorch's Linear) or zero"),
+			number("epochs", 0, "passes over the training images; 0: the recipe's"),
+			number("batch-size", 0, "images a step; 0: the recipe's", "b"),
+			&cli.StringSliceFlag{Name: "lr", Usage: "learning `RATE`; may be repeated (default: the recipe's)", EnvVars: []string{variable("lr")}},
+			text("optimizer", "", "sgd or adamw (default: the recipe's)"),
+			text("momentum", "", "momentum of sgd (default: the recipe's)"),
+			toggle("nesterov", "Nesterov's momentum, for an sgd with --momentum"),
+			text("weight-decay", "", "of all weights (default: the recipe's)"),
+			toggle("no-decay-norm", "batch norms and biases do not decay"),
+			text("layer-decay", "", "the rate of a stage is that of the one behind it times this `FACTOR`"),
+			text("schedule", "", "of the rate: cosine, step, onecycle or constant (default: the recipe's)"),
+			number("step-size", 0, "`N` epochs between steps of the schedule step; 0: the recipe's"),
+			text("gamma", "", "the `FACTOR` of each step of the schedule step (default: the recipe's)"),
+			text("warmup", "", "`N` epochs in which the rate rises (default: the recipe's)"),
+			text("clip", "", "the largest `NORM` of all gradients together"),
+			text("ema", "", "evaluate averages of the weights, of this `DECAY` a step"),
+			text("label-smoothing", "", "the `SHARE` of a target that all classes get"),
+			text("mixup", "", "mix images and targets, shares of Beta(`ALPHA`,ALPHA)"),
+			text("augment", "", "training images: crop (random resized), pad (shifted), reflect (shifted), flip or none (default: crop and flip; pad and flip up to 64 pixels)"),
+			text("jitter", "", "jitter colours by `B,C,S,H`: brightness, contrast, saturation, hue"),
+			number("patience", 0, "stop when no epoch has been better for `N`; 0: the recipe's, -1: never"),
+			text("metric", "auto", "what says which epoch is best: top1, mean-per-class, or auto"),
+			text("max-time", "", "fit epochs and schedule to this `TIME`, such as 45m"),
+			text("val-fraction", "0.1", "the `SHARE` of the training images held out to validate on, where there is no val split; 0: none"),
+			number("seed", 0, "of the new head, the order of images and what is held out"),
+			number("seeds", 1, "repeat with `N` seeds"),
+			text("engine", "auto", "what computes: ort (onnxruntime), tape (pure Go) or auto"),
+			number("workers", 0, "goroutines that read and decode; 0: one a core", "j"),
+			number("threads", 0, "threads of the network; 0: one a core"),
+			text("device", "auto", "auto, cpu, cuda or cuda:`N`"),
+		}, skipFlags(), outputFlags(), []cli.Flag{
+			toggle("overwrite", "start over where RUN holds something else"),
+		}, specFlags()),
+		Action: func(c *cli.Context) error { return e.finetune(c) },
+	}
+}
+
+// tuning is one call of the verb.
+type tuning struct {
+	network
+	out    string
+	recipe finetune.Recipe
+	policy augment.Policy
+	mixup  augment.Mixup
+	rates  []float64
+	data   *augment.Data
+	id     featurize.Identity
+	engine string   // "ort" or "tape"
+	heads  []string // classes of the head that is kept; nil: those of the data
+	base   string   // SHA-256 of the model
+	args   []byte
+	config map[string]any
+	folder *runFolder
+	trials []*trial
+}
+
+// trial is a training of one seed and learning rate.
+type trial struct {
+	Seed uint64  `json:"seed"`
+	Rate float64 `json:"lr"`
+	Dir  string  `json:"dir"` // in the run's folder
+	outcome
+}
+
+func (e *env) finetune(c *cli.Context) error {
+	if err := e.begin(c); err != nil {
+		return err
+	}
+	t := &tuning{network: network{env: e, c: c}}
+	if err := t.check(); err != nil {
+		return err
+	}
+	if err := t.load(); err != nil {
+		return err
+	}
+	if err := t.prepare(); err != nil {
+		return err
+	}
+	if err := t.source(); err != nil {
+		return err
+	}
+	if err := t.findEngine(); err != nil {
+		t.listing.Close()
+		return err
+	}
+	if err := t.open(); err != nil {
+		return err
+	}
+	defer t.data.Close()
+	there, err := t.begun()
+	if err != nil {
+		return err
+	}
+	defer t.folder.close()
+	if there != nil {
+		return t.report("cached", there)
+	}
+	found, err := t.run()
+	if err != nil {
+		return err
+	}
+	return t.report("done", found)
+}
+
+// check looks at the flags alone.
+func (t *tuning) check() error {
+	if err := t.resumed(); err != nil {
+		return err
+	}
+	if err := t.required("rtx finetune -m MODEL.onnx -d IMAGES -o RUN", "model", "data", "out"); err != nil {
+		return err
+	}
+	for flag, may := range map[string][]string{
+		"recipe": finetune.RecipeNames, "bn": {"adapt", "frozen"}, "head-init": {"torch", "zero"}, "engine": {"auto", "ort", "tape"},
+		"metric": {"auto", "top1", "mean-per-class"},
+	} {
+		if err := t.oneOf(flag, may...); err != nil {
+			return err
+		}
+	}
+	if err := t.settings(); err != nil {
+		return err
+	}
+	if err := t.checkDevice(); err != nil {
+		return err
+	}
+	if err := t.checkSkips(); err != nil {
+		return err
+	}
+	t.batch, t.out = t.recipe.Batch, t.c.String("out")
+	var err error
+	t.args, err = resolved(t.c)
+	return err
+}
+
+// open finds the images, their splits and those that do not decode.
+func (t *tuning) open() error {
+	t.tellNotes()
+	transform := featurize.TransformOf(t.spec)
+	transform.Geometry.PreResize = t.c.Int("pre-resize")
+	transform.Decode.ExifRotate = t.c.Bool("exif-rotate")
+	share, err := t.fraction("val-fraction", 0, .9)
+	if err != nil {
+		return err
+	}
+	if share == 0 {
+		share = -1
+	}
+	p := newProgress(t.env)
+	p.noun = "images"
+	t.id = t.listing.Identity()
+	t.data, err = augment.Open(t.c.Context, t.listing, transform, augment.Config{
+		Policy: t.policy, BGR: t.spec.Channels == "bgr", Workers: t.cores("workers"), Seed: uint64(t.c.Int("seed")), ValFraction: share,
+		Known: knownCheck(t.out), Progress: p.concurrent(),
+	})
+	p.end()
+	if err != nil {
+		return err
+	}
+	t.id = t.listing.Identity() // of a stream, now that it has ended
+	if err := t.checkFailures(); err != nil {
+		t.data.Close()
+		return err
+	}
+	return nil
+}
+
+// checkFailures tells of images that do not decode, and ends where they are too
+// many or the classes too few.
+func (t *tuning) checkFailures() error {
+	failed := t.data.Check().Failed
+	for _, note := range t.data.Check().Notes {
+		t.warn("%s", note)
+	}
+	t.tellFailures(failed, ", see run.json")
+	rows := len(failed)
+	for _, s := range []augment.Split{augment.Training, augment.Validation, augment.Test} {
+		rows += t.data.Rows(s)
+	}
+	limit, err := t.maxSkipped()
+	switch {
+	case err != nil:
+		return err
+	case len(failed) > 0 && t.c.String("on-error") == "fail":
+		return fmt.Errorf("%q: %s: %w", failed[0].Path, failed[0].Reason, featurize.ErrData)
+	case float64(len(failed)) > limit*float64(rows):
+		return hinted{fmt.Errorf("%d of %d images are unusable, the first is %q: %s: %w", len(failed), rows, failed[0].Path, failed[0].Reason, featurize.ErrData), "--max-skipped says how many may be"}
+	case t.data.Rows(augment.Training) == 0:
+		return hinted{fmt.Errorf("no image to train on has a label: %w", featurize.ErrData), "labels are the names of class folders, or the column label of a list"}
+	case len(t.data.Classes()) < 2:
+		return fmt.Errorf("all images are of the class %q, expected two classes at least: %w", t.data.Classes()[0], featurize.ErrData)
+	}
+	if n := t.data.Unlabelled(); n > 0 {
+		t.warn("%d images without a label are passed over", n)
+	}
+	return nil
+}
+
+// run trains what is not there yet, chooses the rate, and writes what came out.
+func (t *tuning) run() (*tuned, error) {
+	seeds := t.c.Int("seeds")
+	found := &tuned{Protocol: t.protocol()}
+	var rate float64
+	for i := range seeds {
+		seed := uint64(t.c.Int("seed") + i)
+		rates := t.rates
+		if i > 0 {
+			rates = []float64{rate} // the first seed has chosen
+		}
+		chosen, _, err := finetune.ChooseRate(rates, t.recipe.PerClass, func(rate float64) (*finetune.Result, error) {
+			one := &trial{Seed: seed, Rate: rate, Dir: t.dir(seed, rate, seeds)}
+			t.trials = append(t.trials, one)
+			return t.train(one)
+		})
+		if err != nil {
+			return nil, t.ended(err)
+		}
+		for _, one := range t.trials {
+			if one.Seed == seed && one.Rate == chosen {
+				found.Seeds = append(found.Seeds, one)
+			}
+		}
+		rate = chosen
+	}
+	found.sum()
+	return found, t.finish(found)
+}
+
+// dir is where a trial has its files: the run's folder itself where there is
+// but one.
+func (t *tuning) dir(seed uint64, rate float64, seeds int) string {
+	var parts []string
+	if seeds > 1 {
+		parts = append(parts, fmt.Sprintf("seed-%d", seed))
+	}
+	if len(t.rates) > 1 {
+		parts = append(parts, fmt.Sprintf("lr-%g", rate))
+	}
+	return filepath.Join(parts...)
+}
+
+// protocol says what the figures are of.
+func (t *tuning) protocol() string {
+	switch {
+	case t.data.Rows(augment.Test) > 0:
+		return "test"
+	case t.data.Rows(augment.Validation) > 0:
+		return "val"
+	}
+	return "train"
+}
+
+// train is one training, or what is there of it.
+func (t *tuning) train(one *trial) (*finetune.Result, error) {
+	w, err := t.folder.trial(t, one)
+	if err != nil {
+		return nil, err
+	}
+	if done, err := w.done(); err != nil || done != nil {
+		if done != nil {
+			one.outcome = *done
+		}
+		return one.result(), err
+	}
+	net, err := t.build(one.Seed)
+	if err != nil {
+		return nil, err
+	}
+	x, err := t.executor()
+	if err != nil {
+		return nil, err
+	}
+	defer x.Close()
+	t.data.Reseed(one.Seed)
+	c := t.recipe.Config
+	c.Rate, c.Seed, c.Plain, c.Store = one.Rate, one.Seed, !t.policy.Random(), finetune.FileStore(w.path("state/state.safetensors"))
+	if t.mixup.Alpha > 0 {
+		c.Mix = t.mixup.Mix
+	}
+	c.Report = w.event
+	result, err := finetune.Train(t.c.Context, net, x, t.labelled(), c)
+	if err := errors.Join(err, w.close()); err != nil {
+		return nil, t.explain(err)
+	}
+	if result.Stop == finetune.Canceled {
+		return nil, context.Cause(t.c.Context)
+	}
+	one.outcome = outcomeOf(result)
+	return result, w.finish(one, result)
+}
+
+// explain adds a hint to errors of training.
+func (t *tuning) explain(err error) error {
+	var d *finetune.Diverged
+	if errors.As(err, &d) {
+		return hinted{err, "a smaller --lr, or --clip 1; the same command goes on from the checkpoint"}
+	}
+	return err
+}
+
+// ended turns an interruption into the result that was reached.
+func (t *tuning) ended(err error) error {
+	var sig signalled
+	if errors.As(err, &sig) {
+		return partial{err, t.result("rtx.finetune/1", "interrupted", t.out, object{{"trials", len(t.trials)}})}
+	}
+	return err
+}
+
+// executor makes what computes.
+func (t *tuning) executor() (finetune.Executor, error) {
+	if t.engine == "tape" {
+		return &tape.Machine[float32]{}, nil
+	}
+	m, err := lower.Open(runtime.Options{Library: t.library, Threads: t.c.Int("threads"), Device: t.c.String("device")}, lower.Config{})
+	if err != nil {
+		return nil, err
+	}
+	if device, why := m.Device(); device == "cpu" && t.c.String("device") == "auto" {
+		t.note("on the CPU: %s", why)
+	}
+	return m, nil
+}
+
+// report tells what came out.
+func (t *tuning) report(status string, f *tuned) error {
+	weights := filepath.Join(t.out, "weights", "best.onnx")
+	if t.json {
+		t.print(t.result("rtx.finetune/1", status, t.out, f.object(weights)))
+		return nil
+	}
+	if status == "cached" {
+		t.note("nothing to do: the run is there")
+	}
+	t.note("%s", f.line())
+	fmt.Fprintln(t.stdout, t.out)
+	return nil
+}

@@ -1,0 +1,56 @@
+package cli
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// freeMemory is how many bytes this process may still take: what the system has
+// available, less where its control group allows less. 0: not known.
+func freeMemory() int64 {
+	free := int64(0)
+	if f, err := os.Open("/proc/meminfo"); err == nil {
+		defer f.Close()
+		for lines := bufio.NewScanner(f); lines.Scan(); {
+			if fields := strings.Fields(lines.Text()); len(fields) > 1 && fields[0] == "MemAvailable:" {
+				kb, _ := strconv.ParseInt(fields[1], 10, 64)
+				free = kb << 10
+			}
+		}
+	}
+	limit, used := readNumber("/sys/fs/cgroup/memory.max"), readNumber("/sys/fs/cgroup/memory.current")
+	if limit > 0 && (free == 0 || limit-used < free) {
+		free = max(limit-used, 1)
+	}
+	return free
+}
+
+// readNumber reads a file of one number, 0 where there is none.
+func readNumber(name string) int64 {
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return 0
+	}
+	n, _ := strconv.ParseInt(strings.TrimSpace(string(data)), 10, 64)
+	return n
+}
+
+// bytesText is a number of bytes for people.
+func bytesText(n int64) string {
+	if n < 1e9 {
+		return fmt.Sprintf("%.0f MB", float64(n)/1e6)
+	}
+	return fmt.Sprintf("%.1f GB", float64(n)/1e9)
+}
+
+// roundTime is a time for people.
+func roundTime(d time.Duration) time.Duration {
+	if d > 10*time.Minute {
+		return d.Round(time.Minute)
+	}
+	return d.Round(time.Second)
+}

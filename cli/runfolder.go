@@ -1,0 +1,415 @@
+package cli
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/robust-transfer/rtx/cli/report"
+	"github.com/robust-transfer/rtx/featurize"
+	"github.com/robust-transfer/rtx/finetune"
+	"github.com/robust-transfer/rtx/finetune/augment"
+	"github.com/robust-transfer/rtx/onnx"
+)
+
+// The files of a run, in its folder; those of several trainings lie in one
+// folder each.
+const (
+	lockFile    = "state/lock"
+	configFile  = "state/config.json"
+	checkedFile   = "state/check.json"
+	outcomeFile = "state/outcome.json"
+	stateFile   = "state/state.safetensors"
+	metricsFile = "metrics.jsonl"
+	bestFile    = "weights/best.onnx"
+	lastFile    = "weights/last.onnx"
+)
+
+// runFolder is the folder of a run, which this process alone writes.
+type runFolder struct {
+	dir  string
+	lock *os.File
+}
+
+// openRun locks a folder. One that holds something else than a run with this
+// configuration is ErrConfig; overwrite starts over.
+func openRun(dir string, config map[string]any, overwrite bool) (*runFolder, error) {
+	old, err := os.ReadFile(filepath.Join(dir, configFile))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("output: %w", err)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("output: %w", err)
+	}
+	if len(entries) > 0 && old == nil && !overwrite && !(len(entries) == 1 && entries[0].Name() == "state") {
+		return nil, fmt.Errorf("output %q is not empty and no run (it has %q): %w", dir, entries[0].Name(), featurize.ErrConfig)
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "state"), 0o777); err != nil {
+		return nil, fmt.Errorf("output: %w", err)
+	}
+	f := &runFolder{dir: dir}
+	if f.lock, err = os.OpenFile(filepath.Join(dir, lockFile), os.O_CREATE|os.O_RDWR, 0o666); err != nil {
+		return nil, fmt.Errorf("output: %w", err)
+	}
+	if unix.Flock(int(f.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
+		f.close()
+		return nil, fmt.Errorf("output %q: %w", dir, featurize.ErrLocked)
+	}
+	var was map[string]any
+	if old != nil && (json.Unmarshal(old, &was) != nil || was == nil) && !overwrite {
+		f.close()
+		return nil, fmt.Errorf("output %q: %s is damaged: %w", dir, configFile, featurize.ErrConfig)
+	}
+	diff := featurize.Difference(was, config)
+	if was != nil && diff == "" && !overwrite {
+		return f, nil
+	}
+	if was != nil && !overwrite {
+		f.close()
+		return nil, fmt.Errorf("output %q: %s: %w", dir, diff, featurize.ErrConfig)
+	}
+	if err := f.begin(config); err != nil {
+		f.close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// begin takes away what an earlier run has left, and notes the configuration.
+func (f *runFolder) begin(config map[string]any) error {
+	err := removeFiles(f.dir, configFile)
+	for _, name := range []string{outcomeFile, stateFile, metricsFile, "results.csv", "curves.svg", "run.json", "args.yaml", "weights", checkedFile} {
+		err = errors.Join(err, os.RemoveAll(filepath.Join(f.dir, name)))
+	}
+	for _, pattern := range []string{"seed-*", "lr-*"} {
+		dirs, _ := filepath.Glob(filepath.Join(f.dir, pattern))
+		for _, d := range dirs {
+			if _, old := os.Stat(filepath.Join(d, "state")); old == nil {
+				err = errors.Join(err, os.RemoveAll(d))
+			}
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("output: %w", err)
+	}
+	text, err := json.Marshal(config)
+	if err == nil {
+		err = replaceFile(filepath.Join(f.dir, configFile), text)
+	}
+	return err
+}
+
+// replaceFile gives a file new contents, or leaves the old ones.
+func replaceFile(name string, data []byte) error {
+	f, err := createFile(name)
+	if err != nil {
+		return err
+	}
+	if _, err := f.Write(data); err != nil {
+		f.discard()
+		return fmt.Errorf("output: %w", err)
+	}
+	return f.commit()
+}
+
+func (f *runFolder) close() { f.lock.Close() }
+
+// knownCheck is what an earlier command found in the images, nil where nothing
+// is known.
+func knownCheck(dir string) *augment.Check {
+	var c augment.Check
+	data, err := os.ReadFile(filepath.Join(dir, checkedFile))
+	if err != nil || json.Unmarshal(data, &c) != nil {
+		return nil
+	}
+	return &c
+}
+
+// outcome is what a training came to.
+type outcome struct {
+	Stop    finetune.Stop   `json:"stop"`
+	Steps   int             `json:"steps"`
+	Seconds float64         `json:"seconds"`
+	Best    *finetune.Score `json:"best"`
+	Last    *finetune.Score `json:"last"`
+	Test    *finetune.Score `json:"test"`
+	Plan    finetune.Plan   `json:"plan"`
+}
+
+func outcomeOf(r *finetune.Result) outcome {
+	return outcome{Stop: r.Stop, Steps: r.Steps, Seconds: r.Elapsed.Seconds(), Best: r.Best, Last: r.Last, Test: r.Test, Plan: r.Plan}
+}
+
+// result is the outcome as Train's, without models.
+func (o *outcome) result() *finetune.Result {
+	return &finetune.Result{Stop: o.Stop, Steps: o.Steps, Best: o.Best, Last: o.Last, Test: o.Test, Plan: o.Plan}
+}
+
+// trialWriter puts the files of one training into its folder.
+type trialWriter struct {
+	*tuning
+	dir     string
+	metrics *os.File
+	bar     *progress
+	told    bool // the time that is left
+}
+
+// path is a file of the training.
+func (w *trialWriter) path(name string) string { return filepath.Join(w.dir, name) }
+
+func (f *runFolder) trial(t *tuning, one *trial) (*trialWriter, error) {
+	w := &trialWriter{tuning: t, dir: filepath.Join(f.dir, one.Dir)}
+	for _, dir := range []string{"state", "weights"} {
+		if err := os.MkdirAll(w.path(dir), 0o777); err != nil {
+			return nil, fmt.Errorf("output: %w", err)
+		}
+	}
+	return w, nil
+}
+
+// done reads the outcome of a training that has ended, nil where it has not.
+func (w *trialWriter) done() (*outcome, error) {
+	data, err := os.ReadFile(w.path(outcomeFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	var o outcome
+	if err == nil {
+		err = json.Unmarshal(data, &o)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("output: %q: %w", w.path(outcomeFile), err)
+	}
+	return &o, nil
+}
+
+// event keeps what training reports, and shows it.
+func (w *trialWriter) event(e finetune.Event) error {
+	switch e.Kind {
+	case finetune.Started:
+		return w.started(e)
+	case finetune.Cached:
+		w.note("features of %d images computed once: nothing in front of the head changes", e.Rows)
+	case finetune.Fitted:
+		w.note("%d steps fit into %s", e.Plan.Steps, w.recipe.MaxTime)
+	case finetune.Stepped:
+		return w.stepped(e)
+	case finetune.Evaluated:
+		return w.evaluated(e)
+	case finetune.Ended:
+		w.bar.end()
+		if e.Stop == finetune.Canceled {
+			return nil
+		}
+		return w.line(object{{"event", "end"}, {"stop", e.Stop}, {"step", e.Step}})
+	}
+	return nil
+}
+
+// started tells the plan, refuses it where memory is not there, and cuts the
+// metrics back to the checkpoint.
+func (w *trialWriter) started(e finetune.Event) error {
+	p := e.Plan
+	if err := w.fits(p); err != nil {
+		return err
+	}
+	w.note("%d images to train on, %d to validate on; %d steps of %d, %d epochs; %.1f million parameters; about %s of memory",
+		p.Rows, p.Validation, p.Steps, w.recipe.Batch, p.Epochs, float64(p.Parameters)/1e6, bytesText(p.Memory))
+	if p.LeftOut > 0 {
+		w.warn("an epoch leaves out its last image: batch norms cannot adapt to a batch of one")
+	}
+	w.bar = newProgress(w.env)
+	w.bar.noun = "steps"
+	old, err := os.ReadFile(w.path(metricsFile))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("output: %w", err)
+	}
+	keep := 0
+	for range e.Lines {
+		n := bytes.IndexByte(old[keep:], '\n')
+		if n < 0 {
+			break
+		}
+		keep += n + 1
+	}
+	if w.metrics, err = os.OpenFile(w.path(metricsFile), os.O_CREATE|os.O_WRONLY, 0o666); err == nil {
+		if err = w.metrics.Truncate(int64(keep)); err == nil {
+			_, err = w.metrics.Seek(0, io.SeekEnd)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("output: %w", err)
+	}
+	if e.Lines > 0 {
+		w.note("going on after step %d", e.Step)
+		return nil
+	}
+	return w.line(object{{"event", "start"}, {"steps", p.Steps}, {"epochs", p.Epochs}, {"steps_per_epoch", p.Epoch}, {"rows", p.Rows}, {"validation", p.Validation}, {"parameters", p.Parameters}})
+}
+
+func (w *trialWriter) line(o object) error {
+	text, err := o.MarshalJSON()
+	if err == nil {
+		_, err = w.metrics.Write(append(text, '\n'))
+	}
+	if err != nil {
+		return fmt.Errorf("output: %w", err)
+	}
+	return nil
+}
+
+func (w *trialWriter) stepped(e finetune.Event) error {
+	if !w.told && e.Left > 0 {
+		w.told = true
+		w.note("about %s to go", roundTime(e.Left))
+	}
+	w.bar.about = fmt.Sprintf("epoch %d, loss %.4f, %.0f images/s", e.Epoch, e.Loss, e.ImagesPerSecond)
+	w.bar.update(e.Step, max(e.Plan.Steps, e.Step))
+	return w.line(object{{"event", "step"}, {"step", e.Step}, {"epoch", e.Epoch}, {"loss", e.Loss}, {"lr", e.Rate}})
+}
+
+func (w *trialWriter) evaluated(e finetune.Event) error {
+	s := e.Score
+	if e.Best && e.Model != nil && e.Split == finetune.Validation {
+		m, err := e.Model()
+		if err == nil {
+			err = w.save(m, bestFile)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if s.N > 0 {
+		w.note("epoch %d: %s loss %.4f, top-1 %.2f %%, mean per class %.2f %%", s.Epoch, e.Split, s.Loss, 100*s.Top1, 100*s.MeanPerClass)
+	}
+	return w.line(object{{"event", "eval"}, {"epoch", s.Epoch}, {"split", e.Split.String()}, {"n", s.N}, {"loss", s.Loss}, {"top1", s.Top1},
+		{"mean_per_class", s.MeanPerClass}, {"train_loss", s.TrainLoss}})
+}
+
+// save writes weights as a model of rtx, with where they come from.
+func (w *trialWriter) save(m *onnx.Model, name string) error {
+	return writeFile(w.c.Context, w.path(name), m.Write)
+}
+
+func (w *trialWriter) close() error {
+	if w.metrics == nil {
+		return nil
+	}
+	return w.metrics.Close()
+}
+
+// finish writes the files of a training that has ended; the outcome comes last.
+func (w *trialWriter) finish(one *trial, r *finetune.Result) error {
+	if r.BestModel != nil {
+		if err := w.save(r.BestModel, bestFile); err != nil {
+			return err
+		}
+	}
+	if err := w.save(r.LastModel, lastFile); err != nil {
+		return err
+	}
+	curves, err := readCurves(w.path(metricsFile))
+	if err != nil {
+		return err
+	}
+	if err := writeFiles(w.c.Context, w.dir, []file{{"results.csv", curves.csv}, {"curves.svg", curves.svg}}); err != nil {
+		return err
+	}
+	text, err := json.Marshal(one.outcome)
+	if err != nil {
+		return err
+	}
+	if err := replaceFile(w.path(outcomeFile), text); err != nil {
+		return err
+	}
+	return removeFiles(w.dir, stateFile)
+}
+
+// curves are the figures of every epoch.
+type curves []struct {
+	Event        string  `json:"event"`
+	Epoch        int     `json:"epoch"`
+	Split        string  `json:"split"`
+	N            int     `json:"n"`
+	Loss         float64 `json:"loss"`
+	Top1         float64 `json:"top1"`
+	MeanPerClass float64 `json:"mean_per_class"`
+	TrainLoss    float64 `json:"train_loss"`
+	LR           float64 `json:"lr"`
+}
+
+// readCurves takes the evaluations from a metrics file, each with the last
+// learning rate before it.
+func readCurves(name string) (out curves, err error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("output: %w", err)
+	}
+	defer f.Close()
+	rate := 0.0
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		out = append(out, curves{{}}...)
+		last := &out[len(out)-1]
+		err := json.Unmarshal(lines.Bytes(), last)
+		if last.Event == "step" {
+			rate = last.LR
+		}
+		if err != nil || last.Event != "eval" || last.Split != finetune.Validation.String() {
+			out = out[:len(out)-1]
+			continue
+		}
+		last.LR = rate
+	}
+	return out, nil
+}
+
+func (c curves) csv(to io.Writer) error {
+	w := csv.NewWriter(to)
+	w.Write([]string{"epoch", "train_loss", "val_loss", "val_top1", "val_mean_per_class", "lr"})
+	number := func(v float64, there bool) string {
+		if !there || math.IsNaN(v) {
+			return ""
+		}
+		return strconv.FormatFloat(v, 'g', -1, 64)
+	}
+	for _, e := range c {
+		v := e.N > 0
+		w.Write([]string{strconv.Itoa(e.Epoch), number(e.TrainLoss, true), number(e.Loss, v), number(e.Top1, v), number(e.MeanPerClass, v), number(e.LR, true)})
+	}
+	w.Flush()
+	return w.Error()
+}
+
+func (c curves) svg(w io.Writer) error {
+	series := func(name string, y func(i int) float64) report.Group {
+		g := report.Group{Name: name, Joined: true}
+		for i, e := range c {
+			g.Points = append(g.Points, report.Point{X: float64(e.Epoch), Y: y(i), About: fmt.Sprintf("epoch %d: %s %.4g", e.Epoch, name, y(i))})
+		}
+		return g
+	}
+	loss := report.Chart{Title: "Loss", X: report.Axis{Label: "epoch"}, Y: report.Axis{Label: "cross-entropy"}, Groups: []report.Group{
+		series("training", func(i int) float64 { return c[i].TrainLoss }),
+	}}
+	drawings := []*report.Drawing{}
+	if len(c) > 0 && c[0].N > 0 {
+		loss.Groups = append(loss.Groups, series("validation", func(i int) float64 { return c[i].Loss }))
+		accuracy := report.Chart{Title: "Validation accuracy", X: report.Axis{Label: "epoch"}, Y: report.Axis{Label: "accuracy", Percent: true}, Groups: []report.Group{
+			series("top-1", func(i int) float64 { return c[i].Top1 }), series("mean per class", func(i int) float64 { return c[i].MeanPerClass }),
+		}}
+		drawings = append(drawings, accuracy.Draw())
+	}
+	return report.Stack("Training", append([]*report.Drawing{loss.Draw()}, drawings...)...).SVG(w)
+}

@@ -1,0 +1,406 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/goccy/go-yaml"
+
+	"github.com/robust-transfer/rtx/featurize"
+	"github.com/robust-transfer/rtx/featurize/pixels"
+	"github.com/robust-transfer/rtx/finetune"
+	"github.com/robust-transfer/rtx/finetune/graph"
+	"github.com/robust-transfer/rtx/onnx"
+	"github.com/robust-transfer/rtx/onnx/runtime"
+)
+
+// resumed takes the flags of the run that --resume names, but for those that are
+// given.
+func (t *tuning) resumed() error {
+	dir := t.c.String("resume")
+	if dir == "" {
+		return nil
+	}
+	data, err := os.ReadFile(filepath.Join(dir, "args.yaml"))
+	if err != nil {
+		return &usageError{msg: fmt.Sprintf("--resume %q is no run: %v", dir, err), hint: "name the --out of an earlier rtx finetune"}
+	}
+	var settings map[string]any
+	if err := yaml.Unmarshal(data, &settings); err != nil {
+		return &usageError{msg: fmt.Sprintf("--resume %q: args.yaml: %v", dir, err)}
+	}
+	settings["out"] = dir
+	for name, v := range settings {
+		if t.c.IsSet(name) || name == "resume" || findFlag(t.c.Command.Flags, name) == nil {
+			continue
+		}
+		values := []any{v}
+		if list, ok := v.([]any); ok {
+			values = list
+		}
+		for _, v := range values {
+			if err := t.c.Set(name, fmt.Sprint(v)); err != nil {
+				return &usageError{msg: fmt.Sprintf("--resume %q: args.yaml: %s: %v", dir, name, err)}
+			}
+		}
+	}
+	return nil
+}
+
+// prepare settles what the model's Spec decides.
+func (t *tuning) prepare() error {
+	if err := t.checkRoot(); err != nil {
+		return err
+	}
+	var err error
+	if t.base, err = t.model.SHA256(); err != nil {
+		return err
+	}
+	if t.model, err = t.model.WithSpec(t.spec); err != nil {
+		return err
+	}
+	if given := t.c.String("normalize"); t.recipe.TargetNorm && (given == "" || given == "spec") {
+		if t.model, err = t.model.WithoutNormalization(); err != nil {
+			return hinted{fmt.Errorf("--recipe paper: %w", err), "--normalize says how images are to be normalised"}
+		}
+		if t.spec, _, err = t.model.Spec(); err != nil {
+			return err
+		}
+		t.warn("the recipe paper does not normalise by ImageNet's mean and standard deviation, as its released code does not")
+	}
+	return t.choosePolicy()
+}
+
+// findEngine chooses what computes.
+func (t *tuning) findEngine() error {
+	t.engine = t.c.String("engine")
+	if t.engine == "tape" {
+		return nil
+	}
+	var err error
+	if t.library, err = runtime.Find(t.c.String("onnxruntime")); err == nil {
+		t.engine = "ort"
+		return nil
+	}
+	if t.engine == "ort" || t.c.String("onnxruntime") != "" || os.Getenv(runtime.Variable) != "" {
+		return err
+	}
+	t.engine = "tape"
+	t.warn("without onnxruntime training is in Go, and much slower (rtx runtime install)")
+	return nil
+}
+
+// build makes the network to train: the model with the head that was asked for.
+func (t *tuning) build(seed uint64) (*graph.Network, error) {
+	m, err := t.headed(seed)
+	if err != nil {
+		return nil, err
+	}
+	spec, _, err := m.Spec()
+	if err != nil {
+		return nil, err
+	}
+	spec.Parents = append(slices.Clone(spec.Parents), t.base)
+	if t.recipe.Rules.Mode != (finetune.Mode{Fixed: true}) || !t.recipe.Frozen {
+		spec.Robustness = nil // of other weights
+	}
+	if m, err = m.WithSpec(spec); err != nil {
+		return nil, err
+	}
+	return graph.Read(m)
+}
+
+// headed is the model with the head that --head says.
+func (t *tuning) headed(seed uint64) (*onnx.Model, error) {
+	classes := t.data.Classes()
+	how := t.c.String("head")
+	if how == "keep" {
+		return t.keptHead(classes)
+	}
+	value := t.spec.Feature
+	if value == "" {
+		var err error
+		if value, err = t.model.FeatureValue(); err != nil {
+			return nil, err
+		}
+	}
+	if how != "new" {
+		head, err := readHead(how)
+		if err != nil {
+			return nil, fmt.Errorf("--head: %w", err)
+		}
+		own, err := arranged(*head, classes)
+		if err != nil {
+			return nil, fmt.Errorf("--head %q: %w", how, err)
+		}
+		return t.model.Attach(value, own)
+	}
+	width := t.model.Width(value)
+	if width == 0 {
+		return nil, hinted{fmt.Errorf("%q does not say how many features %q has: %w", t.model.Path(), value, onnx.ErrFormat), "rtx import writes a model that does"}
+	}
+	k := len(classes)
+	head := onnx.Linear{W: make([]float32, k*width), B: make([]float32, k), D: width, Classes: classes}
+	if t.c.String("head-init") == "torch" { // as torch.nn.Linear begins
+		r, bound := rand.New(rand.NewPCG(seed, 0x68656164)), 1/math.Sqrt(float64(width))
+		for _, list := range [][]float32{head.W, head.B} {
+			for i := range list {
+				list[i] = float32(bound * (2*r.Float64() - 1))
+			}
+		}
+	}
+	return t.model.Attach(value, head)
+}
+
+// keptHead is the model as it is, whose classes must be those of the data.
+func (t *tuning) keptHead(classes []string) (*onnx.Model, error) {
+	own, err := t.model.Classes()
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range classes {
+		if !slices.Contains(own, c) {
+			return nil, hinted{fmt.Errorf("--head keep: the model has no class %q, it has %d others: %w", c, len(own), featurize.ErrData), "--head new makes a head for the classes of the images"}
+		}
+	}
+	t.heads = own
+	return t.model, nil
+}
+
+// arranged puts the rows of a head in the order of classes, which must be its
+// own.
+func arranged(h onnx.Linear, classes []string) (onnx.Linear, error) {
+	out := onnx.Linear{D: h.D, Classes: classes}
+	if len(h.Classes) != len(classes) {
+		return out, fmt.Errorf("it has the classes %q, and the images %q: %w", h.Classes, classes, featurize.ErrData)
+	}
+	for _, c := range classes {
+		i := slices.Index(h.Classes, c)
+		if i < 0 {
+			return out, fmt.Errorf("it has no class %q: %w", c, featurize.ErrData)
+		}
+		out.W, out.B = append(out.W, h.W[i*h.D:(i+1)*h.D]...), append(out.B, h.B[i])
+	}
+	return out, nil
+}
+
+// labelled is the data with labels as the network's head has them.
+func (t *tuning) labelled() finetune.Data {
+	if t.heads == nil {
+		return t.data
+	}
+	of := make([]int, len(t.data.Classes()))
+	for i, c := range t.data.Classes() {
+		of[i] = slices.Index(t.heads, c)
+	}
+	return relabelled{t.data, of}
+}
+
+// relabelled has other numbers for classes.
+type relabelled struct {
+	finetune.Data
+	of []int
+}
+
+func (r relabelled) Load(ctx context.Context, s finetune.Split, rows []int, epoch int, dst []float32, labels []int) error {
+	err := r.Data.Load(ctx, s, rows, epoch, dst, labels)
+	for i, label := range labels {
+		if label >= 0 {
+			labels[i] = r.of[label]
+		}
+	}
+	return err
+}
+
+// fits refuses a training that needs more memory than there is.
+func (t *tuning) fits(p finetune.Plan) error {
+	free := freeMemory()
+	if free == 0 || p.Memory <= free {
+		return nil
+	}
+	hint := "a smaller --batch-size"
+	for b := t.recipe.Batch / 2; b > 1; b /= 2 {
+		if p.Memory/int64(t.recipe.Batch)*int64(b) < free {
+			hint = fmt.Sprintf("--batch-size %d may fit", b)
+			break
+		}
+	}
+	return hinted{temporary{error: fmt.Errorf("a step of %d images needs about %s of memory, and %s are free", t.recipe.Batch, bytesText(p.Memory), bytesText(free))}, hint}
+}
+
+// begun opens the run's folder and returns what is there already of this
+// command, nil where there is something to do.
+func (t *tuning) begun() (*tuned, error) {
+	t.config = t.describe()
+	var err error
+	if t.folder, err = openRun(t.out, t.config, t.c.Bool("overwrite")); err != nil {
+		return nil, err
+	}
+	found, err := readTuned(t.out)
+	if found == nil && err == nil {
+		var check []byte
+		if check, err = json.Marshal(t.data.Check()); err == nil {
+			err = errors.Join(replaceFile(filepath.Join(t.out, checkedFile), check), replaceFile(filepath.Join(t.out, "args.yaml"), t.args))
+		}
+	}
+	if err != nil {
+		t.folder.close()
+		return nil, err
+	}
+	return found, nil
+}
+
+// describe holds what the weights depend on.
+func (t *tuning) describe() map[string]any {
+	s, r := t.spec, t.recipe
+	decoder, version := pixels.JPEGDecoder()
+	c := map[string]any{
+		"model": t.base, "data": fmt.Sprintf("%d images, %s", t.id.Samples, t.id.SHA256), "mode": r.Rules.Mode.String(), "bn": t.c.String("bn"),
+		"head": t.c.String("head"), "head_init": t.c.String("head-init"), "epochs": fmt.Sprint(r.Epochs), "batch_size": fmt.Sprint(r.Batch),
+		"lr": fmt.Sprint(t.rates), "optimizer": fmt.Sprintf("%T%+v", r.Optimizer, r.Optimizer), "rules": fmt.Sprintf("%+v", r.Rules),
+		"schedule": fmt.Sprintf("%T%+v", r.Schedule, r.Schedule), "warmup": fmt.Sprint(r.Warmup), "clip": fmt.Sprint(r.Clip), "ema": fmt.Sprint(r.EMA),
+		"label_smoothing": fmt.Sprint(r.Smoothing), "mixup": fmt.Sprint(t.mixup.Alpha), "augment": t.policyText(), "patience": fmt.Sprint(r.Patience),
+		"metric": t.c.String("metric"), "max_time": fmt.Sprint(r.MaxTime), "val_fraction": t.c.String("val-fraction"), "seed": fmt.Sprint(t.c.Int("seed")),
+		"seeds": fmt.Sprint(t.c.Int("seeds")), "engine": t.engine, "device": t.c.String("device"), "threads": fmt.Sprint(t.cores("threads")),
+		"input_size": fmt.Sprintf("%dx%d", s.InputSize[0], s.InputSize[1]), "resize": fmt.Sprint(s.Resize), "crop": s.Crop, "interpolation": s.Interpolation,
+		"pre_resize": fmt.Sprint(t.c.Int("pre-resize")), "range": fmt.Sprint(s.Range), "channels": s.Channels, "clamp": fmt.Sprint(s.Clamp),
+		"normalization": fmt.Sprintf("%v %v %v", s.Normalized, s.Mean, s.Std), "exif_rotate": fmt.Sprint(t.c.Bool("exif-rotate")),
+		"jpeg_decoder": decoder + " " + version, "pixels": pixels.Version,
+	}
+	if t.engine == "ort" {
+		c["onnxruntime"] = t.library.Version
+	}
+	return c
+}
+
+// policyText says what is done to training images.
+func (t *tuning) policyText() string {
+	p, text := t.policy, ""
+	switch {
+	case p.Resized != nil:
+		text = fmt.Sprintf("resized crop %v, ", *p.Resized)
+	case p.Padded != nil:
+		text = fmt.Sprintf("padded crop %+v, ", *p.Padded)
+	}
+	return text + fmt.Sprintf("flip %v, jitter %v", p.Flip, p.Jitter)
+}
+
+// tuned is what a run came to: that of its first seed, and all.
+type tuned struct {
+	Protocol string   `json:"protocol"` // the split that the figures are of: test, val, or train where nothing was held out
+	Seeds    []*trial `json:"seeds"`
+	Top1     share    `json:"top1"`
+	SD       share    `json:"top1_sd"` // over the seeds
+	PerClass share    `json:"mean_per_class"`
+}
+
+// figures are those of the split that judges.
+func (f *tuned) figures(one *trial) finetune.Score {
+	switch {
+	case f.Protocol == "test" && one.Test != nil:
+		return *one.Test
+	case one.Best != nil:
+		return *one.Best
+	}
+	return finetune.Score{Top1: math.NaN(), MeanPerClass: math.NaN()}
+}
+
+func (f *tuned) sum() {
+	var top1, perClass []float64
+	for _, one := range f.Seeds {
+		s := f.figures(one)
+		top1, perClass = append(top1, s.Top1), append(perClass, s.MeanPerClass)
+	}
+	s := finetune.Summarize(top1)
+	f.Top1, f.SD, f.PerClass = share(s.Mean), share(s.SD), share(finetune.Summarize(perClass).Mean)
+}
+
+func (f *tuned) line() string {
+	first := f.Seeds[0]
+	if f.Protocol == "train" {
+		return fmt.Sprintf("%d epochs; nothing was held out, so there are no figures", first.Last.Epoch)
+	}
+	spread := ""
+	if len(f.Seeds) > 1 {
+		spread = fmt.Sprintf(" ± %.2f over %d seeds", 100*float64(f.SD), len(f.Seeds))
+	}
+	note := ""
+	if f.Protocol == "val" {
+		note = " (of the images held out to choose the epoch: somewhat too good)"
+	}
+	return fmt.Sprintf("%s top-1 %.2f %%%s, mean per class %.2f %%, of epoch %d%s", f.Protocol, 100*float64(f.Top1), spread, 100*float64(f.PerClass), first.Best.Epoch, note)
+}
+
+func scoreObject(s *finetune.Score) any {
+	if s == nil || s.N == 0 {
+		return nil
+	}
+	return object{{"n", s.N}, {"loss", s.Loss}, {"top1", s.Top1}, {"mean_per_class", s.MeanPerClass}}
+}
+
+// object is what rtx.finetune/1 says.
+func (f *tuned) object(weights string) object {
+	first := f.Seeds[0]
+	var seeds []object
+	for _, one := range f.Seeds {
+		seeds = append(seeds, object{{"seed", one.Seed}, {"lr", one.Rate}, {"epoch", epochOf(one.Best)}, {"val", scoreObject(one.Best)}, {"test", scoreObject(one.Test)}, {"stop", one.Stop}})
+	}
+	return object{
+		{"protocol", f.Protocol}, {"top1", f.Top1}, {"top1_sd", f.SD}, {"mean_per_class", f.PerClass},
+		{"best", object{{"epoch", epochOf(first.Best)}, {"val", scoreObject(first.Best)}, {"test", scoreObject(first.Test)}}},
+		{"weights", weights}, {"steps", first.Steps}, {"stop", first.Stop}, {"lr", first.Rate}, {"seeds", seeds},
+	}
+}
+
+func epochOf(s *finetune.Score) int {
+	if s == nil {
+		return 0
+	}
+	return s.Epoch
+}
+
+// finish writes the files of the run as a whole; run.json, the last, says that
+// it is done.
+func (t *tuning) finish(f *tuned) error {
+	first := f.Seeds[0]
+	if first.Dir != "" {
+		for _, name := range []string{bestFile, lastFile, "results.csv", "curves.svg"} {
+			if err := copyFile(t.c.Context, filepath.Join(t.out, first.Dir, name), filepath.Join(t.out, name)); err != nil {
+				return err
+			}
+		}
+	}
+	record := object{
+		{"schema", "rtx.run/1"}, {"verb", "finetune"}, {"status", "done"}, {"rtx", buildVersion()}, {"finished", time.Now().UTC().Format(time.RFC3339)},
+		{"model", object{{"file", t.c.String("model")}, {"sha256", t.base}}}, {"data", t.c.String("data")}, {"spec", t.specOrigin()},
+		{"resolved_spec", t.spec}, {"config", t.config}, {"listing", t.id}, {"result", f}, {"trials", t.trials}, {"engine", t.engine},
+		{"onnxruntime", t.library}, {"held_out", t.data.HeldOut()}, {"classes", t.data.Classes()}, {"failed", t.data.Check().Failed}, {"warnings", t.warnings},
+	}
+	return writeFiles(t.c.Context, t.out, []file{{"run.json", jsonFile(record)}})
+}
+
+// readTuned reads the result of a finished run, nil where there is none.
+func readTuned(dir string) (*tuned, error) {
+	data, err := os.ReadFile(filepath.Join(dir, "run.json"))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	var r struct {
+		Result *tuned `json:"result"`
+	}
+	if err == nil {
+		err = json.Unmarshal(data, &r)
+	}
+	if err != nil || r.Result == nil || len(r.Result.Seeds) == 0 {
+		return nil, fmt.Errorf("output %q: run.json is damaged: %w", dir, featurize.ErrConfig)
+	}
+	return r.Result, nil
+}
