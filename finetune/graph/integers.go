@@ -37,10 +37,14 @@ var arithmetics = map[string]func(*reader, *pb.NodeProto, []integers) integers{
 
 // whole handles what computes such tensors. It tells whether the node was one.
 func (r *reader) whole(n *pb.NodeProto) bool {
-	switch n.OpType {
-	case "Constant":
+	if n.OpType == "Constant" {
 		r.constantNode(n)
 		return true
+	}
+	if len(n.Input) == 0 {
+		return false
+	}
+	switch n.OpType {
 	case "Identity": // of a constant; see root
 		if len(n.Input) == 1 && r.raw[n.Output[0]] != nil {
 			return true
@@ -56,7 +60,7 @@ func (r *reader) whole(n *pb.NodeProto) bool {
 		return true
 	}
 	compute := arithmetics[n.OpType]
-	if compute == nil || len(n.Input) == 0 {
+	if compute == nil {
 		return false
 	}
 	var in []integers
@@ -244,7 +248,13 @@ func (r *reader) constantOfShape(n *pb.NodeProto) bool {
 	if !ok {
 		return false
 	}
-	s := Shape(to)
+	s, size := Shape(to), 1
+	for _, d := range s {
+		if d < 0 || d > 0 && size > 1<<24/d {
+			r.fail("a constant of shape %v, expected at most %d elements", s, 1<<24)
+		}
+		size *= d
+	}
 	a := attribute(n, "value")
 	if a == nil || a.T == nil || !integer(a.T.DataType) {
 		value := float32(0)

@@ -13,6 +13,9 @@ func (r *reader) constantNode(n *pb.NodeProto) {
 	for _, a := range n.Attribute {
 		switch a.Name {
 		case "value":
+			if a.T == nil {
+				r.fail("a Constant without a value")
+			}
 			r.raw[name] = a.T
 		case "value_int":
 			r.ints[name] = integers{nil, []int{int(a.I)}}

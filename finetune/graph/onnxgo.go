@@ -63,12 +63,22 @@ func decodable(g *pb.GraphProto) error {
 			return err
 		}
 	}
+	for _, v := range slices.Concat(g.Input, g.Output, g.ValueInfo) { // it makes a tensor of each
+		size := int64(1)
+		for _, d := range v.GetType().GetTensorType().GetShape().GetDim() {
+			if n := d.GetDimValue(); n < 0 || n > 0 && size > 1<<26/n {
+				return fmt.Errorf("the shape of %q is too large: %w", v.Name, onnx.ErrFormat)
+			} else if n > 0 {
+				size *= n
+			}
+		}
+	}
 	for _, n := range g.Node {
 		if n.Domain != "" && n.Domain != "ai.onnx" {
 			return fmt.Errorf("node %q is of domain %q, which it drops", n.Name, n.Domain)
 		}
 		for _, a := range n.Attribute {
-			if a.T != nil {
+			if a.T != nil && len(n.Output) > 0 {
 				if err := fits(n.Output[0], a.T); err != nil {
 					return err
 				}

@@ -3,6 +3,7 @@ package graph_test
 import (
 	"bytes"
 	"math"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -55,10 +56,11 @@ func same(t *testing.T, a, b *onnx.Model) {
 	}
 }
 
-// TestDecode reads ResNets with onnx-go's decoder.
+// TestDecode reads ResNets with onnx-go's decoder; with RTX_LARGE all of them.
 func TestDecode(t *testing.T) {
+	usual := []string{"resnet18", "resnet34", "resnet50", "cifar_resnet20", "cifar_resnet110", "cifar_resnet18", "resnet2b", "resnet8"}
 	for _, name := range arch.Names {
-		if !strings.Contains(name, "resne") || testing.Short() && !strings.HasPrefix(name, "resnet2") {
+		if !strings.Contains(name, "resne") || os.Getenv("RTX_LARGE") == "" && !slices.Contains(usual, name) || testing.Short() && strings.HasSuffix(name, "0") {
 			continue
 		}
 		t.Run(name, func(t *testing.T) {
@@ -146,4 +148,24 @@ func TestDecodeRefuses(t *testing.T) {
 	if _, err := graph.Decode([]byte("not a model")); err == nil {
 		t.Error("a text is decoded")
 	}
+}
+
+// FuzzDecode wants an error, or a model, of any bytes.
+func FuzzDecode(f *testing.F) {
+	for _, m := range []*onnx.Model{
+		small([]*pb.NodeProto{onnx.NewNode("Relu", "y", []string{"images"})}),
+		small([]*pb.NodeProto{onnx.NewNode("Reshape", "y", []string{"images", "shape"})}, onnx.NewInts("shape", 0, -1)),
+	} {
+		var b bytes.Buffer
+		if err := m.Write(&b); err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b.Bytes())
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		m, err := graph.Decode(data)
+		if err == nil {
+			graph.Read(m)
+		}
+	})
 }

@@ -83,39 +83,20 @@ func ordered(m *onnx.Model, value, given string) ([]*pb.NodeProto, error) {
 	return out, visit(value)
 }
 
-// promoted is the model with weights that Constant nodes hold as initializers, so
-// that they are trained and written like others.
+// promoted is the model with an initializer for each parameter of a layer, so that
+// it is trained by itself and written like others: also for those that Constant
+// nodes hold, and those of several layers that PyTorch's exporter found equal and
+// made one, with Identity nodes for the others.
 func promoted(m *onnx.Model) *onnx.Model {
-	source := map[string]*pb.NodeProto{} // of values that are constants
+	read := map[string]bool{}
 	for _, n := range m.Proto.Graph.Node {
-		if (n.OpType == "Constant" || n.OpType == "Identity") && len(n.Output) == 1 {
-			source[n.Output[0]] = n
-		}
-	}
-	weights := map[string]bool{}
-	for _, n := range m.Proto.Graph.Node {
-		if !layers[n.OpType] {
-			continue
-		}
-		for _, in := range n.Input {
-			c := source[in]
-			for range m.Proto.Graph.Node { // no sound graph has a longer chain
-				if c != nil && c.OpType == "Identity" && len(c.Input) == 1 {
-					c = source[c.Input[0]]
-				}
-			}
-			if c == nil || c.OpType != "Constant" {
-				continue
-			}
-			if a := attribute(c, "value"); a != nil && a.T != nil && len(a.T.Dims) > 0 && a.T.DataType == int32(pb.TensorProto_FLOAT) {
-				weights[c.Output[0]] = true
+		if layers[n.OpType] {
+			for _, in := range n.Input {
+				read[in] = true
 			}
 		}
 	}
-	if len(weights) == 0 {
-		return m
-	}
-	return m.Promote(weights)
+	return m.Promote(func(value string) bool { return read[value] })
 }
 
 // layers are the operators with parameters; an Add may hold a bias.

@@ -137,6 +137,9 @@ func (r *reader) in(n *pb.NodeProto, i int) Value {
 		return v
 	}
 	shape, data := r.floats(name)
+	if len(data) == 0 {
+		r.fail("the constant %q is empty", name)
+	}
 	v := r.leaf("constant/"+name, shape, Constant, data)
 	r.values[name] = v
 	return v
@@ -158,9 +161,11 @@ func (r *reader) param(n *pb.NodeProto, i int, kind Kind) Value {
 	if t.DataType != int32(pb.TensorProto_FLOAT) {
 		r.fail("the weight %q is of type %v, expected float32", name, pb.TensorProto_DataType(t.DataType))
 	}
-	shape := make(Shape, len(t.Dims))
-	for k, d := range t.Dims {
-		shape[k] = int(d)
+	shape := dims(t)
+	for _, d := range shape {
+		if d < 1 || d > 1<<30 {
+			r.fail("the weight %q has shape %v", name, shape)
+		}
 	}
 	p := Param{Name: name, Shape: shape, Kind: kind, Stage: r.stage}
 	if h := r.net.spec.Head; h != nil {

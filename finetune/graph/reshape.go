@@ -66,7 +66,7 @@ func (r *reader) shaped(from Shape, to []int, zeros bool) Shape {
 			r.fail("shape %v, expected sizes, 0 where a dimension is copied, and at most one -1", to)
 		}
 	}
-	if size := out.Size(); open >= 0 && from.Size()%size == 0 {
+	if size := out.Size(); open >= 0 && size > 0 && from.Size()%size == 0 {
 		out[open] = from.Size() / size
 	}
 	if out.Size() != from.Size() {
