@@ -31,6 +31,7 @@ func Cases(rng *rand.Rand) []Case {
 	var out []Case
 	out = append(out, convolutions(rng)...)
 	out = append(out, batchNorms(rng)...)
+	out = append(out, shapes(rng)...)
 	return out
 }
 
