@@ -57,11 +57,33 @@ func nodeCases(t *testing.T) map[string]map[string][]byte {
 	}
 }
 
+// limits are cases of operators that networks have, but not so.
+var limits = map[string]string{
+	"test_averagepool_3d_dilations_large_count_include_pad_is_1_ceil_mode_is_False": "volumes",
+	"test_averagepool_3d_dilations_large_count_include_pad_is_1_ceil_mode_is_True":  "volumes",
+	"test_averagepool_3d_dilations_small":                                           "volumes",
+	"test_maxpool_3d_default":                                                       "volumes",
+	"test_maxpool_3d_dilations":                                                     "volumes",
+	"test_maxpool_3d_dilations_use_ref_impl":                                        "volumes",
+	"test_matmul_1d_3d":                                                             "products of two stacks of matrices",
+	"test_matmul_3d":                                                                "products of two stacks of matrices",
+	"test_matmul_4d":                                                                "products of two stacks of matrices",
+	"test_matmul_4d_1d":                                                             "products of two stacks of matrices",
+	"test_slice_start_out_of_bounds":                                                "empty tensors",
+	"test_cast_FLOAT_to_FLOAT16":                                                    "values of other types than float32",
+}
+
 // TestONNXNodes runs those cases whose operators a network may have.
 func TestONNXNodes(t *testing.T) {
 	skipped, ran := map[string]int{}, 0
 	for name, files := range nodeCases(t) {
 		reason, err := runNodeCase(files)
+		if limit, ok := limits[name]; ok {
+			if err == nil {
+				t.Errorf("%s: no limit any more: %s", name, limit)
+			}
+			reason, err = limit, nil
+		}
 		switch {
 		case err != nil:
 			t.Errorf("%s: %v", name, err)
@@ -77,8 +99,8 @@ func TestONNXNodes(t *testing.T) {
 		total += skipped[reason]
 	}
 	t.Logf("%3d of %d cases agree", ran, total)
-	if ran < 83 {
-		t.Errorf("%d cases were run, expected 83 or more", ran)
+	if ran < 86 {
+		t.Errorf("%d cases were run, expected 86 or more", ran)
 	}
 }
 
@@ -131,11 +153,6 @@ func runNodeCase(files map[string][]byte) (reason string, err error) {
 	}
 	out := m.Graph.Output[0].Name
 	if err := readNodes(r, m.Graph.Node); err != nil {
-		for _, e := range []string{"[N,C,H,W]", "[...,M,K]", "nothing is left", "values become FLOAT16"} {
-			if strings.Contains(err.Error(), e) {
-				return "limit: " + e, nil
-			}
-		}
 		return "", err
 	}
 	if x, ok := r.integers(out); ok {
