@@ -4,8 +4,6 @@ import (
 	"maps"
 	"slices"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/robust-transfer/rtx/onnx/pb"
 )
 
@@ -47,39 +45,6 @@ func (m *Model) Promote(want func(value string) bool) *Model {
 			c.payloads[own] = p
 		}
 		c.Proto.Graph.Initializer = append(c.Proto.Graph.Initializer, own)
-	}
-	return c
-}
-
-// Untied returns the model with an initializer for every Identity node that
-// repeats one, in place of the node. Exporters write weights that happen to be
-// equal once, and such nodes for the others; in training they part.
-func (m *Model) Untied() *Model {
-	c := m.shallow()
-	c.payloads = maps.Clone(m.payloads)
-	g := c.Proto.Graph
-	g.Initializer = slices.Clone(g.Initializer)
-	g.Node = nil
-	known, outputs := map[string]*pb.TensorProto{}, map[string]bool{}
-	for _, t := range g.Initializer {
-		known[t.Name] = t
-	}
-	for _, o := range g.Output {
-		outputs[o.Name] = true
-	}
-	for _, n := range m.Proto.Graph.Node {
-		if n.OpType != "Identity" || !standard(n) || len(n.Input) != 1 || known[n.Input[0]] == nil || outputs[n.Output[0]] {
-			g.Node = append(g.Node, n)
-			continue
-		}
-		t := known[n.Input[0]]
-		own := proto.CloneOf(t)
-		own.Name = n.Output[0]
-		if p, ok := c.payloads[t]; ok {
-			c.payloads[own] = p
-		}
-		known[own.Name] = own
-		g.Initializer = append(g.Initializer, own)
 	}
 	return c
 }

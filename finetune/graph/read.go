@@ -24,7 +24,7 @@ func ReadSpec(m *onnx.Model, spec onnx.Spec) (*Network, error) {
 	if err != nil {
 		return nil, err
 	}
-	m = promoted(m.Untied())
+	m = promoted(m)
 	inputs := m.Inputs()
 	if len(inputs) == 0 {
 		return nil, fmt.Errorf("graph: %q: %w", m.Path(), onnx.ErrNoImageInput)
