@@ -1,4 +1,4 @@
-// Command bench measures featurize, import and probe against what bounds them and against Python,
+// Command bench measures featurize, import, probe and training steps against what bounds them and against Python,
 // each pair in turns in one run, and prints a table: make bench.
 package main
 
@@ -40,21 +40,24 @@ type bench struct {
 }
 
 func main() {
-	only := flag.String("only", "import,pixels,limit,loader,formats,probe", "what to measure")
+	only := flag.String("only", "import,train,pixels,limit,loader,formats,probe", "what to measure")
 	python := flag.String("python", "python3", "the interpreter of the peers")
 	rounds := flag.Int("rounds", 5, "turns of each pair")
 	folder := flag.String("fit", "", "fit x.npy and y.npy of a folder: the process that probe starts")
+	network := flag.String("step", "", "train a network: the process that train starts")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if *folder != "" {
-		if err := fit(ctx, *folder); err != nil {
-			fmt.Fprintln(os.Stderr, "bench:", err)
-			os.Exit(1)
-		}
-		return
+	var err error
+	switch {
+	case *folder != "":
+		err = fit(ctx, *folder)
+	case *network != "":
+		err = steps(ctx, *network)
+	default:
+		err = run(ctx, strings.Split(*only, ","), *python, *rounds)
 	}
-	if err := run(ctx, strings.Split(*only, ","), *python, *rounds); err != nil {
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -72,12 +75,12 @@ func run(ctx context.Context, only []string, python string, rounds int) error {
 	}
 	decoder, version := pixels.JPEGDecoder()
 	fmt.Printf("%d cores, onnxruntime %s, %s %s\n", runtime.Cores(), b.lib.Version, decoder, version)
-	// Imports come first: Linux counts what this process has used as the memory
-	// of those that it starts.
+	// Imports and training come first: Linux counts what this process has used as
+	// the memory of those that it starts.
 	for _, m := range []struct {
 		name string
 		run  func(context.Context) error
-	}{{"import", b.imports}, {"pixels", b.pixels}, {"limit", b.limit}, {"loader", b.loader}, {"formats", b.formats}, {"probe", b.probes}} {
+	}{{"import", b.imports}, {"train", b.training}, {"pixels", b.pixels}, {"limit", b.limit}, {"loader", b.loader}, {"formats", b.formats}, {"probe", b.probes}} {
 		if !slices.Contains(only, m.name) {
 			continue
 		}
