@@ -1,0 +1,86 @@
+package graph_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/robust-transfer/rtx/finetune"
+	"github.com/robust-transfer/rtx/finetune/graph"
+	"github.com/robust-transfer/rtx/finetune/tape"
+	"github.com/robust-transfer/rtx/onnx/arch"
+)
+
+// The head on the features that the whole network hands out gives its logits.
+func TestHead(t *testing.T) {
+	for name, width := range map[string]int{"cifar_resnet20": 64, "mobilenet_v2": 1280, "shufflenet_v2_x1_0": 1024} {
+		t.Run(name, func(t *testing.T) {
+			if testing.Short() && name != "cifar_resnet20" {
+				t.Skip("large")
+			}
+			m, err := arch.New(name, 10)
+			if err != nil {
+				t.Fatal(err)
+			}
+			n, err := graph.Read(m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if value, w := n.HeadInput(); value == "" || w != width {
+				t.Fatalf("the head reads %q, of width %d, want %d", value, w, width)
+			}
+			var x tape.Machine[float32]
+			defer x.Close()
+			if err := finetune.Load(n, &x); err != nil {
+				t.Fatal(err)
+			}
+			size := n.Spec().InputSize
+			images, features := make([]float32, 3*size[0]*size[1]), make([]float32, width)
+			for i := range images {
+				images[i] = float32(i%97) / 97
+			}
+			run := func(c graph.Config, in, out map[string][]float32) {
+				t.Helper()
+				p, err := n.Program(c)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := x.Run(context.Background(), p, in, out); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, got := make([]float32, 10), make([]float32, 10)
+			run(graph.Config{Batch: 1, Features: true}, map[string][]float32{graph.Images: images}, map[string][]float32{graph.Features: features, graph.Logits: want})
+			run(graph.Config{Batch: 1, FromFeatures: true}, map[string][]float32{graph.Features: features}, map[string][]float32{graph.Logits: got})
+			for k := range want {
+				if got[k] != want[k] {
+					t.Errorf("logit %d is %v, want %v", k, got[k], want[k])
+				}
+			}
+			if want[0] == 0 && want[1] == 0 {
+				t.Error("all logits are 0")
+			}
+		})
+	}
+	m, err := arch.New("cifar_resnet20", 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec, _, err := m.Spec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec.Head = nil
+	n, err := graph.ReadSpec(m, spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if value, _ := n.HeadInput(); value != "" {
+		t.Errorf("without a head, it reads %q", value)
+	}
+	for _, c := range []graph.Config{{Batch: 1, FromFeatures: true}, {Batch: 1, Features: true}} {
+		if _, err := n.Program(c); err == nil || !strings.Contains(err.Error(), "linear layer") {
+			t.Errorf("error %v", err)
+		}
+	}
+}
