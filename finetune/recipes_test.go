@@ -47,6 +47,23 @@ func TestRecipes(t *testing.T) {
 	}
 }
 
+// A warm-up that nobody asked for does not take all of a short run.
+func TestShortWarmup(t *testing.T) {
+	for warmup, full := range map[float64]int{0: 1, 1: 7, -1: 0} { // the first step of the whole rate
+		var rates []float64
+		train(t, toyNet(t, 0), &spy{}, &toy{rows: [3]int{32, 0, 0}}, finetune.Config{Epochs: 1, Batch: 4, Rate: .1, Warmup: warmup, Schedule: finetune.Constant{},
+			Report: func(e finetune.Event) error {
+				if e.Kind == finetune.Stepped {
+					rates = append(rates, e.Rate)
+				}
+				return nil
+			}})
+		if len(rates) != 8 || rates[full] != .1 || full > 0 && rates[full-1] >= .1 {
+			t.Errorf("warm-up %v: rates %v", warmup, rates)
+		}
+	}
+}
+
 func TestChooseRate(t *testing.T) {
 	results := map[float64]*finetune.Result{
 		1:   nil, // diverges

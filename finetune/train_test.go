@@ -3,6 +3,7 @@ package finetune_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/robust-transfer/rtx/finetune"
 	"github.com/robust-transfer/rtx/finetune/graph"
+	"github.com/robust-transfer/rtx/onnx"
 )
 
 func TestOverfit(t *testing.T) {
@@ -45,7 +47,12 @@ func TestShortBatch(t *testing.T) {
 		c := finetune.Config{Epochs: 2, Batch: 4, Frozen: frozen, Rate: .05, Schedule: finetune.Constant{}, Warmup: -1}
 		var x, y spy
 		var sizes []int
-		x.before = func(p *graph.Program, in map[string][]float32) { sizes = append(sizes, len(in[graph.Images])/pixels) }
+		x.before = func(p *graph.Program, in map[string][]float32) {
+			sizes = append(sizes, len(in[graph.Images])/pixels)
+			if pad := in[graph.Images][2*pixels:]; len(sizes)%3 == 0 && !slices.Equal(pad, make([]float32, len(pad))) {
+				t.Error("padding is of an earlier batch")
+			}
+		}
 		train(t, net, &x, d, c)
 		if want := map[bool][]int{false: {4, 4, 2, 4, 4, 2}, true: {4, 4, 4, 4, 4, 4}}[frozen]; !slices.Equal(sizes, want) {
 			t.Fatalf("frozen %v: programs of sizes %v, want %v", frozen, sizes, want)
@@ -81,6 +88,93 @@ func TestShortBatch(t *testing.T) {
 			if d := distance(a, b); d > 1e-6 {
 				t.Errorf("frozen %v: %s differs by %v", frozen, p.Name, d)
 			}
+		}
+	}
+}
+
+// recorder is a toy that writes down what training rows it is asked for.
+type recorder struct {
+	toy
+	epochs [][]int
+}
+
+func (r *recorder) Load(ctx context.Context, s finetune.Split, rows []int, epoch int, dst []float32, labels []int) error {
+	if s == finetune.Training {
+		for len(r.epochs) <= epoch {
+			r.epochs = append(r.epochs, nil)
+		}
+		r.epochs[epoch] = append(r.epochs[epoch], rows...)
+	}
+	return r.toy.Load(ctx, s, rows, epoch, dst, labels)
+}
+
+// Every epoch takes all rows, in an order of its own and of the seed.
+func TestOrder(t *testing.T) {
+	seen := map[string]bool{}
+	for seed := range uint64(2) {
+		d := &recorder{toy: toy{rows: [3]int{10, 4, 0}}}
+		train(t, toyNet(t, 0), &spy{}, d, finetune.Config{Epochs: 3, Batch: 4, Seed: seed})
+		if len(d.epochs) != 3 {
+			t.Fatalf("%d epochs", len(d.epochs))
+		}
+		for _, rows := range d.epochs {
+			seen[fmt.Sprint(rows)] = true
+			slices.Sort(rows)
+			if !slices.Equal(rows, []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}) {
+				t.Errorf("an epoch of rows %v", rows)
+			}
+		}
+	}
+	if len(seen) != 6 {
+		t.Errorf("%d orders of 6", len(seen))
+	}
+}
+
+// wrong is a toy whose training labels are wrong, so that the first epoch is the
+// best one; the rows to test are those to validate.
+type wrong struct{ toy }
+
+func (w *wrong) Load(ctx context.Context, s finetune.Split, rows []int, epoch int, dst []float32, labels []int) error {
+	if s == finetune.Test {
+		s = finetune.Validation
+	}
+	err := w.toy.Load(ctx, s, rows, epoch, dst, labels)
+	for i := range labels {
+		if s == finetune.Training {
+			labels[i] = (labels[i] + 1) % classes
+		}
+	}
+	return err
+}
+
+// The best model has the weights of the epoch that was best, and they are what
+// is tested; the last model has those of the last.
+func TestBest(t *testing.T) {
+	for _, ema := range []float64{0, .5} {
+		net, x := toyNet(t, 0), &spy{}
+		var weights [][]float32
+		r := train(t, net, x, &wrong{toy{rows: [3]int{8, 6, 6}}}, finetune.Config{Epochs: 4, Batch: 4, Rate: .05, EMA: ema, Report: func(e finetune.Event) error {
+			if e.Kind == finetune.Evaluated && e.Split == finetune.Validation {
+				m, err := e.Model()
+				if err != nil {
+					return err
+				}
+				v, err := m.Floats("s1.w")
+				weights = append(weights, v)
+				return err
+			}
+			return nil
+		}})
+		if r.Best.Epoch != 1 || r.Last.Epoch != 4 || len(weights) != 4 {
+			t.Fatalf("best %+v, last %+v", r.Best, r.Last)
+		}
+		for i, m := range []*onnx.Model{r.BestModel, r.LastModel} {
+			if got, err := m.Floats("s1.w"); err != nil || !slices.Equal(got, weights[3*i]) {
+				t.Errorf("EMA %v: model %d has other weights, %v", ema, i, err)
+			}
+		}
+		if r.Test.Loss != r.Best.Loss || r.Test.N != 6 {
+			t.Errorf("EMA %v: tested %+v, best %+v", ema, r.Test, r.Best)
 		}
 	}
 }

@@ -52,6 +52,19 @@ func TestHead(t *testing.T) {
 			want, got := make([]float32, 10), make([]float32, 10)
 			run(graph.Config{Batch: 1, Features: true}, map[string][]float32{graph.Images: images}, map[string][]float32{graph.Features: features, graph.Logits: want})
 			run(graph.Config{Batch: 1, FromFeatures: true}, map[string][]float32{graph.Features: features}, map[string][]float32{graph.Logits: got})
+			of := map[string]graph.Param{}
+			for _, p := range n.Params() {
+				of[p.Name] = p
+			}
+			asked := 0
+			if _, err := n.Program(graph.Config{Batch: 1, FromFeatures: true, Train: func(p graph.Param) (graph.Rule, bool) {
+				if asked++; p.Stage != of[p.Name].Stage || !p.Head {
+					t.Errorf("%+v, want %+v", p, of[p.Name])
+				}
+				return graph.Rule{}, true
+			}}); err != nil || asked < 2 {
+				t.Errorf("%d parameters, %v", asked, err)
+			}
 			for k := range want {
 				if got[k] != want[k] {
 					t.Errorf("logit %d is %v, want %v", k, got[k], want[k])
