@@ -11,6 +11,20 @@ const (
 	spare  = .95 // share of the time that is planned with
 )
 
+// clock tells how long things take.
+type clock struct {
+	now    func() time.Time
+	began  time.Time
+	before time.Duration // of earlier sittings
+	ticks  []time.Time   // ends of the last steps
+	sizes  []int         // their rows
+	steps  int           // in this sitting
+	scores time.Duration // of the last evaluation; 0: none yet
+	over   bool
+}
+
+func (c *clock) elapsed() time.Duration { return c.before + c.now().Sub(c.began) }
+
 // tick notes the end of a step and returns the images per second of the last
 // ones, 0 at first.
 func (c *clock) tick(rows int) float64 {
