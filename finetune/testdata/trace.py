@@ -20,7 +20,7 @@ Dropout is off. Seed S makes the data: 308 images of 64x64, all in whole numbers
   pixel[i,c,y,x] = (2*I("classes/S", 10*3*4*4, 256)[label[i],c,y//16,x//16]
                     + I("blocks/S", 308*3*8*8, 256)[i,c,y//8,x//8]
                     + I("images/S", 308*3*64*64, 256)[i,c,y,x]) // 4
-where I(name, n, k) = floor(rule(name, n, 0, k)); the pixel over 255 and then
+where I(name, n, k) = floor(rule(name, n, 0, k)), of float32; the pixel over 255 and then
 ImageNet's mean and std. Soft targets are .7 of the label's one-hot vector and .3
 of that of I("labels2/S", 308, 10). The order is 0..307, batches of 32, the tenth
 of 20; two epochs are 20 steps. "adapt" is BatchNorm in training mode (momentum
@@ -225,8 +225,13 @@ def pair(name, seed, options, steps, snapshots, log=True):
 
 
 def part(name):
+    """The part, after each of its runs."""
+    out = {}
     if name == "variants":
-        return {k: {"options": {**BASE, **v}, "run": pair("resnet18", 0, v, 6, (6,))[0]} for k, v in VARIANTS.items()}
+        for k, v in VARIANTS.items():
+            out[k] = {"options": {**BASE, **v}, "run": pair("resnet18", 0, v, 6, (6,))[0]}
+            yield out
+        return
     out = {"options": BASE, "runs": []}
     for seed in range(SEEDS):
         run, states = pair(name, seed, {}, STEPS, (1, 10, 20))
@@ -236,9 +241,10 @@ def part(name):
             norms = [k[:-len(".running_mean")] for k in states[20] if k.endswith(".running_mean")]
             out["layers"] = {n: {k: numbers(states[20][n + "." + k].ravel()[:8], 13) for k in ("running_mean", "running_var")}
                              for n in (norms[0], norms[len(norms) // 2], norms[-1])}
+        yield out
     out["frozen"] = {"options": {**BASE, "bn": "frozen"}, "run": pair(name, 0, dict(bn="frozen"), STEPS, (20,))[0]}
     del out["frozen"]["run"]["bn"], out["frozen"]["run"]["bn_distance"]  # they stay
-    return out
+    yield out
 
 
 def load():
@@ -266,6 +272,8 @@ def table(t):
         d, b = max(max(r["distance"]) for r in runs), max(r["bn_distance"]["20"]["seen"] for r in runs)
         print("%-32s %9.1e %9.1e %9.1e  %9.1e %9.1e   %.3f .. %.3f" % (name + ", %d seeds" % len(runs), max(r["distance"][0] for r in runs), d, bound(d), b, bound(b),
               runs[0]["float64"][0], runs[0]["float64"][-1]))
+        if "frozen" not in t[name]:
+            continue
         r = t[name]["frozen"]["run"]
         d = max(r["distance"])
         print("%-32s %9.1e %9.1e %9.1e  %9s %9s   %.3f .. %.3f" % (name + ", frozen", r["distance"][0], d, bound(d), "", "", r["float64"][0], r["float64"][-1]))
@@ -305,9 +313,9 @@ if __name__ == "__main__":
         sensitivity()
     else:
         for name in args or [*NETWORKS, "variants"]:
-            made = part(name)
-            t = load()
-            t.update({"made_by": "finetune/testdata/trace.py", "versions": versions(), name: made,
-                      "data": {"size": SIZE, "images": IMAGES, "classes": CLASSES, "batch": BATCH, "mean": IMAGENET[0], "std": IMAGENET[1]}})
-            store(t)
+            for made in part(name):
+                t = load()
+                t.update({"made_by": "finetune/testdata/trace.py", "versions": versions(), name: made,
+                          "data": {"size": SIZE, "images": IMAGES, "classes": CLASSES, "batch": BATCH, "mean": IMAGENET[0], "std": IMAGENET[1]}})
+                store(t)
         table(load())
