@@ -5,7 +5,8 @@ oracle of the tests of finetune against PyTorch.
     python3 trace.py --table       prints the bounds
     python3 trace.py --sensitivity prints how far wrong settings stray (ResNet-18)
 
-Parts: resnet18 mobilenet_v2 shufflenet_v2_x1_0 variants; without one, all.
+Parts: data (digests of images and labels, summaries of the first weights, to check
+a reader), resnet18, mobilenet_v2, shufflenet_v2_x1_0, variants; without one, all.
 
 Weights are onnx/arch's by the rule (fill in nets.py), 10 classes, the same for
 every seed, then made calm, in float32 and without rounding but in the third line:
@@ -35,6 +36,7 @@ holds: the larger of |‖a‖-‖b‖|/‖b‖ and max_{i<4} |a_i-b_i|*sqrt(n)/�
 A buffer or weight is [‖b‖, b_0, b_1, b_2, b_3] in float64.
 """
 import gzip
+import hashlib
 import json
 import math
 import os
@@ -106,7 +108,8 @@ def network(name, dtype):
     return net.to(dtype)
 
 
-def data(seed, dtype):
+def pixels_of(seed):
+    """uint8-like pixels [n,3,h,w] and labels."""
     labels = integers("labels/%d" % seed, IMAGES, CLASSES)
 
     def blocks(name, n, edge):
@@ -114,6 +117,11 @@ def data(seed, dtype):
         return v.repeat(SIZE // edge, 2).repeat(SIZE // edge, 3)
 
     pixels = (2 * blocks("classes", CLASSES, 4)[labels] + blocks("blocks", IMAGES, 8) + blocks("images", IMAGES, SIZE)) // 4
+    return pixels, labels
+
+
+def data(seed, dtype):
+    pixels, labels = pixels_of(seed)
     mean, std = (np.array(v).reshape(1, 3, 1, 1) for v in IMAGENET)
     x = torch.from_numpy((pixels / 255.0 - mean) / std).to(dtype)
     return x, torch.from_numpy(labels), torch.from_numpy(integers("labels2/%d" % seed, IMAGES, CLASSES))
@@ -227,6 +235,9 @@ def pair(name, seed, options, steps, snapshots, log=True):
 def part(name):
     """The part, after each of its runs."""
     out = {}
+    if name == "data":
+        yield describe()
+        return
     if name == "variants":
         for k, v in VARIANTS.items():
             out[k] = {"options": {**BASE, **v}, "run": pair("resnet18", 0, v, 6, (6,))[0]}
@@ -245,6 +256,20 @@ def part(name):
     out["frozen"] = {"options": {**BASE, "bn": "frozen"}, "run": pair(name, 0, dict(bn="frozen"), STEPS, (20,))[0]}
     del out["frozen"]["run"]["bn"], out["frozen"]["run"]["bn_distance"]  # they stay
     yield out
+
+
+def describe():
+    """pixels_sha256: of uint8 [n,3,h,w]; labels: the first 20; start: tensors before
+    the first step."""
+    d = {"size": SIZE, "images": IMAGES, "classes": CLASSES, "batch": BATCH, "mean": IMAGENET[0], "std": IMAGENET[1], "seeds": [], "start": {}}
+    for seed in range(SEEDS):
+        pixels, labels = pixels_of(seed)
+        d["seeds"].append({"seed": seed, "pixels_sha256": hashlib.sha256(pixels.astype(np.uint8).tobytes()).hexdigest(), "labels": labels[:20].tolist()})
+    for name in NETWORKS:
+        state = {k: v.detach().double().numpy() for k, v in network(name, torch.float32).state_dict().items() if v.is_floating_point()}
+        keys = some_weights(state) + buffers(state)[:2] + buffers(state)[-2:]
+        d["start"][name] = {k: summary(state[k]) for k in keys}
+    return d
 
 
 def load():
@@ -312,10 +337,9 @@ if __name__ == "__main__":
     elif args == ["--sensitivity"]:
         sensitivity()
     else:
-        for name in args or [*NETWORKS, "variants"]:
+        for name in args or ["data", *NETWORKS, "variants"]:
             for made in part(name):
                 t = load()
-                t.update({"made_by": "finetune/testdata/trace.py", "versions": versions(), name: made,
-                          "data": {"size": SIZE, "images": IMAGES, "classes": CLASSES, "batch": BATCH, "mean": IMAGENET[0], "std": IMAGENET[1]}})
+                t.update({"made_by": "finetune/testdata/trace.py", "versions": versions(), name: made})
                 store(t)
         table(load())
