@@ -28,7 +28,7 @@ import (
 const (
 	lockFile    = "state/lock"
 	configFile  = "state/config.json"
-	checkedFile   = "state/check.json"
+	checkedFile = "state/check.json"
 	outcomeFile = "state/outcome.json"
 	stateFile   = "state/state.safetensors"
 	metricsFile = "metrics.jsonl"
