@@ -32,7 +32,7 @@ func compareCommand(e *env) *cli.Command {
 			"is used again; one MODEL that fails does not lose the others (exit 1).",
 		Flags: slices.Concat(dataFlags(), []cli.Flag{
 			text("out", "", "the `FOLDER` of the results", "o"),
-		}, probeFlags(3), runFlags(), skipFlags(), outputFlags(), []cli.Flag{
+		}, probeFlags(3), []cli.Flag{bnFlag()}, runFlags(), skipFlags(), outputFlags(), []cli.Flag{
 			toggle("overwrite", "start over where OUT holds something else"),
 		}, specFlags()),
 		Action: func(c *cli.Context) error { return e.compare(c) },
@@ -232,7 +232,7 @@ func (k *comparing) probeArgs(name string) []string {
 func (k *comparing) contend(model, name string) (*contender, error) {
 	one := &contender{model: model, name: name}
 	var err error
-	one.features, err = k.verb(append([]string{"featurize", "-m", model, "-o", k.featuresOf(name)}, k.passed(dataFlags(), runFlags(), skipFlags(), outputFlags(), specFlags())...)...)
+	one.features, err = k.verb(append([]string{"featurize", "-m", model, "-o", k.featuresOf(name)}, k.passed(dataFlags(), []cli.Flag{bnFlag()}, runFlags(), skipFlags(), outputFlags(), specFlags())...)...)
 	if err != nil {
 		return nil, err
 	}

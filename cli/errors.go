@@ -10,6 +10,7 @@ import (
 
 	"github.com/robust-transfer/rtx/assets"
 	"github.com/robust-transfer/rtx/featurize"
+	"github.com/robust-transfer/rtx/finetune"
 	"github.com/robust-transfer/rtx/finetune/probe"
 	"github.com/robust-transfer/rtx/onnx"
 	"github.com/robust-transfer/rtx/onnx/arch"
@@ -84,6 +85,8 @@ func verdict(err error) (code int, hint string) {
 		return 65, "rtx inspect shows the model's inputs"
 	case is(runtime.ErrModel):
 		return 65, "rtx inspect shows the model's operators and their versions"
+	case is(finetune.ErrNoBatchNorm):
+		return 65, "a model whose batch norms were folded has no statistics left; rtx import without --fold-bn keeps them"
 	case is(onnx.ErrNoLogits):
 		return 65, "eval and predict take a classifier; rtx inspect shows the model's outputs"
 	case is(onnx.ErrFormat):

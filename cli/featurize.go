@@ -31,6 +31,7 @@ func featurizeCommand(e *env) *cli.Command {
 			text("out", "", "the `FOLDER` of the feature set", "o"),
 			text("layer", "features", "the `VALUE` of the graph to take; features finds it"),
 			text("pool", "avg", "`HOW` a value [N,C,H,W] becomes features: avg or none"),
+			bnFlag(),
 		}, runFlags(), []cli.Flag{
 			text("format", "npy", "`KIND` of file for the features: npy, npz, safetensors or parquet"),
 			text("shard", "", "take share `I/N` of the images, into OUT/shard-I-of-N; none takes all (default: from SLURM_ARRAY_TASK_ID; /N: I from there or from JOB_COMPLETION_INDEX)"),
@@ -51,6 +52,7 @@ type featurizing struct {
 	shardFrom string           // what says so
 	args      []byte
 	job       featurize.Job
+	adapted   *adaptation // nil: batch norms have the model's statistics
 }
 
 func (e *env) featurize(c *cli.Context) error {
@@ -68,6 +70,9 @@ func (e *env) featurize(c *cli.Context) error {
 		return err
 	}
 	defer f.listing.Close()
+	if err := f.adapt(); err != nil {
+		return err
+	}
 	if f.shard != nil {
 		f.listing.Take(*f.shard)
 	}
@@ -94,6 +99,9 @@ func (f *featurizing) check() error {
 	if err := f.oneOf("pool", "avg", "none"); err != nil {
 		return err
 	}
+	if err := f.oneOf("bn", "frozen", "adapt"); err != nil {
+		return err
+	}
 	if err := f.oneOf("format", featurize.Formats...); err != nil {
 		return err
 	}
@@ -113,6 +121,23 @@ func (f *featurizing) check() error {
 	}
 	f.out = filepath.Join(f.out, f.shard.Dir())
 	f.note("shard %d of %d (%s)", f.shard.Index, f.shard.Count, f.shardFrom)
+	return nil
+}
+
+// adapt gives the batch norms statistics of the images, where that is asked for.
+// A shard adapts to the whole.
+func (f *featurizing) adapt() error {
+	if f.c.String("bn") != "adapt" {
+		return nil
+	}
+	if f.listing.Stream != nil {
+		return &usageError{msg: "--bn adapt reads the images twice, and a stream can be read but once", hint: "give a folder, or an archive that is not compressed; or rtx adapt first"}
+	}
+	var err error
+	if f.adapted, err = f.adaptation(adaptBatch); err != nil {
+		return err
+	}
+	f.model = f.adapted.model
 	return nil
 }
 
@@ -160,6 +185,9 @@ func (f *featurizing) prepare() error {
 func (f *featurizing) config() map[string]any {
 	c := f.network.config()
 	c["layer"], c["pool"], c["format"] = f.layer, f.c.String("pool"), f.c.String("format")
+	if f.adapted != nil { // so that sets from before there was a choice stay what they are
+		c["bn"], c["statistics"] = "adapt", f.adapted.digest
+	}
 	return c
 }
 

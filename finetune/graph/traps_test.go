@@ -36,7 +36,7 @@ func TestNodesStayApart(t *testing.T) {
 	if b.apply(Clip{0, 1}, x).node == b.apply(Clip{0, 2}, x).node {
 		t.Error("ops with other attributes are one node")
 	}
-	if b.apply(Relu{}, x).node == b.apply(Relu{}, x).node {
+	if one, other := b.apply(Relu{}, x), b.apply(Relu{}, x); one.node == other.node {
 		t.Error("two applications of an op are one node, and share a buffer")
 	}
 	if !b.distinct() {

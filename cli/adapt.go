@@ -1,0 +1,275 @@
+package cli
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+
+	cli "github.com/urfave/cli/v2"
+
+	"github.com/robust-transfer/rtx/featurize"
+	"github.com/robust-transfer/rtx/finetune"
+	"github.com/robust-transfer/rtx/finetune/augment"
+	"github.com/robust-transfer/rtx/finetune/graph"
+	"github.com/robust-transfer/rtx/finetune/lower"
+	"github.com/robust-transfer/rtx/finetune/tape"
+	"github.com/robust-transfer/rtx/onnx"
+	"github.com/robust-transfer/rtx/onnx/runtime"
+)
+
+func adaptCommand(e *env) *cli.Command {
+	return &cli.Command{
+		Name:  "adapt",
+		Usage: "re-estimate the statistics of a network's batch norms on images",
+		Description: "The running mean and variance of every batch norm become those of the images, which\n" +
+			"need no labels; weights stay as they are. Of data with splits the train split is taken.\n" +
+			"OUT is a new model; the same command again does nothing.",
+		Flags: slices.Concat([]cli.Flag{
+			text("model", "", "the network: an ONNX or PyTorch `FILE`, or a name of rtx models", "m"),
+		}, dataFlags(), []cli.Flag{
+			text("out", "", "the new model `FILE`", "o"),
+			text("engine", "auto", "what computes: ort (onnxruntime), tape (pure Go) or auto"),
+			number("batch-size", adaptBatch, "images that are normalised together", "b"),
+			number("workers", 0, "goroutines that read and decode; 0: one a core", "j"),
+			number("threads", 0, "threads of the network; 0: one a core"),
+			text("device", "auto", "auto, cpu, cuda or cuda:`N`"),
+		}, skipFlags(), outputFlags(), []cli.Flag{
+			toggle("overwrite", "replace what OUT holds"),
+		}, specFlags()),
+		Action: func(c *cli.Context) error { return e.adapt(c) },
+	}
+}
+
+func (e *env) adapt(c *cli.Context) error {
+	if err := e.begin(c); err != nil {
+		return err
+	}
+	n := &network{env: e, c: c}
+	if err := n.required("rtx adapt -m MODEL.onnx -d IMAGES -o ADAPTED.onnx", "model", "data", "out"); err != nil {
+		return err
+	}
+	if err := n.oneOf("engine", "auto", "ort", "tape"); err != nil {
+		return err
+	}
+	if n.batch = c.Int("batch-size"); n.batch < 2 || n.batch > 4096 {
+		return &usageError{msg: fmt.Sprintf("--batch-size is %d, expected 2 to 4096", n.batch)}
+	}
+	if err := errors.Join(n.checkDevice(), n.checkRoot(), n.checkSkips()); err != nil {
+		return err
+	}
+	if err := n.load(); err != nil {
+		return err
+	}
+	out := c.String("out")
+	if err := spared("out", out, n.model.Path()); err != nil {
+		return err
+	}
+	if err := n.source(); err != nil {
+		return err
+	}
+	defer n.listing.Close()
+	a, err := n.adaptation(n.batch)
+	if err != nil {
+		return err
+	}
+	status, err := saveModel(c.Context, a.model, out, c.Bool("overwrite"))
+	if err != nil {
+		return err
+	}
+	n.tellFailures(a.failed, "")
+	if e.json {
+		e.print(e.result("rtx.adapt/1", status, out, object{
+			{"images", a.images}, {"skipped", len(a.failed)}, {"split", a.split}, {"batch_norms", a.norms}, {"statistics", a.digest}, {"engine", a.engine},
+		}))
+		return nil
+	}
+	e.note("%d batch norms adapted to %d images (%s), %d skipped", a.norms, a.images, a.split, len(a.failed))
+	fmt.Fprintln(e.stdout, out)
+	return nil
+}
+
+// adaptBatch is how many images are normalised together where nothing says
+// otherwise.
+const adaptBatch = 64
+
+// bnFlag lets a verb adapt the network before it runs.
+func bnFlag() cli.Flag {
+	return text("bn", "frozen", "batch norms: frozen (the model's statistics) or adapt (those of the train split, or of all images without splits)")
+}
+
+// adaptation is a model whose batch norms have statistics of the data.
+type adaptation struct {
+	model  *onnx.Model
+	images int
+	split  string // "train", or "all" of data without splits
+	norms  int
+	digest string // of the statistics
+	engine string
+	failed []featurize.Failure
+}
+
+// adaptation re-estimates the statistics of the model's batch norms on the train
+// split, or on all of data without splits, in batches of so many.
+func (n *network) adaptation(batch int) (*adaptation, error) {
+	a := &adaptation{}
+	samples, err := n.adaptable(a)
+	if err != nil {
+		return nil, err
+	}
+	n.note("adapting batch norms to %d images (%s)", len(samples.Samples), a.split)
+	m, err := n.model.WithSpec(n.spec)
+	if err != nil {
+		return nil, err
+	}
+	net, err := n.adaptableNetwork(m)
+	if err != nil {
+		return nil, err
+	}
+	x, err := n.adaptingEngine(a)
+	if err != nil {
+		return nil, err
+	}
+	defer x.Close()
+	transform := featurize.TransformOf(n.spec)
+	transform.Geometry.PreResize = n.c.Int("pre-resize")
+	transform.Decode.ExifRotate = n.c.Bool("exif-rotate")
+	data, err := augment.Open(n.c.Context, samples, transform, augment.Config{BGR: n.spec.Channels == "bgr", Workers: n.cores("workers"), ValFraction: -1})
+	if err != nil {
+		return nil, err
+	}
+	defer data.Close()
+	a.images, a.failed = data.Rows(augment.Training), data.Check().Failed
+	limit, err := n.maxSkipped()
+	switch {
+	case err != nil:
+		return nil, err
+	case len(a.failed) > 0 && n.c.String("on-error") == "fail":
+		return nil, fmt.Errorf("%q: %s: %w", a.failed[0].Path, a.failed[0].Reason, featurize.ErrData)
+	case float64(len(a.failed)) > limit*float64(a.images+len(a.failed)):
+		return nil, fmt.Errorf("%d of %d images are unusable, the first is %q: %s: %w", len(a.failed), a.images+len(a.failed), a.failed[0].Path, a.failed[0].Reason, featurize.ErrData)
+	case a.images < 2:
+		return nil, fmt.Errorf("%d images to adapt to, expected two at least: %w", a.images, featurize.ErrData)
+	}
+	if err := finetune.Load(net, x); err != nil {
+		return nil, err
+	}
+	p := newProgress(n.env)
+	p.update(0, a.images)
+	err = finetune.Adapt(n.c.Context, net, x, a.images, batch, func(ctx context.Context, rows []int, dst []float32) error {
+		return data.Load(ctx, augment.Training, rows, -1, dst, make([]int, len(rows)))
+	}, func(done int) { p.update(done, a.images) })
+	p.end()
+	if err != nil {
+		return nil, fmt.Errorf("%q: %w", n.model.Path(), err)
+	}
+	return a, a.keep(n, m, net, x)
+}
+
+// adaptable lists the images to adapt to, as if all were of one class.
+func (n *network) adaptable(a *adaptation) (*featurize.Listing, error) {
+	var all []featurize.Sample
+	a.split = "all"
+	for s, err := range n.listing.All() {
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, s)
+	}
+	if n.listing.Stream != nil { // labels and splits are known now that it has ended
+		for i := range all {
+			all[i].Split = n.listing.Samples[i].Split
+		}
+	}
+	n.tellNotes()
+	if slices.ContainsFunc(all, func(s featurize.Sample) bool { return s.Split != "" }) {
+		a.split = "train"
+		all = slices.DeleteFunc(all, func(s featurize.Sample) bool { return s.Split != "train" && s.Split != "" })
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("no image of the train split: %w", featurize.ErrData)
+	}
+	for i := range all {
+		all[i].Class, all[i].Label, all[i].Split, all[i].Group = "any", 0, "", ""
+	}
+	return &featurize.Listing{Samples: all, Classes: []string{"any"}}, nil
+}
+
+// adaptableNetwork reads the model's graph. A trunk gets a head, which nothing
+// comes of.
+func (n *network) adaptableNetwork(m *onnx.Model) (*graph.Network, error) {
+	_, _, err := m.LogitsValue()
+	if errors.Is(err, onnx.ErrNoLogits) {
+		value := n.spec.Feature
+		if value == "" {
+			if value, err = m.FeatureValue(); err != nil {
+				return nil, err
+			}
+		}
+		if width := m.Width(value); width > 0 {
+			if m, err = m.Attach(value, onnx.Linear{W: make([]float32, 2*width), B: make([]float32, 2), D: width}); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return graph.Read(m)
+}
+
+// adaptingEngine makes what computes.
+func (n *network) adaptingEngine(a *adaptation) (finetune.Executor, error) {
+	a.engine = n.c.String("engine")
+	if a.engine != "tape" {
+		lib, err := runtime.Find(n.c.String("onnxruntime"))
+		switch {
+		case err == nil:
+			a.engine, n.library = "ort", lib
+			return lower.Open(runtime.Options{Library: lib, Threads: n.c.Int("threads"), Device: n.c.String("device")}, lower.Config{})
+		case a.engine == "ort" || n.c.String("onnxruntime") != "" || os.Getenv(runtime.Variable) != "":
+			return nil, err
+		}
+		n.warn("without onnxruntime adapting is in Go, and much slower (rtx runtime install)")
+	}
+	a.engine = "tape"
+	return &tape.Machine[float32]{}, nil
+}
+
+// keep makes the model of the new statistics.
+func (a *adaptation) keep(n *network, m *onnx.Model, net *graph.Network, x finetune.Executor) error {
+	h := sha256.New()
+	values := map[string][]float32{}
+	var names []string
+	for _, p := range net.Params() {
+		if !p.Kind.Statistic() {
+			continue
+		}
+		v := make([]float32, p.Shape.Size())
+		if err := x.Read(p.Name, v); err != nil {
+			return err
+		}
+		fmt.Fprintf(h, "%q\n", p.Name)
+		writeFloats(h, v)
+		values[p.Name] = v
+		names = append(names, p.Name)
+		if p.Kind == graph.Mean {
+			a.norms++
+		}
+	}
+	a.digest = hex.EncodeToString(h.Sum(nil))
+	base, err := n.model.SHA256()
+	if err != nil {
+		return err
+	}
+	spec := n.spec
+	spec.Parents = append(slices.Clone(spec.Parents), base)
+	if m, err = m.WithSpec(spec); err != nil {
+		return err
+	}
+	a.model, err = m.WithMetadata("rtx.statistics", a.digest).WithFloats(names, func(name string, dst []float32) error {
+		copy(dst, values[name])
+		return nil
+	})
+	return err
+}
