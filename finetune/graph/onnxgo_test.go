@@ -119,6 +119,11 @@ func TestDecodeKeeps(t *testing.T) {
 			if decoded.Opset() != onnx.Opset {
 				t.Errorf("opset %d, expected %d", decoded.Opset(), onnx.Opset)
 			}
+			for i, n := range decoded.Proto.Graph.Node { // also without the input that it makes up
+				if want := m.Proto.Graph.Node[i].Input; !slices.Equal(n.Input, want) {
+					t.Errorf("inputs %q of %q, expected %q", n.Input, n.Output, want)
+				}
+			}
 			same(t, m, decoded)
 		})
 	}
