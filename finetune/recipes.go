@@ -81,7 +81,7 @@ func ChooseRate(rates []float64, perClass bool, train func(rate float64) (*Resul
 		if result.Stop == Canceled {
 			return r, result, nil
 		}
-		if result.Best == nil || result.Best.N == 0 {
+		if len(rates) > 1 && (result.Best == nil || result.Best.N == 0) {
 			return r, nil, fmt.Errorf("finetune: to choose among the learning rates %v there must be validation rows, found none", rates)
 		}
 		if best == nil || result.Best.better(*best.Best, perClass) {

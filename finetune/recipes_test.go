@@ -92,7 +92,10 @@ func TestChooseRate(t *testing.T) {
 	if _, _, err := finetune.ChooseRate([]float64{1}, false, run); !errors.As(err, &d) {
 		t.Errorf("all diverge: %v", err)
 	}
-	for _, bad := range [][]float64{{.3}, {}} {
+	if rate, r, err := finetune.ChooseRate([]float64{.3}, false, run); rate != .3 || r != results[.3] || err != nil {
+		t.Errorf("a single rate without validation: %v, %v", rate, err)
+	}
+	for _, bad := range [][]float64{{.3, .1}, {}} {
 		if _, _, err := finetune.ChooseRate(bad, false, run); err == nil {
 			t.Errorf("no error for %v", bad)
 		}
