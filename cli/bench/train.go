@@ -24,7 +24,7 @@ var trainScript string
 const (
 	trainBatch = 16
 	trainSide  = 224
-	trainSteps = 8
+	trainSteps = 5
 )
 
 // trained is what a process that trains tells; both sides print it.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -101,6 +102,58 @@ func write(t testing.TB, m *lower.Machine, state values) {
 	for name, v := range state {
 		if err := m.Write(name, v); err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+// TestContinue wants the bits of four steps from two, the state carried to
+// another machine, and two more.
+func TestContinue(t *testing.T) {
+	n, state := network(t, "resnet18", 10)
+	c := graph.Config{Batch: 6, Size: [2]int{64, 64}, Adapt: true, Train: everything, Optimizer: graph.AdamW{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8}, Clip: 1, EMA: 0.9}
+	p, err := n.Program(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := make([]values, 4)
+	for i := range in {
+		in[i] = batch(rand.New(rand.NewPCG(3, uint64(i))), p)
+		in[i][graph.Correction1], in[i][graph.Correction2] = []float32{0.1}, []float32{0.1}
+	}
+	whole, half, rest := machine(t, lower.Config{}), machine(t, lower.Config{}), machine(t, lower.Config{})
+	write(t, whole, state)
+	write(t, half, state)
+	run := func(m *lower.Machine, in ...values) (loss []float32) {
+		for _, x := range in {
+			l := []float32{0}
+			if err := m.Run(t.Context(), p, x, values{graph.Loss: l}); err != nil {
+				t.Fatal(err)
+			}
+			loss = append(loss, l...)
+		}
+		return loss
+	}
+	read := func(m *lower.Machine) values {
+		v := values{}
+		for _, i := range p.Leaves(graph.State) {
+			node := p.Nodes[i]
+			v[node.Name] = make([]float32, node.Shape.Size())
+			if err := m.Read(node.Name, v[node.Name]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return v
+	}
+	want := run(whole, in...)
+	got := run(half, in[:2]...)
+	write(t, rest, read(half))
+	if got = append(got, run(rest, in[2:]...)...); !slices.Equal(got, want) {
+		t.Errorf("losses %v, want %v", got, want)
+	}
+	after, end := read(rest), read(whole)
+	for name, v := range end {
+		if !slices.Equal(after[name], v) {
+			t.Errorf("%s: %.1e apart", name, apart(after[name], v))
 		}
 	}
 }
