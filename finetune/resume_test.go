@@ -158,6 +158,9 @@ func TestSaveFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	was := saved(t, s)
+	if err := os.WriteFile(string(s)+".new", []byte("half of a state, of a run that was killed"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	full := errors.New("no space left on device")
 	state, err := s.Load()
 	if err != nil {

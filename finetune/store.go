@@ -20,13 +20,13 @@ const stateVersion = "rtx.state/1"
 
 // FileStore keeps a State in a .safetensors file of this name: its tensors, and
 // all else as JSON in the header's metadata, under "state". A file is written
-// beside the old one, made durable and then renamed: there is always a whole
-// one.
+// beside the old one, with ".new" behind the name, made durable and then
+// renamed: there is always a whole one. A name has one writer at a time.
 type FileStore string
 
 // Save writes the file, a tensor at a time.
 func (f FileStore) Save(s *State) error {
-	file, err := os.CreateTemp(filepath.Dir(string(f)), ".rtx-*.safetensors")
+	file, err := os.Create(string(f) + ".new") // of one name: what a killed run leaves is written over
 	if err != nil {
 		return fmt.Errorf("finetune: save the state: %w", err)
 	}
@@ -35,9 +35,6 @@ func (f FileStore) Save(s *State) error {
 	w := bufio.NewWriterSize(file, 1<<20)
 	if err = writeState(w, s); err == nil {
 		err = w.Flush()
-	}
-	if err == nil {
-		err = file.Chmod(0o644)
 	}
 	if err == nil {
 		err = file.Sync()
