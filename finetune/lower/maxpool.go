@@ -8,12 +8,13 @@ func maxPool(s *site, i int) bool {
 	n := s.p.Nodes[i]
 	switch o := n.Op.(type) {
 	case graph.MaxPool:
-		k, ok := reader[graph.MaxPoolGradient](s, n.In[0], n.In[0])
-		if !ok || s.p.Nodes[k].Op != graph.MaxPoolGradient(o) {
-			return false
+		for _, k := range s.readers[n.In[0]] {
+			g := s.p.Nodes[k]
+			if g.Op == graph.MaxPoolGradient(o) && g.In[0] == n.In[0] {
+				s.claimed[i], s.indices[k] = o.EmitIndices(s.Emitter, s.at(i))
+				return true
+			}
 		}
-		s.claimed[i], s.indices[k] = o.EmitIndices(s.Emitter, s.at(i))
-		return true
 	case graph.MaxPoolGradient:
 		indices, ok := s.indices[i]
 		if ok {

@@ -100,13 +100,16 @@ func TestMaxPool(t *testing.T) {
 		r := rand.New(rand.NewPCG(1, 4))
 		k := &maker{t: t}
 		x := k.leaf(graph.Input, "x", 2, 3, 7, 6)
-		var terms []int
-		for _, w := range []graph.Window{
+		windows := []graph.Window{
 			{Kernel: [2]int{3, 3}, Strides: [2]int{2, 2}, Dilations: [2]int{1, 1}, Pads: [4]int{1, 1, 1, 1}},
-			{Kernel: [2]int{2, 3}, Strides: [2]int{1, 2}, Dilations: [2]int{1, 1}},
-		} {
-			y := k.op(graph.MaxPool{Window: w}, x)
-			terms = append(terms, k.op(graph.MaxPoolGradient{Window: w}, x, y))
+			{Kernel: [2]int{3, 3}, Strides: [2]int{2, 2}, Dilations: [2]int{1, 1}, Pads: [4]int{0, 0, 2, 2}},
+		}
+		pools, terms := make([]int, 2), make([]int, 2)
+		for i, w := range windows {
+			pools[i] = k.op(graph.MaxPool{Window: w}, x)
+		}
+		for i, w := range windows {
+			terms[i] = k.op(graph.MaxPoolGradient{Window: w}, x, pools[i])
 		}
 		k.output("gradient", k.op(graph.Sum{}, terms...))
 		for range 2 {
