@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
+	"strings"
 
 	"github.com/robust-transfer/rtx/finetune/graph"
 )
@@ -43,7 +45,13 @@ func Adapt(ctx context.Context, net *graph.Network, x Executor, n, batch int, lo
 			return err
 		}
 		share := float32(len(rows)) / float32(from+len(rows))
-		if err := x.Run(ctx, p, map[string][]float32{graph.Images: images[:len(rows)*area], graph.Momentum: {share}}, nil); err != nil {
+		in := map[string][]float32{graph.Images: images[:len(rows)*area], graph.Momentum: {share}}
+		for _, i := range p.Leaves(graph.Input) {
+			if n := p.Nodes[i]; strings.HasPrefix(n.Name, graph.Masks) { // nothing is dropped
+				in[n.Name] = slices.Repeat([]float32{1}, n.Shape.Size())
+			}
+		}
+		if err := x.Run(ctx, p, in, nil); err != nil {
 			return err
 		}
 		if report != nil {
