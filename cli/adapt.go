@@ -34,10 +34,7 @@ func adaptCommand(e *env) *cli.Command {
 			text("out", "", "the new model `FILE`", "o"),
 			text("engine", "auto", "what computes: ort (onnxruntime), tape (pure Go) or auto"),
 			number("batch-size", adaptBatch, "images that are normalised together", "b"),
-			number("workers", 0, "goroutines that read and decode; 0: one a core", "j"),
-			number("threads", 0, "threads of the network; 0: one a core"),
-			text("device", "auto", "auto, cpu, cuda or cuda:`N`"),
-		}, skipFlags(), outputFlags(), []cli.Flag{
+		}, adaptRunFlags(), skipFlags(), outputFlags(), []cli.Flag{
 			toggle("overwrite", "replace what OUT holds"),
 		}, specFlags()),
 		Action: func(c *cli.Context) error { return e.adapt(c) },
@@ -58,8 +55,10 @@ func (e *env) adapt(c *cli.Context) error {
 	if n.batch = c.Int("batch-size"); n.batch < 2 || n.batch > 4096 {
 		return &usageError{msg: fmt.Sprintf("--batch-size is %d, expected 2 to 4096", n.batch)}
 	}
-	if err := errors.Join(n.checkDevice(), n.checkRoot(), n.checkSkips()); err != nil {
-		return err
+	for _, check := range []func() error{n.checkDevice, n.checkCounts, n.checkRoot, n.checkSkips} {
+		if err := check(); err != nil {
+			return err
+		}
 	}
 	if err := n.load(); err != nil {
 		return err
@@ -73,6 +72,9 @@ func (e *env) adapt(c *cli.Context) error {
 	}
 	defer n.listing.Close()
 	a, err := n.adaptation(n.batch)
+	if errors.As(err, new(signalled)) {
+		return partial{hinted{err, "nothing was written; the same command starts over"}, e.result("rtx.adapt/1", "interrupted", out, nil)}
+	}
 	if err != nil {
 		return err
 	}
@@ -101,6 +103,18 @@ func bnFlag() cli.Flag {
 	return text("bn", "frozen", "batch norms: frozen (the model's statistics) or adapt (those of the train split, or of all images without splits)")
 }
 
+func adaptRunFlags() []cli.Flag {
+	return []cli.Flag{
+		number("workers", 0, "goroutines that read and decode; 0: one a core", "j"),
+		number("threads", 0, "threads of the network; 0: one a core"),
+		text("device", "auto", "auto, cpu, cuda or cuda:`N`"),
+	}
+}
+
+// statisticsKey is the metadata entry of an adapted model that tells its
+// statistics apart.
+const statisticsKey = "rtx.statistics"
+
 // adaptation is a model whose batch norms have statistics of the data.
 type adaptation struct {
 	model  *onnx.Model
@@ -120,7 +134,6 @@ func (n *network) adaptation(batch int) (*adaptation, error) {
 	if err != nil {
 		return nil, err
 	}
-	n.note("adapting batch norms to %d images (%s)", len(samples.Samples), a.split)
 	m, err := n.model.WithSpec(n.spec)
 	if err != nil {
 		return nil, err
@@ -129,11 +142,15 @@ func (n *network) adaptation(batch int) (*adaptation, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !slices.ContainsFunc(net.Params(), func(p graph.Param) bool { return p.Kind.Statistic() }) {
+		return nil, fmt.Errorf("%q: %w", n.model.Path(), finetune.ErrNoBatchNorm)
+	}
 	x, err := n.adaptingEngine(a)
 	if err != nil {
 		return nil, err
 	}
 	defer x.Close()
+	n.note("adapting batch norms to %d images (%s)", len(samples.Samples), a.split)
 	transform := featurize.TransformOf(n.spec)
 	transform.Geometry.PreResize = n.c.Int("pre-resize")
 	transform.Decode.ExifRotate = n.c.Bool("exif-rotate")
@@ -215,7 +232,7 @@ func (n *network) adaptableNetwork(m *onnx.Model) (*graph.Network, error) {
 			}
 		}
 	}
-	return graph.Read(m)
+	return readGraph(m)
 }
 
 // adaptingEngine makes what computes.
@@ -267,7 +284,7 @@ func (a *adaptation) keep(n *network, m *onnx.Model, net *graph.Network, x finet
 	if m, err = m.WithSpec(spec); err != nil {
 		return err
 	}
-	a.model, err = m.WithMetadata("rtx.statistics", a.digest).WithFloats(names, func(name string, dst []float32) error {
+	a.model, err = m.WithMetadata(statisticsKey, a.digest).WithFloats(names, func(name string, dst []float32) error {
 		copy(dst, values[name])
 		return nil
 	})

@@ -131,6 +131,9 @@ func (k *comparing) check() error {
 	if k.c.String("data") == "-" {
 		return &usageError{msg: "--data is -, which can be read only once", hint: "name a file"}
 	}
+	if err := n.oneOf("bn", "frozen", "adapt"); err != nil {
+		return err
+	}
 	if err := n.check(); err != nil {
 		return err
 	}

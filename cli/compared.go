@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -220,7 +221,20 @@ func (k *comparing) finish(r *report.Comparison) error {
 // attach makes the classifier of the best backbone.
 func (k *comparing) attach(best *contender) error {
 	args := slices.DeleteFunc(k.probeArgs(best.name), func(a string) bool { return a == "--overwrite" })
-	_, err := k.verb(append(args, "--attach", best.model)...)
+	run, err := readRun(k.featuresOf(best.name))
+	if err != nil {
+		return err
+	}
+	model := best.model
+	if run.Config.Statistics != "" { // the classifier has the batch norms that the features are of
+		model = filepath.Join(k.probeOf(best.name), "adapted.onnx")
+		defer os.Remove(model)
+		flags := k.passed(dataFlags(), skipFlags(), outputFlags(), specFlags(), adaptRunFlags())
+		if _, err := k.verb(append([]string{"adapt", "-m", best.model, "-o", model, "--overwrite"}, flags...)...); err != nil {
+			return err
+		}
+	}
+	_, err = k.verb(append(args, "--attach", model)...)
 	return err
 }
 

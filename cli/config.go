@@ -11,7 +11,7 @@ import (
 )
 
 // notRecorded are flags that say how a command is run, not what it does.
-var notRecorded = []string{"config", "json", "progress", "quiet", "overwrite", "verify", "help"}
+var notRecorded = []string{"config", "json", "progress", "quiet", "overwrite", "verify", "resume", "help"}
 
 // withConfig adds what a configuration file says to the arguments, where
 // neither a flag nor the environment says something else.

@@ -31,6 +31,11 @@ type hinted struct {
 
 func (h hinted) Unwrap() error { return h.error }
 
+// untrainable is a model that training cannot compute.
+type untrainable struct{ error }
+
+func (u untrainable) Unwrap() error { return u.error }
+
 // startOver is the advice where an output holds another configuration.
 const startOver = "choose another --out, or start over with --overwrite"
 
@@ -39,6 +44,7 @@ func verdict(err error) (code int, hint string) {
 	var usage *usageError
 	var sig signalled
 	var later temporary
+	var model untrainable
 	var h hinted
 	var verb verbError
 	var mismatch *arch.Mismatch
@@ -85,6 +91,11 @@ func verdict(err error) (code int, hint string) {
 		return 65, "rtx inspect shows the model's inputs"
 	case is(runtime.ErrModel):
 		return 65, "rtx inspect shows the model's operators and their versions"
+	case errors.As(err, &model):
+		if code, hint := verdict(model.error); code != 1 {
+			return code, hint
+		}
+		return 65, "rtx inspect shows the model's operators; weights are trained as float32"
 	case is(finetune.ErrNoBatchNorm):
 		return 65, "a model whose batch norms were folded has no statistics left; rtx import without --fold-bn keeps them"
 	case is(onnx.ErrNoLogits):

@@ -33,9 +33,10 @@ type featurizeRun struct {
 	Model        modelFile `json:"model"`
 	ResolvedSpec onnx.Spec `json:"resolved_spec"`
 	Config       struct {
-		Layer     string `json:"layer"`
-		Pool      string `json:"pool"`
-		PreResize string `json:"pre_resize"`
+		Layer      string `json:"layer"`
+		Pool       string `json:"pool"`
+		PreResize  string `json:"pre_resize"`
+		Statistics string `json:"statistics"` // of batch norms adapted to the images; "": the model's
 	} `json:"config"`
 }
 

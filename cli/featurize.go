@@ -14,6 +14,7 @@ import (
 
 	"github.com/robust-transfer/rtx/featurize"
 	"github.com/robust-transfer/rtx/featurize/pixels"
+	"github.com/robust-transfer/rtx/finetune"
 )
 
 func featurizeCommand(e *env) *cli.Command {
@@ -133,11 +134,15 @@ func (f *featurizing) adapt() error {
 	if f.listing.Stream != nil {
 		return &usageError{msg: "--bn adapt reads the images twice, and a stream can be read but once", hint: "give a folder, or an archive that is not compressed; or rtx adapt first"}
 	}
-	var err error
-	if f.adapted, err = f.adaptation(adaptBatch); err != nil {
+	adapted, err := f.adaptation(adaptBatch)
+	if errors.Is(err, finetune.ErrNoBatchNorm) {
+		f.warn("%s has no batch norms, so that --bn adapt changes nothing", f.model.Path())
+		return nil
+	}
+	if err != nil {
 		return err
 	}
-	f.model = f.adapted.model
+	f.adapted, f.model = adapted, adapted.model
 	return nil
 }
 

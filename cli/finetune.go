@@ -76,20 +76,21 @@ func finetuneCommand(e *env) *cli.Command {
 // tuning is one call of the verb.
 type tuning struct {
 	network
-	out    string
-	recipe finetune.Recipe
-	policy augment.Policy
-	mixup  augment.Mixup
-	rates  []float64
-	data   *augment.Data
-	id     featurize.Identity
-	engine string   // "ort" or "tape"
-	heads  []string // classes of the head that is kept; nil: those of the data
-	base   string   // SHA-256 of the model
-	args   []byte
-	config map[string]any
-	folder *runFolder
-	trials []*trial
+	out     string
+	recipe  finetune.Recipe
+	policy  augment.Policy
+	mixup   augment.Mixup
+	rates   []float64
+	data    *augment.Data
+	id      featurize.Identity
+	heldOut float64  // share of the training images to validate on
+	engine  string   // "ort" or "tape"
+	heads   []string // classes of the head that is kept; nil: those of the data
+	base    string   // SHA-256 of the model
+	args    []byte
+	config  map[string]any
+	folder  *runFolder
+	trials  []*trial
 }
 
 // trial is a training of one seed and learning rate.
@@ -114,6 +115,9 @@ func (e *env) finetune(c *cli.Context) error {
 	if err := t.prepare(); err != nil {
 		return err
 	}
+	if err := t.trainable(); err != nil {
+		return err
+	}
 	if err := t.source(); err != nil {
 		return err
 	}
@@ -122,7 +126,7 @@ func (e *env) finetune(c *cli.Context) error {
 		return err
 	}
 	if err := t.open(); err != nil {
-		return err
+		return t.ended(err)
 	}
 	defer t.data.Close()
 	there, err := t.begun()
@@ -135,7 +139,7 @@ func (e *env) finetune(c *cli.Context) error {
 	}
 	found, err := t.run()
 	if err != nil {
-		return err
+		return t.ended(err)
 	}
 	return t.report("done", found)
 }
@@ -177,16 +181,12 @@ func (t *tuning) open() error {
 	transform := featurize.TransformOf(t.spec)
 	transform.Geometry.PreResize = t.c.Int("pre-resize")
 	transform.Decode.ExifRotate = t.c.Bool("exif-rotate")
-	share, err := t.fraction("val-fraction", 0, .9)
-	if err != nil {
-		return err
-	}
+	share := t.heldOut
 	if share == 0 {
 		share = -1
 	}
 	p := newProgress(t.env)
-	p.noun = "images"
-	t.id = t.listing.Identity()
+	var err error
 	t.data, err = augment.Open(t.c.Context, t.listing, transform, augment.Config{
 		Policy: t.policy, BGR: t.spec.Channels == "bgr", Workers: t.cores("workers"), Seed: uint64(t.c.Int("seed")), ValFraction: share,
 		Known: knownCheck(t.out), Progress: p.concurrent(),
@@ -225,6 +225,8 @@ func (t *tuning) checkFailures() error {
 		return hinted{fmt.Errorf("%d of %d images are unusable, the first is %q: %s: %w", len(failed), rows, failed[0].Path, failed[0].Reason, featurize.ErrData), "--max-skipped says how many may be"}
 	case t.data.Rows(augment.Training) == 0:
 		return hinted{fmt.Errorf("no image to train on has a label: %w", featurize.ErrData), "labels are the names of class folders, or the column label of a list"}
+	case len(t.rates) > 1 && t.data.Rows(augment.Validation) == 0:
+		return &usageError{msg: fmt.Sprintf("of the learning rates %v one is chosen on validation images, and there are none", t.rates), hint: "--val-fraction holds some out, or give one --lr"}
 	case len(t.data.Classes()) < 2:
 		return fmt.Errorf("all images are of the class %q, expected two classes at least: %w", t.data.Classes()[0], featurize.ErrData)
 	}
@@ -251,7 +253,7 @@ func (t *tuning) run() (*tuned, error) {
 			return t.train(one)
 		})
 		if err != nil {
-			return nil, t.ended(err)
+			return nil, err
 		}
 		for _, one := range t.trials {
 			if one.Seed == seed && one.Rate == chosen {
@@ -331,7 +333,7 @@ func (t *tuning) train(one *trial) (*finetune.Result, error) {
 func (t *tuning) explain(err error) error {
 	var d *finetune.Diverged
 	if errors.As(err, &d) {
-		return hinted{err, "a smaller --lr, or --clip 1; the same command goes on from the checkpoint"}
+		return hinted{err, "a smaller --lr, or --clip 1, with another --out or --overwrite"}
 	}
 	return err
 }

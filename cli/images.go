@@ -100,12 +100,19 @@ func (n *network) check() error {
 	if n.batch = n.c.Int("batch-size"); n.batch < 1 || n.batch > 4096 {
 		return &usageError{msg: fmt.Sprintf("--batch-size is %d, expected 1 to 4096", n.batch)}
 	}
+	if err := n.checkCounts(); err != nil {
+		return err
+	}
+	return n.checkRoot()
+}
+
+func (n *network) checkCounts() error {
 	for _, name := range []string{"workers", "threads", "pre-resize"} {
 		if v := n.c.Int(name); v < 0 || v > 1<<14 {
 			return &usageError{msg: fmt.Sprintf("--%s is %d", name, v)}
 		}
 	}
-	return n.checkRoot()
+	return nil
 }
 
 func (n *network) checkDevice() error {

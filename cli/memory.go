@@ -11,22 +11,31 @@ import (
 
 // freeMemory is how many bytes this process may still take: what the system has
 // available, less where its control group allows less. 0: not known.
-func freeMemory() int64 {
-	free := int64(0)
-	if f, err := os.Open("/proc/meminfo"); err == nil {
-		defer f.Close()
-		for lines := bufio.NewScanner(f); lines.Scan(); {
-			if fields := strings.Fields(lines.Text()); len(fields) > 1 && fields[0] == "MemAvailable:" {
-				kb, _ := strconv.ParseInt(fields[1], 10, 64)
-				free = kb << 10
-			}
-		}
-	}
+var freeMemory = func() int64 {
+	free := readField("/proc/meminfo", "MemAvailable:") << 10
 	limit, used := readNumber("/sys/fs/cgroup/memory.max"), readNumber("/sys/fs/cgroup/memory.current")
+	used -= readField("/sys/fs/cgroup/memory.stat", "inactive_file") // files in memory, which make room
 	if limit > 0 && (free == 0 || limit-used < free) {
 		free = max(limit-used, 1)
 	}
 	return free
+}
+
+// readField reads the number behind a name in a file of lines, 0 where there is
+// none.
+func readField(file, name string) int64 {
+	f, err := os.Open(file)
+	if err != nil {
+		return 0
+	}
+	defer f.Close()
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		if fields := strings.Fields(lines.Text()); len(fields) > 1 && fields[0] == name {
+			n, _ := strconv.ParseInt(fields[1], 10, 64)
+			return n
+		}
+	}
+	return 0
 }
 
 // readNumber reads a file of one number, 0 where there is none.

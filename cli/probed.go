@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"github.com/robust-transfer/rtx/cli/report"
@@ -225,6 +226,14 @@ func (p *probing) attach(name string) error {
 	run := p.data.run
 	if run == nil || run.Config.Layer == "" {
 		return &usageError{msg: fmt.Sprintf("--attach: %q has no run.json, which would say what the features are of", p.data.path), hint: "rtx featurize makes feature sets"}
+	}
+	if m.Metadata(statisticsKey) != "" && m.Metadata(statisticsKey) == run.Config.Statistics {
+		if spec, _, err := m.Spec(); err == nil && slices.Contains(spec.Parents, run.Model.SHA256) {
+			run.Config.Statistics, run.Model.SHA256 = "", sum // rtx adapt made it of the model
+		}
+	}
+	if run.Config.Statistics != "" {
+		return &usageError{msg: fmt.Sprintf("--attach %q: the features are of --bn adapt, and the model's batch norms have other statistics", name), hint: "rtx adapt of the same model and images makes the model to name"}
 	}
 	if run.Model.SHA256 != sum {
 		return &usageError{msg: fmt.Sprintf("--attach %q: the features are of another model, %q", name, run.Model.File), hint: "name the model that rtx featurize was given"}

@@ -71,6 +71,9 @@ func (t *tuning) settings() error {
 		}
 	}
 	t.recipe = r
+	if t.heldOut, err = t.fraction("val-fraction", 0, .9); err != nil {
+		return err
+	}
 	for _, set := range []func() error{t.chooseRates, t.chooseOptimizer, t.chooseSchedule, t.chooseJitter} {
 		if err := set(); err != nil {
 			return err
@@ -124,8 +127,9 @@ func (t *tuning) chooseOptimizer() error {
 		if err != nil {
 			return err
 		}
-		sgd = graph.SGD{Momentum: m, Nesterov: c.Bool("nesterov") && m > 0}
+		sgd = graph.SGD{Momentum: m}
 	}
+	sgd.Nesterov = sgd.Nesterov || c.Bool("nesterov") && sgd.Momentum > 0
 	switch c.String("optimizer") {
 	case "", "sgd":
 		r.Optimizer = sgd

@@ -90,7 +90,7 @@ func openRun(dir string, config map[string]any, overwrite bool) (*runFolder, err
 // begin takes away what an earlier run has left, and notes the configuration.
 func (f *runFolder) begin(config map[string]any) error {
 	err := removeFiles(f.dir, configFile)
-	for _, name := range []string{outcomeFile, stateFile, metricsFile, "results.csv", "curves.svg", "run.json", "args.yaml", "weights", checkedFile} {
+	for _, name := range []string{outcomeFile, stateFile, metricsFile, "results.csv", "curves.svg", "run.json", "args.yaml", bestFile, lastFile, checkedFile} {
 		err = errors.Join(err, os.RemoveAll(filepath.Join(f.dir, name)))
 	}
 	for _, pattern := range []string{"seed-*", "lr-*"} {
@@ -160,10 +160,11 @@ func (o *outcome) result() *finetune.Result {
 // trialWriter puts the files of one training into its folder.
 type trialWriter struct {
 	*tuning
-	dir     string
-	metrics *os.File
-	bar     *progress
-	told    bool // the time that is left
+	dir      string
+	metrics  *os.File
+	bar      *progress
+	features *progress // of those that are computed once
+	told     bool      // the time that is left
 }
 
 // path is a file of the training.
@@ -201,7 +202,7 @@ func (w *trialWriter) event(e finetune.Event) error {
 	case finetune.Started:
 		return w.started(e)
 	case finetune.Cached:
-		w.note("features of %d images computed once: nothing in front of the head changes", e.Rows)
+		w.cached(e.Rows)
 	case finetune.Fitted:
 		w.note("%d steps fit into %s", e.Plan.Steps, w.recipe.MaxTime)
 	case finetune.Stepped:
@@ -209,7 +210,9 @@ func (w *trialWriter) event(e finetune.Event) error {
 	case finetune.Evaluated:
 		return w.evaluated(e)
 	case finetune.Ended:
-		w.bar.end()
+		if w.bar != nil {
+			w.bar.end()
+		}
 		if e.Stop == finetune.Canceled {
 			return nil
 		}
@@ -296,6 +299,21 @@ func (w *trialWriter) evaluated(e finetune.Event) error {
 	}
 	return w.line(object{{"event", "eval"}, {"epoch", s.Epoch}, {"split", e.Split.String()}, {"n", s.N}, {"loss", s.Loss}, {"top1", s.Top1},
 		{"mean_per_class", s.MeanPerClass}, {"train_loss", s.TrainLoss}})
+}
+
+// cached shows how many features of all are computed.
+func (w *trialWriter) cached(done int) {
+	total := 0
+	for _, s := range []augment.Split{augment.Training, augment.Validation, augment.Test} {
+		total += w.data.Rows(s)
+	}
+	if w.features == nil {
+		w.note("features of %d images are computed once: nothing in front of the head changes", total)
+		w.features = newProgress(w.env)
+	}
+	if w.features.update(done, total); done == total {
+		w.features.end()
+	}
 }
 
 // save writes weights as a model of rtx, with where they come from.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -36,6 +37,9 @@ func (t *tuning) resumed() error {
 	var settings map[string]any
 	if err := yaml.Unmarshal(data, &settings); err != nil {
 		return &usageError{msg: fmt.Sprintf("--resume %q: args.yaml: %v", dir, err)}
+	}
+	if out := t.c.String("out"); out != "" && filepath.Clean(out) != filepath.Clean(dir) {
+		return &usageError{msg: fmt.Sprintf("--resume is %q and --out %q, expected one folder", dir, out), hint: "--resume alone goes on with a run"}
 	}
 	settings["out"] = dir
 	for name, v := range settings {
@@ -98,6 +102,68 @@ func (t *tuning) findEngine() error {
 	return nil
 }
 
+// trainable finds what of the model cannot be trained, before anything is
+// computed.
+func (t *tuning) trainable() error {
+	m := t.model
+	switch how := t.c.String("head"); how {
+	case "keep":
+	case "new":
+		value, width, err := t.features()
+		if err != nil {
+			return err
+		}
+		if m, err = m.Attach(value, onnx.Linear{W: make([]float32, 2*width), B: make([]float32, 2), D: width}); err != nil {
+			return err
+		}
+	default:
+		head, err := readHead(how)
+		if errors.Is(err, fs.ErrNotExist) {
+			return &usageError{msg: fmt.Sprintf("--head: %v", err), hint: "new, keep, or a head.onnx of rtx probe"}
+		}
+		value, _, failed := t.features()
+		if failed != nil {
+			return failed
+		}
+		if err == nil {
+			m, err = m.Attach(value, *head)
+		}
+		if err != nil {
+			return hinted{untrainable{fmt.Errorf("--head %q: %w", how, err)}, "new, keep, or a head.onnx of rtx probe on features of this model"}
+		}
+	}
+	net, err := readGraph(m)
+	if err != nil {
+		return err
+	}
+	if _, err := t.recipe.Rules.For(net); err != nil {
+		return &usageError{msg: fmt.Sprintf("--mode %s: %v", t.c.String("mode"), err), hint: "rtx inspect shows the stages and the head"}
+	}
+	return nil
+}
+
+// features is the value that the head reads, and how many numbers it has.
+func (t *tuning) features() (value string, width int, err error) {
+	if value = t.spec.Feature; value == "" {
+		if value, err = t.model.FeatureValue(); err != nil {
+			return "", 0, err
+		}
+	}
+	if width = t.model.Width(value); width == 0 {
+		return "", 0, hinted{fmt.Errorf("%q does not say how many features %q has: %w", t.model.Path(), value, onnx.ErrFormat), "rtx import writes a model that does"}
+	}
+	return value, width, nil
+}
+
+// readGraph reads a network to compute gradients or statistics of.
+func readGraph(m *onnx.Model) (*graph.Network, error) {
+	net, err := graph.Read(m)
+	if err != nil {
+		return nil, untrainable{err}
+	}
+	return net, nil
+}
+
 // build makes the network to train: the model with the head that was asked for.
 func (t *tuning) build(seed uint64) (*graph.Network, error) {
 	m, err := t.headed(seed)
@@ -115,7 +181,7 @@ func (t *tuning) build(seed uint64) (*graph.Network, error) {
 	if m, err = m.WithSpec(spec); err != nil {
 		return nil, err
 	}
-	return graph.Read(m)
+	return readGraph(m)
 }
 
 // headed is the model with the head that --head says.
@@ -125,12 +191,9 @@ func (t *tuning) headed(seed uint64) (*onnx.Model, error) {
 	if how == "keep" {
 		return t.keptHead(classes)
 	}
-	value := t.spec.Feature
-	if value == "" {
-		var err error
-		if value, err = t.model.FeatureValue(); err != nil {
-			return nil, err
-		}
+	value, width, err := t.features()
+	if err != nil {
+		return nil, err
 	}
 	if how != "new" {
 		head, err := readHead(how)
@@ -142,10 +205,6 @@ func (t *tuning) headed(seed uint64) (*onnx.Model, error) {
 			return nil, fmt.Errorf("--head %q: %w", how, err)
 		}
 		return t.model.Attach(value, own)
-	}
-	width := t.model.Width(value)
-	if width == 0 {
-		return nil, hinted{fmt.Errorf("%q does not say how many features %q has: %w", t.model.Path(), value, onnx.ErrFormat), "rtx import writes a model that does"}
 	}
 	k := len(classes)
 	head := onnx.Linear{W: make([]float32, k*width), B: make([]float32, k), D: width, Classes: classes}
@@ -166,9 +225,13 @@ func (t *tuning) keptHead(classes []string) (*onnx.Model, error) {
 	if err != nil {
 		return nil, err
 	}
+	const hint = "--head new makes a head for the classes of the images"
+	if len(own) == 0 {
+		return nil, hinted{fmt.Errorf("--head keep: %q does not name its classes: %w", t.model.Path(), featurize.ErrData), hint + "; rtx import --labels names them"}
+	}
 	for _, c := range classes {
 		if !slices.Contains(own, c) {
-			return nil, hinted{fmt.Errorf("--head keep: the model has no class %q, it has %d others: %w", c, len(own), featurize.ErrData), "--head new makes a head for the classes of the images"}
+			return nil, hinted{fmt.Errorf("--head keep: the model has no class %q, it has %d others: %w", c, len(own), featurize.ErrData), hint}
 		}
 	}
 	t.heads = own
@@ -372,6 +435,9 @@ func epochOf(s *finetune.Score) int {
 func (t *tuning) finish(f *tuned) error {
 	first := f.Seeds[0]
 	if first.Dir != "" {
+		if err := os.MkdirAll(filepath.Join(t.out, "weights"), 0o777); err != nil {
+			return fmt.Errorf("output: %w", err)
+		}
 		for _, name := range []string{bestFile, lastFile, "results.csv", "curves.svg"} {
 			if err := copyFile(t.c.Context, filepath.Join(t.out, first.Dir, name), filepath.Join(t.out, name)); err != nil {
 				return err
