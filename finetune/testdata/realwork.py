@@ -30,7 +30,6 @@ import os
 import statistics
 import sys
 import tarfile
-import time
 
 import numpy as np
 import torch
@@ -130,7 +129,7 @@ def run(net, data, classes, mode, bn, seed):
     warm = math.ceil(len(x) / BATCH)
     steps, t, evals = warm * EPOCHS, 0, []
     for epoch in range(EPOCHS):
-        order, total, start = torch.randperm(len(x)), 0.0, time.time()
+        order, total = torch.randperm(len(x)), 0.0
         net.train(bn == "adapt")
         for i in range(0, len(x), BATCH):
             rows = order[i:i + BATCH]
@@ -141,10 +140,10 @@ def run(net, data, classes, mode, bn, seed):
             loss.backward()
             opt.step()
             total, t = total + loss.item() * len(rows), t + 1
-        evals.append({"loss": round(total / len(x), 5), "val": round(top1(net, *data["val"]), 5), "test": round(top1(net, *data["test"]), 5), "s": round(time.time() - start, 1)})
+        evals.append({"loss": round(total / len(x), 5), "val": round(top1(net, *data["val"]), 5), "test": round(top1(net, *data["test"]), 5)})
     best = max(range(EPOCHS), key=lambda e: (evals[e]["val"], -e))
     return {"seed": seed, "last": evals[-1]["test"], "best": evals[best]["test"], "best_epoch": best + 1, "losses": [e["loss"] for e in evals],
-            "val": [e["val"] for e in evals], "seconds": round(sum(e["s"] for e in evals), 1)}
+            "val": [e["val"] for e in evals]}
 
 
 def table(t):
