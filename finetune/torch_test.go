@@ -1,8 +1,12 @@
 package finetune_test
 
 import (
+	"context"
 	"fmt"
+	"math"
 	"os"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -45,11 +49,13 @@ func TestTorch(t *testing.T) {
 				ended(t, net, x, run.BN, bound(statistics))
 				ended(t, net, x, run.Weights, bound(weights))
 				steps := 2
-				if everySeed && run.Seed == 0 {
-					steps = 20
-				}
-				if run.Seed > 0 {
+				switch {
+				case run.Seed > 0:
 					return
+				case everySeed:
+					steps = 20
+				case name == "resnet18":
+					steps = 1
 				}
 				y, began := &tape.Machine[float32]{}, time.Now()
 				defer y.Close()
@@ -81,4 +87,104 @@ func maximum(v []float64) (m float64) {
 		m = max(m, x)
 	}
 	return m
+}
+
+// watched asks for the norm of the gradient where there is one.
+type watched struct {
+	finetune.Executor
+	norms []float64
+}
+
+func (w *watched) Run(ctx context.Context, p *graph.Program, in, out map[string][]float32) error {
+	norm := make([]float32, 1)
+	if clips := slices.ContainsFunc(p.Outputs, func(o graph.Output) bool { return o.Name == graph.Norm }); !clips {
+		return w.Executor.Run(ctx, p, in, out)
+	}
+	out[graph.Norm] = norm
+	err := w.Executor.Run(ctx, p, in, out)
+	w.norms = append(w.norms, float64(norm[0]))
+	return err
+}
+
+// Frozen batch norms, whose short batch is padded, the other optimizers,
+// targets and modes are PyTorch's too.
+func TestTorchVariants(t *testing.T) {
+	if testing.Short() {
+		t.Skip("whole networks take a while")
+	}
+	g := golden(t)
+	cases := map[string]traced{}
+	for name, v := range g.Variants {
+		cases["resnet18/"+name] = v
+	}
+	for _, name := range []string{"resnet18", "mobilenet_v2", "shufflenet_v2_x1_0"} {
+		if f := g.network(name).Frozen; f != nil && (everySeed || name == "shufflenet_v2_x1_0") {
+			cases[name+"/frozen"] = *f
+		}
+	}
+	for name, v := range cases {
+		t.Run(name, func(t *testing.T) {
+			network, _, _ := strings.Cut(name, "/")
+			net, d, steps := traceNetwork(t, network), newTraceData(0), len(v.Run.Float64)
+			c := v.Options.config(t, d)
+			c.Plain = true
+			executors := map[string]finetune.Executor{"onnxruntime": machine(t)}
+			if everySeed {
+				executors["tape"] = &tape.Machine[float32]{}
+			}
+			for what, x := range executors {
+				if v.Options.Loss != "labels" {
+					c = v.Options.config(t, d) // its targets begin anew
+				}
+				n := steps
+				if what == "tape" && v.Options.Trained != "fixed" {
+					n = 2
+				}
+				w := &watched{Executor: x}
+				far := within(t, what, follow(t, net, w, d, c, n), v.Run.Float64, bounds(v.Run))
+				t.Logf("%s: %d losses at most %.1e apart, PyTorch's float32 %.1e", what, n, far, maximum(v.Run.Distance))
+				if c.Clip > 0 && len(w.norms) != n {
+					t.Errorf("%d norms in %d steps", len(w.norms), n)
+				}
+				for i, norm := range w.norms {
+					if d := math.Abs(norm-v.Run.Norm64[i]) / v.Run.Norm64[i]; !(d <= bound(v.Run.NormDistance)) {
+						t.Errorf("%s, step %d: a norm of %v, want %v", what, i+1, norm, v.Run.Norm64[i])
+					}
+				}
+				if n == steps {
+					ended(t, net, x, v.Run.BN, bound(v.Run.BNDistance[fmt.Sprint(steps)].Seen))
+					ended(t, net, x, v.Run.Weights, bound(v.Run.WeightsDistance.Seen))
+				}
+				unmoved(t, net, x, c)
+				x.Close()
+			}
+		})
+	}
+}
+
+// unmoved wants the bits of all that is not trained: statistics too where batch
+// norms are frozen.
+func unmoved(t *testing.T, net *graph.Network, x finetune.Executor, c finetune.Config) {
+	t.Helper()
+	rule, err := c.Rules.For(net)
+	if err != nil {
+		t.Fatal(err)
+	}
+	moved := 0
+	for _, p := range net.Params() {
+		_, trained := rule(p)
+		trained = trained || p.Kind.Statistic() && !c.Frozen
+		before, err := net.Values(p.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		same := slices.Equal(before, values(t, net, x, "", p.Name))
+		if same == trained {
+			t.Errorf("%s: trained %v, but unchanged %v", p.Name, trained, same)
+		}
+		if !same {
+			moved++
+		}
+	}
+	t.Logf("%d of %d tensors moved", moved, len(net.Params()))
 }

@@ -108,7 +108,7 @@ func golden(t *testing.T) traces {
 // trace.py's network.
 func traceNetwork(t *testing.T, name string) *graph.Network {
 	t.Helper()
-	ruled, err := arch.New(name, traceClasses)
+	filled, err := arch.New(name, traceClasses)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +125,7 @@ func traceNetwork(t *testing.T, name string) *graph.Network {
 		kinds[p.Name] = p
 	}
 	m, err = net.Export(func(name string, dst []float32) error {
-		w, err := ruled.Floats(name)
+		w, err := filled.Floats(name)
 		copy(dst, w)
 		by, plus, calm := float32(1), float32(0), !strings.HasPrefix(net.Spec().Arch, "resnet")
 		switch p := kinds[name]; {
@@ -153,17 +153,26 @@ func traceNetwork(t *testing.T, name string) *graph.Network {
 	return out
 }
 
-// whole is n numbers in [0, below) by the rule of onnx/arch.
-func whole(name string, n, below int) []int {
+// ruled is n numbers in [low, high) by the rule of onnx/arch.
+func ruled(name string, n int, low, high float64) []float32 {
 	h := fnv.New64a()
 	h.Write([]byte(name))
-	hash, out := h.Sum64(), make([]int, n)
+	hash, out := h.Sum64(), make([]float32, n)
 	for i := range out {
 		z := hash + (uint64(i)+1)*0x9e3779b97f4a7c15
 		z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
 		z = (z ^ z>>27) * 0x94d049bb133111eb
 		z ^= z >> 31
-		out[i] = int(float32(float64(below) * (float64(z>>40) / (1 << 24))))
+		out[i] = float32(low + (high-low)*(float64(z>>40)/(1<<24)))
+	}
+	return out
+}
+
+// whole is n whole numbers in [0, below).
+func whole(name string, n, below int) []int {
+	out := make([]int, n)
+	for i, v := range ruled(name, n, 0, float64(below)) {
+		out[i] = int(v)
 	}
 	return out
 }
