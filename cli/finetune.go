@@ -366,7 +366,7 @@ func (t *tuning) executor() (finetune.Executor, error) {
 func (t *tuning) report(status string, f *tuned) error {
 	weights := filepath.Join(t.out, "weights", "best.onnx")
 	if t.json {
-		t.print(t.result("rtx.finetune/1", status, t.out, f.object(weights)))
+		t.print(t.result("rtx.finetune/1", status, t.out, append(f.object(weights), object{{"skipped", len(t.data.Check().Failed)}}...)))
 		return nil
 	}
 	if status == "cached" {

@@ -370,7 +370,7 @@ func (f *tuned) figures(one *trial) finetune.Score {
 	switch {
 	case f.Protocol == "test" && one.Test != nil:
 		return *one.Test
-	case one.Best != nil:
+	case one.Best != nil && one.Best.N > 0:
 		return *one.Best
 	}
 	return finetune.Score{Top1: math.NaN(), MeanPerClass: math.NaN()}
