@@ -13,6 +13,7 @@ import (
 	"github.com/robust-transfer/rtx/finetune"
 	"github.com/robust-transfer/rtx/finetune/augment"
 	"github.com/robust-transfer/rtx/finetune/lower"
+	"github.com/robust-transfer/rtx/finetune/probe"
 	"github.com/robust-transfer/rtx/finetune/tape"
 	"github.com/robust-transfer/rtx/onnx/runtime"
 )
@@ -192,15 +193,20 @@ func (t *tuning) open() error {
 		Known: knownCheck(t.out), Progress: p.concurrent(),
 	})
 	p.end()
+	if errors.Is(err, probe.ErrData) {
+		return hinted{err, "--val-fraction says how many are held out; 0: none"}
+	}
 	if err != nil {
 		return err
 	}
 	t.id = t.listing.Identity() // of a stream, now that it has ended
-	if err := t.checkFailures(); err != nil {
-		t.data.Close()
-		return err
+	if err = t.checkFailures(); err == nil && t.c.String("head") != "new" {
+		_, err = t.headed(0) // of the classes that the images have
 	}
-	return nil
+	if err != nil {
+		t.data.Close()
+	}
+	return err
 }
 
 // checkFailures tells of images that do not decode, and ends where they are too

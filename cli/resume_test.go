@@ -39,7 +39,7 @@ func TestFinetuneKilled(t *testing.T) {
 	if testing.Short() {
 		t.Skip("50 trainings")
 	}
-	args, base := longRun(t), t.TempDir()
+	args, base := longRun(t, "--epochs", "5"), t.TempDir()
 	want := filepath.Join(base, "want")
 	whole := done(t, args(want))
 	killed, continued := 0, 0

@@ -38,8 +38,12 @@ func (d *Data) part(failed map[string]bool, fraction float64, seed uint64) error
 		}
 	}
 	if len(d.rows[Training]) == 0 {
-		return fmt.Errorf("augment: no images to train on (%d to validate, %d to test, %d unusable, %d without a class): %w",
-			len(d.rows[Validation]), len(d.rows[Test]), len(failed), d.unlabelled, featurize.ErrData)
+		first := ""
+		if f := d.check.Failed; len(f) > 0 {
+			first = fmt.Sprintf("; the first unusable one is %q: %s", f[0].Path, f[0].Reason)
+		}
+		return fmt.Errorf("augment: no images to train on (%d to validate, %d to test, %d unusable, %d without a class)%s: %w",
+			len(d.rows[Validation]), len(d.rows[Test]), len(failed), d.unlabelled, first, featurize.ErrData)
 	}
 	if len(d.rows[Validation]) > 0 || fraction < 0 {
 		return nil
