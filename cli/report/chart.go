@@ -129,8 +129,10 @@ func (c *Chart) field() *field {
 	return f
 }
 
+// widened is a range with a margin. Values that differ by rounding alone are as
+// good as equal: no tick would fit between them.
 func widened(low, high float64) (float64, float64) {
-	if high == low {
+	if high-low <= 1e-9*max(math.Abs(low), math.Abs(high)) {
 		low, high = low-0.5*max(math.Abs(low), 0.02), high+0.5*max(math.Abs(high), 0.02)
 	}
 	margin := 0.05 * (high - low)

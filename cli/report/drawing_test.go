@@ -139,3 +139,16 @@ func TestTicks(t *testing.T) {
 		}
 	}
 }
+
+// Values one rounding apart have no room for ticks between them.
+func TestAlmostEqual(t *testing.T) {
+	v := 2. / 9
+	c := Chart{Groups: []Group{{Name: "g", Points: []Point{{X: 1, Y: v}, {X: 1, Y: math.Nextafter(v, 1)}}}}}
+	var b bytes.Buffer
+	if err := c.Draw().SVG(&b); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(b.String(), "<text"); n < 4 || n > 30 {
+		t.Errorf("%d texts, want the labels of a few ticks", n)
+	}
+}
