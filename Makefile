@@ -60,7 +60,8 @@ lint: build
 
 parity: build
 	@PYTHON=$(PYTHON) bash featurize/pixels/testdata/parity.sh
-	PYTHON=$(TORCH_PYTHON) ONNX_PYTHON=$(ONNX_PYTHON) $(GO) test -count=1 -v -timeout 30m -run 'TestParity' ./cli
+	PYTHON=$(TORCH_PYTHON) ONNX_PYTHON=$(ONNX_PYTHON) $(GO) test -count=1 -v -timeout 60m -run 'TestParity' ./cli
+	RTX_TRACES=all $(GO) test -count=1 -v -timeout 60m -run 'TestTorch|TestFamilies' ./finetune
 	PYTHON=$(PYTHON) $(GO) test -count=1 -v -run 'TestOtherReaders' ./featurize
 
 bench: build

@@ -15,8 +15,8 @@ import (
 	"github.com/robust-transfer/rtx/finetune/tape"
 )
 
-// everySeed is set by make parity: traces of all seeds, and on the tape as long
-// as on onnxruntime.
+// everySeed is set by make parity: traces of all seeds, on the tape for as many
+// steps as on onnxruntime, and networks that take a minute.
 var everySeed = os.Getenv("RTX_TRACES") == "all"
 
 // Whole networks are trained over two epochs, with a short last batch, and stay

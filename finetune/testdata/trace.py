@@ -3,6 +3,8 @@ oracle of the tests of finetune against PyTorch.
 
     python3 trace.py [PART...]     rewrites these parts of trace.json.gz
     python3 trace.py --table       prints the bounds
+    python3 trace.py --again       trains each network once more, in float32, and
+                                   prints how far that is from the file, as JSON
     python3 trace.py --sensitivity prints how far wrong settings stray (ResNet-18)
 
 Parts: data (digests of images and labels, summaries of the first weights, to check
@@ -309,6 +311,20 @@ def table(t):
         print("%-32s %9.1e %9.1e %9.1e  %9.1e %9.1e   %.3f .. %.3f" % ("resnet18 " + name, r["distance"][0], d, bound(d), b, bound(b), r["float64"][0], r["float64"][-1]))
 
 
+def again():
+    """Distances of seed 0's losses and buffers from the float64 of the file."""
+    t, out = load(), {"torch": torch.__version__, "networks": {}}
+    for name in NETWORKS:
+        want = t[name]["runs"][0]
+        losses, _, states = train(name, 0, torch.float32, {}, STEPS, (STEPS,))
+        bn = 0.0
+        for k, w in want["bn"].items():
+            v = states[STEPS][k].ravel()
+            bn = max(bn, abs(np.linalg.norm(v) - w[0]) / w[0], np.abs(v[:4] - np.array(w[1:])).max() * math.sqrt(v.size) / w[0])
+        out["networks"][name] = {"losses": numbers(losses), "distance": numbers(relative(losses, want["float64"]), 4), "bn": float("%.4g" % bn)}
+    print(json.dumps(out))
+
+
 def sensitivity():
     """How far the loss strays in 20 steps (float64) where something is wrong."""
     right = train("resnet18", 0, torch.float64, {}, STEPS, (20,))
@@ -335,6 +351,8 @@ if __name__ == "__main__":
     args = sys.argv[1:]
     if args == ["--table"]:
         table(load())
+    elif args == ["--again"]:
+        again()
     elif args == ["--sensitivity"]:
         sensitivity()
     else:
