@@ -25,12 +25,13 @@ func (v Value) one() bool {
 // builder puts a graph together. What does not fit panics with a failure, which
 // Network.Program turns into an error.
 type builder struct {
-	g      *G.ExprGraph
-	salt   uint64 // of the nodes' hashes
-	leaves map[string]leaf
-	names  map[*G.Node]string // of inner values, for messages and rules
-	at     string             // the ONNX node that is being read
-	count  int
+	g       *G.ExprGraph
+	salt    uint64 // of the nodes' hashes
+	leaves  map[string]leaf
+	names   map[*G.Node]string // of inner values, for messages and rules
+	at      string             // the ONNX node that is being read
+	count   int                // of ids
+	applied int                // ops
 }
 
 // leaf is a value that is not computed.
@@ -62,6 +63,7 @@ func (b *builder) apply(op Op, in ...Value) Value {
 		b.fail("%T: %w", op, err)
 	}
 	b.count++
+	b.applied++
 	v := &Vertex{Op: op, id: b.salt<<32 | uint64(b.count), in: shapes, out: out, b: b}
 	n, err := G.ApplyOp(v, nodes...)
 	if err != nil {

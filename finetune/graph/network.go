@@ -134,18 +134,22 @@ func (n *Network) Program(c Config) (p *Program, err error) {
 	return nil, fmt.Errorf("graph: nodes of %q share a hash, whatever the salt", n.model.Path())
 }
 
-// distinct tells whether no two nodes have one hash. They are of 32 bits, and
-// nothing else tells nodes apart in gorgonia.
+// distinct tells whether no two nodes have one hash, and none was taken for
+// another before it could be seen. Hashes are of 32 bits, and nothing else tells
+// nodes apart in gorgonia.
 func (b *builder) distinct() bool {
-	seen := map[uint32]bool{}
+	seen, applied := map[uint32]bool{}, 0
 	for _, n := range b.g.AllNodes() {
 		h := n.Hashcode()
 		if seen[h] {
 			return false
 		}
 		seen[h] = true
+		if _, ok := n.Op().(*Vertex); ok {
+			applied++
+		}
 	}
-	return true
+	return applied == b.applied
 }
 
 func (n *Network) build(b *builder, c Config) (p *Program, err error) {

@@ -58,7 +58,10 @@ func TestNodesOfOneHashMerge(t *testing.T) {
 	if merged != out {
 		t.Fatal("gorgonia does not merge nodes of one hash any more: the guard can go")
 	}
-	if _, err := G.ApplyOp(other, y); err != nil {
+	if b.applied++; b.distinct() {
+		t.Error("a node that was merged is not missed")
+	}
+	if _, err := G.ApplyOp(other, y); err != nil { // the second that is there
 		t.Fatal(err)
 	}
 	if !b.distinct() {
