@@ -231,6 +231,8 @@ func (t *tuning) checkFailures() error {
 		return hinted{fmt.Errorf("%d of %d images are unusable, the first is %q: %s: %w", len(failed), rows, failed[0].Path, failed[0].Reason, featurize.ErrData), "--max-skipped says how many may be"}
 	case t.data.Rows(augment.Training) == 0:
 		return hinted{fmt.Errorf("no image to train on has a label: %w", featurize.ErrData), "labels are the names of class folders, or the column label of a list"}
+	case t.data.Rows(augment.Training) < 2 && !t.recipe.Frozen:
+		return hinted{fmt.Errorf("one image to train on, expected two at least where batch norms adapt to the batch: %w", featurize.ErrData), "--bn frozen takes single images"}
 	case len(t.rates) > 1 && t.data.Rows(augment.Validation) == 0:
 		return &usageError{msg: fmt.Sprintf("of the learning rates %v one is chosen on validation images, and there are none", t.rates), hint: "--val-fraction holds some out, or give one --lr"}
 	case len(t.data.Classes()) < 2:

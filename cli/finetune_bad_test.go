@@ -71,6 +71,7 @@ func TestFinetuneRefuses(t *testing.T) {
 			}
 		}
 	}
+	single := splits(t, 2, map[string]int{"train": 1, "test": 4})
 	half := filepath.Join(t.TempDir(), "half.onnx")
 	if o := call("export", model, "-o", half, "--precision", "fp16", "-q"); o.code != 0 {
 		t.Fatalf("%+v", o)
@@ -94,6 +95,8 @@ func TestFinetuneRefuses(t *testing.T) {
 		{"--epochs x", 2, "epochs", ""},
 		{"-b -4", 2, "--batch-size is -4", ""},
 		{"-b 5000", 2, "--batch-size is 5000", ""},
+		{"-b 1", 2, "--batch-size is 1, expected 2", "--bn frozen"},
+		{"-d " + single + " --val-fraction 0", 65, "one image to train on", "--bn frozen"},
 		{"--patience -2", 2, "--patience is -2", ""},
 		{"--schedule step --step-size -1", 2, "--step-size is -1", ""},
 		{"--step-size 3", 2, "--schedule step", ""},

@@ -44,6 +44,9 @@ func (t *tuning) settings() error {
 		return &usageError{msg: fmt.Sprintf("--mode is %q, expected full, fixed or last-K with K from 1 on", c.String("mode"))}
 	}
 	r.Frozen = c.String("bn") == "frozen"
+	if r.Batch < 2 && !r.Frozen {
+		return &usageError{msg: fmt.Sprintf("--batch-size is %d, expected 2 at least where batch norms adapt to the batch", r.Batch), hint: "--bn frozen takes single images"}
+	}
 	r.PerClass = c.String("metric") == "mean-per-class"
 	r.Rules.NoNormDecay = c.Bool("no-decay-norm")
 	for _, n := range []struct {
