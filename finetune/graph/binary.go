@@ -112,6 +112,9 @@ func (b *builder) binary(op string, x, y Value) Value {
 // readBinary takes initializers as constants, but for the bias of a linear layer
 // that exporters write as MatMul and Add.
 func readBinary(r *reader, n *pb.NodeProto) Value {
+	if len(n.Input) != 2 {
+		r.fail("%d inputs, expected 2", len(n.Input))
+	}
 	if n.OpType == "Add" {
 		for i := range n.Input {
 			if r.linear(n.Input[1-i&1]) && r.vector(n.Input[i]) {
@@ -126,7 +129,7 @@ func readBinary(r *reader, n *pb.NodeProto) Value {
 func (r *reader) linear(value string) bool {
 	for _, n := range r.net.nodes {
 		if slices.Contains(n.Output, value) {
-			return n.OpType == "MatMul" && r.raw[n.Input[1]] != nil
+			return n.OpType == "MatMul" && has(n, 1) && r.raw[n.Input[1]] != nil
 		}
 	}
 	return false

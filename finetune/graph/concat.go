@@ -61,6 +61,9 @@ func (o Concat) Emit(e *Emitter, s Site) string {
 }
 
 func readConcat(r *reader, n *pb.NodeProto) Value {
+	if len(n.Input) == 0 {
+		r.fail("no inputs, expected one or more")
+	}
 	in := make([]Value, len(n.Input))
 	for i := range in {
 		in[i] = r.in(n, i)

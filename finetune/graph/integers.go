@@ -66,6 +66,9 @@ func (r *reader) whole(n *pb.NodeProto) bool {
 	var in []integers
 	for i := range n.Input {
 		if !has(n, i) {
+			if i == 0 || n.OpType != "Slice" {
+				return false // no such input is optional
+			}
 			in = append(in, integers{})
 			continue
 		}

@@ -158,13 +158,16 @@ func (n *Network) build(b *builder, c Config) (p *Program, err error) {
 		case nil:
 		case failure:
 			err = r.error
-		default:
-			panic(r)
+		default: // gorgonia panics, too
+			err = fmt.Errorf("graph: %s: internal error: %v", b.at, r)
 		}
 	}()
 	r := newReader(n, b, c)
 	r.read()
-	logits := r.values[n.logits]
+	logits, ok := r.values[n.logits]
+	if !ok {
+		b.fail("the logits %q are a constant, or integers, expected what follows from the images", n.logits)
+	}
 	if s := logits.Shape(); len(s) != 2 || s[0] != c.Batch {
 		b.fail("the logits %q have shape %v, expected [N,K] with %d rows", n.logits, s, c.Batch)
 	}

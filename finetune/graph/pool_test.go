@@ -37,3 +37,19 @@ func TestWindowSizes(t *testing.T) {
 		}
 	}
 }
+
+// A kernel can step over a small image: a window of padding alone has no largest
+// value.
+func TestWindowsOfPadding(t *testing.T) {
+	w := Window{Kernel: [2]int{2, 2}, Strides: [2]int{1, 1}, Dilations: [2]int{3, 3}, Pads: [4]int{2, 2, 2, 2}}
+	if s, err := w.infer(Shape{1, 1, 1, 1}); err == nil {
+		t.Errorf("%+v of one place makes %v", w, s)
+	}
+	w.Dilations, w.Pads = [2]int{2, 2}, [4]int{1, 1, 1, 1}
+	if s, err := w.infer(Shape{1, 1, 2, 3}); err != nil || !s.Equal(Shape{1, 1, 2, 3}) {
+		t.Error(s, err)
+	}
+	if s, err := (Transpose{Perm: []int{5, 0}}).Infer([]Shape{{2, 3}}); err == nil {
+		t.Errorf("a transposition to %v", s)
+	}
+}

@@ -15,11 +15,13 @@ func (o Transpose) Infer(in []Shape) (Shape, error) {
 	if len(in) != 1 || len(o.Perm) != len(in[0]) {
 		return nil, fmt.Errorf("inputs of shapes %v, expected one of %d dimensions", in, len(o.Perm))
 	}
-	out := make(Shape, len(o.Perm))
-	for i, p := range o.Perm {
-		if sorted[i] != i {
+	for i, p := range sorted {
+		if p != i {
 			return nil, fmt.Errorf("perm is %v, expected a permutation", o.Perm)
 		}
+	}
+	out := make(Shape, len(o.Perm))
+	for i, p := range o.Perm {
 		out[i] = in[0][p]
 	}
 	return out, nil

@@ -47,7 +47,28 @@ func (w Window) infer(in Shape) (Shape, error) {
 	if h < 1 || v < 1 {
 		return nil, fmt.Errorf("an input of shape %v is smaller than the window %+v", in, w)
 	}
+	for i, n := range [2]int{h, v} {
+		if w.Dilations[i] > in[2+i] && w.empty(i, in[2+i], n) {
+			return nil, fmt.Errorf("dilations of the window %+v that step over an input of shape %v", w, in)
+		}
+	}
 	return Shape{in[0], in[1], h, v}, nil
+}
+
+// empty tells whether one of n windows along an axis of a given size reads
+// nothing but padding.
+func (w Window) empty(axis, size, n int) bool {
+	for at := range n {
+		read := false
+		for k := range w.Kernel[axis] {
+			from := at*w.Strides[axis] - w.Pads[axis] + k*w.Dilations[axis]
+			read = read || from >= 0 && from < size
+		}
+		if !read {
+			return true
+		}
+	}
+	return false
 }
 
 // pads are those by which exactly the windows of an output fit, so that nothing
@@ -105,6 +126,9 @@ func (r *reader) window(n *pb.NodeProto, s Shape) (w Window) {
 		w.Ceil = false
 		for i := range 2 {
 			size, stride := s[2+i], w.Strides[i]
+			if stride < 1 {
+				r.fail("strides are %v, expected 1 or more", w.Strides)
+			}
 			total := max(((size+stride-1)/stride-1)*stride+w.extent(i)-size, 0)
 			w.Pads[i], w.Pads[i+2] = total/2, total-total/2
 			if mode == "SAME_LOWER" {
