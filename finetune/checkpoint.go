@@ -2,7 +2,6 @@ package finetune
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 )
 
@@ -22,20 +21,23 @@ func (t *trainer) resume() error {
 		return err
 	}
 	for _, c := range t.changed {
-		values := make([]float32, c.Shape.Size())
-		if err := s.Read(c.Name, values); err != nil {
-			return fmt.Errorf("finetune: continue: %w", err)
+		values, err := s.values(c.Name, c.Shape)
+		if err != nil {
+			return err
 		}
 		if err := t.x.Write(c.Name, values); err != nil {
 			return err
 		}
-		if name := bestPrefix + c.Name; s.has(name) {
-			values := make([]float32, c.Shape.Size())
-			if err := s.Read(name, values); err != nil {
-				return fmt.Errorf("finetune: continue: %w", err)
-			}
-			t.hold(c.Name, values)
+	}
+	for _, w := range t.weights() {
+		if s.Best == nil {
+			break
 		}
+		values, err := s.values(bestPrefix+w.Name, w.Shape)
+		if err != nil {
+			return err
+		}
+		t.hold(w.Name, values)
 	}
 	s.Tensors, s.Read = nil, nil
 	t.state, t.plan.Length = *s, s.Length

@@ -51,7 +51,7 @@ func (t *trainer) ended() {
 		t.stop = OutOfPatience
 	case t.state.Step >= t.plan.Steps && t.state.Epoch*t.plan.Epoch >= t.plan.Steps:
 		t.stop = AllSteps
-		if t.clock.over {
+		if t.state.Over {
 			t.stop = OutOfTime
 		}
 	}

@@ -18,6 +18,7 @@ type State struct {
 
 	Length  Length        // as it was planned, or fitted to the time
 	Fitted  bool          // to Config.MaxTime
+	Over    bool          // the time was, before the steps it was fitted to
 	Step    int           // steps done
 	Epoch   int           // epochs done, their evaluation included
 	Losses  float64       // sum over the steps of the epoch that is not done
@@ -71,19 +72,34 @@ func (s *State) check(now *State) error {
 			return fmt.Errorf("finetune: the saved state is of another run: its %s is %d, now it is %d", v.name, v.got, v.want)
 		}
 	}
-	if !s.Fitted && s.Length != now.Length {
+	if s.Length.Epoch != now.Length.Epoch || s.Length.Steps != now.Length.Steps && !(s.Fitted && s.Length.Steps < now.Length.Steps) {
 		return fmt.Errorf("finetune: the saved state is of another run: of %d steps of which %d are an epoch, now there are %d and %d",
 			s.Length.Steps, s.Length.Epoch, now.Length.Steps, now.Length.Epoch)
+	}
+	least, most := s.Epoch*s.Length.Epoch, (s.Epoch+1)*s.Length.Epoch
+	if s.Fitted { // the last epoch may be cut
+		least -= s.Length.Epoch
+	}
+	if s.Epoch < 0 || s.Step < max(least, 0) || s.Step > min(most, s.Length.Steps) || (s.Best == nil) != (s.Epoch == 0) {
+		return fmt.Errorf("finetune: the saved state is damaged: %d of %d steps, %d epochs of %d", s.Step, s.Length.Steps, s.Epoch, s.Length.Epoch)
 	}
 	return nil
 }
 
-// has tells whether a tensor is there.
-func (s *State) has(name string) bool {
+// values reads a tensor.
+func (s *State) values(name string, shape graph.Shape) ([]float32, error) {
 	for _, t := range s.Tensors {
-		if t.Name == name {
-			return true
+		if t.Name != name {
+			continue
 		}
+		if !t.Shape.Equal(shape) {
+			return nil, fmt.Errorf("finetune: the saved state is of another run: its tensor %q has shape %v, expected %v", name, t.Shape, shape)
+		}
+		values := make([]float32, shape.Size())
+		if err := s.Read(name, values); err != nil {
+			return nil, fmt.Errorf("finetune: continue: %w", err)
+		}
+		return values, nil
 	}
-	return false
+	return nil, fmt.Errorf("finetune: the saved state is of another run: it has no tensor %q, expected one of shape %v", name, shape)
 }

@@ -2,6 +2,7 @@ package finetune
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"math/rand/v2"
 
@@ -33,6 +34,9 @@ func (t *trainer) program(rows int) (*graph.Program, error) {
 // step trains on a batch and returns its loss before.
 func (t *trainer) step(b *batch, rate float64) (float64, error) {
 	t.miss(Training, b)
+	if err := t.labels(Training, b); err != nil {
+		return 0, err
+	}
 	if b.n == 0 || b.n == 1 && !t.Frozen {
 		return 0, nil // images that cannot be read have left too few
 	}
@@ -115,6 +119,16 @@ func (t *trainer) targets(b *batch, rows int) []float32 {
 	return out
 }
 
+// labels wants those that the network has an output for.
+func (t *trainer) labels(s Split, b *batch) error {
+	for i, label := range b.labels {
+		if label >= t.state.Classes {
+			return fmt.Errorf("finetune: row %d of split %s is of class %d, expected one below %d, as the network has outputs; another head is needed", b.rows[i], s, label, t.state.Classes)
+		}
+	}
+	return nil
+}
+
 // miss notes the rows of a batch that could not be read.
 func (t *trainer) miss(s Split, b *batch) {
 	for _, row := range b.missed {
@@ -140,6 +154,9 @@ func (t *trainer) evaluate(ctx context.Context, s Split) (Score, error) {
 			return Score{}, err
 		}
 		t.miss(s, b)
+		if err := t.labels(s, b); err != nil {
+			return Score{}, err
+		}
 		in := t.inputs(t.scoring, b)
 		if err := t.x.Run(context.Background(), t.scoring, in, map[string][]float32{graph.Logits: logits}); err != nil {
 			return Score{}, err

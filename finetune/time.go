@@ -20,7 +20,6 @@ type clock struct {
 	sizes  []int         // their rows
 	steps  int           // in this sitting
 	scores time.Duration // of the last evaluation; 0: none yet
-	over   bool
 }
 
 func (c *clock) elapsed() time.Duration { return c.before + c.now().Sub(c.began) }
@@ -87,7 +86,7 @@ func (t *trainer) late() (bool, error) {
 		}
 	}
 	if rest-t.perEvaluation() < t.perStep() || rest <= 0 {
-		t.over = t.state.Step < t.plan.Steps
+		t.state.Over = t.state.Step < t.plan.Steps
 		t.shorten(t.state.Step)
 	}
 	return t.state.Step >= t.plan.Steps, nil

@@ -487,7 +487,7 @@ func TestMaxTime(t *testing.T) {
 	for _, slow := range []bool{false, true} {
 		now, rates := time.Unix(0, 0), []float64{}
 		x := spy{}
-		steps := 0
+		steps, kept := 0, store(t)
 		x.after = func(p *graph.Program, _ map[string][]float32) {
 			if !training(p) {
 				now = now.Add(100 * time.Millisecond)
@@ -500,7 +500,7 @@ func TestMaxTime(t *testing.T) {
 		}
 		var fitted finetune.Plan
 		r := train(t, toyNet(t, 0), &x, &toy{rows: [3]int{16, 8, 0}}, finetune.Config{
-			Epochs: 20, Batch: 4, MaxTime: 40 * time.Second, Patience: -1, Now: func() time.Time { return now },
+			Epochs: 20, Batch: 4, MaxTime: 40 * time.Second, Patience: -1, Now: func() time.Time { return now }, Store: kept,
 			Report: func(e finetune.Event) error {
 				if e.Kind == finetune.Stepped {
 					rates = append(rates, e.Rate)
@@ -517,6 +517,10 @@ func TestMaxTime(t *testing.T) {
 			if r.Stop != finetune.OutOfTime || r.Steps > 18 || r.Steps < 15 {
 				t.Errorf("slow: stop %q after %d steps", r.Stop, r.Steps)
 			}
+			again := train(t, toyNet(t, 0), &spy{}, &toy{rows: [3]int{16, 8, 0}}, finetune.Config{Epochs: 20, Batch: 4, MaxTime: 40 * time.Second, Patience: -1, Store: kept})
+			if again.Stop != r.Stop || again.Steps != r.Steps {
+				t.Errorf("taken up, it stops %q after %d steps", again.Stop, again.Steps)
+			}
 			continue
 		}
 		if r.Stop != finetune.AllSteps || r.Steps < 30 || fitted.Steps != r.Steps || r.Last == nil || r.Last.Epoch != fitted.Epochs {
@@ -526,6 +530,31 @@ func TestMaxTime(t *testing.T) {
 			t.Errorf("the rate went from %v to %v: the schedule was not fitted", first, last)
 		}
 	}
+}
+
+// Classes that the head does not know are told.
+func TestLabels(t *testing.T) {
+	for _, s := range []finetune.Split{finetune.Training, finetune.Validation} {
+		d := &mislabelled{toy{rows: [3]int{8, 8, 0}}, s}
+		_, err := finetune.Train(context.Background(), toyNet(t, 0), &spy{}, d, finetune.Config{Epochs: 1, Batch: 4})
+		if err == nil || !strings.Contains(err.Error(), "row 5 of split "+s.String()+" is of class 7") {
+			t.Errorf("error %v", err)
+		}
+	}
+}
+
+// mislabelled has a row of a class too many.
+type mislabelled struct {
+	toy
+	split finetune.Split
+}
+
+func (d *mislabelled) Load(ctx context.Context, s finetune.Split, rows []int, epoch int, dst []float32, labels []int) error {
+	err := d.toy.Load(ctx, s, rows, epoch, dst, labels)
+	if i := slices.Index(rows, 5); i >= 0 && s == d.split {
+		labels[i] = 7
+	}
+	return err
 }
 
 // Features are computed once, and lead where images do.
