@@ -14,8 +14,9 @@ import (
 // images, in the executor's state, which Load has filled: every batch is
 // normalised by its own statistics, as in training, and the running ones become
 // their mean over the batches, weighed by rows. load fills dst [len(rows),3,H,W]
-// with images as graph.Images wants them. Rows come shuffled. A last batch of one row is left out,
-// as it has no variance of its own at layers of one place.
+// with images as graph.Images wants them. Rows come shuffled. A last batch of one
+// row is left out, as it has no variance of its own at layers of one place. After
+// an error the statistics are of no use.
 //
 // It is what PyTorch's batch norms of momentum None do in a pass in training
 // mode (as torch.optim.swa_utils.update_bn), but for the weighing.
@@ -43,6 +44,13 @@ func Adapt(ctx context.Context, net *graph.Network, x Executor, n, batch int, lo
 		}
 		if err := load(ctx, rows, images[:len(rows)*area]); err != nil {
 			return err
+		}
+		for _, u := range p.Updates {
+			if from == 0 { // else what was there before, however large, leaves its rounding behind
+				if err := x.Write(u.Name, make([]float32, p.Nodes[u.Node].Shape.Size())); err != nil {
+					return err
+				}
+			}
 		}
 		share := float32(len(rows)) / float32(from+len(rows))
 		in := map[string][]float32{graph.Images: images[:len(rows)*area], graph.Momentum: {share}}

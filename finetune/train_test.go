@@ -622,3 +622,34 @@ func TestReportError(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Statistics are those of the images, whatever they were before.
+func TestAdaptForgets(t *testing.T) {
+	net, d := toyNet(t, .3), &toy{rows: [3]int{20, 0, 0}}
+	var first []float32
+	for _, before := range []float32{0, 1e4} {
+		x := &spy{}
+		if err := finetune.Load(net, x); err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range net.Params() {
+			if p.Kind.Statistic() {
+				if err := x.Write(p.Name, slices.Repeat([]float32{before}, p.Shape.Size())); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		err := finetune.Adapt(context.Background(), net, x, 20, 8, func(ctx context.Context, rows []int, dst []float32) error {
+			return d.Load(ctx, finetune.Training, rows, 0, dst, make([]int, len(rows)))
+		}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := slices.Concat(values(t, net, x, "", "s1.mean"), values(t, net, x, "", "s2.var"))
+		if first == nil {
+			first = all
+		} else if !slices.Equal(all, first) {
+			t.Errorf("statistics that were %v become %v, want %v", before, all, first)
+		}
+	}
+}

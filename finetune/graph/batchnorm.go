@@ -3,6 +3,7 @@ package graph
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/robust-transfer/rtx/onnx"
 	"github.com/robust-transfer/rtx/onnx/pb"
@@ -205,24 +206,28 @@ func readBatchNorm(r *reader, n *pb.NodeProto) Value {
 }
 
 // reestimate moves a running statistic towards by·batch. Where several layers
-// share one, they move it in turn.
+// share one, they move it in turn, or, with Cumulative, by their mean.
 func (r *reader) reestimate(name string, old, batch Value, keep, by float64) {
 	if _, ok := r.raw[name]; !ok {
 		return // computed: nothing to keep
 	}
-	next := func(old Value) Value {
-		if r.config.Cumulative {
-			return r.apply(Toward{by}, old, batch, r.leaf(Momentum, Shape{1}, Input, nil))
-		}
-		return r.apply(Blend{keep, (1 - keep) * by}, old, batch)
+	at := slices.IndexFunc(r.statistics, func(s named) bool { return s.name == name })
+	if at < 0 {
+		at = len(r.statistics)
+		r.statistics = append(r.statistics, named{name, old})
 	}
-	for i, s := range r.statistics {
-		if s.name == name {
-			r.statistics[i].value = next(s.value)
-			return
-		}
+	next := &r.statistics[at].value
+	if !r.config.Cumulative {
+		*next = r.apply(Blend{keep, (1 - keep) * by}, *next, batch)
+		return
 	}
-	r.statistics = append(r.statistics, named{name, next(old)})
+	momentum := r.leaf(Momentum, Shape{1}, Input, nil)
+	all := append(r.batches[name], r.scale(batch, by))
+	if r.batches[name] = all; len(all) == 1 {
+		*next = r.apply(Toward{by}, old, batch, momentum)
+		return
+	}
+	*next = r.apply(Toward{1 / float64(len(all))}, old, r.apply(Sum{}, all...), momentum)
 }
 
 // centred is x - mean, per channel.

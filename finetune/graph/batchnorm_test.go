@@ -108,6 +108,51 @@ func TestCumulativeStatistics(t *testing.T) {
 	}
 }
 
+// A batch norm that a network runs through twice has the statistics of both
+// passes: of one after the other, as PyTorch's, or of both alike where the weight
+// of the batch is given.
+func TestSharedStatistics(t *testing.T) {
+	rng := rand.New(rand.NewPCG(6, 10))
+	m := graphtest.NewModel(rng, 2, 2)
+	norm := []string{"images", m.Weights("scale", .5, 1, 3), m.Weights("shift", 1, 2, 3), m.Floats("mean", []float64{1, 2, 3}, 3), m.Floats("variance", []float64{1, 2, 3}, 3)}
+	once := m.Node("BatchNormalization", norm, onnx.Float("momentum", .75))
+	norm[0] = m.Node("Mul", []string{once, once})
+	c := m.Case("shared", m.Node("BatchNormalization", norm, onnx.Float("momentum", .75)), 3, true, nil)
+	n, err := graph.Read(c.Model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, cumulative := range []bool{false, true} {
+		p, err := n.Program(graph.Config{Batch: 3, Adapt: true, Cumulative: cumulative})
+		if err != nil {
+			t.Fatal(err)
+		}
+		feed, err := c.Feed(n, p, rng)
+		if err != nil {
+			t.Fatal(err)
+		}
+		x := array{graph.Shape{3, 3, 2, 2}, slices.Clone(c.Images)}
+		var means [2]array
+		for i := range means {
+			means[i] = run(t, graph.BatchMean{}, x)
+			variance := run(t, graph.BatchVariance{}, x, means[i])
+			y := run(t, graph.BatchNorm{Epsilon: 1e-5}, x, means[i], variance, array{graph.Shape{3}, feed["scale"]}, array{graph.Shape{3}, feed["shift"]})
+			x = run(t, graph.Binary{Op: "Mul"}, y, y)
+		}
+		if _, asked := feed[graph.Momentum]; asked != cumulative {
+			t.Errorf("cumulative %v, asked for the weight %v", cumulative, asked)
+		}
+		want := array{graph.Shape{3}, make([]float64, 3)}
+		for k, old := range feed["mean"] {
+			a, b := means[0].Data[k], means[1].Data[k]
+			if want.Data[k] = .75*(.75*old+.25*a) + .25*b; cumulative { // Feed's weight is .25
+				want.Data[k] = .75*old + .25*(a+b)/2
+			}
+		}
+		near(t, fmt.Sprintf("the mean, cumulative %v", cumulative), array{graph.Shape{3}, graphtest.Run(p, feed)["mean"]}, want)
+	}
+}
+
 // TestBatchNormFarFromZero checks that statistics in float32 keep their digits
 // where the mean is large: a mean square less a squared mean would not.
 func TestBatchNormFarFromZero(t *testing.T) {

@@ -50,6 +50,7 @@ type reader struct {
 	ints       map[string]integers        // values that are known, such as shapes
 	raw        map[string]*pb.TensorProto // initializers and Constant nodes
 	statistics []named                    // next running statistics
+	batches    map[string][]Value         // those of the batch, by the names of the running ones
 	found      map[string]Param           // parameters that were read
 	stages     map[string]int             // stage values -> their number, from 1 on
 	stage      int
@@ -57,7 +58,7 @@ type reader struct {
 
 func newReader(n *Network, b *builder, c Config) *reader {
 	r := &reader{builder: b, net: n, config: c, opset: n.model.Opset(), values: map[string]Value{}, ints: map[string]integers{},
-		raw: map[string]*pb.TensorProto{}, found: map[string]Param{}, stages: map[string]int{}}
+		raw: map[string]*pb.TensorProto{}, found: map[string]Param{}, stages: map[string]int{}, batches: map[string][]Value{}}
 	for _, t := range n.model.Proto.Graph.Initializer {
 		r.raw[t.Name] = t
 	}
