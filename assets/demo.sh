@@ -41,8 +41,11 @@ else
     run "$RTX" compare $models -d demo/$images -o demo/compare-$images --seeds 1
   done
   predict demo/noisy/test demo/compare-noisy
+  echo
+  run "$RTX" finetune -m resnet8_std -d demo/shapes -o demo/finetune
   first() { awk -F, 'NR > 1 && $1 == 1 { printf "%s%s", sep, $2; sep = " and " }' "$1/results.csv"; }
   top1() { awk -F, -v m="$2" '$2 == m { printf "%.1f %%", 100 * $9 }' "$1/results.csv"; }
+  tuned() { sed -n 's/^    "top1": \([0-9.]*\),*$/\1/p' demo/finetune/run.json | head -1 | awk '{ printf "%.1f %%", 100 * $1 }'; }
   echo
   echo "Best on clean images: $(first demo/compare-shapes); with noise on training and test images: $(first demo/compare-noisy)."
   echo "Those named together cannot be told apart."
@@ -52,6 +55,7 @@ else
   echo "resnet8_noiseaug is the control: trained with noise, not against an adversary. What it gains shows how much"
   echo "of the robust one's lead is tolerance of noise. These are small CIFAR-10 networks; they show the method, and do"
   echo "not repeat the paper's results on ImageNet."
+  echo "resnet8_std fine-tuned on the clean images: $(tuned) (its probe: $(top1 demo/compare-shapes resnet8_std)); weights and curves in demo/finetune."
   echo "The reports, for a browser: demo/compare-shapes/report.html, demo/compare-noisy/report.html"
 fi
 echo

@@ -47,24 +47,24 @@ type Event struct {
 
 // Plan is what training will take.
 type Plan struct {
-	Length
-	Epochs     int   // begun ones
-	Rows       int   // to train on
-	LeftOut    int   // rows of each epoch that are left out: a last batch of one
-	Validation int   // rows
-	Parameters int   // numbers that are trained
-	Memory     int64 // bytes, an estimate: see Memory
-	Cached     bool  // features are computed once
+	Length     `json:"length"`
+	Epochs     int   `json:"epochs"`     // begun ones
+	Rows       int   `json:"rows"`       // to train on
+	LeftOut    int   `json:"left_out"`   // rows of each epoch that are left out: a last batch of one
+	Validation int   `json:"validation"` // rows
+	Parameters int   `json:"parameters"` // numbers that are trained
+	Memory     int64 `json:"memory"`     // bytes, an estimate: see Memory
+	Cached     bool  `json:"cached"`     // features are computed once
 }
 
 // Score is how good the weights are after an epoch.
 type Score struct {
-	Epoch        int     // from 1 on
-	N            int     // rows
-	Loss         float64 // mean cross-entropy, without smoothing
-	Top1         float64
-	MeanPerClass float64 // over the classes that have rows
-	TrainLoss    float64 // mean over the steps of the epoch
+	Epoch        int     `json:"epoch"` // from 1 on
+	N            int     `json:"n"`     // rows
+	Loss         float64 `json:"loss"`  // mean cross-entropy, without smoothing
+	Top1         float64 `json:"top1"`
+	MeanPerClass float64 `json:"mean_per_class"` // over the classes that have rows
+	TrainLoss    float64 `json:"train_loss"`     // mean over the steps of the epoch
 }
 
 // Stop is why training ended.

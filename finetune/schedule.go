@@ -4,8 +4,8 @@ import "math"
 
 // Length is how long a run is, in steps.
 type Length struct {
-	Steps int // in all
-	Epoch int // of one epoch
+	Steps int `json:"steps"` // in all
+	Epoch int `json:"epoch"` // of one epoch
 }
 
 // Schedule says what a learning rate is multiplied by in a step, counted from 0
