@@ -4,10 +4,6 @@ import (
 	"fmt"
 	"slices"
 
-	"gonum.org/v1/gonum/blas"
-	"gonum.org/v1/gonum/blas/blas32"
-	"gonum.org/v1/gonum/blas/blas64"
-
 	"github.com/robust-transfer/rtx/onnx"
 	"github.com/robust-transfer/rtx/onnx/pb"
 )
@@ -43,20 +39,9 @@ func (o MatMul) Run32(c Call[float32]) { matMul(o, c) }
 func (o MatMul) Run64(c Call[float64]) { matMul(o, c) }
 
 func matMul[T Float](o MatMul, c Call[T]) {
-	a, b := c.Shapes[0], c.Shapes[1]
-	_, k := sizes(a, o.TransA)
-	product(o, c.Shape[0], c.Shape[1], k, c.In[0], a[1], c.In[1], b[1], c.Dst)
-}
-
-// product is the BLAS call: dst [m,n] from rows of the given strides.
-func product[T Float](o MatMul, m, n, k int, a []T, lda int, b []T, ldb int, dst []T) {
-	trans := map[bool]blas.Transpose{false: blas.NoTrans, true: blas.Trans}
-	switch a := any(a).(type) {
-	case []float32:
-		blas32.Implementation().Sgemm(trans[o.TransA], trans[o.TransB], m, n, k, 1, a, lda, any(b).([]float32), ldb, 0, any(dst).([]float32), n)
-	case []float64:
-		blas64.Implementation().Dgemm(trans[o.TransA], trans[o.TransB], m, n, k, 1, a, lda, any(b).([]float64), ldb, 0, any(dst).([]float64), n)
-	}
+	_, k := sizes(c.Shapes[0], o.TransA)
+	clear(c.Dst)
+	gemm(o.TransA, o.TransB, c.Shape[0], c.Shape[1], k, c.In[0], c.In[1], c.Dst)
 }
 
 // Wrt is both.

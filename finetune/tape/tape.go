@@ -122,6 +122,11 @@ func (m *Machine[T]) compile(p *graph.Program) (*compiled[T], error) {
 	if len(g.AllNodes()) != len(p.Nodes) {
 		return nil, fmt.Errorf("tape: of %d nodes gorgonia kept %d: hashes collided", len(p.Nodes), len(g.AllNodes()))
 	}
+	for _, u := range p.Updates { // also of what no node reads
+		if _, err := m.tensor(u.Name, p.Nodes[u.Node].Shape.Size()); err != nil {
+			return nil, err
+		}
+	}
 	c.vm = G.NewTapeMachine(g)
 	if m.programs == nil {
 		m.programs = map[*graph.Program]*compiled[T]{}

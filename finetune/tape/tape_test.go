@@ -3,6 +3,7 @@ package tape_test
 import (
 	"context"
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/robust-transfer/rtx/finetune"
@@ -12,7 +13,7 @@ import (
 
 var _ finetune.Executor = (*tape.Machine[float32])(nil)
 
-// descent is w -= lr·(.1·w + x), and the output relu(w).
+// descent is w -= lr·(.1·w + x), and the output relu(w), which is kept too.
 func descent() *graph.Program {
 	s := graph.Shape{2, 2}
 	return &graph.Program{
@@ -25,7 +26,7 @@ func descent() *graph.Program {
 			{Op: graph.Descend{Rate: 1}, In: []int{0, 4, 2}, Shape: s},
 		},
 		Outputs: []graph.Output{{Name: "y", Node: 3}},
-		Updates: []graph.Output{{Name: "w", Node: 5}},
+		Updates: []graph.Output{{Name: "w", Node: 5}, {Name: "before", Node: 3}},
 	}
 }
 
@@ -47,6 +48,10 @@ func TestRun(t *testing.T) {
 				t.Errorf("step %d: y[%d] = %v, want %v, of the state before the step", step, i, y[i], want)
 			}
 			w[i] -= .5 * (.1*w[i] + x[i])
+		}
+		kept := make([]float64, 4) // no node reads it
+		if err := m.Read("before", kept); err != nil || !slices.Equal(kept, y) {
+			t.Errorf("step %d: %v is kept, want %v; %v", step, kept, y, err)
 		}
 		x[0]++
 	}
