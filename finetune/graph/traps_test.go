@@ -148,6 +148,22 @@ func TestGradientsMeet(t *testing.T) {
 	}
 }
 
+// A partial sum that is wanted itself is one term of the whole sum.
+func TestPartialSums(t *testing.T) {
+	b := newBuilder()
+	var x []*G.Node
+	for _, name := range []string{"x", "y", "z"} {
+		x = append(x, b.leaf(name, Shape{2}, Input, nil).node)
+	}
+	part := G.Must(G.Add(x[0], x[1]))
+	p := b.program([]named{{"part", Value{part}}, {"sum", Value{G.Must(G.Add(part, x[2]))}}}, nil)
+	for i, n := range p.Nodes {
+		if _, ok := n.Op.(Sum); ok && len(n.In) != 2 {
+			t.Errorf("node %d is a sum of %d terms, want 2\n%s", i, len(n.In), p)
+		}
+	}
+}
+
 // What gorgonia adds on its own is known, or an error.
 func TestUnknownOp(t *testing.T) {
 	b := newBuilder()
