@@ -3,6 +3,7 @@ package finetune
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/robust-transfer/rtx/finetune/graph"
 )
@@ -30,6 +31,16 @@ func (t *trainer) cut() error {
 	if rows*width > cacheLimit/4 {
 		return nil
 	}
+	// A dropout in front of what the head reads makes features random.
+	behind := t.config
+	behind.FromFeatures = true
+	random, err := t.drops(t.config)
+	if err != nil {
+		return err
+	}
+	if head, err := t.drops(behind); err != nil || head != random {
+		return err
+	}
 	p, err := t.net.Program(graph.Config{Batch: t.Batch, Size: t.Size, Features: true})
 	if err != nil {
 		return err
@@ -40,6 +51,21 @@ func (t *trainer) cut() error {
 		}
 	}
 	return nil
+}
+
+// drops counts the dropouts of a step.
+func (t *trainer) drops(c graph.Config) (n int, err error) {
+	c.Batch = t.Batch
+	p, err := t.net.Program(c)
+	if err != nil {
+		return 0, err
+	}
+	for _, i := range p.Leaves(graph.Input) {
+		if strings.HasPrefix(p.Nodes[i].Name, graph.Masks) {
+			n++
+		}
+	}
+	return n, nil
 }
 
 // cache computes the features, which then are the data.

@@ -17,8 +17,9 @@ type Recipe struct {
 	// (torchvision's RandomResizedCrop, scale 0.08 to 1, ratio 3/4 to 4/3),
 	// mirrored half of the time.
 	Crops bool
-	// TargetNorm says that images are normalised by TargetNorm of the data set in
-	// place of the Spec's mean and standard deviation.
+	// TargetNorm says that images are normalised by the target data's mean and
+	// standard deviation in place of the Spec's. The released code of Salman et al.
+	// has 0 and 1 there, that is nothing, but for the CIFARs.
 	TargetNorm bool
 }
 
@@ -50,18 +51,6 @@ func NamedRecipe(name string) (Recipe, error) {
 		}, nil
 	}
 	return Recipe{}, fmt.Errorf("finetune: recipe %q, expected one of %q", name, RecipeNames)
-}
-
-// TargetNorm is by what the released code of Salman et al. (2020) normalises a
-// data set in transfer: 0 and 1, that is not at all, but for the CIFARs.
-func TargetNorm(dataset string) (mean, std [3]float64) {
-	switch dataset {
-	case "cifar10":
-		return [3]float64{.4914, .4822, .4465}, [3]float64{.2023, .1994, .2010}
-	case "cifar100":
-		return [3]float64{.5071, .4867, .4408}, [3]float64{.2675, .2565, .2761}
-	}
-	return [3]float64{}, [3]float64{1, 1, 1}
 }
 
 // ChooseRate trains with each learning rate, and returns which one's best epoch

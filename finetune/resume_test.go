@@ -201,7 +201,7 @@ func TestBadState(t *testing.T) {
 		"half": good[:len(good)/2], "a byte short": good[:len(good)-1], "empty": {},
 		"another version": bytes.Replace(good, []byte("rtx.state/1"), []byte("rtx.state/9"), 1),
 		"no JSON":         bytes.Replace(good, []byte(`{\"Seed\"`), []byte(`[\"Seed\"`), 1),
-		"no epochs":       bytes.Replace(good, []byte(`\"Epoch\":3}`), []byte(`\"Epoch\":0}`), 1),
+		"no epochs":       bytes.Replace(good, []byte(`\"epoch\":3}`), []byte(`\"epoch\":0}`), 1),
 		"step 8":          bytes.Replace(good, []byte(`\"Step\":9`), []byte(`\"Step\":8`), 1),
 		"another shape":   bytes.Replace(good, []byte(`"shape":[3,6]`), []byte(`"shape":[6,3]`), -1),
 		"another weight":  bytes.Replace(good, []byte(`"best/head.w"`), []byte(`"best/head.v"`), 1),

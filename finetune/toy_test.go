@@ -22,9 +22,11 @@ const (
 )
 
 // toyNet has two stages of convolution, batch norm and ReLU, a pool and a
-// linear head of 6 features; dropout > 0 puts one before the head.
+// linear head of 6 features; dropout > 0 puts one before the head, dropout < 0
+// one between the stages.
 func toyNet(t *testing.T, dropout float64) *graph.Network {
 	t.Helper()
+	between := "s1"
 	r := rand.New(rand.NewPCG(1, 2))
 	g := &pb.GraphProto{Name: "toy"}
 	tensor := func(name string, scale, shift float64, dims ...int64) {
@@ -52,7 +54,12 @@ func toyNet(t *testing.T, dropout float64) *graph.Network {
 		node("Relu", name, []string{name + ".bn"})
 	}
 	stage("s1", "images", 3, 4)
-	stage("s2", "s1", 4, 6)
+	if dropout < 0 {
+		g.Initializer = append(g.Initializer, onnx.NewFloats("ratio", nil, -dropout))
+		node("Dropout", "between", []string{"s1", "ratio"})
+		between = "between"
+	}
+	stage("s2", between, 4, 6)
 	node("GlobalAveragePool", "pool", []string{"s2"})
 	node("Flatten", "features", []string{"pool"})
 	last := "features"

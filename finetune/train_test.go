@@ -557,6 +557,18 @@ func (d *mislabelled) Load(ctx context.Context, s finetune.Split, rows []int, ep
 	return err
 }
 
+// A dropout in front of the features makes them others in each step.
+func TestNotCached(t *testing.T) {
+	for dropout, cached := range map[float64]bool{-.3: false, 0: true, .3: true} {
+		r := train(t, toyNet(t, dropout), &spy{}, &toy{rows: [3]int{10, 0, 0}}, finetune.Config{
+			Epochs: 1, Batch: 4, Frozen: true, Plain: true, Rules: finetune.Rules{Mode: finetune.Mode{Fixed: true}},
+		})
+		if r.Plan.Cached != cached {
+			t.Errorf("dropout %v: cached is %v", dropout, r.Plan.Cached)
+		}
+	}
+}
+
 // Features are computed once, and lead where images do.
 func TestCached(t *testing.T) {
 	for _, dropout := range []float64{0, .3} {
