@@ -289,9 +289,9 @@ func (t *tuning) fits(p finetune.Plan) error {
 	if free == 0 || p.Memory <= free {
 		return nil
 	}
-	hint := "a smaller --batch-size"
+	hint := "a smaller network, or --mode fixed: what does not depend on the batch does not fit"
 	for b := t.recipe.Batch / 2; b > 1; b /= 2 {
-		if p.Memory/int64(t.recipe.Batch)*int64(b) < free {
+		if p.State+(p.Memory-p.State)*int64(b)/int64(t.recipe.Batch) < free {
 			hint = fmt.Sprintf("--batch-size %d may fit", b)
 			break
 		}

@@ -54,6 +54,7 @@ type Plan struct {
 	Validation int   `json:"validation"` // rows
 	Parameters int   `json:"parameters"` // numbers that are trained
 	Memory     int64 `json:"memory"`     // bytes, an estimate: see Memory
+	State      int64 `json:"state"`      // bytes of it that do not depend on the batch size
 	Cached     bool  `json:"cached"`     // features are computed once
 }
 

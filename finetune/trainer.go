@@ -91,7 +91,7 @@ func (t *trainer) build(rows int) error {
 	if t.scoring, err = t.net.Program(c); err != nil {
 		return err
 	}
-	t.plan.Memory = max(Memory(full), Memory(t.scoring))
+	t.plan.Memory, t.plan.State = max(Memory(full), Memory(t.scoring)), kept(full)
 	if t.features != nil {
 		t.plan.Memory = max(t.plan.Memory, Memory(t.features))
 		t.plan.Cached = true
