@@ -18,6 +18,7 @@ import (
 
 	"github.com/robust-transfer/rtx/assets/shapes"
 	"github.com/robust-transfer/rtx/onnx"
+	"github.com/robust-transfer/rtx/onnx/pb"
 )
 
 // small makes a network that is trained in no time, for k classes of images of
@@ -504,6 +505,25 @@ func TestFinetuneModes(t *testing.T) {
 				t.Errorf("the first convolution changed: %v, its statistics: %v", changed(conv), changed(mean))
 			}
 		})
+	}
+}
+
+// TestFinetuneForeign trains an ONNX file as others write it: without a Spec, and
+// with nothing said of the values inside.
+func TestFinetuneForeign(t *testing.T) {
+	needLibrary(t)
+	foreign := variant(t, func(m *onnx.Model) *onnx.Model {
+		m.Proto.MetadataProps, m.Proto.Graph.ValueInfo = nil, nil
+		m.Proto.Graph.Output = slices.DeleteFunc(m.Proto.Graph.Output, func(v *pb.ValueInfoProto) bool { return v.Name != "logits" })
+		return m
+	})
+	data, run := splits(t, 2, map[string]int{"train": 20, "val": 8}), filepath.Join(t.TempDir(), "run")
+	trained(t, "-m", foreign, "-d", data, "-o", run, "--epochs", "1", "-b", "8")
+	if _, f := evaluate(t, "-m", filepath.Join(run, "weights", "best.onnx"), "-d", data); f.n != 28 {
+		t.Errorf("%+v", f)
+	}
+	for _, args := range []string{"--mode last-1", "--layer-decay 0.5"} {
+		refused(t, append([]string{"finetune", "-m", foreign, "-d", data, "-o", run + "2"}, strings.Fields(args)...), run+"2", 2, "names no stages", "rtx import")
 	}
 }
 

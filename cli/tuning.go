@@ -137,7 +137,7 @@ func (t *tuning) trainable() error {
 		return err
 	}
 	if _, err := t.recipe.Rules.For(net); err != nil {
-		return &usageError{msg: fmt.Sprintf("--mode %s: %v", t.c.String("mode"), err), hint: "rtx inspect shows the stages and the head"}
+		return &usageError{msg: err.Error(), hint: "rtx inspect shows the stages and the head; models that rtx import makes of checkpoints have them"}
 	}
 	return nil
 }

@@ -61,6 +61,9 @@ func (r Rules) For(net *graph.Network) (func(graph.Param) (graph.Rule, bool), er
 	if !head && (r.Mode.Fixed || r.Mode.Last > 0) {
 		return nil, fmt.Errorf("finetune: mode %s: the model's Spec names no head, expected the weights of the last linear layer", r.Mode)
 	}
+	if stages == 0 && (r.Mode.Last > 0 || or(r.LayerDecay, 1) != 1) {
+		return nil, fmt.Errorf("finetune: the model's Spec names no stages, which mode last-K and a layer decay go by")
+	}
 	if r.Mode.Last > stages {
 		return nil, fmt.Errorf("finetune: mode %s: the model has %d stages", r.Mode, stages)
 	}

@@ -84,6 +84,12 @@ func (m *Model) Attach(value string, l Linear) (*Model, error) {
 		weight, bias = spec.Head.Weight, spec.Head.Bias
 	}
 	rank := m.Rank(value)
+	if r, told := m.ranks()[value]; rank < 0 && told { // of a file that describes no value inside
+		rank = r
+	}
+	if rank < 0 {
+		return nil, fmt.Errorf("onnx: attach a head to %q: the model does not say how many dimensions it has, expected [N,D] or [N,C,H,W]", value)
+	}
 	if rank != 2 && rank != 4 {
 		return nil, fmt.Errorf("onnx: attach a head to %q: it has %d dimensions, expected [N,D] or [N,C,H,W]", value, rank)
 	}
