@@ -13,6 +13,7 @@ var peers = map[string]string{
 	"data-dir": "data", "data-path": "data", "dataset": "data", "output-dir": "out", "output": "out", "save-dir": "out",
 	"img-size": "input-size", "imgsz": "input-size", "image-size": "input-size", "lr0": "lr", "weights": "model",
 	"checkpoint": "model", "batch": "batch-size", "num-workers": "workers", "crop-pct": "resize", "arch": "model",
+	"bs": "batch-size", "learning-rate": "lr", "opt": "optimizer", "wd": "weight-decay", "sched": "schedule", "num-classes": "classes",
 }
 
 // arrange puts the flags of a verb before its positional arguments, so that

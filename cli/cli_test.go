@@ -67,6 +67,7 @@ func TestCommandLine(t *testing.T) {
 		{"featurize -d x -o y", 2, "--model is missing", "-m MODEL"},
 		{"featurize --data-dir x", 2, "unknown flag --data-dir", "called --data"},
 		{"featurize --imgsz 3", 2, "unknown flag --imgsz", "called --input-size"},
+		{"finetune --bs 3", 2, "unknown flag --bs", "here it is called --batch-size"},
 		{"featurize --bach-size 3", 2, "unknown flag --bach-size", "did you mean --batch-size"},
 		{"featurize -m a.onnx images -o y", 2, `no argument "images"`, "--data"},
 		{"featurize -m a -d b -o", 2, "needs a value", ""},

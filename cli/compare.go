@@ -141,16 +141,32 @@ func (k *comparing) check() error {
 		return err
 	}
 	for _, model := range k.c.Args().Slice() {
-		name := strings.TrimSuffix(filepath.Base(model), filepath.Ext(model))
-		if _, err := os.Stat(model); err != nil {
-			name = filepath.Base(model) // a name, which may have a dot: resnet50_l2_eps0.5
-		}
+		name := backboneName(model)
 		for i, base := 2, name; slices.Contains(k.names, name); i++ {
 			name = fmt.Sprintf("%s-%d", base, i)
 		}
 		k.names = append(k.names, name)
 	}
 	return nil
+}
+
+// backboneName is what tables call a model: its file without extension, its
+// catalogue name, or the run folder whose weights it is.
+func backboneName(model string) string {
+	if _, err := os.Stat(model); err != nil {
+		return filepath.Base(model) // a name, which may have a dot: resnet50_l2_eps0.5
+	}
+	name := strings.TrimSuffix(filepath.Base(model), filepath.Ext(model))
+	full, err := filepath.Abs(model)
+	if dir := filepath.Dir(full); err == nil && filepath.Base(dir) == "weights" {
+		switch run := filepath.Base(filepath.Dir(dir)); filepath.Base(full) {
+		case filepath.Base(bestFile):
+			return run
+		case filepath.Base(lastFile):
+			return run + "-last"
+		}
+	}
+	return name
 }
 
 // verbError is how another verb ended.

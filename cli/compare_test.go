@@ -152,6 +152,29 @@ func TestCompareGroups(t *testing.T) {
 	}
 }
 
+// TestCompareRuns compares weights of runs, whose files have all the same name.
+func TestCompareRuns(t *testing.T) {
+	needLibrary(t)
+	base, data := t.TempDir(), splits(t, 2, map[string]int{"": 20})
+	args := []string{"compare", "-d", data, "-o", filepath.Join(base, "out"), "--seeds", "1", "--solver", "ridge", "--folds", "2", "-q"}
+	for _, file := range []string{"cats/weights/best.onnx", "dogs/weights/best.onnx", "dogs/weights/last.onnx", "dogs/best.onnx"} {
+		to := filepath.Join(base, file)
+		if err := os.MkdirAll(filepath.Dir(to), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(to, readFile(t, backbone), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		args = append(args, to)
+	}
+	o := call(args...)
+	for _, want := range []string{" cats ", " dogs ", " dogs-last ", " best "} {
+		if o.code != 0 || !strings.Contains(o.stdout, want) {
+			t.Errorf("no %q: %+v", want, o)
+		}
+	}
+}
+
 func TestCompareRefuses(t *testing.T) {
 	for args, want := range map[string]struct {
 		code        int

@@ -24,10 +24,10 @@ func finetuneCommand(e *env) *cli.Command {
 		Usage: "train a network on labelled images",
 		Description: "DATA is what featurize takes, with labels. Where it has no val split, a part of the\n" +
 			"training images is held out; the best epoch is chosen by it. A test split is looked at\n" +
-			"once, by the best weights. RUN gets weights/best.onnx and weights/last.onnx, metrics.jsonl,\n" +
+			"once by each training, with its best weights. RUN gets weights/best.onnx and weights/last.onnx, metrics.jsonl,\n" +
 			"results.csv, curves.svg, run.json and args.yaml. An interrupted command goes on where it\n" +
 			"stopped; the same command again does nothing. With several --lr the best is chosen on the\n" +
-			"validation images.",
+			"validation images, by the first seed; each training then has a folder of its own in RUN.",
 		Flags: slices.Concat([]cli.Flag{
 			text("model", "", "the network: an ONNX or PyTorch `FILE`, or a name of rtx models", "m"),
 		}, dataFlags(), []cli.Flag{

@@ -402,6 +402,13 @@ func TestFinetuneTrials(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(base, "three")); o.code != 2 || !strings.Contains(o.stderr, "there are none") || err == nil {
 		t.Errorf("%+v", o)
 	}
+	// Each training is told by its seed and rate, and the events have its figures.
+	told := call(append([]string{"finetune", "--progress", "jsonl"}, args("told", "--lr", "1e-9", "--lr", "0.05")...)...)
+	for _, want := range []string{"seed 0, learning rate 1e-09: 40 images", "seed 0, learning rate 0.05: 40 images", ", learning rate 0.05\n", `"epoch":3,"loss":`} {
+		if told.code != 0 || !strings.Contains(told.stderr, want) {
+			t.Errorf("no %q: %+v", want, told)
+		}
+	}
 	// A rate that diverges is passed over.
 	if r := trained(t, args("four", "--lr", "1e6", "--lr", "0.05")...); r["lr"] != 0.05 || fmt.Sprint(r["best"]) != fmt.Sprint(one["best"]) {
 		t.Errorf("%v", r)

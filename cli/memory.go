@@ -56,6 +56,14 @@ func bytesText(n int64) string {
 	return fmt.Sprintf("%.1f GB", float64(n)/1e9)
 }
 
+// countText is a large number for people.
+func countText(n int) string {
+	if n < 1e5 {
+		return strconv.Itoa(n)
+	}
+	return fmt.Sprintf("%.1f million", float64(n)/1e6)
+}
+
 // roundTime is a time for people.
 func roundTime(d time.Duration) time.Duration {
 	if d > 10*time.Minute {

@@ -15,7 +15,8 @@ func newCommand(e *env) *cli.Command {
 	return &cli.Command{
 		Name: "new", Usage: "make a network with untrained weights, to train from scratch; needs no onnxruntime",
 		Description: "The weights are drawn as the network's PyTorch definition draws them: torchvision's, or\n" +
-			"that of the project that published the network. One seed gives one file.",
+			"that of the project that published the network. One seed gives one file.\n" +
+			"NAME is one of " + foldedNames() + ".",
 		Flags: []cli.Flag{
 			text("out", "", "the ONNX `FILE` to write", "o"),
 			text("arch", "", "the `NAME` of the architecture"),
@@ -31,6 +32,32 @@ func newCommand(e *env) *cli.Command {
 	}
 }
 
+// foldedNames are the architectures in lines that fit a help text.
+func foldedNames() string {
+	var text strings.Builder
+	for i, name := range arch.Names {
+		switch {
+		case i > 0 && i%6 == 0:
+			text.WriteString(",\n")
+		case i > 0:
+			text.WriteString(", ")
+		}
+		text.WriteString(name)
+	}
+	return text.String()
+}
+
+// nearArch names the architecture that was probably meant: one that only has
+// more in front, such as cifar_resnet20, or the nearest.
+func nearArch(name string) string {
+	for _, known := range arch.Names {
+		if strings.HasSuffix(known, "_"+name) {
+			return "did you mean " + known
+		}
+	}
+	return suggest(name, arch.Names, "one of "+strings.Join(arch.Names, ", "))
+}
+
 func (e *env) newModel(c *cli.Context) error {
 	if err := e.begin(c); err != nil {
 		return err
@@ -38,12 +65,12 @@ func (e *env) newModel(c *cli.Context) error {
 	const usage = "rtx new --arch NAME --classes N -o MODEL.onnx"
 	for _, name := range []string{"arch", "out"} {
 		if c.String(name) == "" {
-			return &usageError{msg: "--" + name + " is missing", hint: usage}
+			return &usageError{msg: "--" + name + " is missing", hint: usage + "; rtx new --help lists the names"}
 		}
 	}
 	name, seed := c.String("arch"), c.Int("seed")
 	if !slices.Contains(arch.Names, name) {
-		return &usageError{msg: fmt.Sprintf("--arch is %q", name), hint: suggest(name, arch.Names, "one of "+strings.Join(arch.Names, ", "))}
+		return &usageError{msg: fmt.Sprintf("--arch is %q", name), hint: nearArch(name)}
 	}
 	if seed < 0 {
 		return &usageError{msg: fmt.Sprintf("--seed is %d, expected a number from 0 on", seed)}

@@ -105,6 +105,7 @@ func TestNewFails(t *testing.T) {
 	}{
 		"no arch":           {[]string{"--classes", "10"}, 2, "--arch is missing", "rtx new --arch NAME"},
 		"unknown arch":      {[]string{"--arch", "resnet19", "--classes", "10"}, 2, `--arch is "resnet19"`, "did you mean resnet18"},
+		"a part":            {[]string{"--arch", "resnet20", "--classes", "10"}, 2, `--arch is "resnet20"`, "did you mean cifar_resnet20"},
 		"nothing like it":   {[]string{"--arch", "x", "--classes", "10"}, 2, `--arch is "x"`, "one of resnet18, "},
 		"no classes":        {[]string{"--arch", "resnet18"}, 2, "--classes is missing", "--labels FILE"},
 		"zero classes":      {[]string{"--arch", "resnet18", "--classes", "0"}, 2, "--classes is 0", ""},

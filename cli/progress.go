@@ -21,6 +21,7 @@ type progress struct {
 	started     bool
 	noun        string // what is counted
 	about       string // said besides, where it is not empty
+	figures     object // the same as JSON
 }
 
 func newProgress(e *env) *progress {
@@ -121,6 +122,7 @@ func (p *progress) event(name string) {
 	}
 	perSecond, left := p.rate()
 	o := object{{"schema", "rtx.progress/1"}, {"event", name}, {"done", p.done}, {"total", p.total}, {p.noun + "_per_second", perSecond}, {"seconds_left", left}}
+	o = append(o, p.figures...)
 	if line, err := o.MarshalJSON(); err == nil {
 		fmt.Fprintf(p.env.stderr, "%s\n", line)
 	}

@@ -161,6 +161,7 @@ func (o *outcome) result() *finetune.Result {
 type trialWriter struct {
 	*tuning
 	dir      string
+	called   string // what tells the training from the run's others
 	metrics  *os.File
 	bar      *progress
 	features *progress // of those that are computed once
@@ -172,6 +173,9 @@ func (w *trialWriter) path(name string) string { return filepath.Join(w.dir, nam
 
 func (f *runFolder) trial(t *tuning, one *trial) (*trialWriter, error) {
 	w := &trialWriter{tuning: t, dir: filepath.Join(f.dir, one.Dir)}
+	if one.Dir != "" {
+		w.called = fmt.Sprintf("seed %d, learning rate %g: ", one.Seed, one.Rate)
+	}
 	for _, dir := range []string{"state", "weights"} {
 		if err := os.MkdirAll(w.path(dir), 0o777); err != nil {
 			return nil, fmt.Errorf("output: %w", err)
@@ -228,8 +232,8 @@ func (w *trialWriter) started(e finetune.Event) error {
 	if err := w.fits(p); err != nil {
 		return err
 	}
-	w.note("%d images to train on, %d to validate on; %d steps of %d, %d epochs; %.1f million parameters; about %s of memory",
-		p.Rows, p.Validation, p.Steps, w.recipe.Batch, p.Epochs, float64(p.Parameters)/1e6, bytesText(p.Memory))
+	w.note("%s%d images to train on, %d to validate on; %d steps of %d, %d epochs; %s parameters; about %s of memory",
+		w.called, p.Rows, p.Validation, p.Steps, w.recipe.Batch, p.Epochs, countText(p.Parameters), bytesText(p.Memory))
 	if p.LeftOut > 0 {
 		w.warn("an epoch leaves out its last image: batch norms cannot adapt to a batch of one")
 	}
@@ -279,6 +283,7 @@ func (w *trialWriter) stepped(e finetune.Event) error {
 		w.note("about %s to go", roundTime(e.Left))
 	}
 	w.bar.about = fmt.Sprintf("epoch %d, loss %.4f, %.0f images/s", e.Epoch, e.Loss, e.ImagesPerSecond)
+	w.bar.figures = object{{"epoch", e.Epoch}, {"loss", e.Loss}, {"lr", e.Rate}, {"images_per_second", e.ImagesPerSecond}}
 	w.bar.update(e.Step, max(e.Plan.Steps, e.Step))
 	return w.line(object{{"event", "step"}, {"step", e.Step}, {"epoch", e.Epoch}, {"loss", e.Loss}, {"lr", e.Rate}})
 }

@@ -399,7 +399,11 @@ func (f *tuned) line() string {
 	if f.Protocol == "val" {
 		note = " (of the images held out to choose the epoch: somewhat too good)"
 	}
-	return fmt.Sprintf("%s top-1 %.2f %%%s, mean per class %.2f %%, of epoch %d%s", f.Protocol, 100*float64(f.Top1), spread, 100*float64(f.PerClass), first.Best.Epoch, note)
+	of := fmt.Sprintf("epoch %d", first.Best.Epoch)
+	if first.Dir != "" {
+		of += fmt.Sprintf(", learning rate %g", first.Rate)
+	}
+	return fmt.Sprintf("%s top-1 %.2f %%%s, mean per class %.2f %%, of %s%s", f.Protocol, 100*float64(f.Top1), spread, 100*float64(f.PerClass), of, note)
 }
 
 func scoreObject(s *finetune.Score) any {
