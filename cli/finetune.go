@@ -321,7 +321,7 @@ func (t *tuning) train(one *trial) (*finetune.Result, error) {
 	defer x.Close()
 	t.data.Reseed(one.Seed)
 	c := t.recipe.Config
-	c.Rate, c.Seed, c.Plain, c.Store = one.Rate, one.Seed, !t.policy.Random(), finetune.FileStore(w.path("state/state.safetensors"))
+	c.Rate, c.Seed, c.Plain, c.Store = one.Rate, one.Seed, !t.policy.Random(), finetune.FileStore(w.path(stateFile))
 	if t.mixup.Alpha > 0 {
 		c.Mix = t.mixup.Mix
 	}

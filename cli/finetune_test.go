@@ -564,6 +564,9 @@ func TestFinetuneHeads(t *testing.T) {
 	args := func(out, head string) []string {
 		return []string{"-m", backbone, "-d", data, "-o", filepath.Join(base, out), "--epochs", "1", "-b", "32", "--bn", "frozen", "--lr", "1e-9", "--head", head}
 	}
+	other := args("other", filepath.Join(probe, "head.onnx"))
+	other[3] = splits(t, 4, map[string]int{"": 20})
+	refused(t, append([]string{"finetune"}, other...), filepath.Join(base, "other"), 65, "it has the classes", "--head new")
 	// At a rate of almost 0 the probe's head is what it was.
 	var probed struct{ Top1 float64 }
 	if err := json.Unmarshal(readFile(t, probe, "probe.json"), &probed); err != nil {

@@ -423,13 +423,13 @@ func (c curves) svg(w io.Writer) error {
 		}
 		return g
 	}
-	loss := report.Chart{Title: "Loss", X: report.Axis{Label: "epoch"}, Y: report.Axis{Label: "cross-entropy"}, Groups: []report.Group{
+	loss := report.Chart{Title: "Loss", X: report.Axis{Label: "epoch", Whole: true}, Y: report.Axis{Label: "cross-entropy"}, Groups: []report.Group{
 		series("training", func(i int) float64 { return c[i].TrainLoss }),
 	}}
 	drawings := []*report.Drawing{}
 	if len(c) > 0 && c[0].N > 0 {
 		loss.Groups = append(loss.Groups, series("validation", func(i int) float64 { return c[i].Loss }))
-		accuracy := report.Chart{Title: "Validation accuracy", X: report.Axis{Label: "epoch"}, Y: report.Axis{Label: "accuracy", Percent: true}, Groups: []report.Group{
+		accuracy := report.Chart{Title: "Validation accuracy", X: report.Axis{Label: "epoch", Whole: true}, Y: report.Axis{Label: "accuracy", Percent: true}, Groups: []report.Group{
 			series("top-1", func(i int) float64 { return c[i].Top1 }), series("mean per class", func(i int) float64 { return c[i].MeanPerClass }),
 		}}
 		drawings = append(drawings, accuracy.Draw())

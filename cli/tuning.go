@@ -202,7 +202,7 @@ func (t *tuning) headed(seed uint64) (*onnx.Model, error) {
 		}
 		own, err := arranged(*head, classes)
 		if err != nil {
-			return nil, fmt.Errorf("--head %q: %w", how, err)
+			return nil, hinted{fmt.Errorf("--head %q: %w", how, err), newHeadHint}
 		}
 		return t.model.Attach(value, own)
 	}
@@ -219,19 +219,20 @@ func (t *tuning) headed(seed uint64) (*onnx.Model, error) {
 	return t.model.Attach(value, head)
 }
 
+const newHeadHint = "--head new makes a head for the classes of the images"
+
 // keptHead is the model as it is, whose classes must be those of the data.
 func (t *tuning) keptHead(classes []string) (*onnx.Model, error) {
 	own, err := t.model.Classes()
 	if err != nil {
 		return nil, err
 	}
-	const hint = "--head new makes a head for the classes of the images"
 	if len(own) == 0 {
-		return nil, hinted{fmt.Errorf("--head keep: %q does not name its classes: %w", t.model.Path(), featurize.ErrData), hint + "; rtx import --labels names them"}
+		return nil, hinted{fmt.Errorf("--head keep: %q does not name its classes: %w", t.model.Path(), featurize.ErrData), newHeadHint + "; rtx import --labels names them"}
 	}
 	for _, c := range classes {
 		if !slices.Contains(own, c) {
-			return nil, hinted{fmt.Errorf("--head keep: the model has no class %q, it has %d others: %w", c, len(own), featurize.ErrData), hint}
+			return nil, hinted{fmt.Errorf("--head keep: the model has no class %q, it has %d others: %w", c, len(own), featurize.ErrData), newHeadHint}
 		}
 	}
 	t.heads = own

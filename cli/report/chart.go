@@ -21,6 +21,7 @@ type Chart struct {
 type Axis struct {
 	Label   string
 	Percent bool   // the values are fractions and are written as percent
+	Whole   bool   // there is nothing between whole numbers
 	Ticks   []Tick // nil: round numbers
 }
 
@@ -171,6 +172,9 @@ func (a Axis) ticks(low, high float64) []Tick {
 		scale = 100
 	}
 	step := round((high - low) * scale / 6)
+	if a.Whole {
+		step = max(step, 1)
+	}
 	decimals := max(0, -int(math.Floor(math.Log10(step)+1e-9)))
 	var ticks []Tick
 	for i := math.Ceil(low * scale / step); i*step <= high*scale; i++ {

@@ -128,7 +128,7 @@ func TestTicks(t *testing.T) {
 		want      string
 	}{
 		{Axis{}, 0, 6, "0 1 2 3 4 5 6"}, {Axis{}, -2.1, 1, "−2 −1 0 1"}, {Axis{Percent: true}, 0.831, 0.942, "84 86 88 90 92 94"},
-		{Axis{}, 0.001, 0.0042, "0.001 0.002 0.003 0.004"}, {Axis{}, -3e6, 1e6, "−3000000 −2000000 −1000000 0 1000000"}, {Axis{Ticks: []Tick{{3, "three"}}}, 0, 1, "three"},
+		{Axis{}, 0.001, 0.0042, "0.001 0.002 0.003 0.004"}, {Axis{}, -3e6, 1e6, "−3000000 −2000000 −1000000 0 1000000"}, {Axis{Whole: true}, 0.8, 3.2, "1 2 3"}, {Axis{Whole: true}, 0.5, 1.5, "1"}, {Axis{Whole: true}, 0, 21, "0 5 10 15 20"}, {Axis{Ticks: []Tick{{3, "three"}}}, 0, 1, "three"},
 	} {
 		var got []string
 		for _, tick := range c.axis.ticks(c.low, c.high) {
