@@ -313,7 +313,7 @@ func TestFinetuneTells(t *testing.T) {
 	if o.code != 0 || o.stdout != run+"\n" {
 		t.Fatalf("%+v", o)
 	}
-	for _, want := range []string{"36 images to train on, 4 to validate on; 18 steps of 4, 2 epochs", "of memory", "to go", "epoch 2: val loss", "val top-1", "held out to choose"} {
+	for _, want := range []string{"36 images to train on, 4 to validate on; 18 steps of 4, 2 epochs", "of memory for a step", "to go", "epoch 2: val loss", "val top-1", "held out to choose"} {
 		if !strings.Contains(o.stderr, want) {
 			t.Errorf("no %q in %q", want, o.stderr)
 		}
@@ -408,6 +408,9 @@ func TestFinetuneTrials(t *testing.T) {
 		if told.code != 0 || !strings.Contains(told.stderr, want) {
 			t.Errorf("no %q: %+v", want, told)
 		}
+	}
+	if n := strings.Count(told.stderr, `"images_per_second":0,"seconds_left":0}`) + strings.Count(told.stderr, `"total":80,`); n > 20 {
+		t.Errorf("%d events of 80 images that are looked at", n)
 	}
 	// A rate that diverges is passed over.
 	if r := trained(t, args("four", "--lr", "1e6", "--lr", "0.05")...); r["lr"] != 0.05 || fmt.Sprint(r["best"]) != fmt.Sprint(one["best"]) {

@@ -19,6 +19,7 @@ type progress struct {
 	first, done int
 	total       int
 	started     bool
+	sparse      bool   // not every step is an event: there may be millions
 	noun        string // what is counted
 	about       string // said besides, where it is not empty
 	figures     object // the same as JSON
@@ -55,7 +56,8 @@ func (p *progress) update(done, total int) {
 	}
 	p.done, p.total = done, total
 	switch {
-	case p.mode == "jsonl":
+	case p.mode == "jsonl" && (!p.sparse || now.Sub(p.last) > 100*time.Millisecond || done == total):
+		p.last = now
 		p.event("step")
 	case p.mode == "bar" && now.Sub(p.last) > 100*time.Millisecond, p.mode == "lines" && now.Sub(p.last) > 10*time.Second:
 		p.last = now
@@ -63,8 +65,9 @@ func (p *progress) update(done, total int) {
 	}
 }
 
-// concurrent is update for several goroutines.
+// concurrent is update for several goroutines, which count single images.
 func (p *progress) concurrent() func(done, total int) {
+	p.sparse = true
 	var lock sync.Mutex
 	return func(done, total int) {
 		lock.Lock()

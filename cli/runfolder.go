@@ -232,7 +232,7 @@ func (w *trialWriter) started(e finetune.Event) error {
 	if err := w.fits(p); err != nil {
 		return err
 	}
-	w.note("%s%d images to train on, %d to validate on; %d steps of %d, %d epochs; %s parameters; about %s of memory",
+	w.note("%s%d images to train on, %d to validate on; %d steps of %d, %d epochs; %s parameters; about %s of memory for a step",
 		w.called, p.Rows, p.Validation, p.Steps, w.recipe.Batch, p.Epochs, countText(p.Parameters), bytesText(p.Memory))
 	if p.LeftOut > 0 {
 		w.warn("an epoch leaves out its last image: batch norms cannot adapt to a batch of one")
