@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 
 	cli "github.com/urfave/cli/v2"
@@ -15,10 +14,7 @@ import (
 	"github.com/robust-transfer/rtx/finetune"
 	"github.com/robust-transfer/rtx/finetune/augment"
 	"github.com/robust-transfer/rtx/finetune/graph"
-	"github.com/robust-transfer/rtx/finetune/lower"
-	"github.com/robust-transfer/rtx/finetune/tape"
 	"github.com/robust-transfer/rtx/onnx"
-	"github.com/robust-transfer/rtx/onnx/runtime"
 )
 
 func adaptCommand(e *env) *cli.Command {
@@ -145,7 +141,10 @@ func (n *network) adaptation(batch int) (*adaptation, error) {
 	if !slices.ContainsFunc(net.Params(), func(p graph.Param) bool { return p.Kind.Statistic() }) {
 		return nil, fmt.Errorf("%q: %w", n.model.Path(), finetune.ErrNoBatchNorm)
 	}
-	x, err := n.adaptingEngine(a)
+	if a.engine, err = n.findEngine("adapting"); err != nil {
+		return nil, err
+	}
+	x, err := n.executor(a.engine)
 	if err != nil {
 		return nil, err
 	}
@@ -233,24 +232,6 @@ func (n *network) adaptableNetwork(m *onnx.Model) (*graph.Network, error) {
 		}
 	}
 	return readGraph(m)
-}
-
-// adaptingEngine makes what computes.
-func (n *network) adaptingEngine(a *adaptation) (finetune.Executor, error) {
-	a.engine = n.c.String("engine")
-	if a.engine != "tape" {
-		lib, err := runtime.Find(n.c.String("onnxruntime"))
-		switch {
-		case err == nil:
-			a.engine, n.library = "ort", lib
-			return lower.Open(runtime.Options{Library: lib, Threads: n.c.Int("threads"), Device: n.c.String("device")}, lower.Config{})
-		case a.engine == "ort" || n.c.String("onnxruntime") != "" || os.Getenv(runtime.Variable) != "":
-			return nil, err
-		}
-		n.warn("without onnxruntime adapting is in Go, and much slower (rtx runtime install)")
-	}
-	a.engine = "tape"
-	return &tape.Machine[float32]{}, nil
 }
 
 // keep makes the model of the new statistics.

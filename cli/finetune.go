@@ -14,8 +14,6 @@ import (
 	"github.com/robust-transfer/rtx/finetune/augment"
 	"github.com/robust-transfer/rtx/finetune/lower"
 	"github.com/robust-transfer/rtx/finetune/probe"
-	"github.com/robust-transfer/rtx/finetune/tape"
-	"github.com/robust-transfer/rtx/onnx/runtime"
 )
 
 func finetuneCommand(e *env) *cli.Command {
@@ -122,7 +120,8 @@ func (e *env) finetune(c *cli.Context) error {
 	if err := t.source(); err != nil {
 		return err
 	}
-	if err := t.findEngine(); err != nil {
+	var err error
+	if t.engine, err = t.findEngine("training"); err != nil {
 		t.listing.Close()
 		return err
 	}
@@ -355,19 +354,18 @@ func (t *tuning) ended(err error) error {
 	return err
 }
 
-// executor makes what computes.
+// executor makes what computes, and tells once why it is not on the GPU.
 func (t *tuning) executor() (finetune.Executor, error) {
-	if t.engine == "tape" {
-		return &tape.Machine[float32]{}, nil
-	}
-	m, err := lower.Open(runtime.Options{Library: t.library, Threads: t.c.Int("threads"), Device: t.c.String("device")}, lower.Config{})
+	x, err := t.network.executor(t.engine)
 	if err != nil {
 		return nil, err
 	}
-	if device, why := m.Device(); device == "cpu" && t.c.String("device") == "auto" {
-		t.note("on the CPU: %s", why)
+	if m, is := x.(*lower.Machine); is && len(t.trials) == 1 {
+		if device, why := m.Device(); device == "cpu" && t.c.String("device") == "auto" {
+			t.note("on the CPU: %s", why)
+		}
 	}
-	return m, nil
+	return x, nil
 }
 
 // report tells what came out.

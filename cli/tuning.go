@@ -20,7 +20,6 @@ import (
 	"github.com/robust-transfer/rtx/finetune"
 	"github.com/robust-transfer/rtx/finetune/graph"
 	"github.com/robust-transfer/rtx/onnx"
-	"github.com/robust-transfer/rtx/onnx/runtime"
 )
 
 // resumed takes the flags of the run that --resume names, but for those that are
@@ -81,25 +80,6 @@ func (t *tuning) prepare() error {
 		t.warn("the recipe paper does not normalise by ImageNet's mean and standard deviation, as its released code does not")
 	}
 	return t.choosePolicy()
-}
-
-// findEngine chooses what computes.
-func (t *tuning) findEngine() error {
-	t.engine = t.c.String("engine")
-	if t.engine == "tape" {
-		return nil
-	}
-	var err error
-	if t.library, err = runtime.Find(t.c.String("onnxruntime")); err == nil {
-		t.engine = "ort"
-		return nil
-	}
-	if t.engine == "ort" || t.c.String("onnxruntime") != "" || os.Getenv(runtime.Variable) != "" {
-		return err
-	}
-	t.engine = "tape"
-	t.warn("without onnxruntime training is in Go, and much slower (rtx runtime install)")
-	return nil
 }
 
 // trainable finds what of the model cannot be trained, before anything is

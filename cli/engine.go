@@ -1,0 +1,36 @@
+package cli
+
+import (
+	"os"
+
+	"github.com/robust-transfer/rtx/finetune"
+	"github.com/robust-transfer/rtx/finetune/lower"
+	"github.com/robust-transfer/rtx/finetune/tape"
+	"github.com/robust-transfer/rtx/onnx/runtime"
+)
+
+// findEngine chooses what computes gradients or statistics: "ort", or "tape"
+// where --engine says so or no library is found.
+func (n *network) findEngine(doing string) (string, error) {
+	engine := n.c.String("engine")
+	if engine == "tape" {
+		return engine, nil
+	}
+	var err error
+	if n.library, err = runtime.Find(n.c.String("onnxruntime")); err == nil {
+		return "ort", nil
+	}
+	if engine == "ort" || n.c.String("onnxruntime") != "" || os.Getenv(runtime.Variable) != "" {
+		return "", err
+	}
+	n.warn("without onnxruntime %s is in Go, and much slower (rtx runtime install)", doing)
+	return "tape", nil
+}
+
+// executor makes what computes.
+func (n *network) executor(engine string) (finetune.Executor, error) {
+	if engine == "tape" {
+		return &tape.Machine[float32]{}, nil
+	}
+	return lower.Open(runtime.Options{Library: n.library, Threads: n.c.Int("threads"), Device: n.c.String("device")}, lower.Config{})
+}
