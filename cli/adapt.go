@@ -261,7 +261,7 @@ func (a *adaptation) keep(n *network, m *onnx.Model, net *graph.Network, x finet
 		return err
 	}
 	spec := n.spec
-	spec.Parents = append(slices.Clone(spec.Parents), base)
+	spec.Parents, spec.Robustness = append(slices.Clone(spec.Parents), base), nil // which was of other statistics
 	if m, err = m.WithSpec(spec); err != nil {
 		return err
 	}

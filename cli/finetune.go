@@ -38,7 +38,7 @@ func finetuneCommand(e *env) *cli.Command {
 			text("head-init", "torch", "a new head's values: torch (those of PyTorch's Linear) or zero"),
 			number("epochs", 0, "passes over the training images; 0: the recipe's"),
 			number("batch-size", 0, "images a step; 0: the recipe's", "b"),
-			&cli.StringSliceFlag{Name: "lr", Usage: "learning `RATE`; may be repeated (default: the recipe's)", EnvVars: []string{variable("lr")}},
+			&cli.StringSliceFlag{Name: "lr", Usage: "learning `RATE`; may be repeated (default: the recipe's; with adamw a tenth of it)", EnvVars: []string{variable("lr")}},
 			text("optimizer", "", "sgd or adamw (default: the recipe's)"),
 			text("momentum", "", "momentum of sgd (default: the recipe's)"),
 			toggle("nesterov", "Nesterov's momentum, for an sgd with --momentum"),

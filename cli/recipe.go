@@ -101,6 +101,8 @@ func (t *tuning) chooseRates() error {
 		t.rates = r.Rates
 	case r.Rate > 0:
 		t.rates = []float64{r.Rate}
+	case t.c.String("optimizer") == "adamw":
+		t.rates = []float64{.001 * float64(r.Batch) / 64}
 	default:
 		t.rates = []float64{.01 * float64(r.Batch) / 64}
 	}
