@@ -159,15 +159,10 @@ func (n *network) adaptation(batch int) (*adaptation, error) {
 	}
 	defer data.Close()
 	a.images, a.failed = data.Rows(augment.Training), data.Check().Failed
-	limit, err := n.maxSkipped()
-	switch {
-	case err != nil:
+	if err := n.tolerate(a.failed, a.images+len(a.failed)); err != nil {
 		return nil, err
-	case len(a.failed) > 0 && n.c.String("on-error") == "fail":
-		return nil, fmt.Errorf("%q: %s: %w", a.failed[0].Path, a.failed[0].Reason, featurize.ErrData)
-	case float64(len(a.failed)) > limit*float64(a.images+len(a.failed)):
-		return nil, fmt.Errorf("%d of %d images are unusable, the first is %q: %s: %w", len(a.failed), a.images+len(a.failed), a.failed[0].Path, a.failed[0].Reason, featurize.ErrData)
-	case a.images < 2:
+	}
+	if a.images < 2 {
 		return nil, fmt.Errorf("%d images to adapt to, expected two at least: %w", a.images, featurize.ErrData)
 	}
 	if err := finetune.Load(net, x); err != nil {

@@ -220,14 +220,10 @@ func (t *tuning) checkFailures() error {
 	for _, s := range []augment.Split{augment.Training, augment.Validation, augment.Test} {
 		rows += t.data.Rows(s)
 	}
-	limit, err := t.maxSkipped()
-	switch {
-	case err != nil:
+	if err := t.tolerate(failed, rows); err != nil {
 		return err
-	case len(failed) > 0 && t.c.String("on-error") == "fail":
-		return fmt.Errorf("%q: %s: %w", failed[0].Path, failed[0].Reason, featurize.ErrData)
-	case float64(len(failed)) > limit*float64(rows):
-		return hinted{fmt.Errorf("%d of %d images are unusable, the first is %q: %s: %w", len(failed), rows, failed[0].Path, failed[0].Reason, featurize.ErrData), "--max-skipped says how many may be"}
+	}
+	switch {
 	case t.data.Rows(augment.Training) == 0:
 		return hinted{fmt.Errorf("no image to train on has a label: %w", featurize.ErrData), "labels are the names of class folders, or the column label of a list"}
 	case t.data.Rows(augment.Training) < 2 && !t.recipe.Frozen:

@@ -159,6 +159,21 @@ func (n *network) maxSkipped() (float64, error) {
 	return x, nil
 }
 
+// tolerate ends a command whose images are unusable more often than the flags
+// allow.
+func (n *network) tolerate(failed []featurize.Failure, images int) error {
+	limit, err := n.maxSkipped()
+	switch {
+	case err != nil:
+		return err
+	case len(failed) > 0 && n.c.String("on-error") == "fail":
+		return fmt.Errorf("%q: %s: %w", failed[0].Path, failed[0].Reason, featurize.ErrData)
+	case float64(len(failed)) > limit*float64(images):
+		return hinted{fmt.Errorf("%d of %d images are unusable, the first is %q: %s: %w", len(failed), images, failed[0].Path, failed[0].Reason, featurize.ErrData), "--max-skipped says how many may be"}
+	}
+	return nil
+}
+
 // load reads the model's structure and what it expects.
 func (n *network) load() error {
 	var err error
