@@ -337,7 +337,7 @@ func TestRealSets(t *testing.T) {
 		checkShape(t, o, 2059, 1024)
 		// Each quarter is judged by what the other three taught; features of
 		// random weights show what the photographs give away by themselves.
-		m, err := arch.New("resnet8", 10)
+		m, err := arch.Synthetic("resnet8", 10)
 		if err != nil {
 			t.Fatal(err)
 		}

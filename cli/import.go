@@ -223,12 +223,12 @@ func (im *imported) recognise(claim *assets.Checkpoint, c importConfig) error {
 // detect names the architecture. A normalizer may be part of the network.
 func (im *imported) detect() (string, error) {
 	n := im.network
-	name, err := arch.Detect(n.Tensors)
+	name, err := arch.Recognize(n.Tensors)
 	if err == nil || len(n.Normalizer) == 0 {
 		return name, err
 	}
 	all := append(slices.Clone(n.Normalizer), n.Tensors...)
-	if name, e := arch.Detect(all); e == nil {
+	if name, e := arch.Recognize(all); e == nil {
 		n.Tensors, n.Mean, n.Std, n.Clamp = all, nil, nil, false
 		n.Dropped = slices.DeleteFunc(n.Dropped, func(d torch.Drop) bool { return d.Why == "normalizer" })
 		return name, nil
@@ -245,7 +245,7 @@ func (im *imported) keyed() {
 			all[i].Name = key
 		}
 	}
-	if _, err := arch.Detect(all); err == nil {
+	if _, err := arch.Recognize(all); err == nil {
 		im.tensors = all
 		return
 	}

@@ -30,7 +30,7 @@ func floats(name string, dims []int64, values ...float32) onnx.Tensor {
 // state_dict.
 func weightsOf(t *testing.T, name string, classes int) []onnx.Tensor {
 	t.Helper()
-	m, err := arch.New(name, classes)
+	m, err := arch.Synthetic(name, classes)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -360,7 +360,7 @@ func TestCheckpoints(t *testing.T) {
 		"cut":               {[]string{write(t, "a.safetensors", string(text[:len(text)-1]))}, 65, "a.safetensors", ""},
 		"a list":            {[]string{filepath.Join(torch, "list.pt")}, 2, "3 networks", "--index"},
 		"no such index":     {[]string{filepath.Join(torch, "list.pt"), "--index", "3"}, 2, "index 3", "--index"},
-		"no such list":      {[]string{filepath.Join(torch, "plain.pt"), "--index", "5"}, 2, "it holds one network, and --index is 5", "--index"},
+		"no such list":      {[]string{filepath.Join(torch, "plain.pt"), "--index", "5"}, 2, "it holds one network, and index 5 was asked for", "--index"},
 		"negative index":    {[]string{filepath.Join(torch, "list.pt"), "--index", "-2"}, 2, "--index is -2, expected a number from 0 on", ""},
 		"index of a list":   {[]string{filepath.Join(torch, "list.pt"), "--index", "2"}, 65, "no known architecture", "rtx inspect"},
 		"hostile":           {[]string{filepath.Join(torch, "hostile.pt")}, 65, "no known architecture", "rtx inspect"},

@@ -76,7 +76,7 @@ func sameWeights(t *testing.T, got, want []weight) {
 // counters that torch's batch norms have.
 func state(t *testing.T, name string) []onnx.Tensor {
 	t.Helper()
-	m, err := arch.New(name, 1000)
+	m, err := arch.Synthetic(name, 1000)
 	if err != nil {
 		t.Fatal(err)
 	}

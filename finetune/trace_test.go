@@ -108,7 +108,7 @@ func golden(t *testing.T) traces {
 // trace.py's network.
 func traceNetwork(t *testing.T, name string) *graph.Network {
 	t.Helper()
-	filled, err := arch.New(name, traceClasses)
+	filled, err := arch.Synthetic(name, traceClasses)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -259,7 +259,7 @@ func TestCut(t *testing.T) {
 // tell as many dimensions.
 func TestRanks(t *testing.T) {
 	for _, name := range arch.Names {
-		m, err := arch.New(name, 10)
+		m, err := arch.Synthetic(name, 10)
 		if err != nil {
 			t.Fatal(err)
 		}

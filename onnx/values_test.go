@@ -10,7 +10,7 @@ import (
 )
 
 func TestWithFloats(t *testing.T) {
-	m, err := arch.New("resnet8", 3)
+	m, err := arch.Synthetic("resnet8", 3)
 	if err != nil {
 		t.Fatal(err)
 	}

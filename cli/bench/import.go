@@ -69,7 +69,7 @@ func (b *bench) importOne(ctx context.Context, rtx, name string) error {
 // twice writes a checkpoint of a network as robustness does, with the model's
 // weights under the attacker again, and returns their size, counted once.
 func twice(file, name string) (size float64, err error) {
-	m, err := arch.New(name, 1000)
+	m, err := arch.Synthetic(name, 1000)
 	if err != nil {
 		return 0, err
 	}

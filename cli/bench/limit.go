@@ -25,7 +25,7 @@ type network struct {
 const batch = 32
 
 func (b *bench) open(ctx context.Context, name string) (*network, error) {
-	m, err := arch.New(name, 10)
+	m, err := arch.Synthetic(name, 10)
 	if err != nil {
 		return nil, err
 	}

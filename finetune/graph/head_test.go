@@ -18,7 +18,7 @@ func TestHead(t *testing.T) {
 			if testing.Short() && name != "cifar_resnet20" {
 				t.Skip("large")
 			}
-			m, err := arch.New(name, 10)
+			m, err := arch.Synthetic(name, 10)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -75,7 +75,7 @@ func TestHead(t *testing.T) {
 			}
 		})
 	}
-	m, err := arch.New("cifar_resnet20", 10)
+	m, err := arch.Synthetic("cifar_resnet20", 10)
 	if err != nil {
 		t.Fatal(err)
 	}

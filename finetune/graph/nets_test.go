@@ -12,7 +12,7 @@ import (
 func TestArchitectures(t *testing.T) {
 	for _, name := range arch.Names {
 		t.Run(name, func(t *testing.T) {
-			m, err := arch.New(name, 10)
+			m, err := arch.Synthetic(name, 10)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -64,7 +64,7 @@ func TestDecode(t *testing.T) {
 			continue
 		}
 		t.Run(name, func(t *testing.T) {
-			m, err := arch.New(name, 7)
+			m, err := arch.Synthetic(name, 7)
 			if err != nil {
 				t.Fatal(err)
 			}

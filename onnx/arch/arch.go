@@ -73,10 +73,10 @@ func (a architecture) define(classes int, size [2]int) (*builder, error) {
 	return b, nil
 }
 
-// New builds a network with weights by the rule, for images of the
+// Synthetic builds a network with weights by the rule, for images of the
 // architecture's size: He's scale for convolutions, and batch-norm statistics
 // that are not trivial.
-func New(name string, classes int) (*onnx.Model, error) {
+func Synthetic(name string, classes int) (*onnx.Model, error) {
 	a, err := find(name)
 	if err != nil {
 		return nil, err

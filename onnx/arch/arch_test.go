@@ -29,7 +29,7 @@ func lines(t *testing.T, name string) (rows [][]string) {
 
 func network(t testing.TB, name string, classes int) *onnx.Model {
 	t.Helper()
-	m, err := arch.New(name, classes)
+	m, err := arch.Synthetic(name, classes)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +71,7 @@ func TestNew(t *testing.T) {
 			t.Errorf("%s has %d stages", name, len(s.Stages))
 		}
 	}
-	if _, err := arch.New("resnet19", 10); err == nil {
+	if _, err := arch.Synthetic("resnet19", 10); err == nil {
 		t.Error("an unknown architecture was built")
 	}
 }
@@ -105,30 +105,30 @@ func TestRule(t *testing.T) {
 	}
 }
 
-// TestDetect recognises each architecture by its own tensors, with another
+// TestRecognize recognises each architecture by its own tensors, with another
 // number of classes, with a prefix, and by what almost are its tensors.
-func TestDetect(t *testing.T) {
+func TestRecognize(t *testing.T) {
 	for _, name := range arch.Names {
 		t.Run(name, func(t *testing.T) {
 			all := network(t, name, 7).Tensors()
-			detect := func(tensors []onnx.Tensor) {
+			recognized := func(tensors []onnx.Tensor) {
 				t.Helper()
-				if got, err := arch.Detect(tensors); got != name || err != nil {
-					t.Errorf("detected %q, %v", got, err)
+				if got, err := arch.Recognize(tensors); got != name || err != nil {
+					t.Errorf("recognised %q, %v", got, err)
 				}
 			}
-			detect(all)
-			detect(network(t, name, 1000).Tensors())
+			recognized(all)
+			recognized(network(t, name, 1000).Tensors())
 			prefixed := slices.Clone(all)
 			for i := range prefixed {
 				prefixed[i].Name = "module.model." + prefixed[i].Name
 			}
-			detect(prefixed)
+			recognized(prefixed)
 
 			refused := func(tensors []onnx.Tensor, want string) {
 				t.Helper()
-				if got, err := arch.Detect(tensors); err == nil || err.Error() != "arch: no known architecture has these tensors; the nearest is "+name+": "+want {
-					t.Errorf("detected %q, %v\nwant %s", got, err, want)
+				if got, err := arch.Recognize(tensors); err == nil || err.Error() != "arch: no known architecture has these tensors; the nearest is "+name+": "+want {
+					t.Errorf("recognised %q, %v\nwant %s", got, err, want)
 				}
 			}
 			middle := len(all) / 2
@@ -146,17 +146,17 @@ func TestDetect(t *testing.T) {
 // TestMismatch checks that messages stay short.
 func TestMismatch(t *testing.T) {
 	all := network(t, "resnet50", 10).Tensors()
-	_, err := arch.Detect(all[:len(all)-20])
+	_, err := arch.Recognize(all[:len(all)-20])
 	if m, ok := err.(*arch.Mismatch); !ok || m.Arch != "resnet50" || len(m.Missing) != 20 || !strings.HasSuffix(err.Error(), " and 16 more") {
 		t.Errorf("%v", err)
 	}
 	for i := range all {
 		all[i].Name = strings.Repeat(all[i].Name, 1000)
 	}
-	if _, err := arch.Detect(all); err == nil || len(err.Error()) > 2000 {
+	if _, err := arch.Recognize(all); err == nil || len(err.Error()) > 2000 {
 		t.Errorf("a message of %d bytes", len(err.Error()))
 	}
-	if _, err := arch.Detect(nil); err == nil {
+	if _, err := arch.Recognize(nil); err == nil {
 		t.Error("nothing was recognised")
 	}
 	if _, err := arch.Build("resnet18", network(t, "resnet34", 10).Tensors(), arch.Config{}); err == nil || !strings.Contains(err.Error(), "not those of resnet18: 80 not known: layer1.2.conv1.weight") {
@@ -183,7 +183,7 @@ func TestBuildRefuses(t *testing.T) {
 		{"vgg11", arch.Config{}, "unknown architecture"},
 	} {
 		var tensors []onnx.Tensor
-		if m, err := arch.New(c.name, 10); err == nil {
+		if m, err := arch.Synthetic(c.name, 10); err == nil {
 			tensors = m.Tensors()
 		}
 		if _, err := arch.Build(c.name, tensors, c.config); err == nil || !strings.Contains(err.Error(), c.want) {

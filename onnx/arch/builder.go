@@ -9,7 +9,7 @@ import (
 	"github.com/robust-transfer/rtx/onnx/pb"
 )
 
-// param is a parameter or a buffer of a network: its shape, and how New fills
+// param is a parameter or a buffer of a network: its shape, and how Synthetic fills
 // it, by the rule between low and high or with the values given.
 type param struct {
 	name      string
@@ -186,7 +186,7 @@ func perChannel(name string, v []float64) *pb.TensorProto {
 	return onnx.NewFloats(name, []int64{1, 3, 1, 1}, v...)
 }
 
-// fill gives an initializer the values that New makes.
+// fill gives an initializer the values that Synthetic makes.
 func (p param) fill(m *onnx.Model, t *pb.TensorProto) {
 	if p.values == nil {
 		n := onnx.Tensor{Dims: p.dims}.Elements()

@@ -10,7 +10,7 @@
 //
 // [Build] takes the tensors of a state_dict and [Weights] gives them back, the
 // same bytes under the same names. [Untrained] draws the weights that training
-// from scratch begins with. [New] fills a network by a rule: a function
+// from scratch begins with. [Synthetic] fills a network by a rule: a function
 // of a tensor's name and the flat index of an element, the same here and in
 // testdata/rule.py, so that both sides can make the same network without a
 // file of weights between them.

@@ -254,8 +254,8 @@ func TestUntrainedConfig(t *testing.T) {
 	if bad := m.Validate(); len(bad) > 0 || s.InputSize != [2]int{64, 96} || s.Arch != "resnet18" || s.Normalized || !slices.Equal(s.Mean, onnx.ImageNetMean) || m.Metadata("classes") != `["cat","dog"]` || s.Head.Weight != "fc.weight" {
 		t.Errorf("%v %+v", bad, s)
 	}
-	if name, err := arch.Detect(m.Tensors()); name != "resnet18" || err != nil {
-		t.Errorf("detected %q, %v", name, err)
+	if name, err := arch.Recognize(m.Tensors()); name != "resnet18" || err != nil {
+		t.Errorf("recognised %q, %v", name, err)
 	}
 	plain, err := arch.Build("resnet8", untrained(t, "resnet8", 10, 0, arch.Config{}).Tensors(), arch.Config{})
 	if err != nil || !plain.Inspect().Spec.Normalized {

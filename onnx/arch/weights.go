@@ -47,7 +47,7 @@ func (a architecture) load(m *onnx.Model, s *onnx.Spec, b *builder, tensors []on
 
 // Weights gives back the state_dict that a model was built of: every parameter
 // and buffer, under the checkpoint's names and in its types and order. A
-// float64 comes back as it was rounded to float32. A model that New made has
+// float64 comes back as it was rounded to float32. A model that Synthetic made has
 // its own names and order. An error about the model's initializers, such as
 // one whose batch norms were folded, is a *Mismatch.
 func Weights(m *onnx.Model) ([]onnx.Tensor, error) {

@@ -67,8 +67,8 @@ func TestWeights(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			want := checkpoint(network(t, name, 10).Tensors())
 			rand.New(rand.NewPCG(3, 4)).Shuffle(len(want), func(i, j int) { want[i], want[j] = want[j], want[i] })
-			if got, err := arch.Detect(want); got != name || err != nil {
-				t.Fatalf("detected %q, %v", got, err)
+			if got, err := arch.Recognize(want); got != name || err != nil {
+				t.Fatalf("recognised %q, %v", got, err)
 			}
 			m, err := arch.Build(name, want, arch.Config{Normalize: true})
 			if err != nil {
@@ -109,8 +109,8 @@ func TestDottedNames(t *testing.T) {
 			want[i].Name = strings.NewReplacer("norm1", "norm.1", "conv1", "conv.1", "norm2", "norm.2", "conv2", "conv.2").Replace(want[i].Name)
 		}
 	}
-	if got, err := arch.Detect(want); got != "densenet161" || err != nil {
-		t.Fatalf("detected %q, %v", got, err)
+	if got, err := arch.Recognize(want); got != "densenet161" || err != nil {
+		t.Fatalf("recognised %q, %v", got, err)
 	}
 	m, err := arch.Build("densenet161", want, arch.Config{})
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 // TestAttach wants the logits of an attached head to be the head's product with
 // the features, wherever the head is attached.
 func TestAttach(t *testing.T) {
-	m, err := arch.New("cifar_resnet20", 10)
+	m, err := arch.Synthetic("cifar_resnet20", 10)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -87,7 +87,7 @@ func difference(a, b []float32) float64 {
 // alone, computed in float32.
 func TestFloat16Networks(t *testing.T) {
 	made := func(name string) func() (*onnx.Model, error) {
-		return func() (*onnx.Model, error) { return arch.New(name, 10) }
+		return func() (*onnx.Model, error) { return arch.Synthetic(name, 10) }
 	}
 	file := func(name string) func() (*onnx.Model, error) {
 		return func() (*onnx.Model, error) { return onnx.Load(name) }

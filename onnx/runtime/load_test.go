@@ -108,7 +108,7 @@ func build(t testing.TB, name string) (file string, weights int64) {
 		}
 		t.Skipf("%v: rtx runtime install", err)
 	}
-	m, err := arch.New(name, 1000)
+	m, err := arch.Synthetic(name, 1000)
 	if err != nil {
 		t.Fatal(err)
 	}

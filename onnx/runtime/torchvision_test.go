@@ -103,7 +103,7 @@ func TestTorchvision(t *testing.T) {
 			if testing.Short() && !slices.Contains(light, name) {
 				t.Skip("a large model")
 			}
-			m, err := arch.New(name, 10)
+			m, err := arch.Synthetic(name, 10)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -140,7 +140,7 @@ func TestVariants(t *testing.T) {
 	lib := library(t)
 	for _, name := range []string{"resnet18", "shufflenet_v2_x1_0", "mobilenet_v2", "cifar_resnet20", "resnet8"} {
 		t.Run(name, func(t *testing.T) {
-			m, err := arch.New(name, 10)
+			m, err := arch.Synthetic(name, 10)
 			if err != nil {
 				t.Fatal(err)
 			}

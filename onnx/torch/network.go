@@ -19,7 +19,7 @@ var ErrIndex = errors.New("several networks")
 type onlyOne int
 
 func (i onlyOne) Error() string {
-	return fmt.Sprintf("it holds one network, and --index is %d", int(i))
+	return fmt.Sprintf("it holds one network, and index %d was asked for", int(i))
 }
 
 func (onlyOne) Unwrap() error { return ErrIndex }
@@ -98,7 +98,7 @@ func choose(found []candidate, index int) (int, error) {
 	if index >= 0 {
 		what = fmt.Sprintf("no network of index %d, it holds %s; choose", index, places(found))
 	}
-	return 0, fmt.Errorf("%s by --index 0 to %d: %w", what, len(found)-1, ErrIndex)
+	return 0, fmt.Errorf("%s by its index, 0 to %d: %w", what, len(found)-1, ErrIndex)
 }
 
 // places says where the networks are, the first few.

@@ -184,7 +184,7 @@ func TestNetworks(t *testing.T) {
 	}{
 		{"plain.pt", -1, "state_dict", net, "fc.bias", nil, 0, ""},
 		{"plain.pt", 0, "state_dict", net, "fc.bias", nil, 0, ""},
-		{"plain.pt", 1, "", nil, "", nil, 0, "it holds one network, and --index is 1"},
+		{"plain.pt", 1, "", nil, "", nil, 0, "it holds one network, and index 1 was asked for"},
 		{"protocol4.pt", -1, "state_dict (net)", []string{"w"}, "w", nil, 1, ""},
 		{"trainer_legacy.pth", -1, "state_dict (state_dict, module.)", net, "module.fc.bias", nil, 2, ""},
 		{"trainer_dill.pt", -1, "state_dict (state_dict, module.)", net, "module.fc.bias", nil, 1, ""},
@@ -199,11 +199,11 @@ func TestNetworks(t *testing.T) {
 		{"sequential.pt", -1, "state_dict (net, 1., module., normalizer taken)", []string{"w"}, "1.module.w", []float64{0.5, 0.25, 0.75}, 2, ""},
 		{"ema.pt", -1, "state_dict (model.state_dict, other networks left out)", []string{"w"}, "w", nil, 1, ""},
 		{"ema_legacy.pth", 1, "state_dict (ema, other networks left out)", []string{"w"}, "w", nil, 1, ""},
-		{"list.pt", -1, "", nil, "", nil, 0, "3 networks ([0], [1], [2]), choose one by --index 0 to 2"},
+		{"list.pt", -1, "", nil, "", nil, 0, "3 networks ([0], [1], [2]), choose one by its index, 0 to 2"},
 		{"list_legacy.pth", 2, "state_dict ([2], other networks left out)", []string{"w"}, "w", nil, 0, ""},
-		{"list.pt", 3, "", nil, "", nil, 0, "no network of index 3, it holds [0], [1], [2]; choose by --index 0 to 2"},
-		{"lists.pt", -1, "", nil, "", nil, 0, "2 networks (model.[0], model.[1]), choose one by --index 0 to 1"},
-		{"pair.pt", -1, "", nil, "", nil, 0, "2 networks (generator, discriminator), choose one by --index 0 to 1"},
+		{"list.pt", 3, "", nil, "", nil, 0, "no network of index 3, it holds [0], [1], [2]; choose by its index, 0 to 2"},
+		{"lists.pt", -1, "", nil, "", nil, 0, "2 networks (model.[0], model.[1]), choose one by its index, 0 to 1"},
+		{"pair.pt", -1, "", nil, "", nil, 0, "2 networks (generator, discriminator), choose one by its index, 0 to 1"},
 		{"pair.pt", 1, "state_dict (discriminator, module., other networks left out)", []string{"w"}, "module.w", nil, 1, ""},
 		{"quantized_legacy.pth", -1, "state_dict", []string{"w"}, "w", nil, 0, ""},
 		{"dtypes.safetensors", -1, "state_dict (module.)", []string{"float32", "float16", "bfloat16", "int64", "uint8", "bool"}, "module.bool", nil, 0, ""},
@@ -211,7 +211,7 @@ func TestNetworks(t *testing.T) {
 		t.Run(fmt.Sprint(c.file, c.index), func(t *testing.T) {
 			n, err := open(t, c.file).Network(c.index)
 			if c.err != "" {
-				if err == nil || !strings.Contains(err.Error(), c.err) || errors.Is(err, torch.ErrIndex) != strings.Contains(c.err, "--index") {
+				if err == nil || !strings.Contains(err.Error(), c.err) || errors.Is(err, torch.ErrIndex) != strings.Contains(c.err, "index") {
 					t.Errorf("%v, want %q", err, c.err)
 				}
 				return

@@ -58,10 +58,10 @@ func shortened(names []string) string {
 
 func (m *Mismatch) faults() int { return len(m.Missing) + len(m.Extra) + len(m.Shapes) }
 
-// Detect names the architecture whose tensors these are, to the number of
+// Recognize names the architecture whose tensors these are, to the number of
 // classes and a prefix common to all names. The error is a *Mismatch with the
 // architecture that comes nearest.
-func Detect(tensors []onnx.Tensor) (string, error) {
+func Recognize(tensors []onnx.Tensor) (string, error) {
 	var nearest *Mismatch
 	least := 0.0 // faults, as a share of all tensors
 	for _, a := range architectures {
