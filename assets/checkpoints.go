@@ -9,8 +9,8 @@ import (
 	"sync"
 )
 
-// Mirror is where the released checkpoints lie, each under its file name.
-const Mirror = "https://huggingface.co/madrylab/robust-imagenet-models/resolve/main/"
+// mirror is where the released checkpoints lie, each under its file name.
+const mirror = "https://huggingface.co/madrylab/robust-imagenet-models/resolve/main/"
 
 // ErrMismatch is wrapped by errors that say that a file is not what the
 // catalogue says of it.
@@ -56,7 +56,7 @@ var Checkpoints = sync.OnceValue(func() []Checkpoint {
 func released(f []string) Checkpoint {
 	c := Checkpoint{
 		Name: f[0], File: f[0] + ".ckpt", Arch: f[1], Norm: f[2], Classes: 1000, Licence: "MIT", Layout: "robustness",
-		SHA256: strings.Trim(f[6], "-"), URL: Mirror + f[0] + ".ckpt",
+		SHA256: strings.Trim(f[6], "-"), URL: mirror + f[0] + ".ckpt",
 	}
 	eps, of255 := strings.CutSuffix(f[3], "/255")
 	c.Eps, _ = strconv.ParseFloat(eps, 64)

@@ -30,7 +30,7 @@ func (k *comparing) rank() (*report.Comparison, error) {
 	for _, one := range k.found {
 		most, top1 = append(most, one.most), append(top1, float64(one.probe.Top1))
 	}
-	pairs, err := metrics.Pairs(most)
+	pairs, err := metrics.PairwiseMcNemar(most)
 	if err != nil {
 		return nil, err
 	}
@@ -264,7 +264,7 @@ func (k *comparing) table(r *report.Comparison) error {
 			p = fmt.Sprintf("%.2g", b.P)
 		}
 		rows = append(rows, []string{
-			fmt.Sprint(b.Rank), b.Name, b.Mark(), share(b.Top1.Value).percent() + " ± " + share(b.Top1.SD).percent(), share(b.MeanPerClass.Value).percent(), p,
+			fmt.Sprint(b.Rank), b.Name, b.Training(), share(b.Top1.Value).percent() + " ± " + share(b.Top1.SD).percent(), share(b.MeanPerClass.Value).percent(), p,
 		})
 	}
 	if err := report.Table(k.stdout, rows); err != nil {

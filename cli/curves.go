@@ -73,7 +73,7 @@ func (c curves) svg(w io.Writer) error {
 	series := func(name string, y func(i int) float64) report.Group {
 		g := report.Group{Name: name, Joined: true}
 		for i, e := range c {
-			g.Points = append(g.Points, report.Point{X: float64(e.Epoch), Y: y(i), About: fmt.Sprintf("epoch %d: %s %.4g", e.Epoch, name, y(i))})
+			g.Points = append(g.Points, report.Point{X: float64(e.Epoch), Y: y(i), Tooltip: fmt.Sprintf("epoch %d: %s %.4g", e.Epoch, name, y(i))})
 		}
 		return g
 	}

@@ -149,7 +149,7 @@ func checkpointTable(path, sum string, im *imported) [][2]string {
 		rows = append(rows, [2]string{x.Key, fmt.Sprint(x.Value)})
 	}
 	for _, u := range f.Classes() {
-		rows = append(rows, [2]string{"not executed", fmt.Sprintf("%s, %d times", u.Class, u.Times)})
+		rows = append(rows, [2]string{"not executed", fmt.Sprintf("%s, %d times", u.Class, u.Calls)})
 	}
 	for _, p := range im.notes {
 		rows = append(rows, [2]string{"note", p})

@@ -41,7 +41,7 @@ func (p *plotting) neighbours() (*report.Drawing, object, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	sheet := report.Sheet{Title: "Nearest neighbours by cosine", Notes: []string{
+	sheet := report.ContactSheet{Title: "Nearest neighbours by cosine", Notes: []string{
 		"first the query, then its neighbours, the nearest first; below them class and cosine",
 		"framed by a line: of the query's class; dashed: of another class",
 	}}
@@ -93,19 +93,19 @@ func (p *plotting) queries(records []featurize.Record) ([]int, error) {
 
 // sheetRow is a query with its neighbours, as images and as JSON, and how many
 // of those that can be compared are of its class.
-func (p *plotting) sheetRow(records []featurize.Record, row int, found []view.Neighbour, thumbs map[string]image.Image) (thumbsOf []report.Thumb, o object, same, labelled int) {
+func (p *plotting) sheetRow(records []featurize.Record, row int, found []view.Neighbour, thumbs map[string]image.Image) (thumbsOf []report.Thumbnail, o object, same, labelled int) {
 	query := records[row]
-	thumbsOf = []report.Thumb{{Image: thumbs[query.Path], Label: query.Class, Note: "query"}}
+	thumbsOf = []report.Thumbnail{{Image: thumbs[query.Path], Label: query.Class, Note: "query"}}
 	list := []object{}
 	for _, f := range found {
 		r := records[f.Row]
-		t := report.Thumb{Image: thumbs[r.Path], Label: r.Class, Note: fmt.Sprintf("%.3f", f.Cosine)}
+		t := report.Thumbnail{Image: thumbs[r.Path], Label: r.Class, Note: fmt.Sprintf("%.3f", f.Cosine)}
 		line := object{{"path", r.Path}, {"class", r.Class}, {"cosine", f.Cosine}}
 		if query.Label >= 0 && r.Label >= 0 {
 			labelled++
-			t.Frame = report.Other
+			t.Frame = report.OtherClass
 			if query.Label == r.Label {
-				t.Frame = report.Same
+				t.Frame = report.SameClass
 				same++
 			}
 			line = append(line, object{{"same_class", query.Label == r.Label}}...)
@@ -201,7 +201,7 @@ func (m *thumbMaker) make(s featurize.Sample) (image.Image, error) {
 		return nil, err
 	}
 	longer := max(m.img.Width, m.img.Height)
-	w, h := max(1, m.img.Width*report.ThumbSize/longer), max(1, m.img.Height*report.ThumbSize/longer)
+	w, h := max(1, m.img.Width*report.ThumbnailSize/longer), max(1, m.img.Height*report.ThumbnailSize/longer)
 	rgb := make([]uint8, w*h*3)
 	if err := m.resampler.Apply(rgb, &m.img, pixels.Geometry{Width: w, Height: h, Interpolation: pixels.Bicubic}); err != nil {
 		return nil, err

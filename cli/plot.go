@@ -165,7 +165,7 @@ func (p *plotting) scatter() (*report.Drawing, object, error) {
 	for row, r := range p.records() {
 		point := report.Point{X: pca.Projected[2*row], Y: pca.Projected[2*row+1]}
 		if n <= tipsTo {
-			point.About = r.Path
+			point.Tooltip = r.Path
 		}
 		g := &unlabelled
 		if r.Label >= 0 {

@@ -44,7 +44,7 @@ type Point struct {
 	X, Y      float64
 	Low, High float64
 	Hollow    bool
-	About     string // shown where it is pointed at
+	Tooltip   string // shown where it is pointed at
 }
 
 // Lengths of charts, in pixels.
@@ -235,7 +235,7 @@ func (g *Group) draw(d *Drawing, f *field, i int, r float64) {
 			d.line(colour, 1, x-3, low, x+3, low)
 			d.line(colour, 1, x-3, high, x+3, high)
 		}
-		d.mark(form, colour, p.Hollow, x, f.y(p.Y), r, p.About)
+		d.mark(form, colour, p.Hollow, x, f.y(p.Y), r, p.Tooltip)
 	}
 }
 

@@ -67,9 +67,9 @@ type Pair struct {
 	P            float64 // corrected for the number of pairs
 }
 
-// Mark says how a backbone was trained: "standard", "robust l2 0.5", "robust
+// Training says how a backbone was trained: "standard", "robust l2 0.5", "robust
 // linf 4/255", or "" where that is not known.
-func (b *Backbone) Mark() string {
+func (b *Backbone) Training() string {
 	switch {
 	case math.IsNaN(b.Eps):
 		return ""
@@ -86,8 +86,8 @@ func (c *Comparison) answer() string {
 	}
 	best := c.Models[0]
 	text := "Best: " + best.Name
-	if mark := best.Mark(); mark != "" {
-		text += " (" + mark + ")"
+	if training := best.Training(); training != "" {
+		text += " (" + training + ")"
 	}
 	text += ", top-1 " + best.Top1.percent() + " %."
 	var same []string

@@ -90,7 +90,7 @@ func TestChart(t *testing.T) {
 	for i := range 75 {
 		g := Group{Name: fmt.Sprintf("class %d with a name that is very long", i)}
 		for j := range 3 {
-			g.Points = append(g.Points, Point{X: float64(i), Y: float64(j*i) / 150, About: "<tip>"})
+			g.Points = append(g.Points, Point{X: float64(i), Y: float64(j*i) / 150, Tooltip: "<tip>"})
 		}
 		c.Groups = append(c.Groups, g)
 	}

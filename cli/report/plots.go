@@ -50,10 +50,10 @@ func (b *Backbone) kind() int {
 }
 
 func (c *Comparison) bars() Plot {
-	b := Bars{Title: "Top-1 accuracy", X: Axis{Label: "top-1 accuracy", Percent: true}, Kinds: make([]string, len(kinds))}
+	b := BarChart{Title: "Top-1 accuracy", X: Axis{Label: "top-1 accuracy", Percent: true}, Kinds: make([]string, len(kinds))}
 	for _, m := range c.Models {
 		b.Kinds[m.kind()] = kinds[m.kind()]
-		bar := Bar{Label: m.Name, Note: m.Mark(), Value: m.Top1.Value, Kind: m.kind(), Text: percent(m.Top1.Value)}
+		bar := Bar{Label: m.Name, Note: m.Training(), Value: m.Top1.Value, Kind: m.kind(), Text: percent(m.Top1.Value)}
 		if !math.IsNaN(m.Top1.Low) && !math.IsNaN(m.Top1.High) {
 			bar.Low, bar.High = m.Top1.Low, m.Top1.High
 		}
@@ -64,7 +64,7 @@ func (c *Comparison) bars() Plot {
 
 // point is a backbone at an x.
 func (b *Backbone) point(x float64) Point {
-	p := Point{X: x, Y: b.Top1.Value, Hollow: b.Eps == 0, About: fmt.Sprintf("%s (%s): %s %%", b.Name, cmp.Or(b.Mark(), kinds[unknown]), percent(b.Top1.Value))}
+	p := Point{X: x, Y: b.Top1.Value, Hollow: b.Eps == 0, Tooltip: fmt.Sprintf("%s (%s): %s %%", b.Name, cmp.Or(b.Training(), kinds[unknown]), percent(b.Top1.Value))}
 	if !math.IsNaN(b.Top1.Low) && !math.IsNaN(b.Top1.High) {
 		p.Low, p.High = b.Top1.Low, b.Top1.High
 	}
@@ -173,7 +173,7 @@ func (c *Comparison) imageNet() *Plot {
 		X: Axis{Label: "ImageNet top-1", Percent: true}, Y: Axis{Label: "top-1 accuracy here", Percent: true},
 	}
 	caption := "Hollow points are standard training, filled ones robust."
-	if line, err := metrics.Fit(x, y); err == nil {
+	if line, err := metrics.FitLine(x, y); err == nil {
 		chart.Fit = &line
 		caption += " The dashed line is that of least squares through all points."
 	}
@@ -201,7 +201,7 @@ func (c *Comparison) gain() *Plot {
 	slices.SortStableFunc(of, func(a, b Backbone) int {
 		return cmp.Or(cmp.Compare(a.Arch, b.Arch), cmp.Compare(a.Norm, b.Norm), cmp.Compare(a.Eps, b.Eps))
 	})
-	b := Bars{Title: "Robust minus standard, by architecture", X: Axis{Label: "difference of top-1 accuracy, percentage points"}}
+	b := BarChart{Title: "Robust minus standard, by architecture", X: Axis{Label: "difference of top-1 accuracy, percentage points"}}
 	for _, m := range of {
 		gain := 100 * (m.Top1.Value - standard[m.Arch])
 		b.Bars = append(b.Bars, Bar{Label: m.Arch, Note: m.Norm + " " + epsText(m.Norm, m.Eps), Value: gain, Kind: 0, Text: minus(fmt.Sprintf("%+.2f", gain))})

@@ -18,7 +18,7 @@ func (c *Comparison) CSV(w io.Writer) error {
 		"mean_per_class", "mean_per_class_sd", "mean_per_class_low", "mean_per_class_high", "p_vs_best",
 	}}
 	for _, m := range c.Models {
-		training, _, _ := strings.Cut(m.Mark(), " ")
+		training, _, _ := strings.Cut(m.Training(), " ")
 		row := []string{strconv.Itoa(m.Rank), m.Name, training, m.Norm, number(m.Eps), m.Arch, number(m.ImageNet), strconv.Itoa(m.N)}
 		for _, e := range []Estimate{m.Top1, m.MeanPerClass} {
 			row = append(row, number(e.Value), number(e.SD), number(e.Low), number(e.High))
@@ -40,7 +40,7 @@ func number(x float64) string {
 func (c *Comparison) table() [][]string {
 	rows := [][]string{{"rank", "model", "training", "top-1 %", "mean per-class %", "p against the best"}}
 	for _, m := range c.Models {
-		rows = append(rows, []string{strconv.Itoa(m.Rank), m.Name, m.Mark(), m.Top1.percent(), m.MeanPerClass.percent(), pText(m.P)})
+		rows = append(rows, []string{strconv.Itoa(m.Rank), m.Name, m.Training(), m.Top1.percent(), m.MeanPerClass.percent(), pText(m.P)})
 	}
 	return rows
 }

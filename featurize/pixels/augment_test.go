@@ -72,15 +72,15 @@ func golden(t *testing.T, file string, each func(c []string, n func(i int) int))
 	}
 }
 
-// TestBox compares with Pillow's crop and resize.
-func TestBox(t *testing.T) {
+// TestResizedCrop compares with Pillow's crop and resize.
+func TestResizedCrop(t *testing.T) {
 	var r pixels.Resampler
 	golden(t, "testdata/boxes.tsv", func(c []string, n func(int) int) {
 		src := drawn(n(0), n(1))
 		filter := map[string]pixels.Interpolation{"bilinear": pixels.Bilinear, "bicubic": pixels.Bicubic}[c[8]]
 		box := image.Rect(n(2), n(3), n(2)+n(4), n(3)+n(5))
 		dst := make([]uint8, n(6)*n(7)*3)
-		if err := r.Box(dst, n(6), n(7), src, box, filter); err != nil {
+		if err := r.ResizedCrop(dst, n(6), n(7), src, box, filter); err != nil {
 			t.Fatal(err)
 		}
 		if got := sum(n(6), n(7), dst); got != c[9] {
@@ -146,18 +146,18 @@ func TestResize(t *testing.T) {
 	}
 }
 
-func TestBoxRefused(t *testing.T) {
+func TestResizedCropRefused(t *testing.T) {
 	var r pixels.Resampler
 	src, dst := drawn(10, 8), make([]uint8, 4*4*3)
 	for _, b := range []image.Rectangle{image.Rect(0, 0, 11, 8), image.Rect(-1, 0, 5, 5), image.Rect(3, 3, 3, 5), {}} {
-		if err := r.Box(dst, 4, 4, src, b, pixels.Bilinear); err == nil || !strings.Contains(err.Error(), "box") {
+		if err := r.ResizedCrop(dst, 4, 4, src, b, pixels.Bilinear); err == nil || !strings.Contains(err.Error(), "box") {
 			t.Errorf("box %v: error %v", b, err)
 		}
 	}
-	if err := r.Box(dst, 4, 5, src, image.Rect(0, 0, 4, 4), pixels.Bilinear); err == nil {
+	if err := r.ResizedCrop(dst, 4, 5, src, image.Rect(0, 0, 4, 4), pixels.Bilinear); err == nil {
 		t.Error("a destination of another size was taken")
 	}
-	if err := r.Box(dst, 4, 4, &pixels.Image{Width: 2, Height: 2}, image.Rect(0, 0, 2, 2), pixels.Bilinear); err == nil {
+	if err := r.ResizedCrop(dst, 4, 4, &pixels.Image{Width: 2, Height: 2}, image.Rect(0, 0, 2, 2), pixels.Bilinear); err == nil {
 		t.Error("a source without pixels was taken")
 	}
 }

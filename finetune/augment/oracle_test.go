@@ -89,7 +89,7 @@ func TestOracle(t *testing.T) {
 		}
 		resized++
 		dst := make([]uint8, r.Size*r.Size*3)
-		if err := resampler.Box(dst, r.Size, r.Size, r.source(), image.Rect(left, top, left+w, top+h), pixels.Bilinear); err != nil {
+		if err := resampler.ResizedCrop(dst, r.Size, r.Size, r.source(), image.Rect(left, top, left+w, top+h), pixels.Bilinear); err != nil {
 			t.Fatal(err)
 		}
 		r.compare(t, dst)

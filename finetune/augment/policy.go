@@ -65,7 +65,7 @@ func (p Policy) draw(r numbers, resampler *pixels.Resampler, dst []uint8, src *p
 	switch {
 	case p.Resized != nil:
 		box := p.Resized.box(r, src.Width, src.Height)
-		if err := resampler.Box(dst, g.Width, g.Height, src, box, g.Interpolation); err != nil {
+		if err := resampler.ResizedCrop(dst, g.Width, g.Height, src, box, g.Interpolation); err != nil {
 			return err
 		}
 	case p.Padded != nil:

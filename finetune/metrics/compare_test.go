@@ -61,9 +61,9 @@ func TestHolm(t *testing.T) {
 	}
 }
 
-func TestFit(t *testing.T) {
+func TestFitLine(t *testing.T) {
 	for _, c := range goldens(t).Lines {
-		l, err := Fit(c.X, c.Y)
+		l, err := FitLine(c.X, c.Y)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -73,14 +73,14 @@ func TestFit(t *testing.T) {
 			}
 		}
 	}
-	if l, err := Fit([]float64{1, 2, 3}, []float64{.1, .1, .1}); err != nil || !math.IsNaN(l.R) || math.Abs(l.Slope) > 1e-15 || math.Abs(l.Intercept-.1) > 1e-15 {
+	if l, err := FitLine([]float64{1, 2, 3}, []float64{.1, .1, .1}); err != nil || !math.IsNaN(l.R) || math.Abs(l.Slope) > 1e-15 || math.Abs(l.Intercept-.1) > 1e-15 {
 		t.Errorf("level points: %+v, %v", l, err)
 	}
 	for name, c := range map[string][2][]float64{
 		"one point": {{1}, {1}}, "lengths": {{1, 2}, {1, 2, 3}}, "one x": {{.1, .1, .1}, {1, 2, 3}},
 		"NaN": {{1, 2, math.NaN()}, {1, 2, 3}}, "infinite": {{1, 2, 3}, {1, math.Inf(1), 3}},
 	} {
-		if l, err := Fit(c[0], c[1]); err == nil {
+		if l, err := FitLine(c[0], c[1]); err == nil {
 			t.Errorf("%s: no error, %+v", name, l)
 		}
 	}
@@ -156,7 +156,7 @@ func TestBootstrapDraws(t *testing.T) {
 
 func second(_, _ Spread, err error) error { return err }
 
-func TestPairs(t *testing.T) {
+func TestPairwiseMcNemar(t *testing.T) {
 	right := make([][]bool, 4)
 	for i, wrong := range []int{2, 3, 30, 31} { // of 100; the third is wrong where the fourth is, but once
 		right[i] = make([]bool, 100)
@@ -164,7 +164,7 @@ func TestPairs(t *testing.T) {
 			right[i][s] = s >= wrong
 		}
 	}
-	pairs, err := Pairs(right)
+	pairs, err := PairwiseMcNemar(right)
 	if err != nil || len(pairs) != 6 {
 		t.Fatal(pairs, err)
 	}
@@ -175,11 +175,11 @@ func TestPairs(t *testing.T) {
 		t.Errorf("ranks %v", got)
 	}
 	for name, bad := range map[string][][]bool{"lengths": {{true, false}, {true}}, "no samples": {{}, {}}} {
-		if _, err := Pairs(bad); err == nil {
+		if _, err := PairwiseMcNemar(bad); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}
-	if pairs, err := Pairs(right[:1]); err != nil || len(pairs) != 0 {
+	if pairs, err := PairwiseMcNemar(right[:1]); err != nil || len(pairs) != 0 {
 		t.Errorf("one: %v, %v", pairs, err)
 	}
 }
@@ -198,10 +198,10 @@ func TestRanks(t *testing.T) {
 		{"equal accuracies", []float64{.7, .7}, [][2]int{{0, 1}}, []int{1, 1}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			var pairs []Pair
+			var pairs []PairTest
 			for a := range c.top1 {
 				for b := a + 1; b < len(c.top1); b++ {
-					p := Pair{A: a, B: b, Holm: 0.05}
+					p := PairTest{A: a, B: b, Holm: 0.05}
 					if slices.Contains(c.apart, [2]int{a, b}) {
 						p.Holm = 0.0499
 					}

@@ -13,9 +13,9 @@ type Line struct {
 	N                int
 }
 
-// Fit finds the line through (x, y). Fewer than two points, numbers that are
+// FitLine finds the line through (x, y). Fewer than two points, numbers that are
 // not finite, and x that are all equal are errors.
-func Fit(x, y []float64) (Line, error) {
+func FitLine(x, y []float64) (Line, error) {
 	if len(x) != len(y) || len(x) < 2 {
 		return Line{}, fmt.Errorf("metrics: a line through %d and %d coordinates, expected two points or more", len(x), len(y))
 	}

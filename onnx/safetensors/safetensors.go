@@ -36,9 +36,9 @@ type Tensor struct {
 	Size   int64 // bytes
 }
 
-// ItemSize is the number of bytes of one value of a type, 0 where it is not
+// itemSize is the number of bytes of one value of a type, 0 where it is not
 // known.
-func ItemSize(dtype string) int {
+func itemSize(dtype string) int {
 	switch dtype {
 	case "F64", "I64", "U64":
 		return 8
@@ -136,7 +136,7 @@ func tensor(name string, raw []byte, base int64) (Tensor, error) {
 		return Tensor{}, fmt.Errorf("safetensors: tensor %q: %w: %w", name, err, ErrFormat)
 	}
 	t := Tensor{Name: name, DType: l.DType, Shape: l.Shape, Offset: base + l.Offsets[0], Size: l.Offsets[1] - l.Offsets[0]}
-	item := ItemSize(l.DType)
+	item := itemSize(l.DType)
 	if item == 0 {
 		return t, fmt.Errorf("safetensors: tensor %q: type %q is not known: %w", name, l.DType, ErrFormat)
 	}
@@ -203,7 +203,7 @@ func Header(tensors []Tensor, metadata map[string]string) ([]byte, error) {
 	at := int64(0)
 	for i := range tensors {
 		t := &tensors[i]
-		t.Size = int64(ItemSize(t.DType))
+		t.Size = int64(itemSize(t.DType))
 		for _, d := range t.Shape {
 			t.Size *= int64(d)
 		}

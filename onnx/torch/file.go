@@ -103,21 +103,21 @@ func (f *File) Close() error {
 	return f.close()
 }
 
-// Use says how many objects and calls of a class a pickle has, 0 where it only
+// ClassUse says how many objects and calls of a class a pickle has, 0 where it only
 // names it.
-type Use struct {
+type ClassUse struct {
 	Class Class `json:"class"`
-	Times int   `json:"times"`
+	Calls int   `json:"times"`
 }
 
 // Classes are the classes and functions that the pickle names besides those of
 // tensors and containers, by name. None of them was looked up or called.
-func (f *File) Classes() []Use {
-	uses := make([]Use, 0, len(f.classes))
+func (f *File) Classes() []ClassUse {
+	uses := make([]ClassUse, 0, len(f.classes))
 	for c, n := range f.classes {
-		uses = append(uses, Use{c, n})
+		uses = append(uses, ClassUse{c, n})
 	}
-	slices.SortFunc(uses, func(a, b Use) int { return cmp.Compare(a.Class, b.Class) })
+	slices.SortFunc(uses, func(a, b ClassUse) int { return cmp.Compare(a.Class, b.Class) })
 	return uses
 }
 
@@ -192,7 +192,7 @@ func (f *File) readSafetensors() error {
 			return fmt.Errorf("tensor %q: %w", t.Name, err)
 		}
 		b := &blob{name: t.Name, src: f.r, at: t.Offset, size: t.Size, cache: f.cache}
-		d.set(t.Name, &Tensor{DType: safetensors.Types[t.DType], Dims: dims, strides: rowMajor(dims), blob: b})
+		d.set(t.Name, &Tensor{DType: safetensors.TypeOf(t.DType), Dims: dims, strides: rowMajor(dims), blob: b})
 	}
 	f.Value, f.metadata = d, metadata
 	f.read = f.size

@@ -5,10 +5,10 @@ import (
 	"image"
 )
 
-// Box fills dst, w x h, with a box of src resized: Pillow's crop(box) followed by
+// ResizedCrop fills dst, w x h, with a box of src resized: Pillow's crop(box) followed by
 // resize((w, h)), which is torchvision's resized_crop. The box lies inside src;
 // pixels around it have no part in the result.
-func (r *Resampler) Box(dst []uint8, w, h int, src *Image, box image.Rectangle, filter Interpolation) error {
+func (r *Resampler) ResizedCrop(dst []uint8, w, h int, src *Image, box image.Rectangle, filter Interpolation) error {
 	if len(dst) != w*h*3 {
 		return fmt.Errorf("pixels: destination has %d bytes, expected %d for %dx%d", len(dst), w*h*3, w, h)
 	}

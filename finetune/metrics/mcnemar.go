@@ -7,8 +7,8 @@ import (
 	"slices"
 )
 
-// Pair is McNemar's test of two classifiers on the same samples.
-type Pair struct {
+// PairTest is McNemar's test of two classifiers on the same samples.
+type PairTest struct {
 	A, B         int     // their places among those compared, A < B
 	OnlyA, OnlyB int     // samples that only the one has right
 	Exact        bool    // how P was found
@@ -20,20 +20,20 @@ type Pair struct {
 // test is taken (McNemar 1947; Dietterich 1998).
 const exactBelow = 25
 
-// Pairs tests every two of several classifiers: right[i][s] says whether the
+// PairwiseMcNemar tests every two of several classifiers: right[i][s] says whether the
 // i-th has sample s right. P values are corrected together (Holm 1979). The
 // tests take samples for independent.
-func Pairs(right [][]bool) ([]Pair, error) {
+func PairwiseMcNemar(right [][]bool) ([]PairTest, error) {
 	for i := range right {
 		if len(right[i]) != len(right[0]) || len(right[i]) == 0 {
 			return nil, fmt.Errorf("metrics: classifier %d has %d samples, expected %d, at least one", i, len(right[i]), len(right[0]))
 		}
 	}
-	var pairs []Pair
+	var pairs []PairTest
 	var p []float64
 	for a := range right {
 		for b := a + 1; b < len(right); b++ {
-			pair := Pair{A: a, B: b}
+			pair := PairTest{A: a, B: b}
 			pair.OnlyA, pair.OnlyB = discordant(right[a], right[b])
 			pair.P, pair.Exact = McNemar(pair.OnlyA, pair.OnlyB)
 			pairs, p = append(pairs, pair), append(p, pair.P)
@@ -99,7 +99,7 @@ func Holm(p []float64) []float64 {
 // Being told apart is no order: a classifier whose errors are like those of the
 // best one may be told apart from it where a worse one of other errors is not,
 // and then has the higher rank number.
-func Ranks(top1 []float64, pairs []Pair, alpha float64) []int {
+func Ranks(top1 []float64, pairs []PairTest, alpha float64) []int {
 	ranks := make([]int, len(top1))
 	for i := range ranks {
 		ranks[i] = 1

@@ -2,16 +2,16 @@ package report
 
 import "image"
 
-// Sheet is a contact sheet: rows of images, the first of each set apart.
-type Sheet struct {
+// ContactSheet is a contact sheet: rows of images, the first of each set apart.
+type ContactSheet struct {
 	Title string
 	Notes []string // what the frames mean and the like, a line each
-	Rows  [][]Thumb
+	Rows  [][]Thumbnail
 }
 
-// Thumb is an image of a sheet with what stands below it.
-type Thumb struct {
-	Image       image.Image // its sides are fitted into ThumbSize
+// Thumbnail is an image of a sheet with what stands below it.
+type Thumbnail struct {
+	Image       image.Image // its sides are fitted into ThumbnailSize
 	Label, Note string
 	Frame       Frame
 }
@@ -20,14 +20,14 @@ type Thumb struct {
 type Frame int
 
 const (
-	Plain Frame = iota
-	Same        // of its class: a line
-	Other       // of another class: a dashed line
+	NoFrame    Frame = iota
+	SameClass        // of its class: a line
+	OtherClass       // of another class: a dashed line
 )
 
-// ThumbSize is the pixels of the longer side of an image that is shown as it
+// ThumbnailSize is the pixels of the longer side of an image that is shown as it
 // is in a PNG.
-const ThumbSize = thumbSide * density
+const ThumbnailSize = thumbSide * density
 
 const (
 	thumbSide  = 96
@@ -38,7 +38,7 @@ const (
 )
 
 // Draw makes the drawing.
-func (s *Sheet) Draw() *Drawing {
+func (s *ContactSheet) Draw() *Drawing {
 	d := &Drawing{Title: s.Title}
 	d.heading(sheetEdge)
 	y := 36.0
@@ -63,7 +63,7 @@ func (s *Sheet) Draw() *Drawing {
 	return d
 }
 
-func (t *Thumb) draw(d *Drawing, x, y float64) {
+func (t *Thumbnail) draw(d *Drawing, x, y float64) {
 	size := t.Image.Bounds().Size()
 	scale := thumbSide / float64(max(size.X, size.Y))
 	w, h := scale*float64(size.X), scale*float64(size.Y)
@@ -71,9 +71,9 @@ func (t *Thumb) draw(d *Drawing, x, y float64) {
 	d.add(shape{points: []float64{left, top}, img: t.Image, w: w, h: h, about: t.Label})
 	frame := shape{points: []float64{x - 3, y - 3, x + thumbSide + 3, y - 3, x + thumbSide + 3, y + thumbSide + 3, x - 3, y + thumbSide + 3, x - 3, y - 3}, stroke: rule, width: 1}
 	switch t.Frame {
-	case Same:
+	case SameClass:
 		frame.stroke, frame.width = good, 3.5
-	case Other:
+	case OtherClass:
 		frame.stroke, frame.width, frame.dashed = bad, 3.5, true
 	}
 	d.add(frame)

@@ -4,8 +4,8 @@ import (
 	"math"
 )
 
-// Bars is horizontal bars from zero, one below the other.
-type Bars struct {
+// BarChart is horizontal bars from zero, one below the other.
+type BarChart struct {
 	Title string
 	X     Axis
 	Bars  []Bar
@@ -30,7 +30,7 @@ const (
 )
 
 // Draw makes the drawing. A bar whose value is not finite has only its label.
-func (b *Bars) Draw() *Drawing {
+func (b *BarChart) Draw() *Drawing {
 	d := &Drawing{Title: b.Title}
 	left := 0.0
 	for _, bar := range b.Bars {
@@ -53,7 +53,7 @@ func (b *Bars) Draw() *Drawing {
 }
 
 // field holds zero and all bars.
-func (b *Bars) field(left float64) *field {
+func (b *BarChart) field(left float64) *field {
 	f := &field{left: left, top: fieldTop + 14, width: barWidth, height: barStep * float64(len(b.Bars))}
 	for _, bar := range b.Bars {
 		for _, v := range []float64{bar.Value, bar.Low, bar.High} {
@@ -72,7 +72,7 @@ func (b *Bars) field(left float64) *field {
 	return f
 }
 
-func (b *Bars) legend(d *Drawing) {
+func (b *BarChart) legend(d *Drawing) {
 	x := 16.0
 	for i, name := range b.Kinds {
 		if name == "" {
