@@ -48,6 +48,7 @@ func verdict(err error) (code int, hint string) {
 	var h hinted
 	var verb verbError
 	var mismatch *arch.Mismatch
+	var classes *onnx.ClassMismatch
 	if errors.As(err, &h) {
 		code, _ := verdict(h.error)
 		return code, h.hint
@@ -100,6 +101,8 @@ func verdict(err error) (code int, hint string) {
 		return 65, "a model whose batch norms were folded has no statistics left; rtx import without --fold-bn keeps them"
 	case is(onnx.ErrNoLogits):
 		return 65, "eval and predict take a classifier; rtx inspect shows the model's outputs"
+	case is(onnx.ErrNoClasses, onnx.ErrHead), errors.As(err, &classes):
+		return 65, ""
 	case is(onnx.ErrFormat):
 		return 65, "a model is an ONNX file, a PyTorch checkpoint or a name that rtx models lists"
 	case errors.As(err, &mismatch):

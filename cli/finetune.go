@@ -82,10 +82,10 @@ type tuning struct {
 	rates   []float64
 	data    *augment.Data
 	id      featurize.Identity
-	heldOut float64  // share of the training images to validate on
-	engine  string   // "ort" or "tape"
-	heads   []string // classes of the head that is kept; nil: those of the data
-	base    string   // SHA-256 of the model
+	heldOut float64 // share of the training images to validate on
+	engine  string  // "ort" or "tape"
+	places  []int   // of the data's classes among those of the head that is kept; nil: the head has the data's
+	base    string  // SHA-256 of the model
 	args    []byte
 	config  map[string]any
 	folder  *runFolder

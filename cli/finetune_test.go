@@ -569,7 +569,7 @@ func TestFinetuneHeads(t *testing.T) {
 	}
 	other := args("other", filepath.Join(probe, "head.onnx"))
 	other[3] = splits(t, 4, map[string]int{"": 20})
-	refused(t, append([]string{"finetune"}, other...), filepath.Join(base, "other"), 65, "it has the classes", "--head new")
+	refused(t, append([]string{"finetune"}, other...), filepath.Join(base, "other"), 65, "the head has no class", "--head new")
 	// At a rate of almost 0 the probe's head is what it was.
 	var probed struct{ Top1 float64 }
 	if err := json.Unmarshal(readFile(t, probe, "probe.json"), &probed); err != nil {

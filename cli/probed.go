@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/binary"
 	"encoding/csv"
 	"fmt"
 	"io"
@@ -211,7 +210,7 @@ func settingText(s probe.Setting) string {
 // holds, as classifier.onnx.
 func (p *probing) attach(name string) error {
 	dir := p.c.String("out")
-	head, err := readHead(filepath.Join(dir, "head.onnx"))
+	head, err := onnx.LoadLinear(filepath.Join(dir, "head.onnx"))
 	if err != nil {
 		return err
 	}
@@ -250,7 +249,7 @@ func (p *probing) attach(name string) error {
 	if m.Rank(run.Config.Layer) == 4 && run.Config.Pool == "none" {
 		return &usageError{msg: fmt.Sprintf("--attach: the features of %q are whole maps", p.data.path), hint: "classifier.onnx is for features [N,D], or [N,C,H,W] under --pool avg"}
 	}
-	if m, err = m.Attach(run.Config.Layer, *head); err != nil {
+	if m, err = m.Attach(run.Config.Layer, head); err != nil {
 		return hinted{err, "classifier.onnx is for features [N,D], or [N,C,H,W] under --pool avg"}
 	}
 	spec, _, err := m.Spec()
@@ -276,30 +275,4 @@ func (p *probing) ranked(m *onnx.Model, run *featurizeRun) (*onnx.Model, error) 
 	}
 	defer n.session.Close()
 	return m.WithRank(run.Config.Layer, len(n.dims)+1), nil
-}
-
-// readHead reads the linear layer of a head.onnx.
-func readHead(path string) (*onnx.Linear, error) {
-	m, err := onnx.Load(path)
-	if err != nil {
-		return nil, err
-	}
-	l := &onnx.Linear{}
-	if l.Classes, err = m.Classes(); err != nil {
-		return nil, err
-	}
-	for name, dst := range map[string]*[]float32{"weight": &l.W, "bias": &l.B} {
-		raw, err := m.Raw(name)
-		if err != nil {
-			return nil, err
-		}
-		for at := 0; at+4 <= len(raw); at += 4 {
-			*dst = append(*dst, math.Float32frombits(binary.LittleEndian.Uint32(raw[at:])))
-		}
-	}
-	if len(l.B) == 0 {
-		return nil, fmt.Errorf("%q: no head of rtx probe: %w", path, onnx.ErrFormat)
-	}
-	l.D = len(l.W) / len(l.B)
-	return l, nil
 }

@@ -6,15 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
 
 	"github.com/goccy/go-yaml"
 
-	"github.com/robust-transfer/rtx/featurize"
 	"github.com/robust-transfer/rtx/featurize/pixels"
 	"github.com/robust-transfer/rtx/finetune"
 	"github.com/robust-transfer/rtx/finetune/graph"
@@ -92,11 +89,11 @@ func (t *tuning) trainable() error {
 		if err != nil {
 			return err
 		}
-		if m, err = m.Attach(value, onnx.Linear{W: make([]float32, 2*width), B: make([]float32, 2), D: width}); err != nil {
+		if m, err = m.Attach(value, onnx.ZeroLinear(width, 2)); err != nil {
 			return err
 		}
 	default:
-		head, err := readHead(how)
+		head, err := onnx.LoadLinear(how)
 		if errors.Is(err, fs.ErrNotExist) {
 			return &usageError{msg: fmt.Sprintf("--head: %v", err), hint: "new, keep, or a head.onnx of rtx probe"}
 		}
@@ -105,7 +102,7 @@ func (t *tuning) trainable() error {
 			return failed
 		}
 		if err == nil {
-			m, err = m.Attach(value, *head)
+			m, err = m.Attach(value, head)
 		}
 		if err != nil {
 			return hinted{untrainable{fmt.Errorf("--head %q: %w", how, err)}, "new, keep, or a head.onnx of rtx probe on features of this model"}
@@ -175,26 +172,21 @@ func (t *tuning) headed(seed uint64) (*onnx.Model, error) {
 		return nil, err
 	}
 	if how != "new" {
-		head, err := readHead(how)
+		head, err := onnx.LoadLinear(how)
 		if err != nil {
 			return nil, fmt.Errorf("--head: %w", err)
 		}
-		own, err := arranged(*head, classes)
+		own, err := head.Arrange(classes)
 		if err != nil {
 			return nil, hinted{fmt.Errorf("--head %q: %w", how, err), newHeadHint}
 		}
 		return t.model.Attach(value, own)
 	}
-	k := len(classes)
-	head := onnx.Linear{W: make([]float32, k*width), B: make([]float32, k), D: width, Classes: classes}
-	if t.c.String("head-init") == "torch" { // as torch.nn.Linear begins
-		r, bound := rand.New(rand.NewPCG(seed, 0x68656164)), 1/math.Sqrt(float64(width))
-		for _, list := range [][]float32{head.W, head.B} {
-			for i := range list {
-				list[i] = float32(bound * (2*r.Float64() - 1))
-			}
-		}
+	head := onnx.ZeroLinear(width, len(classes))
+	if t.c.String("head-init") == "torch" {
+		head = onnx.RandomLinear(width, len(classes), seed)
 	}
+	head.Classes = classes
 	return t.model.Attach(value, head)
 }
 
@@ -202,49 +194,23 @@ const newHeadHint = "--head new makes a head for the classes of the images"
 
 // keptHead is the model as it is, whose classes must be those of the data.
 func (t *tuning) keptHead(classes []string) (*onnx.Model, error) {
-	own, err := t.model.Classes()
-	if err != nil {
-		return nil, err
-	}
-	if len(own) == 0 {
-		return nil, hinted{fmt.Errorf("--head keep: %q does not name its classes: %w", t.model.Path(), featurize.ErrData), newHeadHint + "; rtx import --labels names them"}
-	}
-	for _, c := range classes {
-		if !slices.Contains(own, c) {
-			return nil, hinted{fmt.Errorf("--head keep: the model has no class %q, it has %d others: %w", c, len(own), featurize.ErrData), newHeadHint}
+	var err error
+	if t.places, err = t.model.ClassIndices(classes); err != nil {
+		hint := newHeadHint
+		if errors.Is(err, onnx.ErrNoClasses) {
+			hint += "; rtx import --labels names them"
 		}
+		return nil, hinted{fmt.Errorf("--head keep: %w", err), hint}
 	}
-	t.heads = own
 	return t.model, nil
-}
-
-// arranged puts the rows of a head in the order of classes, which must be its
-// own.
-func arranged(h onnx.Linear, classes []string) (onnx.Linear, error) {
-	out := onnx.Linear{D: h.D, Classes: classes}
-	if len(h.Classes) != len(classes) {
-		return out, fmt.Errorf("it has the classes %q, and the images %q: %w", h.Classes, classes, featurize.ErrData)
-	}
-	for _, c := range classes {
-		i := slices.Index(h.Classes, c)
-		if i < 0 {
-			return out, fmt.Errorf("it has no class %q: %w", c, featurize.ErrData)
-		}
-		out.W, out.B = append(out.W, h.W[i*h.D:(i+1)*h.D]...), append(out.B, h.B[i])
-	}
-	return out, nil
 }
 
 // labelled is the data with labels as the network's head has them.
 func (t *tuning) labelled() finetune.Data {
-	if t.heads == nil {
+	if t.places == nil {
 		return t.data
 	}
-	of := make([]int, len(t.data.Classes()))
-	for i, c := range t.data.Classes() {
-		of[i] = slices.Index(t.heads, c)
-	}
-	return relabelled{t.data, of}
+	return relabelled{t.data, t.places}
 }
 
 // relabelled has other numbers for classes.

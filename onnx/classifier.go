@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/robust-transfer/rtx/onnx/pb"
 )
@@ -29,6 +30,63 @@ func (m *Model) Classes() ([]string, error) {
 	}
 	spec, _, err := m.Spec()
 	return spec.Labels, err
+}
+
+// ErrNoClasses says that a model does not name its classes.
+var ErrNoClasses = errors.New("the model does not name its classes")
+
+// ClassMismatch is the error of a model or head whose classes are not those that
+// were asked for.
+type ClassMismatch struct {
+	Have, Want []string
+	Missing    []string // the classes of Want that are not in Have
+}
+
+func (e *ClassMismatch) Error() string {
+	if len(e.Missing) == 0 {
+		return fmt.Sprintf("the classes %s, expected %s", listed(e.Have), listed(e.Want))
+	}
+	return fmt.Sprintf("no class %q, its classes are %s", e.Missing[0], listed(e.Have))
+}
+
+// listed quotes the first few names.
+func listed(names []string) string {
+	const most = 8
+	if more := len(names) - most; more > 0 {
+		return fmt.Sprintf("%q and %d more", names[:most], more)
+	}
+	return fmt.Sprintf("%q", names)
+}
+
+// ClassIndices returns the index of the logit of each of the named classes. The
+// error wraps [ErrNoClasses] where the model does not name its classes, and a
+// [*ClassMismatch] where some of the names are not among them.
+func (m *Model) ClassIndices(names []string) ([]int, error) {
+	have, err := m.Classes()
+	if err != nil {
+		return nil, err
+	}
+	if len(have) == 0 {
+		return nil, fmt.Errorf("onnx: %q: %w", m.path, ErrNoClasses)
+	}
+	at, err := classIndices(have, names)
+	if err != nil {
+		return nil, fmt.Errorf("onnx: the model has %w", err)
+	}
+	return at, nil
+}
+
+func classIndices(have, want []string) ([]int, error) {
+	at, missing := make([]int, len(want)), []string(nil)
+	for i, name := range want {
+		if at[i] = slices.Index(have, name); at[i] < 0 {
+			missing = append(missing, name)
+		}
+	}
+	if missing != nil {
+		return nil, &ClassMismatch{Have: have, Want: want, Missing: missing}
+	}
+	return at, nil
 }
 
 // LogitsValue names the value of shape [N,K] that the logits are: the output

@@ -65,6 +65,15 @@ func writeFloats(w io.Writer, values []float32) error {
 	return nil
 }
 
+// littleEndian returns float32 values as raw data holds them.
+func littleEndian(v []float32) []byte {
+	raw := make([]byte, 0, 4*len(v))
+	for _, x := range v {
+		raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(x))
+	}
+	return raw
+}
+
 // Floats returns the values of a float32 initializer.
 func (m *Model) Floats(name string) ([]float32, error) {
 	for _, t := range m.Proto.Graph.Initializer {
