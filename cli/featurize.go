@@ -2,13 +2,11 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
-	"time"
 
 	cli "github.com/urfave/cli/v2"
 
@@ -177,11 +175,7 @@ func (f *featurizing) prepare() error {
 		Open:      func(context.Context) (*featurize.Extractor, error) { return f.extractor(), nil },
 		Overwrite: c.Bool("overwrite"), Verify: c.Bool("verify"), FailFast: c.String("on-error") == "fail",
 		LimitSkipped: limit < 1, MaxSkipped: limit,
-		Files: func(s *featurize.Summary) (map[string][]byte, error) {
-			f.tellNotes()
-			run, err := json.MarshalIndent(f.record(s), "", "  ")
-			return map[string][]byte{"run.json": append(run, '\n'), "args.yaml": f.args}, err
-		},
+		Describe: f.describe, Args: f.args,
 	}
 	return nil
 }
@@ -196,21 +190,15 @@ func (f *featurizing) config() map[string]any {
 	return c
 }
 
-// record is run.json: what the set was made with and what came out.
-func (f *featurizing) record(s *featurize.Summary) object {
-	device, why := f.session.Device()
-	decoder, version := pixels.JPEGDecoder()
-	return object{
-		{"schema", "rtx.run/1"}, {"verb", "featurize"}, {"status", "done"}, {"rtx", buildVersion()},
-		{"finished", time.Now().UTC().Format(time.RFC3339)},
-		{"model", object{{"file", f.model.Path()}, {"sha256", f.sum}}}, {"data", f.c.String("data")},
-		{"spec", f.specOrigin()}, {"resolved_spec", f.spec}, {"config", f.job.Config}, {"listing", f.listing.Identity()},
-		{"shard", f.listing.Shard()}, {"shard_from", f.shardFrom},
-		{"onnxruntime", f.library}, {"device", device}, {"device_why", why},
-		{"decoder", object{{"jpeg", decoder}, {"version", version}}},
-		{"counts", object{{"samples", s.Samples}, {"skipped", s.Skipped}, {"reused", s.Reused}, {"new", s.New}, {"classes", len(f.listing.Classes)}}},
-		{"images_per_second", s.ImagesPerSecond()}, {"decoder_warnings", s.Warnings}, {"warnings", f.warnings},
-	}
+// describe says in run.json what the set was made with.
+func (f *featurizing) describe(p *featurize.Provenance) {
+	f.tellNotes()
+	p.Version, p.Data, p.ShardFrom = buildVersion(), f.c.String("data"), f.shardFrom
+	p.Model = featurize.ModelFile{File: f.model.Path(), SHA256: f.sum}
+	p.Spec, p.ResolvedSpec, p.Library = f.specOrigin(), f.spec, featurize.Library(f.library)
+	p.Device, p.DeviceWhy = f.session.Device()
+	p.Decoder.JPEG, p.Decoder.Version = pixels.JPEGDecoder()
+	p.Warnings = f.warnings
 }
 
 // report tells what came out.

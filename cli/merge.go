@@ -1,14 +1,12 @@
 package cli
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	cli "github.com/urfave/cli/v2"
 
@@ -49,14 +47,7 @@ func (e *env) merge(c *cli.Context) error {
 	}
 	m := featurize.Merge{
 		Dirs: c.Args().Slice(), Out: c.String("out"), Format: c.String("format"), Overwrite: c.Bool("overwrite"),
-		Files: func(s *featurize.Summary, p featurize.Provenance) (map[string][]byte, error) {
-			run, err := json.MarshalIndent(object{
-				{"schema", "rtx.run/1"}, {"verb", "merge"}, {"status", "done"}, {"rtx", buildVersion()},
-				{"finished", time.Now().UTC().Format(time.RFC3339)}, {"shards", c.Args().Slice()},
-				{"config", p.Config}, {"listing", p.Listing}, {"counts", object{{"samples", s.Samples}, {"skipped", s.Skipped}}},
-			}, "", "  ")
-			return map[string][]byte{"run.json": append(run, '\n')}, err
-		},
+		Describe: func(p *featurize.Provenance) { p.Version = buildVersion() },
 	}
 	s, err := m.Run(c.Context)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"encoding/csv"
+	"encoding/json"
 	"fmt"
 	"math"
 	"os"
@@ -130,6 +131,44 @@ func TestProbeAttachMaps(t *testing.T) {
 		if r := object(t, o.stdout); o.code != 0 || e.code != 0 || object(t, e.stdout)["top1"] != r["top1"] {
 			t.Errorf("%+v, the probe %v", e, r["top1"])
 		}
+	}
+}
+
+// TestProbeMerged attaches the head to the model of a set that was made in shards
+// and merged: it is the set that one command makes, and its run.json says as much.
+func TestProbeMerged(t *testing.T) {
+	needLibrary(t)
+	images, whole := shapesOf(t, 120)
+	set := filepath.Join(t.TempDir(), "set")
+	for i := range 3 {
+		if o := rtx(t, "featurize", "-m", "resnet8_std", "-d", images, "-o", set, "-q", "--shard", fmt.Sprintf("%d/3", i)); o.code != 0 {
+			t.Fatalf("%+v", o)
+		}
+	}
+	if o := rtx(t, "merge", set, "-o", set); o.code != 0 {
+		t.Fatalf("%+v", o)
+	}
+	run := func(dir string) map[string]any {
+		var r map[string]any
+		if err := json.Unmarshal(readFile(t, filepath.Join(dir, "run.json")), &r); err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	merged, want := run(set), run(whole)
+	for _, key := range []string{"model", "data", "spec", "resolved_spec", "config", "listing", "onnxruntime", "decoder"} {
+		if got, want := fmt.Sprint(merged[key]), fmt.Sprint(want[key]); got != want || want == "<nil>" {
+			t.Errorf("%s is %s, want %s", key, got, want)
+		}
+	}
+	if counts := fmt.Sprint(merged["counts"]); counts != fmt.Sprint(want["counts"]) || merged["verb"] != "merge" {
+		t.Errorf("%v: counts %s, want %v", merged["verb"], counts, want["counts"])
+	}
+	out := filepath.Join(t.TempDir(), "probe")
+	r := probed(t, "-d", set, "-o", out, "--solver", "ridge", "--attach", "resnet8_std")
+	o := rtx(t, "eval", "-m", filepath.Join(out, "classifier.onnx"), "-d", images, "--json")
+	if e := object(t, o.stdout); o.code != 0 || e["top1"] != r["top1"] || e["n"] != r["n"] {
+		t.Errorf("the classifier has top-1 %v, the probe %v", e["top1"], r["top1"])
 	}
 }
 

@@ -41,9 +41,11 @@ type Job struct {
 	// Progress is called after every batch; nil for none. total is 0 while it
 	// is not known.
 	Progress func(done, total int)
-	// Files returns further files of the set (run.json, args.yaml), written
-	// together with the rest.
-	Files func(*Summary) (map[string][]byte, error)
+	// Describe adds to run.json what only the caller knows, such as the model; nil:
+	// nothing. Everything is computed when it is called.
+	Describe func(*Provenance)
+	// Args is the set's args.yaml, the settings of the command; nil: none.
+	Args []byte
 }
 
 // Summary says what a job did.
@@ -390,10 +392,13 @@ func (r *run) write() error {
 	if err == nil {
 		err = w.write()
 	}
-	if err == nil && r.Files != nil {
-		var files map[string][]byte
-		if files, err = r.Files(&r.sum); err == nil {
-			err = w.extra(files)
+	if err == nil && r.Args != nil {
+		err = w.bytes("args.yaml", r.Args)
+	}
+	if err == nil {
+		var run []byte
+		if run, err = r.provenance().encode(); err == nil {
+			err = w.bytes("run.json", run)
 		}
 	}
 	if err == nil {
@@ -403,6 +408,19 @@ func (r *run) write() error {
 		return fmt.Errorf("featurize: write feature set %q: %w", r.out, err)
 	}
 	return nil
+}
+
+// provenance is what run.json says of the job.
+func (r *run) provenance() *Provenance {
+	p := &Provenance{
+		Verb: "featurize", Config: r.Config, Listing: r.Listing.Identity(), Shard: r.Listing.Shard(),
+		Counts:          Counts{r.sum.Samples, r.sum.Skipped, r.sum.Reused, r.sum.New, len(r.Listing.Classes)},
+		ImagesPerSecond: r.sum.ImagesPerSecond(), DecoderWarnings: r.sum.Warnings,
+	}
+	if r.Describe != nil {
+		r.Describe(p)
+	}
+	return p
 }
 
 // records yields what became of every sample.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"image"
 	"image/color"
 	"image/png"
@@ -91,9 +92,6 @@ func job(t *testing.T, data, out string, net *sums) *featurize.Job {
 	return &featurize.Job{
 		Out: out, Listing: l, RowDims: []int{rowSize}, Config: map[string]any{"model": "sums", "batch_size": "4"},
 		Open: opener(net),
-		Files: func(*featurize.Summary) (map[string][]byte, error) {
-			return map[string][]byte{"run.json": []byte("{}\n")}, nil
-		},
 	}
 }
 
@@ -104,7 +102,8 @@ func opener(net *sums) func(context.Context) (*featurize.Extractor, error) {
 	}
 }
 
-// set reads the compared files of a feature set.
+// set reads the compared files of a feature set; of run.json what does not differ
+// from time to time.
 func set(t *testing.T, out string) map[string]string {
 	t.Helper()
 	files := map[string]string{}
@@ -115,7 +114,18 @@ func set(t *testing.T, out string) map[string]string {
 		}
 		files[name] = string(b)
 	}
+	files["run.json"] = described(t, out)
 	return files
+}
+
+// described is what run.json says of a set, but for times and counts.
+func described(t *testing.T, out string) string {
+	t.Helper()
+	p, err := featurize.ReadProvenance(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprint(p.Config, p.Listing, p.Shard)
 }
 
 func mustRun(t *testing.T, j *featurize.Job) *featurize.Summary {
@@ -185,6 +195,17 @@ func TestJob(t *testing.T) {
 	net := &sums{}
 	if s := mustRun(t, job(t, data, out, net)); s.Status != "cached" || s.Samples != 18 || s.Skipped != 1 || net.runs != 0 {
 		t.Errorf("second run: %+v, %d runs", s, net.runs)
+	}
+}
+
+// TestJobPlain runs a job that adds nothing to the set: its folder says by itself
+// that it is done.
+func TestJobPlain(t *testing.T) {
+	data, out := dataset(t, 6), t.TempDir()
+	for _, want := range []string{"done", "cached"} {
+		if s := mustRun(t, job(t, data, out, &sums{})); s.Status != want {
+			t.Errorf("%+v, want it %s", s, want)
+		}
 	}
 }
 

@@ -3,11 +3,9 @@ package featurize
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,20 +21,13 @@ type Merge struct {
 	Format    string // one of Formats; "": that of the shards
 	Overwrite bool   // start over where Out holds something else
 
-	// Files returns further files of the set, run.json among them.
-	Files func(*Summary, Provenance) (map[string][]byte, error)
-}
-
-// Provenance is what the shards of a set have in common.
-type Provenance struct {
-	Config  map[string]any `json:"config"`
-	Listing Identity       `json:"listing"`
-	Shard   *Shard         `json:"shard,omitempty"`
+	// Describe adds to run.json what only the caller knows; nil: nothing.
+	Describe func(*Provenance)
 }
 
 // part is one shard, open for reading.
 type part struct {
-	Provenance
+	*Provenance
 	dir   string
 	set   *Set
 	index map[string]entry
@@ -64,12 +55,10 @@ func (m *Merge) Run(ctx context.Context) (*Summary, error) {
 	}
 	defer s.close()
 	sum := summaryOf(records, parts[0].set.Dims)
-	common := parts[0].Provenance
-	common.Shard, common.Config = nil, maps.Clone(common.Config)
-	common.Config["format"] = m.Format
+	whole := mergedProvenance(parts, m.Format)
 	w := &setWriter{
 		dir: s.path("next"), format: m.Format, dims: sum.Dims, rows: sum.Samples, classes: parts[0].set.Classes,
-		listing: common.Listing,
+		listing: whole.Listing,
 		records: func(yield func(record) bool) {
 			for _, r := range records {
 				if !yield(r) {
@@ -84,29 +73,33 @@ func (m *Merge) Run(ctx context.Context) (*Summary, error) {
 			return parts[r.from].set.stored.rows.readRows(floatsOf(dst), r.entry.Row)
 		},
 	}
-	if done, err := m.settle(s, common, w); done || err != nil {
+	if done, err := m.settle(s, whole, w); done || err != nil {
 		sum.Status, sum.Reused, sum.New = "cached", sum.Samples, 0
 		return sum, err
 	}
-	if err := m.write(s, w, sum, common); err != nil {
+	if err := m.write(s, w, whole); err != nil {
 		return nil, fmt.Errorf("featurize: merge into %q: %w", m.Out, err)
 	}
 	sum.Status = "done"
 	return sum, nil
 }
 
-func (m *Merge) write(s *state, w *setWriter, sum *Summary, common Provenance) error {
+func (m *Merge) write(s *state, w *setWriter, p *Provenance) error {
 	if err := s.begin(); err != nil {
 		return err
 	}
 	if err := w.write(); err != nil {
 		return err
 	}
-	files, err := m.Files(sum, common)
+	p.Shards = m.Dirs
+	if m.Describe != nil {
+		m.Describe(p)
+	}
+	run, err := p.encode()
 	if err != nil {
 		return err
 	}
-	if err := w.extra(files); err != nil {
+	if err := w.bytes("run.json", run); err != nil {
 		return err
 	}
 	return s.finish()
@@ -114,7 +107,7 @@ func (m *Merge) write(s *state, w *setWriter, sum *Summary, common Provenance) e
 
 // settle decides what to do about a set that is in Out; done where it is the
 // one that is asked for.
-func (m *Merge) settle(s *state, want Provenance, w *setWriter) (done bool, err error) {
+func (m *Merge) settle(s *state, want *Provenance, w *setWriter) (done bool, err error) {
 	if m.Overwrite {
 		if err := s.reset(); err != nil {
 			return false, fmt.Errorf("featurize: overwrite %q: %w", m.Out, err)
@@ -126,8 +119,8 @@ func (m *Merge) settle(s *state, want Provenance, w *setWriter) (done bool, err 
 	if diff := Difference(s.config, want.Config); diff != "" {
 		return false, fmt.Errorf("featurize: output %q: %s: %w", m.Out, diff, ErrConfig)
 	}
-	there, err := readProvenance(m.Out)
-	return err == nil && there.Listing == want.Listing && w.written(s), nil
+	there, err := ReadProvenance(m.Out)
+	return err == nil && there.Listing == want.Listing && there.Model == want.Model && w.written(s), nil
 }
 
 // open opens every shard and finds out whether they belong together.
@@ -221,7 +214,7 @@ func openPart(dir string) (p part, err error) {
 			return p, fmt.Errorf("featurize: shard %q: %w", dir, ErrLocked)
 		}
 	}
-	if p.Provenance, err = readProvenance(dir); err != nil {
+	if p.Provenance, err = ReadProvenance(dir); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			err = fmt.Errorf("%w (not finished, or no feature set): %w", err, ErrData)
 		}
@@ -239,21 +232,6 @@ func openPart(dir string) (p part, err error) {
 	}
 	p.set, err = OpenSet(dir)
 	return p, err
-}
-
-func readProvenance(dir string) (Provenance, error) {
-	var p Provenance
-	data, err := os.ReadFile(filepath.Join(dir, "run.json"))
-	if err != nil {
-		return p, err
-	}
-	if err := json.Unmarshal(data, &p); err != nil {
-		return p, fmt.Errorf("run.json: %w: %w", err, ErrFormat)
-	}
-	if p.Config == nil || p.Listing.SHA256 == "" {
-		return p, fmt.Errorf("run.json has no config or listing: %w", ErrFormat)
-	}
-	return p, nil
 }
 
 // together orders the records of the shards by their places in the listing.

@@ -1,11 +1,12 @@
 package featurize_test
 
 import (
-	"encoding/json"
+	"bytes"
 	"errors"
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -25,26 +26,14 @@ func shards(t *testing.T, data string, n int, change func(i int, j *featurize.Jo
 		if change != nil {
 			change(i, j)
 		}
-		provenance(t, j)
 		mustRun(t, j)
 	}
 	return out
 }
 
-// provenance makes a job write what a merge looks at.
-func provenance(t *testing.T, j *featurize.Job) {
-	j.Files = func(*featurize.Summary) (map[string][]byte, error) {
-		run, err := json.Marshal(featurize.Provenance{Config: j.Config, Listing: j.Listing.Identity(), Shard: j.Listing.Shard()})
-		return map[string][]byte{"run.json": run}, err
-	}
-}
-
 func merge(t *testing.T, out string, dirs ...string) (*featurize.Summary, error) {
 	t.Helper()
-	m := &featurize.Merge{Dirs: dirs, Out: out, Files: func(_ *featurize.Summary, p featurize.Provenance) (map[string][]byte, error) {
-		run, err := json.Marshal(p)
-		return map[string][]byte{"run.json": run}, err
-	}}
+	m := &featurize.Merge{Dirs: dirs, Out: out}
 	return m.Run(t.Context())
 }
 
@@ -54,7 +43,6 @@ func TestMerge(t *testing.T) {
 	whole := t.TempDir()
 	j := job(t, data, whole, &sums{})
 	j.Config["format"] = "npy"
-	provenance(t, j)
 	mustRun(t, j)
 	for _, n := range []int{1, 4, 40} { // 40: some are empty
 		t.Run(strconv.Itoa(n), func(t *testing.T) {
@@ -89,7 +77,6 @@ func TestShardsStay(t *testing.T) {
 		j := job(t, data, filepath.Join(out, shard.Dir()), &sums{})
 		j.Listing.Take(shard)
 		j.Config["format"] = "npy"
-		provenance(t, j)
 		computed += mustRun(t, j).New
 	}
 	if computed != 1 {
@@ -97,6 +84,45 @@ func TestShardsStay(t *testing.T) {
 	}
 	if _, err := merge(t, t.TempDir(), out); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestMergeProvenance has run.json tell of a merged set what it tells of the shards.
+func TestMergeProvenance(t *testing.T) {
+	data := dataset(t, 12)
+	os.WriteFile(filepath.Join(data, "a", "broken.png"), []byte("no image"), 0o666)
+	model := featurize.ModelFile{File: "sums.onnx", SHA256: "5035"}
+	out := shards(t, data, 3, func(i int, j *featurize.Job) {
+		j.Describe = func(p *featurize.Provenance) {
+			p.Model, p.Data, p.ResolvedSpec.Arch = model, data, "sums"
+			p.Warnings = []string{"all", "shard " + strconv.Itoa(i)}
+			p.DecoderWarnings = map[string]int{"odd": i}
+		}
+	})
+	m := &featurize.Merge{Dirs: []string{out}, Out: out, Describe: func(p *featurize.Provenance) { p.Version = "1" }}
+	if _, err := m.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	p, err := featurize.ReadProvenance(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := featurize.Counts{Samples: 12, Skipped: 1, New: 12, Classes: 3}
+	if p.Verb != "merge" || p.Model != model || p.Data != data || p.ResolvedSpec.Arch != "sums" || p.Version != "1" || p.Counts != want ||
+		!slices.Equal(p.Warnings, []string{"all", "shard 0", "shard 1", "shard 2"}) || p.DecoderWarnings["odd"] != 3 || !slices.Equal(p.Shards, []string{out}) {
+		t.Errorf("%+v", p)
+	}
+	// A set that was merged before run.json told of the model is written anew.
+	file := filepath.Join(out, "run.json")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	os.WriteFile(file, bytes.Replace(text, []byte(`"model": {`), []byte(`"was": {`), 1), 0o666)
+	for _, status := range []string{"done", "cached"} {
+		if s, err := m.Run(t.Context()); err != nil || s.Status != status {
+			t.Errorf("%+v, %v, want %s", s, err, status)
+		}
 	}
 }
 
@@ -117,7 +143,6 @@ func TestMergeAgain(t *testing.T) {
 			j := job(t, data, filepath.Join(out, shard.Dir()), &sums{})
 			j.Listing.Take(shard)
 			j.Config["format"] = "npy"
-			provenance(t, j)
 			mustRun(t, j)
 		}
 	}
@@ -133,7 +158,6 @@ func TestMergeAgain(t *testing.T) {
 	whole := t.TempDir()
 	j := job(t, data, whole, &sums{})
 	j.Config["format"] = "npy"
-	provenance(t, j)
 	mustRun(t, j)
 	sameSet(t, set(t, out), set(t, whole))
 	os.Remove(filepath.Join(out, "labels.npy"))
@@ -184,7 +208,6 @@ func TestMergeRefuses(t *testing.T) {
 		{"a whole set", func(t *testing.T) []string {
 			out := t.TempDir()
 			j := job(t, data, out, &sums{})
-			provenance(t, j)
 			mustRun(t, j)
 			return []string{out}
 		}, "no shard but a whole"},
@@ -212,10 +235,7 @@ func TestMergeOutput(t *testing.T) {
 	data := dataset(t, 12)
 	out := shards(t, data, 2, nil)
 	run := func(to string, overwrite bool) error {
-		m := &featurize.Merge{Dirs: []string{out}, Out: to, Overwrite: overwrite, Files: func(_ *featurize.Summary, p featurize.Provenance) (map[string][]byte, error) {
-			run, err := json.Marshal(p)
-			return map[string][]byte{"run.json": run}, err
-		}}
+		m := &featurize.Merge{Dirs: []string{out}, Out: to, Overwrite: overwrite}
 		_, err := m.Run(t.Context())
 		return err
 	}

@@ -97,14 +97,9 @@ func (s *setWriter) written(in *state) bool {
 	return same(in.path("index.jsonl"), s.index) && same(filepath.Join(in.out, "manifest.jsonl"), s.manifest)
 }
 
-// extra writes files that are ready.
-func (s *setWriter) extra(files map[string][]byte) error {
-	for name, data := range files {
-		if err := s.file(name, func(w io.Writer) error { _, err := w.Write(data); return err }); err != nil {
-			return err
-		}
-	}
-	return nil
+// bytes writes a file of the set.
+func (s *setWriter) bytes(name string, data []byte) error {
+	return s.file(name, func(w io.Writer) error { _, err := w.Write(data); return err })
 }
 
 // file creates one and makes it durable.

@@ -67,7 +67,6 @@ func (b *bench) job(ctx context.Context, n *network, data, format string) (whole
 			return &featurize.Extractor{Network: n, Transform: n.transform, BatchSize: batch, Workers: runtime.Cores()}, nil
 		},
 		Progress: func(int, int) { last = time.Now() },
-		Files:    func(*featurize.Summary) (map[string][]byte, error) { return nil, nil },
 	}
 	_, err = j.Run(ctx)
 	return time.Since(start).Seconds(), time.Since(last).Seconds(), err
