@@ -11,31 +11,32 @@ import (
 	"sync/atomic"
 )
 
-// blob is the bytes of a storage, where the file has them.
+// blob locates the bytes of a storage in the file.
 type blob struct {
-	name  string // as errors call it
+	name  string // for error messages
 	src   io.ReaderAt
-	at    int64 // of the first byte in src
+	at    int64 // offset of the first byte in src
 	size  int64
 	entry *zip.File // nil outside of zip archives
 	cache *cache
 
-	verified atomic.Bool // the entry's checksum
+	verified atomic.Bool // the entry's checksum has been checked
 }
 
-// cache is the last storage that was read into memory.
+// cache holds the storage that was last read into memory.
 type cache struct {
 	sync.Mutex
 	of   *blob
 	data []byte
-	left int64 // bytes that may still be read into it
+	left int64 // budget: bytes that may still be read into it
 }
 
-// newCache is the cache of a file of size bytes, which may read 64 times as
-// much: tensors that take turns with two storages read each one again.
+// newCache makes the cache of a file of size bytes. Its budget is 64 times that
+// size, because tensors that alternate between two storages read each of them
+// again.
 func newCache(size int64) *cache { return &cache{left: 64<<20 + 64*size} }
 
-// memory is a blob of bytes that are in memory already.
+// memory makes a blob of bytes that are already in memory.
 func memory(b string) *blob {
 	return &blob{name: "in the pickle", src: strings.NewReader(b), size: int64(len(b)), cache: newCache(int64(len(b)))}
 }
@@ -43,7 +44,7 @@ func memory(b string) *blob {
 // chunk is the size of the buffers through which values are copied.
 const chunk = 256 << 10
 
-// copy writes n bytes from off on.
+// copy writes n bytes, beginning at off.
 func (b *blob) copy(w io.Writer, off, n int64) error {
 	r, err := b.open(off, n)
 	if err != nil {
@@ -54,8 +55,9 @@ func (b *blob) copy(w io.Writer, off, n int64) error {
 	return err
 }
 
-// open gives n bytes from off on to read. The checksum of an entry that is read
-// as a whole comes with its end, that of a part before its beginning.
+// open returns a reader of n bytes, beginning at off. If they are the whole
+// entry, its checksum is verified as its end is read; for a part the entry is
+// verified before the first byte is returned.
 func (b *blob) open(off, n int64) (io.ReadCloser, error) {
 	whole := off == 0 && n == b.size
 	packed := b.entry != nil && b.entry.Method != zip.Store
@@ -90,12 +92,12 @@ func (b *blob) section(at, n int64) io.ReadCloser {
 	return &content{io.NopCloser(io.NewSectionReader(b.src, at, n)), b, n, false}
 }
 
-// content reads bytes of a blob, and gives errors their names.
+// content reads a range of a blob and names the storage in its errors.
 type content struct {
 	io.ReadCloser
 	b     *blob
 	left  int64
-	whole bool // of an entry
+	whole bool // the range is a whole entry
 }
 
 func (c *content) Read(p []byte) (int, error) {
@@ -112,7 +114,7 @@ func (c *content) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// bad describes an error of the storage's bytes.
+// bad describes an error in reading the storage's bytes.
 func (b *blob) bad(err error) error {
 	switch {
 	case errors.Is(err, zip.ErrChecksum):
@@ -123,9 +125,10 @@ func (b *blob) bad(err error) error {
 	return fmt.Errorf("torch: storage %q: %w: %w", b.name, err, ErrFormat)
 }
 
-// load returns all bytes, for need of them to be used. They must not be changed.
-// What is used may be read again as often as the file may, so that writing all
-// tensors has no limit.
+// load returns all bytes of the blob, which must not be changed; the caller will
+// use need of them. Used bytes earn budget for further reads, so that writing
+// every tensor once never exhausts it, while reading a huge storage again and
+// again for a few values does.
 func (b *blob) load(need int64) ([]byte, error) {
 	b.cache.Lock()
 	defer b.cache.Unlock()
@@ -148,12 +151,13 @@ func (b *blob) load(need int64) ([]byte, error) {
 	return data.b, nil
 }
 
-// inflated says that an entry is compressed so much that its size is better not
-// believed.
+// inflated reports whether an entry claims a compression so high that its size
+// is not to be trusted.
 func inflated(e *zip.File) bool {
 	return e.UncompressedSize64 > 1<<20+64*e.CompressedSize64
 }
 
+// filler appends what is written to b.
 type filler struct{ b []byte }
 
 func (f *filler) Write(p []byte) (int, error) {

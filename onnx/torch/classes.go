@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// maker makes the value of a call of a class or function that is known.
+// maker makes the value that calling a known class or function returns.
 type maker func(m *machine, args []any) (any, error)
 
-// makers are the classes and functions that are known; nil for those that are
-// only named, as types or as arguments.
+// makers are the known classes and functions. A nil maker is for one that
+// pickles only name, as a type or an argument.
 var makers map[Class]maker
 
 func init() {
@@ -38,13 +38,14 @@ func init() {
 	}
 }
 
-// moved are modules by their names of other versions.
+// moved maps the names of modules in other versions of Python, numpy and
+// PyTorch to the names in makers.
 var moved = map[string]string{
 	"__builtin__": "builtins", "copy_reg": "copyreg", "numpy._core.multiarray": "numpy.core.multiarray",
 	"numpy._core.numeric": "numpy.core.numeric", "torch.tensor": "torch._tensor",
 }
 
-// class notes that the pickle names a class.
+// class returns the class of a name, and records it if it is not known.
 func (m *machine) class(module, name string) (Class, error) {
 	if to, ok := moved[module]; ok {
 		module = to
@@ -56,8 +57,8 @@ func (m *machine) class(module, name string) (Class, error) {
 	return c, nil
 }
 
-// call makes what calling a class or function gives: a value, where it is
-// known, else an Object.
+// call returns what calling a class or function gives: a value if it is known,
+// else an Object.
 func (m *machine) call(callee any, args []any) (any, error) {
 	switch c := callee.(type) {
 	case Class:
@@ -79,7 +80,7 @@ func (m *machine) call(callee any, args []any) (any, error) {
 	return nil, fmt.Errorf("a call of %s", kind(callee))
 }
 
-// build gives an object its state.
+// build sets the state of an object, as the opcode BUILD does.
 func (m *machine) build(v, state any) error {
 	switch v := v.(type) {
 	case *Object:
@@ -117,151 +118,3 @@ func kind(v any) string {
 }
 
 var errArgs = errors.New("its arguments are not as expected")
-
-// elementsOf returns a copy of the one container in args, empty without it.
-func (m *machine) elementsOf(args []any) ([]any, error) {
-	if len(args) == 0 {
-		return nil, nil
-	}
-	var items []any
-	switch c := args[0].(type) {
-	case *List:
-		items = c.Items
-	case *Tuple:
-		items = c.Items
-	case *Set:
-		items = c.Items
-	default:
-		return nil, errArgs
-	}
-	return append([]any(nil), items...), m.charge(16 * len(items))
-}
-
-func listOf(m *machine, args []any) (any, error) {
-	v, err := m.elementsOf(args)
-	return &List{v}, err
-}
-
-func tupleOf(m *machine, args []any) (any, error) {
-	v, err := m.elementsOf(args)
-	return &Tuple{v}, err
-}
-
-func setOf(m *machine, args []any) (any, error) {
-	v, err := m.elementsOf(args)
-	return &Set{v}, err
-}
-
-// dictOf makes a dict of nothing, of a dict or of pairs.
-func dictOf(m *machine, args []any) (any, error) {
-	d := &Dict{}
-	if len(args) > 0 {
-		if from, ok := args[0].(*Dict); ok {
-			if err := m.charge(64 * from.Len()); err != nil {
-				return nil, err
-			}
-			for k, v := range from.All() {
-				d.set(k, v)
-			}
-			return d, nil
-		}
-	}
-	pairs, err := m.elementsOf(args)
-	if err != nil {
-		return nil, err
-	}
-	for _, p := range pairs {
-		pair, err := m.elementsOf([]any{p})
-		if err != nil || len(pair) != 2 {
-			return nil, errors.Join(err, errArgs)
-		}
-		d.set(pair[0], pair[1])
-	}
-	return d, nil
-}
-
-func defaultDict(m *machine, args []any) (any, error) {
-	return dictOf(m, args[min(1, len(args)):])
-}
-
-// bytesOf undoes what pickles of protocols 0 to 2 do to bytes: they are kept as
-// text in Latin-1.
-func bytesOf(m *machine, args []any) (any, error) {
-	if len(args) == 0 {
-		return Bytes(""), nil
-	}
-	text, ok := args[0].(string)
-	if b, already := args[0].(Bytes); already {
-		return b, nil
-	}
-	if !ok || len(args) != 2 || args[1] != "latin1" && args[1] != "latin-1" {
-		return nil, errArgs
-	}
-	if err := m.charge(len(text)); err != nil {
-		return nil, err
-	}
-	out := make([]byte, 0, len(text))
-	for _, r := range text {
-		if r > 0xff {
-			return nil, errArgs
-		}
-		out = append(out, byte(r))
-	}
-	return Bytes(out), nil
-}
-
-func complexOf(_ *machine, args []any) (any, error) {
-	if len(args) != 2 {
-		return nil, errArgs
-	}
-	re, ok := args[0].(float64)
-	im, ok2 := args[1].(float64)
-	if !ok || !ok2 {
-		return nil, errArgs
-	}
-	return complex(re, im), nil
-}
-
-// reconstruct makes an instance as protocols 0 and 1 do: class, base, and what
-// the base is made of.
-func reconstruct(m *machine, args []any) (any, error) {
-	if len(args) != 3 {
-		return nil, errArgs
-	}
-	if args[2] == nil {
-		return m.callKnown(args[0], nil)
-	}
-	return m.callKnown(args[0], args[2:])
-}
-
-// callKnown is call where a call must not lead to further ones.
-func (m *machine) callKnown(callee any, args []any) (any, error) {
-	if c, ok := callee.(Class); ok && (c == "copyreg._reconstructor" || c == "torch._tensor._rebuild_from_type_v2") {
-		return nil, errArgs
-	}
-	return m.call(callee, args)
-}
-
-// device is torch.device("cuda", 0) as "cuda:0".
-func device(m *machine, args []any) (any, error) {
-	if len(args) == 0 {
-		return nil, errArgs
-	}
-	name, ok := args[0].(string)
-	if !ok || len(name) > 64 {
-		return nil, errArgs
-	}
-	if len(args) == 2 {
-		if index, ok := args[1].(int64); ok {
-			return fmt.Sprint(name, ":", index), nil
-		}
-	}
-	return name, nil
-}
-
-func only(_ *machine, args []any) (any, error) {
-	if len(args) != 1 {
-		return nil, errArgs
-	}
-	return args[0], nil
-}

@@ -12,26 +12,27 @@ import (
 	"github.com/robust-transfer/rtx/onnx/safetensors"
 )
 
-// ErrFormat is wrapped by every error that says that a file is no readable
-// checkpoint, or a damaged one.
+// ErrFormat is wrapped by every error about a file that is not a checkpoint, or
+// a damaged one.
 var ErrFormat = errors.New("not a readable checkpoint")
 
-// File is a checkpoint. Its tensors can be written until it is closed, also by
-// several goroutines at a time.
+// File is an open checkpoint. Its tensors can be read until it is closed, by
+// several goroutines at once if need be.
 type File struct {
 	Format string // "zip", "legacy" or "safetensors"
-	Value  any    // what was saved; for safetensors a *Dict of the tensors
+	Value  any    // what was saved (see the package's table of values); for safetensors a *Dict of the tensors
 
 	r        io.ReaderAt
 	size     int64
 	classes  map[Class]int
 	metadata map[string]string // of safetensors
-	read     int64             // bytes of the pickle or header
+	read     int64             // size of the pickle or header in bytes
 	cache    *cache
 	close    func() error
 }
 
-// Open opens a checkpoint. It reads the pickle, not the values of tensors.
+// Open opens a checkpoint of any of the formats, told apart by content. It reads
+// the pickle or header, and no tensor values. The caller closes the file.
 func Open(path string) (*File, error) {
 	r, err := os.Open(path)
 	if err != nil {
@@ -57,7 +58,8 @@ func open(r *os.File) (*File, error) {
 	return read(r, info.Size())
 }
 
-// New reads a checkpoint of size bytes from r, which must stay readable.
+// New reads a checkpoint of size bytes from r, which must stay readable while
+// tensors are read.
 func New(r io.ReaderAt, size int64) (*File, error) {
 	f, err := read(r, size)
 	if err != nil {
@@ -95,7 +97,7 @@ func read(r io.ReaderAt, size int64) (*File, error) {
 	return nil, fmt.Errorf("%w: %w", err, ErrFormat)
 }
 
-// Close closes the file that Open opened.
+// Close closes the file that Open opened. After New it does nothing.
 func (f *File) Close() error {
 	if f.close == nil {
 		return nil
@@ -103,15 +105,15 @@ func (f *File) Close() error {
 	return f.close()
 }
 
-// ClassUse says how many objects and calls of a class a pickle has, 0 where it only
-// names it.
+// ClassUse is a class or function that a pickle names, and how often it is
+// instantiated or called: 0 if it is only named.
 type ClassUse struct {
 	Class Class `json:"class"`
 	Calls int   `json:"times"`
 }
 
-// Classes are the classes and functions that the pickle names besides those of
-// tensors and containers, by name. None of them was looked up or called.
+// Classes lists, sorted by name, the classes and functions in the pickle that
+// this package does not know. None of them was looked up or called.
 func (f *File) Classes() []ClassUse {
 	uses := make([]ClassUse, 0, len(f.classes))
 	for c, n := range f.classes {
@@ -121,15 +123,15 @@ func (f *File) Classes() []ClassUse {
 	return uses
 }
 
-// Field is an entry of the checkpoint beside its tensors.
+// Field is a number or string that was saved beside the weights.
 type Field struct {
 	Key   string `json:"key"`
 	Value any    `json:"value"` // bool, int64, float64 or string
 }
 
-// Fields are the numbers and strings of the outermost dict (epoch, best_prec1,
-// arch and the like; tensors of one number are numbers), or of the metadata of
-// safetensors.
+// Fields lists the numbers and strings of the outermost dict, such as epoch,
+// best_prec1 and arch, in the order of the file; a tensor of one element counts
+// as a number. For safetensors it lists the metadata, sorted by key.
 func (f *File) Fields() []Field {
 	var fields []Field
 	for k, v := range f.metadata {
@@ -158,8 +160,8 @@ func (f *File) Fields() []Field {
 	return fields
 }
 
-// numbersOf are the values of the tensors of one number, read storage by
-// storage.
+// numbersOf returns the values of the one-element tensors in d. They are read
+// in the order of their storages, so that no storage is read twice.
 func numbersOf(d *Dict) map[*Tensor]float64 {
 	var tensors []*Tensor
 	for _, v := range d.All() {

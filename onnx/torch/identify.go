@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-// identify says what a file is that is no checkpoint, by its beginning.
+// identify says, from its first bytes, what a file is that is not a checkpoint.
 func identify(head []byte) string {
 	exact, lower := string(head), strings.ToLower(string(head))
 	switch {
@@ -32,8 +32,8 @@ func identify(head []byte) string {
 	return "neither a zip archive, nor a pickle of PyTorch, nor safetensors"
 }
 
-// isONNX looks for the first fields of a ModelProto: ir_version, and then
-// producer_name, opset_import or graph.
+// isONNX looks for the first fields of a ModelProto: ir_version, followed by
+// producer_name, graph or opset_import.
 func isONNX(head []byte) bool {
 	return len(head) > 3 && head[0] == 0x08 && head[1] > 0 && head[1] < 32 && bytes.IndexByte([]byte{0x12, 0x3a, 0x42}, head[2]) >= 0
 }

@@ -13,9 +13,10 @@ var magic, _ = new(big.Int).SetString("1950a86a20f9469cfc6c", 16)
 
 const legacyVersion = 1001
 
-// readLegacy reads what PyTorch wrote before 1.6: pickles of the magic number,
-// the version, facts of the machine, the object and the keys of its storages;
-// then every storage, its number of values (int64) first.
+// readLegacy reads the format of PyTorch before 1.6. It is a sequence of five
+// pickles, of the magic number, the version, facts about the machine, the object
+// that was saved and the keys of its storages; then come the storages, each
+// preceded by its number of values as an int64.
 func (f *File) readLegacy() error {
 	m := &machine{src: newSource(io.NewSectionReader(f.r, 0, f.size)), classes: f.classes}
 	first, err := m.run()
@@ -49,7 +50,7 @@ func (f *File) readLegacy() error {
 	return l.place(keys)
 }
 
-// legacy finds the storages of a file.
+// legacy locates the storages of a file.
 type legacy struct {
 	f     *File
 	blobs map[string]*legacyBlob
@@ -57,13 +58,14 @@ type legacy struct {
 
 type legacyBlob struct {
 	blob
-	item int64
-	n    int64 // values
+	item int64 // size of one value in bytes
+	n    int64 // number of values
 }
 
-// storage resolves a persistent id: "storage", kind, key, device, number of
-// values, and nil or the key, offset and number of values of a part of it; or
-// "module", class, source file, source.
+// storage resolves a persistent id. It is a tuple of "storage", storage class,
+// key, device, number of values, and either nil or a tuple of key, offset and
+// number of values, for a part of the storage; or a tuple of "module", class,
+// source file and source text, of which the class is taken.
 func (l *legacy) storage(id []any) (any, error) {
 	if len(id) == 4 && id[0] == "module" {
 		return id[1], nil
@@ -106,7 +108,7 @@ func (l *legacy) storage(id []any) (any, error) {
 	return s, nil
 }
 
-// place finds the bytes of the storages, which follow the list of their keys.
+// place locates the bytes of the storages, which follow the list of their keys.
 func (l *legacy) place(keys any) error {
 	list, ok := keys.(*List)
 	if !ok {

@@ -7,12 +7,13 @@ import (
 	"strings"
 )
 
-// normalizers are the names that mean and standard deviation have in common
-// normalizers. The first pair is InputNormalize of robustness, which clamps.
+// normalizers are the names of mean and standard deviation in common
+// normalisation modules. The first pair is that of robustness' InputNormalize,
+// which clamps its input.
 var normalizers = [][2]string{{"new_mean", "new_std"}, {"mean", "std"}, {"mu", "sigma"}}
 
-// normalizer takes the mean and the standard deviation of a module in front of
-// the network off the tensors.
+// normalizer removes the tensors of a normalisation module in front of the
+// network and keeps their values as Mean and Std. It reports whether it did.
 func (b *builder) normalizer() (bool, error) {
 	if b.Mean != nil {
 		return false, nil
@@ -57,7 +58,8 @@ func (b *builder) index(name string) int {
 	return slices.IndexFunc(b.entries, func(e entry) bool { return e.name == name })
 }
 
-// sequential says that all other tensors are those of the second module.
+// sequential reports whether all other tensors are those of the second module
+// of an nn.Sequential.
 func (b *builder) sequential(mean, std int) bool {
 	for i, e := range b.entries {
 		if i != mean && i != std && !strings.HasPrefix(e.name, "1.") {
@@ -67,8 +69,8 @@ func (b *builder) sequential(mean, std int) bool {
 	return true
 }
 
-// channels are the values of a tensor that has one a channel, nil where it is
-// no such tensor.
+// channels returns the values of a tensor that has one value per channel, such
+// as [3,1,1], and nil for any other tensor.
 func (b *builder) channels(i int) ([]float64, error) {
 	e := b.entries[i]
 	n := int64(1)
@@ -88,7 +90,7 @@ func (b *builder) channels(i int) ([]float64, error) {
 	return v, nil
 }
 
-// take drops the two tensors of the normalizer.
+// take moves the two tensors of the normalizer out of the network.
 func (b *builder) take(mean, std int) {
 	var kept []entry
 	for i, e := range b.entries {

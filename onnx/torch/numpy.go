@@ -6,6 +6,7 @@ import (
 	"math"
 	"strings"
 
+	"github.com/robust-transfer/rtx/onnx"
 	"github.com/robust-transfer/rtx/onnx/pb"
 )
 
@@ -22,8 +23,8 @@ func numpyType(_ *machine, args []any) (any, error) {
 	return &Object{Class: "numpy.dtype", Args: args}, nil
 }
 
-// elementType is the type that a numpy.dtype stands for, 0 where it is none of
-// ours or big-endian.
+// elementType is the type that a numpy.dtype stands for: 0 if it is not one of
+// numpyTypes, or big-endian.
 func elementType(v any) pb.TensorProto_DataType {
 	o, ok := v.(*Object)
 	if !ok || o.Class != "numpy.dtype" || len(o.Args) == 0 {
@@ -36,7 +37,7 @@ func elementType(v any) pb.TensorProto_DataType {
 	return numpyTypes[strings.TrimLeft(code, "<|=")]
 }
 
-// raw is a value of bytes; Python 2 wrote them as strings.
+// raw returns v as bytes. Python 2 wrote bytes as strings.
 func raw(v any) (Bytes, bool) {
 	if s, ok := v.(string); ok {
 		return Bytes(s), true
@@ -45,8 +46,8 @@ func raw(v any) (Bytes, bool) {
 	return b, ok
 }
 
-// scalar is a number of numpy: its dtype and bytes. One of another type stays
-// an Object.
+// scalar makes a numpy scalar of its dtype and bytes. One whose type is not
+// known stays an Object.
 func scalar(_ *machine, args []any) (any, error) {
 	if len(args) != 2 {
 		return nil, errArgs
@@ -59,7 +60,7 @@ func scalar(_ *machine, args []any) (any, error) {
 	return &Object{Class: "numpy.core.multiarray.scalar", Args: args}, nil
 }
 
-// number decodes one little-endian value, nil where b is none of the type.
+// number decodes one little-endian value: nil if b is not a value of the type.
 func number(dtype pb.TensorProto_DataType, b string) any {
 	if int64(len(b)) != itemSizes[dtype] || b == "" || len(b) > 8 {
 		return nil
@@ -77,7 +78,7 @@ func number(dtype pb.TensorProto_DataType, b string) any {
 	case pb.TensorProto_BFLOAT16:
 		return float64(math.Float32frombits(uint32(u) << 16))
 	case pb.TensorProto_FLOAT16:
-		return half(uint16(u))
+		return float64(math.Float32frombits(onnx.FromHalf(uint16(u))))
 	case pb.TensorProto_INT64, pb.TensorProto_UINT8, pb.TensorProto_UINT16, pb.TensorProto_UINT32:
 		return int64(u)
 	case pb.TensorProto_INT32:
@@ -94,30 +95,14 @@ func number(dtype pb.TensorProto_DataType, b string) any {
 	return nil
 }
 
-// half is the value of an IEEE 754 binary16.
-func half(u uint16) float64 {
-	sign := 1 - 2*float64(u>>15)
-	exponent, fraction := int(u>>10&31), float64(u&0x3ff)
-	switch exponent {
-	case 0:
-		return sign * math.Ldexp(fraction, -24)
-	case 31:
-		if fraction != 0 {
-			return math.NaN()
-		}
-		return sign * math.Inf(1)
-	}
-	return sign * math.Ldexp(1024+fraction, exponent-25)
-}
-
-// blank is an ndarray before its state comes. It stays so where the state is of
-// no type of ours.
+// blank makes an ndarray without its state, which follows. It stays blank if the
+// state's type is not known.
 func blank(*machine, []any) (any, error) {
 	return &Tensor{blank: true}, nil
 }
 
-// fill gives an ndarray its state: version, shape, dtype, whether it is in
-// Fortran's order, bytes.
+// fill sets the state of an ndarray: version, shape, dtype, whether the values
+// are in Fortran order, bytes.
 func (t *Tensor) fill(state any) error {
 	s, ok := state.(*Tuple)
 	if !ok || len(s.Items) != 5 {
@@ -130,7 +115,7 @@ func (t *Tensor) fill(state any) error {
 	return err
 }
 
-// fromBuffer is an ndarray of protocol 5: bytes, dtype, shape, order.
+// fromBuffer makes an ndarray of protocol 5: bytes, dtype, shape, order.
 func fromBuffer(_ *machine, args []any) (any, error) {
 	if len(args) != 4 {
 		return nil, errArgs
@@ -142,8 +127,8 @@ func fromBuffer(_ *machine, args []any) (any, error) {
 	return &Object{Class: "numpy.ndarray", Args: args}, nil
 }
 
-// array makes a tensor whose values are in the pickle; nil where its type is
-// none of ours, as that of strings.
+// array makes a tensor whose values are in the pickle: nil if its element type,
+// such as a string, is not known.
 func array(shape, dtype, data any, fortran bool) (*Tensor, error) {
 	dims, err := integers(shape)
 	b, ok := raw(data)

@@ -20,8 +20,9 @@ var dtypes = map[string]pb.TensorProto_DataType{
 	"float8_e5m2": pb.TensorProto_FLOAT8E5M2, "float8_e5m2fnuz": pb.TensorProto_FLOAT8E5M2FNUZ,
 }
 
-// storageTypes are the element types of torch's kinds of storage. Those of
-// quantised tensors are here for their sizes; the tensors stay Objects.
+// storageTypes are the element types of torch's storage classes. Those of
+// quantised tensors are listed for their sizes alone: the tensors themselves
+// stay Objects.
 var storageTypes = map[string]pb.TensorProto_DataType{
 	"DoubleStorage": pb.TensorProto_DOUBLE, "FloatStorage": pb.TensorProto_FLOAT, "HalfStorage": pb.TensorProto_FLOAT16,
 	"BFloat16Storage": pb.TensorProto_BFLOAT16, "LongStorage": pb.TensorProto_INT64, "IntStorage": pb.TensorProto_INT32,
@@ -32,7 +33,7 @@ var storageTypes = map[string]pb.TensorProto_DataType{
 	"UntypedStorage": pb.TensorProto_UINT8, "_UntypedStorage": pb.TensorProto_UINT8,
 }
 
-// itemSizes are the bytes of one value.
+// itemSizes are the sizes of one value, in bytes.
 var itemSizes = map[pb.TensorProto_DataType]int64{
 	pb.TensorProto_DOUBLE: 8, pb.TensorProto_FLOAT: 4, pb.TensorProto_FLOAT16: 2, pb.TensorProto_BFLOAT16: 2,
 	pb.TensorProto_INT64: 8, pb.TensorProto_INT32: 4, pb.TensorProto_INT16: 2, pb.TensorProto_INT8: 1,
@@ -43,22 +44,22 @@ var itemSizes = map[pb.TensorProto_DataType]int64{
 
 const (
 	maxDims = 64
-	// maxExpanded is how large a tensor may be, in bytes, that has more values
-	// than its storage (torch's expand, stride 0).
+	// maxExpanded is the largest size, in bytes, of a tensor that has more values
+	// than its storage, as torch's expand makes it with strides of 0.
 	maxExpanded = 64 << 20
 )
 
-// storage is a run of values that tensors are views of.
+// storage is a run of values of which tensors are views.
 type storage struct {
 	blob  *blob
 	dtype pb.TensorProto_DataType
-	first int64 // value of the blob that it begins with
-	n     int64 // values
+	first int64 // index, in the blob, of its first value
+	n     int64 // number of values
 }
 
-// rebuild is torch._utils._rebuild_tensor: storage, offset, size, stride, and
-// in version 2 requires_grad, hooks and from PyTorch 2 on metadata, which are
-// not needed.
+// rebuild is torch._utils._rebuild_tensor, of at least so many arguments:
+// storage, offset, size and stride; in version 2 also requires_grad, hooks and,
+// since PyTorch 2, metadata, none of which is needed here.
 func rebuild(least int) maker {
 	return func(_ *machine, args []any) (any, error) {
 		if len(args) < least {
@@ -72,8 +73,8 @@ func rebuild(least int) maker {
 	}
 }
 
-// rebuildV3 is the form for types that have no kind of storage; the seventh
-// argument is the type.
+// rebuildV3 is the form for element types without a storage class of their own;
+// the seventh argument is the type.
 func rebuildV3(_ *machine, args []any) (any, error) {
 	if len(args) < 7 {
 		return nil, errArgs
@@ -93,7 +94,8 @@ func rebuildV3(_ *machine, args []any) (any, error) {
 
 func trimTorch(c Class) string { return string(c[min(len(c), len("torch.")):]) }
 
-// parameter is a tensor and what training needs of it.
+// parameter is torch._utils._rebuild_parameter: a tensor, followed by what only
+// training needs.
 func parameter(_ *machine, args []any) (any, error) {
 	if len(args) < 2 {
 		return nil, errArgs
@@ -101,8 +103,9 @@ func parameter(_ *machine, args []any) (any, error) {
 	return args[0], nil
 }
 
-// subclass is a tensor of a class derived from torch.Tensor: the function that
-// rebuilds the tensor, the class, the function's arguments, attributes.
+// subclass rebuilds a tensor of a class derived from torch.Tensor. Its arguments
+// are the function that rebuilds the tensor, the class, the arguments of that
+// function, and attributes.
 func subclass(m *machine, args []any) (any, error) {
 	if len(args) != 4 {
 		return nil, errArgs
@@ -114,8 +117,8 @@ func subclass(m *machine, args []any) (any, error) {
 	return m.callKnown(args[0], with.Items)
 }
 
-// view makes the tensor of a storage with an offset, a size and strides, in
-// values.
+// view makes a tensor on a storage: place is the offset, size and strides, all
+// counted in values.
 func view(s *storage, place []any) (any, error) {
 	offset, ok := place[0].(int64)
 	dims, err := integers(place[1])
@@ -139,7 +142,8 @@ func view(s *storage, place []any) (any, error) {
 	return t, nil
 }
 
-// extent is the number of values of a tensor and the place of the last of them.
+// extent returns the number of values of a tensor and the index, in its storage,
+// of the last of them.
 func extent(offset int64, dims, strides []int64) (last, n int64, err error) {
 	last, n = offset, 1
 	empty := false
@@ -157,7 +161,7 @@ func extent(offset int64, dims, strides []int64) (last, n int64, err error) {
 	return last, n, nil
 }
 
-// integers are the elements of a tuple or list of integers.
+// integers returns the elements of a tuple or list of integers.
 func integers(v any) ([]int64, error) {
 	var items []any
 	switch v := v.(type) {

@@ -9,14 +9,14 @@ import (
 // entry is a tensor of a state_dict.
 type entry struct {
 	key  string // in the checkpoint
-	name string // as it is after prefixes are stripped
+	name string // once prefixes are stripped
 	t    *Tensor
 }
 
 // candidate is a state_dict somewhere in a checkpoint.
 type candidate struct {
 	path    []string
-	named   bool // found under a key that says so
+	named   bool // found under one of networkKeys
 	module  bool // a whole nn.Module
 	entries []entry
 	skipped []string
@@ -24,18 +24,18 @@ type candidate struct {
 
 func (c *candidate) at() string { return strings.Join(c.path, ".") }
 
-// networkKeys are the keys under which people save networks, what is to be
-// preferred first.
+// networkKeys are the keys under which people save networks, in order of
+// preference.
 var networkKeys = []string{
 	"state_dict", "model", "net", "network", "module", "model_state_dict", "model_state", "model_dict", "model_weights", "net_state_dict",
 	"params", "weights", "ema", "model_ema", "state_dict_ema", "ema_state_dict", "ema_model", "params_ema",
 }
 
-// maxNesting is how deep networks are looked for, in dicts of dicts.
+// maxNesting is how many dicts or lists deep a network may lie.
 const maxNesting = 4
 
-// searcher looks for state_dicts. Its budget bounds the work on values that
-// contain one another many times.
+// searcher looks for state_dicts. Its budget, left, bounds the work on values
+// that are shared by many others.
 type searcher struct{ left int64 }
 
 var errShared = errors.New("its parts are shared too often")
@@ -47,7 +47,7 @@ func (s *searcher) spend(n int) error {
 	return nil
 }
 
-// search returns the state_dicts in v, those to be preferred first.
+// search returns the state_dicts in v, in order of preference.
 func (s *searcher) search(v any, depth int) ([]candidate, error) {
 	if depth > maxNesting {
 		return nil, s.spend(1)
@@ -89,8 +89,8 @@ func (s *searcher) items(items []any, depth int) ([]candidate, error) {
 	return all, nil
 }
 
-// dict looks below the keys that networks have, then at the dict itself, then
-// below all other keys.
+// dict looks below networkKeys, then takes the dict itself for a state_dict,
+// then looks below all other keys.
 func (s *searcher) dict(d *Dict, depth int) ([]candidate, error) {
 	var named, other []candidate
 	below := func(key string, v any) ([]candidate, error) {
@@ -133,7 +133,8 @@ func (s *searcher) dict(d *Dict, depth int) ([]candidate, error) {
 	return other, nil
 }
 
-// isTraining says that a key is one of what training needs beside the network.
+// isTraining reports whether a key names state that only training needs, such
+// as the optimizer's.
 func isTraining(key string) bool {
 	key = strings.ToLower(key)
 	for _, part := range []string{"optim", "sched", "scaler", "amp", "rng"} {
@@ -144,7 +145,7 @@ func isTraining(key string) bool {
 	return false
 }
 
-// flat takes a dict as a state_dict.
+// flat reads a dict as a state_dict.
 func (s *searcher) flat(d *Dict) (candidate, error) {
 	var c candidate
 	for k, v := range d.All() {
@@ -167,8 +168,8 @@ func isModule(o *Object) bool {
 	return ok && ok2
 }
 
-// walk collects the tensors of a module as its state_dict method would:
-// parameters, buffers that are not marked otherwise, modules below.
+// walk collects the tensors of a module as its state_dict method would: its
+// parameters, its persistent buffers, then those of its submodules.
 func (s *searcher) walk(c *candidate, o *Object, prefix string, depth int) error {
 	if err := s.spend(1 + len(prefix)); err != nil {
 		return err
@@ -176,10 +177,10 @@ func (s *searcher) walk(c *candidate, o *Object, prefix string, depth int) error
 	if depth > 100 {
 		return errors.New("its modules lie too deep in one another")
 	}
-	passing := map[any]bool{}
+	nonPersistent := map[any]bool{}
 	if set, ok := o.attr("_non_persistent_buffers_set").(*Set); ok {
 		for _, k := range set.Items {
-			passing[k] = true
+			nonPersistent[k] = true
 		}
 	}
 	for _, field := range []string{"_parameters", "_buffers"} {
@@ -193,7 +194,7 @@ func (s *searcher) walk(c *candidate, o *Object, prefix string, depth int) error
 				return err
 			}
 			switch t, isTensor := v.(*Tensor); {
-			case !ok || v == nil || passing[k]:
+			case !ok || v == nil || nonPersistent[k]:
 			case isTensor && t.DType != 0:
 				c.entries = append(c.entries, entry{prefix + key, prefix + key, t})
 			default:
@@ -216,7 +217,7 @@ func (s *searcher) walk(c *candidate, o *Object, prefix string, depth int) error
 	return nil
 }
 
-// holdsTensors says that a tensor is somewhere in v.
+// holdsTensors reports whether v contains a tensor of at least one dimension.
 func holdsTensors(v any, seen map[any]bool, depth int) bool {
 	if seen[v] || depth > 100 {
 		return false

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// source is the text of a pickle, read once. What a pickle says of lengths is
-// not believed: memory grows with the bytes that are there.
+// source reads the bytes of a pickle, once and in order. It does not trust the
+// lengths that a pickle declares: memory grows with the bytes actually there.
 type source struct {
 	buf *bufio.Reader
 	n   int64 // bytes read
@@ -49,7 +49,7 @@ func (s *source) take(n uint64) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// number reads a little-endian number of n bytes.
+// number reads a little-endian unsigned number of n bytes.
 func (s *source) number(n int) (uint64, error) {
 	v := uint64(0)
 	for i := range n {
@@ -62,7 +62,7 @@ func (s *source) number(n int) (uint64, error) {
 	return v, nil
 }
 
-// sized reads a length of n bytes and as many bytes as it says.
+// sized reads a length of n bytes, then that many bytes.
 func (s *source) sized(n int) ([]byte, error) {
 	size, err := s.number(n)
 	if err != nil {
@@ -71,7 +71,7 @@ func (s *source) sized(n int) ([]byte, error) {
 	return s.take(size)
 }
 
-// line reads up to a newline, which is dropped.
+// line reads up to and including a newline, and drops the newline.
 func (s *source) line() (string, error) {
 	l, err := s.buf.ReadString('\n')
 	s.n += int64(len(l))

@@ -10,25 +10,26 @@ import (
 	"github.com/robust-transfer/rtx/onnx/pb"
 )
 
-// Tensor is an array whose values stay in the file until they are written.
+// Tensor is an array whose values stay in the file until Write or Floats.
 type Tensor struct {
-	// DType is UNDEFINED for an ndarray of other things than numbers, such as
-	// strings, and for a big-endian one; it has no values then.
+	// DType is the element type. It is UNDEFINED, and the tensor has no values,
+	// for an ndarray of strings or other objects, or of big-endian numbers.
 	DType pb.TensorProto_DataType
 	Dims  []int64
 
 	strides []int64 // in values
 	offset  int64   // of the first value in the blob, in values
 	blob    *blob
-	blank   bool // an ndarray before its state has come
+	blank   bool // an ndarray whose state has not been read yet
 }
 
-// Named is the tensor as other packages take it.
+// Named returns the tensor under a name, as onnx/arch and other packages take
+// it. Its values are read from the file when it is written.
 func (t *Tensor) Named(name string) onnx.Tensor {
 	return onnx.Tensor{Name: name, DType: t.DType, Dims: t.Dims, Write: t.Write}
 }
 
-// Size is the number of bytes of the values.
+// Size is the size of the values in bytes.
 func (t *Tensor) Size() int64 {
 	n := itemSizes[t.DType]
 	for _, d := range t.Dims {
@@ -37,8 +38,8 @@ func (t *Tensor) Size() int64 {
 	return n
 }
 
-// Write writes the values row-major and little-endian. Where an error comes, of
-// a wrong checksum as well, some may be written.
+// Write writes the values, row-major and little-endian. When it returns an
+// error, such as a wrong checksum, some values may have been written.
 func (t *Tensor) Write(w io.Writer) error {
 	size, item := t.Size(), itemSizes[t.DType]
 	if size == 0 {
@@ -54,7 +55,7 @@ func (t *Tensor) Write(w io.Writer) error {
 	return t.gather(w, data)
 }
 
-// contiguous says that the values lie in order, without gaps.
+// contiguous reports whether the values lie in order and without gaps.
 func (t *Tensor) contiguous() bool {
 	step := int64(1)
 	for i := len(t.Dims) - 1; i >= 0; i-- {
@@ -66,7 +67,7 @@ func (t *Tensor) contiguous() bool {
 	return true
 }
 
-// rowMajor are the strides of values that lie in order.
+// rowMajor returns the strides of values that lie in order and without gaps.
 func rowMajor(dims []int64) []int64 {
 	strides, step := make([]int64, len(dims)), int64(1)
 	for i := len(dims) - 1; i >= 0; i-- {
@@ -76,7 +77,7 @@ func rowMajor(dims []int64) []int64 {
 	return strides
 }
 
-// gather writes values from wherever the strides say they are in data.
+// gather writes the values of a strided tensor, of which data is the storage.
 func (t *Tensor) gather(w io.Writer, data []byte) error {
 	item := itemSizes[t.DType]
 	inner := len(t.Dims) - 1
@@ -113,20 +114,22 @@ func (t *Tensor) gather(w io.Writer, data []byte) error {
 	}
 }
 
-// smallest is the most values that Floats reads.
-const smallest = 1024
+// maxFloats is the most values that Floats reads.
+const maxFloats = 1024
 
-// Floats are the values of a small tensor of real numbers.
+// Floats returns the values of a small tensor, row-major. It is for means,
+// counters and the like: more than 1024 values, or values that are not real
+// numbers, are an error.
 func (t *Tensor) Floats() ([]float64, error) {
 	item := itemSizes[t.DType]
-	if t.Size() > smallest*item {
-		return nil, fmt.Errorf("torch: a tensor of size %v has more than %d values", t.Dims, smallest)
+	if t.Size() > maxFloats*item {
+		return nil, fmt.Errorf("torch: a tensor of size %v has more than %d values", t.Dims, maxFloats)
 	}
 	var b bytes.Buffer
 	if err := t.Write(&b); err != nil {
 		return nil, err
 	}
-	out := make([]float64, 0, smallest)
+	out := make([]float64, 0, maxFloats)
 	for v := b.String(); v != ""; v = v[item:] {
 		switch x := number(t.DType, v[:item]).(type) {
 		case float64:
@@ -142,12 +145,12 @@ func (t *Tensor) Floats() ([]float64, error) {
 	return out, nil
 }
 
-// sameView says that two tensors are the same values of the same bytes.
+// sameView reports whether two tensors are the same view of the same storage.
 func (t *Tensor) sameView(u *Tensor) bool {
 	return t.blob == u.blob && t.offset == u.offset && t.DType == u.DType && fmt.Sprint(t.Dims, t.strides) == fmt.Sprint(u.Dims, u.strides)
 }
 
-// equal compares type, size and values of two tensors, without holding them.
+// equal compares type, size and values of two tensors, a chunk at a time.
 func (t *Tensor) equal(u *Tensor) (bool, error) {
 	if t.DType != u.DType || fmt.Sprint(t.Dims) != fmt.Sprint(u.Dims) {
 		return false, nil
@@ -168,8 +171,8 @@ func (t *Tensor) equal(u *Tensor) (bool, error) {
 	return sameBytes(a, b, min(t.Size()+1, chunk))
 }
 
-// cost is the number of bytes of the file, about, that reading the values takes.
-// Inflating is taken as eight times as cheap, as it may be of as many bytes.
+// cost estimates how many bytes of the file must be read for the values. Those
+// of a compressed storage count an eighth each, because the file holds fewer.
 func (t *Tensor) cost() int64 {
 	n := t.Size()
 	if n == 0 {
@@ -185,7 +188,7 @@ func (t *Tensor) cost() int64 {
 	return n
 }
 
-// open gives what Write writes to read.
+// open returns a reader of what Write writes.
 func (t *Tensor) open() (io.ReadCloser, error) {
 	if item := itemSizes[t.DType]; t.contiguous() && t.Size() > 0 {
 		return t.blob.open(t.offset*item, t.Size())
@@ -195,7 +198,8 @@ func (t *Tensor) open() (io.ReadCloser, error) {
 	return r, nil
 }
 
-// sameBytes reads a and b to their ends, unless they differ before.
+// sameBytes reports whether two readers hold the same bytes. It stops at the
+// first chunk that differs.
 func sameBytes(a, b io.Reader, buffer int64) (bool, error) {
 	p, q := make([]byte, buffer), make([]byte, buffer)
 	for {

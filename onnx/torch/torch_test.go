@@ -27,27 +27,6 @@ func open(t testing.TB, name string) *torch.File {
 	return f
 }
 
-func Example() {
-	f, err := torch.Open("testdata/robust.pt")
-	if err != nil {
-		panic(err)
-	}
-	defer f.Close()
-	n, err := f.Network(-1)
-	if err != nil {
-		panic(err)
-	}
-	fmt.Println(n.Layout)
-	fmt.Println(len(n.Tensors), "tensors,", n.Tensors[0].Name, n.Tensors[0].Dims, "was", n.Keys["conv1.weight"])
-	fmt.Printf("mean %.3f std %.3f clamp %v\n", n.Mean, n.Std, n.Clamp)
-	fmt.Println(f.Fields())
-	// Output:
-	// robustness (model, module., model., attacker copy dropped, normalizer taken)
-	// 14 tensors, conv1.weight [4 3 3 3] was module.model.conv1.weight
-	// mean [0.485 0.456 0.406] std [0.229 0.224 0.225] clamp true
-	// [{epoch 90} {nat_prec1 62.83} {adv_prec1 35.5}]
-}
-
 // row is a line of golden.tsv or real.tsv: place, type, size, digest.
 type row [4]string
 

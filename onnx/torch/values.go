@@ -2,33 +2,32 @@ package torch
 
 import "iter"
 
-// Bytes is a value of Python's bytes or bytearray.
+// Bytes is a Python bytes or bytearray.
 type Bytes string
 
-// Class is a class or function that a pickle names: module and name with a dot
-// between.
+// Class is the full name of a Python class or function: "argparse.Namespace".
 type Class string
 
-// List is a list of Python.
+// List is a Python list.
 type List struct{ Items []any }
 
-// Tuple is a tuple of Python.
+// Tuple is a Python tuple.
 type Tuple struct{ Items []any }
 
-// Set is a set or frozenset of Python.
+// Set is a Python set or frozenset.
 type Set struct{ Items []any }
 
-// Object is what is left of an instance, or of a call, of a class that this
-// package does not know.
+// Object stands for an instance of a class, or the result of a function, that
+// this package does not know. It holds what the pickle says and does nothing.
 type Object struct {
 	Class Class
 	Args  []any // of the constructor or call
 	State any   // the attributes, mostly a *Dict
-	Dict  *Dict // entries, of a kind of dict
-	List  *List // elements, of a kind of list or set
+	Dict  *Dict // the entries, if the class derives from dict
+	List  *List // the elements, if the class derives from list or set
 }
 
-// attr is an attribute of an object, nil where there is none.
+// attr is an attribute of an object: nil if it has none of that name.
 func (o *Object) attr(name string) any {
 	state := o.State
 	if t, ok := state.(*Tuple); ok && len(t.Items) == 2 { // attributes, slots
@@ -41,17 +40,17 @@ func (o *Object) attr(name string) any {
 	return nil
 }
 
-// Dict is a dict of Python, in the order of insertion. Keys that are containers
-// are the same only if they are one object.
+// Dict is a Python dict, in the order of insertion. Keys that are containers are
+// equal only if they are the same object.
 type Dict struct {
 	keys, values []any
-	place        map[any]int // made once there are many keys
+	place        map[any]int // index of each key; nil while there are few
 }
 
 // Len is the number of entries.
 func (d *Dict) Len() int { return len(d.keys) }
 
-// Get returns the value of a key.
+// Get returns the value of a key, and whether the dict has the key.
 func (d *Dict) Get(key any) (any, bool) {
 	if i := d.find(key); i >= 0 {
 		return d.values[i], true
@@ -59,7 +58,7 @@ func (d *Dict) Get(key any) (any, bool) {
 	return nil, false
 }
 
-// All yields the entries.
+// All yields the entries, key and value, in order.
 func (d *Dict) All() iter.Seq2[any, any] {
 	return func(yield func(any, any) bool) {
 		for i, k := range d.keys {
@@ -70,7 +69,7 @@ func (d *Dict) All() iter.Seq2[any, any] {
 	}
 }
 
-// find is the index of a key, or -1. Every value of a pickle is comparable.
+// find returns the index of a key, or -1. Every value of a pickle is comparable.
 func (d *Dict) find(key any) int {
 	if d.place != nil {
 		if i, ok := d.place[key]; ok {

@@ -11,8 +11,8 @@ import (
 	"github.com/robust-transfer/rtx/onnx/pb"
 )
 
-// readZip reads what PyTorch has written since 1.6: TOP/data.pkl, and
-// TOP/data/KEY for every storage.
+// readZip reads the format of PyTorch 1.6 and later: a zip archive with an entry
+// TOP/data.pkl, and TOP/data/KEY for every storage.
 func (f *File) readZip() error {
 	z, err := zip.NewReader(f.r, f.size)
 	if err != nil {
@@ -53,7 +53,7 @@ func notTorch(entries map[string]*zip.File) error {
 	return errors.New("a zip archive without data.pkl: not written by torch.save")
 }
 
-// littleEndian refuses the archives of big-endian machines.
+// littleEndian refuses archives written on big-endian machines.
 func littleEndian(e *zip.File) error {
 	if e == nil {
 		return nil
@@ -70,7 +70,8 @@ func littleEndian(e *zip.File) error {
 	return err
 }
 
-// readPickle reads data.pkl. A wrong checksum explains other errors.
+// readPickle reads data.pkl. A wrong checksum is reported before any other
+// error, because it explains them.
 func (f *File) readPickle(e *zip.File, load func([]any) (any, error)) error {
 	if inflated(e) {
 		return fmt.Errorf("%d bytes of data.pkl are compressed to %d", e.UncompressedSize64, e.CompressedSize64)
@@ -91,8 +92,8 @@ func (f *File) readPickle(e *zip.File, load func([]any) (any, error)) error {
 	return err
 }
 
-// zipStorages resolves the persistent ids of a zip archive:
-// "storage", kind, key, device, number of values.
+// zipStorages resolves the persistent ids of a zip archive, each a tuple of
+// "storage", storage class, key, device, number of values.
 func zipStorages(f *File, top string, entries map[string]*zip.File) func([]any) (any, error) {
 	blobs := map[string]*blob{}
 	return func(id []any) (any, error) {
@@ -126,7 +127,7 @@ func zipStorages(f *File, top string, entries map[string]*zip.File) func([]any) 
 	}
 }
 
-// storageKey is the key and the number of values of a persistent id.
+// storageKey returns the key and the number of values of a persistent id.
 func storageKey(id []any) (string, int64, error) {
 	key, ok := id[2].(string)
 	n, ok2 := id[4].(int64)
@@ -136,7 +137,7 @@ func storageKey(id []any) (string, int64, error) {
 	return key, n, nil
 }
 
-// storageType is the element type that a kind of storage has.
+// storageType is the element type of a storage class.
 func storageType(v any) (dtype pb.TensorProto_DataType, known bool) {
 	c, _ := v.(Class)
 	if _, known := makers[c]; !known {
@@ -146,8 +147,8 @@ func storageType(v any) (dtype pb.TensorProto_DataType, known bool) {
 	return dtype, known
 }
 
-// unknownStorage stands for storages of kinds that are not known, such as those
-// of quantised numbers.
+// unknownStorage stands for a storage whose class is not known, such as one of
+// quantised numbers.
 func unknownStorage(id []any) *Object {
 	c, _ := id[1].(Class)
 	return &Object{Class: c, Args: id}

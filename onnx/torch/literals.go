@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// maxDigits is the most digits that a decimal integer may have, Python's limit.
+// maxDigits is the most digits that a decimal integer may have: Python's limit.
 const maxDigits = 4300
 
 // fromText decodes the argument of INT, LONG, FLOAT, STRING or UNICODE.
@@ -56,7 +56,7 @@ func long(b []byte) any {
 	return v
 }
 
-// unquote decodes a string of Python 2 in its quotes. \xff means one byte.
+// unquote decodes a quoted string literal of Python 2, in which \xff is a byte.
 func unquote(s string) (string, error) {
 	s = strings.TrimSpace(s)
 	if len(s) < 2 || s[0] != s[len(s)-1] || s[0] != '\'' && s[0] != '"' {
