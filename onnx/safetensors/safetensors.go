@@ -1,9 +1,3 @@
-// Package safetensors reads and writes the headers of .safetensors files.
-//
-// A file is the length of its header (uint64, little-endian), the header, a
-// JSON object that gives every tensor its type, shape and place, and the
-// tensors' bytes, row-major and little-endian, without gaps
-// (github.com/huggingface/safetensors, section Format).
 package safetensors
 
 import (
@@ -18,25 +12,26 @@ import (
 	"slices"
 )
 
-// maxHeader is the longest header that readers take.
+// maxHeader is the longest header that Read accepts, in bytes: about the limit
+// of the reference implementation, 100 MB.
 const maxHeader = 100 << 20
 
-// MaxTensors is the most tensors that Read takes.
+// MaxTensors is the most tensors that Read accepts in one file.
 const MaxTensors = 1 << 16
 
-// ErrFormat is wrapped by every error that says that a file is no good one.
+// ErrFormat is wrapped by every error about the contents of a file.
 var ErrFormat = errors.New("not a good safetensors file")
 
-// Tensor says where one tensor lies.
+// Tensor describes one tensor of a file.
 type Tensor struct {
 	Name   string
-	DType  string // F64 F32 F16 BF16 I64 I32 I16 I8 U64 U32 U16 U8 BOOL
-	Shape  []int
-	Offset int64 // of its first byte in the file
-	Size   int64 // bytes
+	DType  string // F64 F32 F16 BF16 I64 I32 I16 I8 U64 U32 U16 U8 BOOL F8_E4M3 F8_E5M2
+	Shape  []int  // empty for a scalar
+	Offset int64  // of its first byte in the file
+	Size   int64  // of its values, in bytes
 }
 
-// itemSize is the number of bytes of one value of a type, 0 where it is not
+// itemSize is the size of one value of a type in bytes: 0 if the type is not
 // known.
 func itemSize(dtype string) int {
 	switch dtype {
@@ -52,15 +47,16 @@ func itemSize(dtype string) int {
 	return 0
 }
 
-// located is a tensor as the header has it.
+// located is the JSON of a tensor in the header. Offsets count from the end of
+// the header.
 type located struct {
 	DType   string   `json:"dtype"`
 	Shape   []int    `json:"shape"`
 	Offsets [2]int64 `json:"data_offsets"`
 }
 
-// Read returns the tensors of a file of size bytes in the order of their
-// places, and its metadata. More than MaxTensors are an error.
+// Read reads the header of a file of size bytes. It returns the tensors in the
+// order in which they lie in the file, and the metadata, nil if there is none.
 func Read(r io.ReaderAt, size int64) ([]Tensor, map[string]string, error) {
 	var length [8]byte
 	if _, err := r.ReadAt(length[:], 0); err != nil {
@@ -96,8 +92,8 @@ func Read(r io.ReaderAt, size int64) ([]Tensor, map[string]string, error) {
 	return tensors, metadata, contiguous(tensors, 8+int64(n), size)
 }
 
-// entries are the fields of the header. What names more tensors than MaxTensors
-// is not read to its end.
+// entries returns the fields of the header. It gives up at the first tensor
+// beyond MaxTensors.
 func entries(header []byte) (map[string]json.RawMessage, error) {
 	d := json.NewDecoder(bytes.NewReader(header))
 	if first, err := d.Token(); err != nil || first != json.Delim('{') {
@@ -152,7 +148,7 @@ func tensor(name string, raw []byte, base int64) (Tensor, error) {
 	return t, nil
 }
 
-// contiguous sorts the tensors by place and refuses gaps and overlaps.
+// contiguous sorts the tensors by offset and refuses gaps and overlaps.
 func contiguous(tensors []Tensor, at, size int64) error {
 	slices.SortFunc(tensors, func(a, b Tensor) int {
 		return cmp.Or(cmp.Compare(a.Offset, b.Offset), cmp.Compare(a.Size, b.Size), cmp.Compare(a.Name, b.Name))
@@ -173,8 +169,11 @@ func contiguous(tensors []Tensor, at, size int64) error {
 }
 
 // Header returns the beginning of a file that holds the tensors one after the
-// other; their Offset and Size are not read but filled in. It is padded so
-// that the first tensor begins at a multiple of 64.
+// other, up to the first value. Of each tensor it reads Name, DType and Shape,
+// and sets Offset and Size. It is padded with blanks so that the first tensor
+// begins at a multiple of 64 bytes. metadata may be nil.
+//
+// A DType that is not one of the format's names is an error; see [TypeName].
 func Header(tensors []Tensor, metadata map[string]string) ([]byte, error) {
 	var b bytes.Buffer
 	b.WriteByte('{')
@@ -203,7 +202,9 @@ func Header(tensors []Tensor, metadata map[string]string) ([]byte, error) {
 	at := int64(0)
 	for i := range tensors {
 		t := &tensors[i]
-		t.Size = int64(itemSize(t.DType))
+		if t.Size = int64(itemSize(t.DType)); t.Size == 0 {
+			return nil, fmt.Errorf("safetensors: tensor %q: type %q is not known", t.Name, t.DType)
+		}
 		for _, d := range t.Shape {
 			t.Size *= int64(d)
 		}

@@ -13,22 +13,6 @@ import (
 	"github.com/robust-transfer/rtx/onnx/safetensors"
 )
 
-func Example() {
-	tensors := []safetensors.Tensor{{Name: "weight", DType: "F32", Shape: []int{2, 3}}, {Name: "bias", DType: "F32", Shape: []int{2}}}
-	file, _ := safetensors.Header(tensors, map[string]string{"arch": "linear"})
-	file = append(file, make([]byte, 32)...)
-
-	read, metadata, _ := safetensors.Read(bytes.NewReader(file), int64(len(file)))
-	for _, t := range read {
-		fmt.Println(t.Name, t.DType, t.Shape, t.Size, "bytes")
-	}
-	fmt.Println(metadata)
-	// Output:
-	// weight F32 [2 3] 24 bytes
-	// bias F32 [2] 8 bytes
-	// map[arch:linear]
-}
-
 func TestRoundTrip(t *testing.T) {
 	want := []safetensors.Tensor{
 		{Name: "a", DType: "F64", Shape: []int{}}, {Name: "empty", DType: "I64", Shape: []int{0, 3}},
@@ -45,6 +29,14 @@ func TestRoundTrip(t *testing.T) {
 	got, _, err := safetensors.Read(bytes.NewReader(file), int64(len(file)))
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("read %v, %v, want %v", got, err, want)
+	}
+}
+
+func TestHeaderRefuses(t *testing.T) {
+	for _, dtype := range []string{"", "float32", "C64"} {
+		if _, err := safetensors.Header([]safetensors.Tensor{{Name: "a", DType: dtype}}, nil); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("type %q", dtype)) {
+			t.Errorf("type %q: %v", dtype, err)
+		}
 	}
 }
 
