@@ -9,37 +9,40 @@ import (
 	"github.com/robust-transfer/rtx/onnx/pb"
 )
 
-// architecture is a network as the sequence of its layers, with the input that
+// architecture is a network, as the sequence of its layers, and the input that
 // its published weights expect.
 type architecture struct {
 	name      string
-	size      int // height and width
-	mean, std []float64
+	size      int       // height and width of its images
+	mean, std []float64 // of its images, in [0,1]; nil: normalisation is part of the network
 	build     func(*builder)
-	start     start               // of its weights, untrained
-	alias     func(string) string // the name of a tensor that has two; nil: none has
+	init      initialisation
+	alias     func(string) string // the current name of a tensor that was renamed; nil: none was
 }
 
-func imageNet(name string, s start, build func(*builder)) architecture {
-	return architecture{name: name, size: 224, mean: onnx.ImageNetMean, std: onnx.ImageNetStd, start: s, build: build}
+// imageNet is an architecture for ImageNet's images of 224x224.
+func imageNet(name string, init initialisation, build func(*builder)) architecture {
+	return architecture{name: name, size: 224, mean: onnx.ImageNetMean, std: onnx.ImageNetStd, init: init, build: build}
 }
 
-func small(name string, mean, std []float64, s start, build func(*builder)) architecture {
-	return architecture{name: name, size: 32, mean: mean, std: std, start: s, build: build}
+// small is an architecture for images of 32x32.
+func small(name string, mean, std []float64, init initialisation, build func(*builder)) architecture {
+	return architecture{name: name, size: 32, mean: mean, std: std, init: init, build: build}
 }
 
 var architectures = slices.Concat(resnets, []architecture{
-	{name: "densenet161", size: 224, mean: onnx.ImageNetMean, std: onnx.ImageNetStd, start: denseStart, build: densenet161, alias: dotless},
-	imageNet("vgg16_bn", mobileStart, vgg16),
-	imageNet("mobilenet_v2", mobileStart, mobilenetV2),
-	imageNet("shufflenet_v2_x1_0", untouchedStart, shufflenet),
-	imageNet("mnasnet1_0", mnasStart, mnasnet),
+	{name: "densenet161", size: 224, mean: onnx.ImageNetMean, std: onnx.ImageNetStd, init: denseInit, build: densenet161, alias: currentName},
+	imageNet("vgg16_bn", mobileInit, vgg16),
+	imageNet("mobilenet_v2", mobileInit, mobilenetV2),
+	imageNet("shufflenet_v2_x1_0", defaultInit, shufflenet),
+	imageNet("mnasnet1_0", mnasInit, mnasnet),
 }, cifars, []architecture{
-	small("resnet2b", cifarMean, []float64{0.2471, 0.2435, 0.2616}, untouchedStart, resnet2b),
-	small("resnet8", nil, nil, untouchedStart, resnet8),
+	small("resnet2b", cifarMean, []float64{0.2471, 0.2435, 0.2616}, defaultInit, resnet2b),
+	small("resnet8", nil, nil, defaultInit, resnet8),
 })
 
-// Names of the architectures.
+// Names lists the architectures, by the names that Build, Untrained and
+// Synthetic take and Recognize returns: torchvision's, or "cifar_" and the name.
 var Names = func() (names []string) {
 	for _, a := range architectures {
 		names = append(names, a.name)
@@ -56,7 +59,8 @@ func find(name string) (architecture, error) {
 	return architecture{}, fmt.Errorf("arch: unknown architecture %q, expected one of %q", name, Names)
 }
 
-// define runs through the layers; a size of zero is the architecture's.
+// define builds the layers for images of a size, height and width; zero is the
+// architecture's own.
 func (a architecture) define(classes int, size [2]int) (*builder, error) {
 	if size == [2]int{} {
 		size = [2]int{a.size, a.size}
@@ -73,9 +77,12 @@ func (a architecture) define(classes int, size [2]int) (*builder, error) {
 	return b, nil
 }
 
-// Synthetic builds a network with weights by the rule, for images of the
-// architecture's size: He's scale for convolutions, and batch-norm statistics
-// that are not trivial.
+// Synthetic builds a network with made-up weights, for tests and benchmarks that
+// need the structure of a network and numbers of a sane magnitude. A weight is a
+// hash of its tensor's name and its index, the same here and in testdata/rule.py,
+// so that a Python oracle can make the same network. Convolutions have He's
+// scale, batch norms have statistics other than 0 and 1. Images have the
+// architecture's size.
 func Synthetic(name string, classes int) (*onnx.Model, error) {
 	a, err := find(name)
 	if err != nil {
@@ -95,30 +102,34 @@ func Synthetic(name string, classes int) (*onnx.Model, error) {
 	return m.WithSpec(spec)
 }
 
-// initializer adds one for a parameter, without values.
+// initializer adds an initializer for a parameter, still without values.
 func initializer(m *onnx.Model, p param) *pb.TensorProto {
 	t := &pb.TensorProto{Name: p.name, Dims: p.dims, DataType: int32(pb.TensorProto_FLOAT)}
 	m.Proto.Graph.Initializer = append(m.Proto.Graph.Initializer, t)
 	return t
 }
 
-// Config says what the tensors of a checkpoint do not.
+// Config says what the tensors of a checkpoint do not. The zero value is the
+// default.
 type Config struct {
-	InputSize [2]int    // height, width; zero: the architecture's, 224 or 32
+	InputSize [2]int    // height and width; zero: the architecture's, 224x224 or 32x32
 	Mean, Std []float64 // of images in [0,1], 3 values each; nil: what the architecture's published weights expect
-	Clamp     []float64 // low, high, before normalisation; nil: none
-	Normalize bool      // clamp and normalise in the graph, by nodes "normalize/..."; else the Spec asks for it
-	Labels    []string  // of the classes, in their order; nil: not known
+	Clamp     []float64 // low and high, applied before normalisation; nil: none
+	Normalize bool      // clamp and normalise in the graph, by nodes "normalize/..."; else the Spec asks the caller to
+	Labels    []string  // names of the classes, in the order of the logits; nil: not known
 }
 
-// Build makes a model of a checkpoint's tensors, which must be those of the
-// network, to the number of classes; a prefix common to all names, such as
-// "module.", is left out. Their values are read when the model's are.
-// Values of float16, bfloat16 and float64 become float32, the last rounded.
+// Build makes a model of an architecture from the tensors of its state_dict.
+// They must be exactly those of the network, for any number of classes;
+// otherwise the error is a *Mismatch. A prefix common to all names, such as
+// "module.", is ignored. Values of float16, bfloat16 and float64 become float32;
+// only float64 is rounded.
 //
-// A batch norm's num_batches_tracked, names and types that differ and the order
-// go into the Spec, so that Weights can give all of it back. An error about
-// tensors is a *Mismatch.
+// Tensors are read when the model is saved or run, so what they read from must
+// stay open until then. What an initializer cannot express, namely
+// num_batches_tracked and the checkpoint's own names and types, goes into the
+// Spec, and the order of initializers is that of the tensors: Weights gives all
+// of it back.
 func Build(name string, tensors []onnx.Tensor, c Config) (*onnx.Model, error) {
 	a, err := find(name)
 	if err != nil {
@@ -145,7 +156,7 @@ func Build(name string, tensors []onnx.Tensor, c Config) (*onnx.Model, error) {
 	return m.WithSpec(spec)
 }
 
-// labelled names the classes in the model's metadata, where they are known.
+// labelled writes the names of the classes, if known, into the metadata.
 func (c Config) labelled(m *onnx.Model) (*onnx.Model, error) {
 	if c.Labels == nil {
 		return m, nil
@@ -154,7 +165,7 @@ func (c Config) labelled(m *onnx.Model) (*onnx.Model, error) {
 	if err != nil {
 		return nil, fmt.Errorf("arch: labels: %w", err)
 	}
-	return m.WithMetadata("classes", string(text)), nil
+	return m.WithMetadata(onnx.ClassesKey, string(text)), nil
 }
 
 func (c Config) check(a architecture, b *builder) error {
@@ -170,65 +181,8 @@ func (c Config) check(a architecture, b *builder) error {
 	if c.Clamp != nil && (len(c.Clamp) != 2 || c.Clamp[0] > c.Clamp[1]) {
 		return fmt.Errorf("clamp is %v, expected low, high", c.Clamp)
 	}
-	if c.Mean != nil && b.own != nil {
+	if c.Mean != nil && b.normNodes != nil {
 		return fmt.Errorf("mean and std: the network normalises its input itself, by its buffers")
 	}
 	return nil
-}
-
-// model puts the graph together, without weights, and its Spec.
-func (a architecture) model(b *builder, c Config) (*onnx.Model, onnx.Spec) {
-	g := &pb.GraphProto{Name: a.name, Node: b.nodes}
-	m := onnx.New(&pb.ModelProto{IrVersion: onnx.IRVersion, ProducerName: "rtx", Graph: g, OpsetImport: []*pb.OperatorSetIdProto{{Version: onnx.Opset}}})
-	g.Input = []*pb.ValueInfoProto{onnx.NewValue("images", pb.TensorProto_FLOAT, onnx.Named("N"), onnx.Sized(3), onnx.Sized(b.size[0]), onnx.Sized(b.size[1]))}
-	g.Output = []*pb.ValueInfoProto{
-		onnx.NewValue("logits", pb.TensorProto_FLOAT, onnx.Named("N"), onnx.Sized(b.classes)),
-		onnx.NewValue("features", pb.TensorProto_FLOAT, onnx.Named("N"), onnx.Sized(b.width)),
-	}
-	for _, s := range b.stages {
-		d := b.shapes[s.Value]
-		g.ValueInfo = append(g.ValueInfo, onnx.NewValue(s.Value, pb.TensorProto_FLOAT, onnx.Named("N"), onnx.Sized(d[0]), onnx.Sized(d[1]), onnx.Sized(d[2])))
-	}
-	spec := onnx.Spec{Version: 1, Interpolation: "bilinear", Range: [2]float64{0, 1}, Channels: "rgb", Layout: "nchw",
-		Mean: a.mean, Std: a.std, Clamp: c.Clamp, Normalized: b.own != nil, NormNodes: b.own,
-		Input: "images", Feature: "features", Stages: b.stages, Head: &b.last, Labels: c.Labels, Arch: a.name}
-	spec.SetSize(b.size[0], b.size[1])
-	if c.Mean != nil {
-		spec.Mean, spec.Std = c.Mean, c.Std
-	}
-	if c.Normalize {
-		normalize(g, &spec)
-	}
-	return m, spec
-}
-
-// normalize moves what the Spec asks for into the graph, in front of its nodes.
-func normalize(g *pb.GraphProto, s *onnx.Spec) {
-	x, nodes := "images", []*pb.NodeProto(nil)
-	step := func(op, name string, constants ...*pb.TensorProto) {
-		inputs := []string{x}
-		for _, t := range constants {
-			inputs = append(inputs, t.Name)
-		}
-		g.Initializer = append(g.Initializer, constants...)
-		nodes = append(nodes, onnx.NewNode(op, name, inputs))
-		s.NormNodes = append(s.NormNodes, name)
-		x = name
-	}
-	if s.Clamp != nil {
-		step("Clip", "normalize/clip", onnx.NewFloats("normalize/low", nil, s.Clamp[0]), onnx.NewFloats("normalize/high", nil, s.Clamp[1]))
-	}
-	if s.Mean != nil {
-		step("Sub", "normalize/sub", perChannel("normalize/mean", s.Mean))
-		step("Div", "normalize/div", perChannel("normalize/std", s.Std))
-	}
-	for _, n := range g.Node {
-		for i, v := range n.Input {
-			if v == "images" {
-				n.Input[i] = x
-			}
-		}
-	}
-	g.Node = append(nodes, g.Node...)
-	s.Normalized, s.Mean, s.Std, s.Clamp = true, nil, nil, nil
 }

@@ -10,17 +10,17 @@ import (
 	"github.com/robust-transfer/rtx/onnx/pb"
 )
 
-// number is how a type's values become the bits of a float32 and come from
-// them, little-endian.
-type number struct {
-	size   int
+// conversion converts the little-endian values of an element type to the bits of
+// a float32 and back.
+type conversion struct {
+	size   int // of a value in bytes
 	widen  func([]byte) uint32
-	narrow func([]byte, uint32) []byte // appends
+	narrow func([]byte, uint32) []byte // appends to its argument
 }
 
-// casts has the types of parameters. What fits into a type comes back from
-// float32 with the bits it had, a NaN's too, but for float64's.
-var casts = map[pb.TensorProto_DataType]*number{
+// casts are the element types that parameters may have. A value of any of them
+// but float64 comes back from float32 with the same bits, also if it is a NaN.
+var casts = map[pb.TensorProto_DataType]*conversion{
 	pb.TensorProto_FLOAT: {4, binary.LittleEndian.Uint32, binary.LittleEndian.AppendUint32},
 	pb.TensorProto_DOUBLE: {8,
 		func(b []byte) uint32 {
@@ -31,16 +31,16 @@ var casts = map[pb.TensorProto_DataType]*number{
 		}},
 	pb.TensorProto_BFLOAT16: {2,
 		func(b []byte) uint32 { return uint32(binary.LittleEndian.Uint16(b)) << 16 },
-		func(b []byte, v uint32) []byte { return binary.LittleEndian.AppendUint16(b, brain(v)) }},
+		func(b []byte, v uint32) []byte { return binary.LittleEndian.AppendUint16(b, bfloat16(v)) }},
 	pb.TensorProto_FLOAT16: {2,
 		func(b []byte) uint32 { return onnx.FromHalf(binary.LittleEndian.Uint16(b)) },
 		func(b []byte, v uint32) []byte { return binary.LittleEndian.AppendUint16(b, onnx.Half(v)) }},
 }
 
-// brain rounds the bits of a float32 to those of the nearest bfloat16, ties to
+// bfloat16 rounds the bits of a float32 to those of the nearest bfloat16, ties to
 // even.
-func brain(v uint32) uint16 {
-	if v&0x7fffffff > 0x7f800000 { // a NaN stays one
+func bfloat16(v uint32) uint16 {
+	if v&0x7fffffff > 0x7f800000 { // a NaN stays a NaN
 		if v>>16&0x7f == 0 {
 			v |= 0x400000
 		}
@@ -49,8 +49,8 @@ func brain(v uint32) uint16 {
 	return uint16((v + 0x7fff + v>>16&1) >> 16)
 }
 
-// cast is the tensor with its values in another type, converted while they are
-// written; one of the two is float32.
+// cast returns the tensor with its values in another type, of which they are
+// converted as they are written. One of the two types is float32.
 func cast(t onnx.Tensor, to pb.TensorProto_DataType) onnx.Tensor {
 	c, from := t, t.DType
 	c.DType = to
@@ -67,16 +67,17 @@ func cast(t onnx.Tensor, to pb.TensorProto_DataType) onnx.Tensor {
 	return c
 }
 
-// caster converts values on their way to a writer, in pieces of any size.
+// caster is a writer that converts values and passes them on. A value may arrive
+// in pieces.
 type caster struct {
 	to     io.Writer
 	widen  func([]byte) uint32
 	narrow func([]byte, uint32) []byte
-	size   int    // bytes of a value
-	copied bool   // nothing is to be converted
-	left   []byte // the beginning of a value
-	out    []byte
-	count  int64
+	size   int    // of an incoming value in bytes
+	copied bool   // the types are the same
+	left   []byte // the beginning of an incomplete value
+	out    []byte // converted values, not yet passed on
+	count  int64  // incoming bytes
 }
 
 func (c *caster) Write(b []byte) (int, error) {

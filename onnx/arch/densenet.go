@@ -5,12 +5,12 @@ import (
 	"strings"
 )
 
-// dotless is the present name of a tensor that torchvision before 0.3 gave a
-// dot more.
-var dotless = strings.NewReplacer(".norm.1.", ".norm1.", ".conv.1.", ".conv1.", ".norm.2.", ".norm2.", ".conv.2.", ".conv2.").Replace
+// currentName is the current name of a tensor. Before version 0.3 torchvision
+// wrote norm.1 for norm1, and so on.
+var currentName = strings.NewReplacer(".norm.1.", ".norm1.", ".conv.1.", ".conv1.", ".norm.2.", ".norm2.", ".conv.2.", ".conv2.").Replace
 
-// densenet161 is that of "Densely Connected Convolutional Networks" (Huang et
-// al. 2017) with growth rate 48.
+// densenet161 is from "Densely Connected Convolutional Networks" (Huang et al.
+// 2017), with growth rate 48.
 func densenet161(b *builder) {
 	x := b.relu(b.norm(b.conv("images", "features.conv0", 96, 7, 2), "features.norm0", 1))
 	x = b.pool("MaxPool", x, "features.pool0", 3, 2, 1)
@@ -27,10 +27,10 @@ func densenet161(b *builder) {
 	}
 	x = b.relu(b.norm(x, "features.norm5", 1))
 	b.stage(x)
-	b.mean(x, "classifier")
+	b.classifier(x, "classifier")
 }
 
-// dense adds a block of layers that each read all maps before them.
+// dense adds a dense block: each layer reads the outputs of all layers before it.
 func dense(b *builder, x, name string, layers, growth int) string {
 	for i := range layers {
 		layer := fmt.Sprintf("%s.denselayer%d", name, i+1)

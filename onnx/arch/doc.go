@@ -1,17 +1,40 @@
-// Package arch makes ONNX models of named tensors: a checkpoint's, or those of
-// a rule. One file holds one family of networks, written once as the sequence
-// of its layers; building, recognising and giving back weights follow from it.
+// Package arch makes ONNX models of convolutional networks from named tensors,
+// and gives the tensors back. It knows the architectures of [Names]: ResNet,
+// ResNeXt, Wide ResNet, DenseNet-161, VGG16-BN, MobileNetV2, ShuffleNetV2 and
+// MNASNet as torchvision defines them, ResNets for CIFAR, and two small networks.
+//
+// To make a model of a checkpoint's tensors, from package onnx/torch:
+//
+//	name, err := arch.Recognize(tensors) // "resnet50", or a *Mismatch
+//	m, err := arch.Build(name, tensors, arch.Config{})
+//	err = m.Save("resnet50.onnx")
+//
+// [Weights] returns the same tensors, with the same bytes, names, types and
+// order. [Untrained] makes a network with randomly initialised weights, to train
+// from scratch. [Synthetic] makes one for tests, whose weights are a function of
+// their names alone, so that no file of weights is needed.
+//
+// # Models
 //
 // Every model has the input "images", float32 [N,3,H,W] with any N, and the
-// outputs "logits" [N,K] and "features" [N,D], what enters the last linear
-// layer. Its initializers are the network's parameters and buffers under the
-// names of torchvision, or of the project that published the network; its
-// Spec is complete.
+// outputs "logits" [N,K] and "features" [N,D], where features are what enters
+// the last linear layer. H and W are fixed when the model is built. The
+// initializers are the network's parameters and buffers under the names of
+// torchvision, or of the project that published the network; the counters
+// num_batches_tracked are kept in the Spec. The Spec is complete: input size,
+// normalisation, stages, head, labels.
 //
-// [Build] takes the tensors of a state_dict and [Weights] gives them back, the
-// same bytes under the same names. [Untrained] draws the weights that training
-// from scratch begins with. [Synthetic] fills a network by a rule: a function
-// of a tensor's name and the flat index of an element, the same here and in
-// testdata/rule.py, so that both sides can make the same network without a
-// file of weights between them.
+// # Memory
+//
+// The values of tensors are not held. They are read, converted and written when
+// the model is.
+//
+// # Errors
+//
+// Tensors that do not fit an architecture are a [*Mismatch], which lists what is
+// missing, unknown or of another shape.
+//
+// A file of this package holds one family of networks, written once as the
+// sequence of its layers, with the paper that it follows; building, recognising
+// and giving back weights are derived from it.
 package arch

@@ -6,7 +6,7 @@ import "fmt"
 // for Mobile" (Tan et al. 2019) with torchvision's depths and its momentum of
 // running statistics, 0.0003.
 func mnasnet(b *builder) {
-	b.keep = 0.9997
+	b.momentum = 0.9997
 	x := b.relu(b.norm(b.conv("images", "layers.0", 32, 3, 2), "layers.1", 1))
 	x = b.relu(b.norm(b.grouped(x, "layers.3", 32, 3, 1, 32), "layers.4", 1))
 	x = b.norm(b.conv(x, "layers.6", 16, 1, 1), "layers.7", linearGain)
@@ -26,9 +26,11 @@ func mnasnet(b *builder) {
 	}
 	x = b.relu(b.norm(b.conv(x, "layers.14", 1280, 1, 1), "layers.15", 1))
 	b.stage(x)
-	b.mean(x, "classifier.1")
+	b.classifier(x, "classifier.1")
 }
 
+// inverted adds an inverted residual block: a 1x1 convolution that expands the
+// channels, a depthwise one, and a 1x1 convolution that reduces them.
 func inverted(b *builder, x, name string, expand, out, size, stride int, shortcut bool) string {
 	inner := expand * b.shapes[x][0]
 	y := b.relu(b.norm(b.conv(x, name+".layers.0", inner, 1, 1), name+".layers.1", 1))

@@ -2,8 +2,8 @@ package arch
 
 import "fmt"
 
-// mobilenetV2 is that of "MobileNetV2: Inverted Residuals and Linear
-// Bottlenecks" (Sandler et al. 2018), table 2.
+// mobilenetV2 is from "MobileNetV2: Inverted Residuals and Linear Bottlenecks"
+// (Sandler et al. 2018), table 2.
 func mobilenetV2(b *builder) {
 	x := b.relu6(b.norm(b.conv("images", "features.0.0", 32, 3, 2), "features.0.1", 1))
 	layer := 1
@@ -24,11 +24,11 @@ func mobilenetV2(b *builder) {
 	}
 	x = b.relu6(b.norm(b.conv(x, "features.18.0", 1280, 1, 1), "features.18.1", 1))
 	b.stage(x)
-	b.mean(x, "classifier.1")
+	b.classifier(x, "classifier.1")
 }
 
-// inverted6 expands, filters each channel and projects, with a shortcut where
-// the shape stays.
+// inverted6 adds an inverted residual block with ReLU6. It has a shortcut if its
+// output has the shape of its input.
 func inverted6(b *builder, x, name string, expand, out, stride int) string {
 	y, i := x, 0
 	inner := expand * b.shapes[x][0]

@@ -9,19 +9,20 @@ import (
 	"github.com/robust-transfer/rtx/onnx/pb"
 )
 
-// Mismatch says how tensors differ from those of an architecture: the one asked
-// for, or the one that comes nearest.
+// Mismatch is the error that tensors are not those of an architecture. Its
+// message shows the first few differences; the fields have all of them.
 type Mismatch struct {
-	Arch    string
-	Nearest bool     // of all; nobody asked for it
-	Missing []string // names that the architecture has
-	Extra   []string // names that it has not, as the checkpoint has them
-	Shapes  []string // name, shape found, shape expected, in words
+	Arch    string   // the architecture compared with
+	Nearest bool     // Arch was not asked for: it is the one with the fewest differences
+	Missing []string // names of tensors that only the architecture has
+	Extra   []string // names of tensors that only the checkpoint has
+	Shapes  []string // sentences on tensors of another shape or type: name, found, expected
 }
 
-// listed is the number of names that a message gives in full.
-const listed = 4
+// maxListed is how many names of a kind a message lists.
+const maxListed = 4
 
+// Error lists the first few differences of each kind.
 func (m *Mismatch) Error() string {
 	var parts []string
 	for _, p := range []struct {
@@ -31,8 +32,8 @@ func (m *Mismatch) Error() string {
 		if len(p.names) == 0 {
 			continue
 		}
-		text := fmt.Sprintf("%d %s: %s", len(p.names), p.what, shortened(p.names[:min(listed, len(p.names))]))
-		if more := len(p.names) - listed; more > 0 {
+		text := fmt.Sprintf("%d %s: %s", len(p.names), p.what, shortened(p.names[:min(maxListed, len(p.names))]))
+		if more := len(p.names) - maxListed; more > 0 {
 			text += fmt.Sprintf(" and %d more", more)
 		}
 		parts = append(parts, text)
@@ -44,7 +45,7 @@ func (m *Mismatch) Error() string {
 	return fmt.Sprintf("arch: %s: %s", is, strings.Join(parts, "; "))
 }
 
-// shortened joins names, which a strange file may have made very long.
+// shortened joins names, cutting those that a damaged file has made very long.
 func shortened(names []string) string {
 	var out []string
 	for _, n := range names {
@@ -58,12 +59,13 @@ func shortened(names []string) string {
 
 func (m *Mismatch) faults() int { return len(m.Missing) + len(m.Extra) + len(m.Shapes) }
 
-// Recognize names the architecture whose tensors these are, to the number of
-// classes and a prefix common to all names. The error is a *Mismatch with the
-// architecture that comes nearest.
+// Recognize returns the name of the architecture whose state_dict these tensors
+// are, for any number of classes and under any common prefix. It compares names,
+// shapes and types, and reads no values. If there is none the error is a
+// *Mismatch with the architecture that comes nearest.
 func Recognize(tensors []onnx.Tensor) (string, error) {
 	var nearest *Mismatch
-	least := 0.0 // faults, as a share of all tensors
+	least := 0.0 // differences, as a share of all tensors
 	for _, a := range architectures {
 		b, err := a.define(a.classes(tensors), [2]int{})
 		if err != nil {
@@ -81,8 +83,8 @@ func Recognize(tensors []onnx.Tensor) (string, error) {
 	return "", nearest
 }
 
-// classes is the number of rows of the last linear layer, 1000 where the
-// tensors have none.
+// classes is the number of rows of the last linear layer, or 1000 if the tensors
+// do not include it.
 func (a architecture) classes(tensors []onnx.Tensor) int {
 	b, err := a.define(1000, [2]int{})
 	if err != nil {
@@ -96,8 +98,8 @@ func (a architecture) classes(tensors []onnx.Tensor) int {
 	return 1000
 }
 
-// compare looks for the prefix under which most names are known; the mismatch
-// is nil where the tensors are the network's.
+// compare finds the common prefix under which the tensors fit best. The mismatch
+// is nil if they are the network's.
 func (a architecture) compare(b *builder, tensors []onnx.Tensor) (prefix string, best *Mismatch) {
 	for _, p := range prefixes(tensors) {
 		m := a.differ(b, tensors, len(p))
@@ -111,7 +113,8 @@ func (a architecture) compare(b *builder, tensors []onnx.Tensor) (prefix string,
 	return prefix, best
 }
 
-// prefixes are "" and what all names begin with, up to each of its dots.
+// prefixes returns "" and the common beginning of all names, up to each of its
+// dots.
 func prefixes(tensors []onnx.Tensor) []string {
 	out := []string{""}
 	if len(tensors) == 0 {
@@ -124,21 +127,23 @@ func prefixes(tensors []onnx.Tensor) []string {
 		}
 	}
 	for i := range common {
-		if common[i] == '.' && len(out) <= listed {
+		if common[i] == '.' && len(out) <= maxListed {
 			out = append(out, common[:i+1])
 		}
 	}
 	return out
 }
 
-// known is the network's name of a tensor, without the first cut bytes.
-func (a architecture) known(t onnx.Tensor, cut int) string {
+// nameOf is the network's name of a tensor whose first cut bytes are a prefix.
+func (a architecture) nameOf(t onnx.Tensor, cut int) string {
 	if a.alias == nil {
 		return t.Name[cut:]
 	}
 	return a.alias(t.Name[cut:])
 }
 
+// differ compares tensors, whose names begin with a prefix of cut bytes, with
+// those of the network.
 func (a architecture) differ(b *builder, tensors []onnx.Tensor, cut int) *Mismatch {
 	m := &Mismatch{Arch: a.name}
 	wanted := map[string][]int64{}
@@ -147,7 +152,7 @@ func (a architecture) differ(b *builder, tensors []onnx.Tensor, cut int) *Mismat
 	}
 	seen := map[string]bool{}
 	for _, t := range tensors {
-		name := a.known(t, cut)
+		name := a.nameOf(t, cut)
 		dims, ok := wanted[name]
 		switch {
 		case seen[name] || !ok && !b.counter(name):
@@ -167,7 +172,7 @@ func (a architecture) differ(b *builder, tensors []onnx.Tensor, cut int) *Mismat
 	return m
 }
 
-// counter tells whether a name is that of a batch norm's number of batches.
+// counter reports whether a name is that of a batch norm's num_batches_tracked.
 func (b *builder) counter(name string) bool {
 	norm, ok := strings.CutSuffix(name, ".num_batches_tracked")
 	return ok && slices.Contains(b.norms, norm)

@@ -2,15 +2,15 @@ package arch
 
 import "fmt"
 
-// resnet is one of torchvision's residual networks: "Deep Residual Learning
-// for Image Recognition" (He et al. 2016), with bottlenecks that stride in the
-// 3x3 convolution, "Aggregated Residual Transformations" (Xie et al. 2017) and
-// "Wide Residual Networks" (Zagoruyko and Komodakis 2016).
+// resnet is one of torchvision's residual networks: ResNet ("Deep Residual
+// Learning for Image Recognition", He et al. 2016) with the stride of a bottleneck
+// in its 3x3 convolution, ResNeXt ("Aggregated Residual Transformations", Xie et
+// al. 2017) and Wide ResNet (Zagoruyko and Komodakis 2016).
 type resnet struct {
-	blocks     [4]int
+	blocks     [4]int // in each stage
 	bottleneck bool
 	groups     int
-	perGroup   int // width of a group in the first stage: 64 in a plain network
+	perGroup   int // channels per group in the first stage: 64 in a plain network
 }
 
 var (
@@ -35,13 +35,13 @@ var resnets = func() (out []architecture) {
 		{"wide_resnet50_4", resnet{depth50, true, 1, 256}},
 		{"wide_resnet101_2", resnet{depth101, true, 1, 128}},
 	} {
-		out = append(out, imageNet(n.name, residualStart, n.build))
+		out = append(out, imageNet(n.name, residualInit, n.build))
 	}
 	return out
 }()
 
 func (r resnet) build(b *builder) {
-	b.tail = lastGain(r.blocks[0] + r.blocks[1] + r.blocks[2] + r.blocks[3])
+	b.blockGain = blockGain(r.blocks[0] + r.blocks[1] + r.blocks[2] + r.blocks[3])
 	x := b.relu(b.norm(b.conv("images", "conv1", 64, 7, 2), "bn1", 1))
 	x = b.pool("MaxPool", x, "maxpool", 3, 2, 1)
 	for i, n := range r.blocks {
@@ -49,10 +49,10 @@ func (r resnet) build(b *builder) {
 			return r.block(b, x, name, 64<<i, stride)
 		})
 	}
-	b.mean(x, "fc")
+	b.classifier(x, "fc")
 }
 
-// residual adds a stage of n blocks, of which the first has the stride.
+// residual adds a stage of n blocks; the first of them has the stride.
 func residual(b *builder, x, name string, n, stride int, block func(b *builder, x, name string, stride int) string) string {
 	for i := range n {
 		x = block(b, x, fmt.Sprintf("%s.%d", name, i), stride)
@@ -72,7 +72,7 @@ func (r resnet) block(b *builder, x, name string, width, stride int) string {
 // basic is a block of two 3x3 convolutions.
 func basic(b *builder, x, name, shortcut string, width, stride int) string {
 	y := b.relu(b.norm(b.conv(x, name+".conv1", width, 3, stride), name+".bn1", 1))
-	y = b.norm(b.conv(y, name+".conv2", width, 3, 1), name+".bn2", b.tail)
+	y = b.norm(b.conv(y, name+".conv2", width, 3, 1), name+".bn2", b.blockGain)
 	return b.relu(b.add(y, projected(b, x, name+"."+shortcut, width, stride), name))
 }
 
@@ -80,12 +80,12 @@ func basic(b *builder, x, name, shortcut string, width, stride int) string {
 func bottleneck(b *builder, x, name, shortcut string, inner, out, stride, groups int) string {
 	y := b.relu(b.norm(b.conv(x, name+".conv1", inner, 1, 1), name+".bn1", 1))
 	y = b.relu(b.norm(b.grouped(y, name+".conv2", inner, 3, stride, groups), name+".bn2", 1))
-	y = b.norm(b.conv(y, name+".conv3", out, 1, 1), name+".bn3", b.tail)
+	y = b.norm(b.conv(y, name+".conv3", out, 1, 1), name+".bn3", b.blockGain)
 	return b.relu(b.add(y, projected(b, x, name+"."+shortcut, out, stride), name))
 }
 
-// projected brings the input of a block to the shape of its output, where it
-// has another.
+// projected is the shortcut of a block: its input, or a 1x1 convolution of it if
+// the output has another shape.
 func projected(b *builder, x, name string, out, stride int) string {
 	if stride == 1 && b.shapes[x][0] == out {
 		return x

@@ -1,8 +1,8 @@
 package arch
 
-// resnet2b is a network for verification, of Verified-Intelligence's
-// alpha-beta-CROWN: no batch norms, convolutions with bias, two residual
-// blocks, and two linear layers on the flattened map of 16x8x8.
+// resnet2b is a network from the benchmarks of the verifier alpha-beta-CROWN
+// (Verified-Intelligence): two residual blocks without batch norms, of
+// convolutions with bias, and two linear layers on the flattened map of 16x8x8.
 func resnet2b(b *builder) {
 	x := b.relu(b.biased("images", "conv1", 8, 3, 2))
 	b.stage(x)
@@ -19,6 +19,6 @@ func resnet2b(b *builder) {
 	if width != 1024 {
 		b.fail("resnet2b's linear layer takes a map of 8x8, of images of 32x32")
 	}
-	b.hidden(flat, "linear1", "features", 1024, 100)
+	b.linearReLU(flat, "linear1", "features", 1024, 100)
 	b.head("linear2", 100)
 }

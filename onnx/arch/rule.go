@@ -8,21 +8,24 @@ import (
 	"math"
 )
 
-// linearGain scales a batch norm by the rule that no activation follows, which
-// would halve the variance.
+// Weights of Synthetic. The gains below scale the weights of batch norms, so that
+// activations stay of order one through the depth of a network.
+
+// linearGain is for a batch norm without an activation behind it, which would
+// halve the variance.
 const linearGain = 0.5
 
-// lastGain scales the last batch norm of each of a network's residual blocks,
-// so that the sum of them stays of order one.
-func lastGain(blocks int) float64 {
+// blockGain is for the last batch norm of every residual block, whose outputs add
+// up over the blocks of the network.
+func blockGain(blocks int) float64 {
 	if blocks > 20 {
 		return 0.125
 	}
 	return 0.25
 }
 
-// uniform is the rule: splitmix64 of the name's FNV-1a hash and the index,
-// its upper 24 bits as a number in [0,1).
+// uniform returns a number in [0,1) for element i of a tensor: the upper 24 bits
+// of splitmix64, seeded with the FNV-1a hash of the tensor's name.
 func uniform(hash uint64, i int) float64 {
 	z := hash + (uint64(i)+1)*0x9e3779b97f4a7c15
 	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
@@ -31,9 +34,10 @@ func uniform(hash uint64, i int) float64 {
 	return float64(z>>40) / (1 << 24)
 }
 
-// rule writes n float32 in [low, high), little-endian.
+// rule returns a function that writes the n values of a tensor, in [low, high),
+// as little-endian float32.
 func rule(name string, n int, low, high float64) func(io.Writer) error {
-	return written(n, func() func() float64 {
+	return float32s(n, func() func() float64 {
 		h := fnv.New64a()
 		h.Write([]byte(name))
 		hash, i := h.Sum64(), -1
@@ -44,9 +48,9 @@ func rule(name string, n int, low, high float64) func(io.Writer) error {
 	})
 }
 
-// written writes the first n values of a sequence as float32, little-endian;
-// begin starts it anew each time.
-func written(n int, begin func() func() float64) func(io.Writer) error {
+// float32s returns a function that writes the first n values of a sequence as
+// little-endian float32. Each write calls begin to start the sequence anew.
+func float32s(n int, begin func() func() float64) func(io.Writer) error {
 	return func(w io.Writer) error {
 		next, b := begin(), bufio.NewWriterSize(w, 1<<16)
 		var v [4]byte

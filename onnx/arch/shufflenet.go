@@ -6,7 +6,7 @@ import (
 	"github.com/robust-transfer/rtx/onnx"
 )
 
-// shufflenet is that of "ShuffleNet V2: Practical Guidelines for Efficient CNN
+// shufflenet is from "ShuffleNet V2: Practical Guidelines for Efficient CNN
 // Architecture Design" (Ma et al. 2018), table 5, at width 1.
 func shufflenet(b *builder) {
 	x := b.relu(b.norm(b.conv("images", "conv1.0", 24, 3, 2), "conv1.1", 1))
@@ -22,11 +22,12 @@ func shufflenet(b *builder) {
 	}
 	x = b.relu(b.norm(b.conv(x, "conv5.0", 1024, 1, 1), "conv5.1", 1))
 	b.stage(x)
-	b.mean(x, "fc")
+	b.classifier(x, "fc")
 }
 
-// unit makes twice width channels: of two branches that halve the map, or of
-// one half of the channels as they are and a branch on the other.
+// unit adds a block of 2*width output channels (figure 3). Where it halves the
+// map it has two branches; elsewhere it splits the channels, leaves one half as
+// it is and has a branch on the other.
 func unit(b *builder, x, name string, width int, halve bool) string {
 	left, right, stride := x, x, 1
 	if halve {
@@ -44,7 +45,7 @@ func unit(b *builder, x, name string, width int, halve bool) string {
 	return b.shuffle(b.concat(name+"/concat", left, y), name)
 }
 
-// split halves the channels.
+// split splits the channels into two halves.
 func (b *builder) split(x, name string) (left, right string) {
 	s := b.shapes[x]
 	left, right = name+"/left", name+"/right"
@@ -56,7 +57,7 @@ func (b *builder) split(x, name string) (left, right string) {
 	return left, right
 }
 
-// shuffle takes channels from both halves in turn.
+// shuffle interleaves the channels of the two halves.
 func (b *builder) shuffle(x, name string) string {
 	s := b.shapes[x]
 	c, h, w := int64(s[0]), int64(s[1]), int64(s[2])

@@ -27,7 +27,7 @@ func vgg16(b *builder) {
 		x = b.pool("AveragePool", x, "avgpool", s[1]/7, s[1]/7, 0)
 	}
 	flat, _ := b.flatten(x)
-	x = b.hidden(flat, "classifier.0", "classifier.0/relu", 512*7*7, 4096)
-	b.hidden(x, "classifier.3", "features", 4096, 4096)
+	x = b.linearReLU(flat, "classifier.0", "classifier.0/relu", 512*7*7, 4096)
+	b.linearReLU(x, "classifier.3", "features", 4096, 4096)
 	b.head("classifier.6", 4096)
 }

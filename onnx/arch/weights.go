@@ -11,14 +11,14 @@ import (
 )
 
 // load adds the checkpoint's tensors to the model as initializers, in their
-// order, and to the Spec what an initializer cannot say of them.
+// order, and records in the Spec what an initializer cannot express.
 func (a architecture) load(m *onnx.Model, s *onnx.Spec, b *builder, tensors []onnx.Tensor, cut int) error {
 	params := map[string]param{}
 	for _, p := range b.params {
 		params[p.name] = p
 	}
 	for i, t := range tensors {
-		p, ok := params[a.known(t, cut)]
+		p, ok := params[a.nameOf(t, cut)]
 		if !ok {
 			data, err := t.Bytes()
 			if err != nil {
@@ -45,11 +45,12 @@ func (a architecture) load(m *onnx.Model, s *onnx.Spec, b *builder, tensors []on
 	return nil
 }
 
-// Weights gives back the state_dict that a model was built of: every parameter
-// and buffer, under the checkpoint's names and in its types and order. A
-// float64 comes back as it was rounded to float32. A model that Synthetic made has
-// its own names and order. An error about the model's initializers, such as
-// one whose batch norms were folded, is a *Mismatch.
+// Weights returns the state_dict that a model was built from: every parameter and
+// buffer, under the checkpoint's names and in its types and order. Values that
+// were float64 have been rounded to float32. Models of Untrained and Synthetic
+// have the architecture's names and order. If the model's initializers are no
+// longer those of its architecture, for instance because batch norms were
+// folded, the error is a *Mismatch.
 func Weights(m *onnx.Model) ([]onnx.Tensor, error) {
 	s, _, err := m.Spec()
 	if err != nil {
@@ -87,7 +88,7 @@ func Weights(m *onnx.Model) ([]onnx.Tensor, error) {
 	return withExtra(all, s.Extra)
 }
 
-// withExtra puts the tensors that are not in the graph at their places.
+// withExtra inserts the tensors that are not in the graph at their positions.
 func withExtra(all []onnx.Tensor, extra []onnx.Extra) ([]onnx.Tensor, error) {
 	for _, e := range extra {
 		t := onnx.Tensor{Name: e.Name, DType: typeNamed(e.DType), Dims: e.Dims, Write: func(w io.Writer) error { _, err := w.Write(e.Data); return err }}
@@ -99,6 +100,8 @@ func withExtra(all []onnx.Tensor, extra []onnx.Extra) ([]onnx.Tensor, error) {
 	return all, nil
 }
 
+// typeNamed is the element type of a name of the Spec: UNDEFINED if there is
+// none.
 func typeNamed(name string) pb.TensorProto_DataType {
 	return pb.TensorProto_DataType(pb.TensorProto_DataType_value[strings.ToUpper(name)])
 }
