@@ -103,7 +103,7 @@ func adaptRunFlags() []cli.Flag {
 	return []cli.Flag{
 		number("workers", 0, "goroutines that read and decode; 0: one a core", "j"),
 		number("threads", 0, "threads of the network; 0: one a core"),
-		text("device", "auto", "auto, cpu, cuda or cuda:`N`"),
+		text("device", "auto", "where the network runs: auto, cpu, cuda or cuda:`N`"),
 	}
 }
 

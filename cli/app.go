@@ -46,19 +46,7 @@ func Main(args []string, stdout, stderr io.Writer) (code int) {
 	ctx, stop := interruptible()
 	defer stop()
 
-	app := &cli.App{
-		Name: "rtx", Usage: "transfer learning with robust backbones", UsageText: "rtx VERB [FLAGS]",
-		Writer: result, ErrWriter: stderr, HideVersion: true, HideHelpCommand: true, DisableSliceFlagSeparator: true,
-		Commands:       commands(e),
-		ExitErrHandler: func(*cli.Context, error) {},
-		OnUsageError:   func(_ *cli.Context, err error, _ bool) error { return &usageError{msg: err.Error()} },
-		Action: func(c *cli.Context) error {
-			return cli.ShowAppHelp(c)
-		},
-	}
-	for _, c := range app.Commands {
-		c.HideHelpCommand, c.OnUsageError = true, app.OnUsageError
-	}
+	app := newApp(e)
 	args, err := arrange(app, args)
 	if err == nil {
 		args, err = withConfig(app, args)
@@ -77,6 +65,27 @@ func Main(args []string, stdout, stderr io.Writer) (code int) {
 		return e.fail(err)
 	}
 	return 0
+}
+
+func newApp(e *env) *cli.App {
+	app := &cli.App{
+		Name: "rtx", Usage: summary,
+		Writer: e.stdout, ErrWriter: e.stderr, HideVersion: true, HideHelpCommand: true, DisableSliceFlagSeparator: true,
+		Commands:       commands(e),
+		ExitErrHandler: func(*cli.Context, error) {},
+		OnUsageError:   func(_ *cli.Context, err error, _ bool) error { return &usageError{msg: err.Error()} },
+		Action:         func(c *cli.Context) error { return cli.ShowAppHelp(c) },
+	}
+	prepare(app.Commands, app.OnUsageError)
+	return app
+}
+
+// prepare gives verbs, and those below them, what they share with the program.
+func prepare(verbs []*cli.Command, onUsageError cli.OnUsageErrorFunc) {
+	for _, c := range verbs {
+		c.HideHelpCommand, c.OnUsageError = true, onUsageError
+		prepare(c.Subcommands, onUsageError)
+	}
 }
 
 // asksForJSON looks for --json and RTX_JSON in a command line that may be wrong.

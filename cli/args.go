@@ -20,6 +20,9 @@ var peers = map[string]string{
 // they may be written in any order, and finds fault with flags and verbs that
 // do not exist.
 func arrange(app *cli.App, args []string) ([]string, error) {
+	if len(args) > 1 && args[0] == "help" { // rtx help VERB
+		args = append(slices.Clone(args[1:]), "--help")
+	}
 	if len(args) == 0 || isHelp(args[0]) {
 		return args, nil
 	}

@@ -24,7 +24,7 @@ import (
 
 func compareCommand(e *env) *cli.Command {
 	return &cli.Command{
-		Name: "compare", Usage: "tell which backbone serves the data best: features, probes, a report", ArgsUsage: "MODEL...",
+		Name: "compare", Usage: "tell which backbone serves the data best", ArgsUsage: "MODEL...",
 		Description: "For each MODEL rtx featurize and rtx probe, with the same folds and seeds, into\n" +
 			"OUT/features and OUT/probes; then an ordered table, in compare.json, results.csv,\n" +
 			"report.md and report.html, and the best classifier as best.onnx. Backbones that\n" +

@@ -14,10 +14,7 @@ var shells = map[string]func(root verb) string{"bash": bashScript, "zsh": zshScr
 func completionCommand(e *env) *cli.Command {
 	return &cli.Command{
 		Name: "completion", Usage: "print a script that completes rtx's command lines in a shell", ArgsUsage: "bash|zsh|fish",
-		Description: "bash:  eval \"$(rtx completion bash)\" in ~/.bashrc\n" +
-			"zsh:   rtx completion zsh > \"${fpath[1]}/_rtx\", or eval \"$(rtx completion zsh)\" after compinit\n" +
-			"fish:  rtx completion fish > ~/.config/fish/completions/rtx.fish\n" +
-			"The script is complete in itself: it does not run rtx.",
+		Description: "The script is complete in itself: it does not run rtx.",
 		Action: func(c *cli.Context) error {
 			if c.NArg() != 1 {
 				return &usageError{msg: fmt.Sprintf("completion takes one shell, found %d", c.NArg()), hint: "rtx completion bash, zsh or fish"}
@@ -131,7 +128,7 @@ _rtx() {
     esac
 }
 
-complete -F _rtx rtx
+complete -o nosort -F _rtx rtx 2>/dev/null || complete -F _rtx rtx # before bash 4.4
 `
 
 // zshScript is a function for each verb, of zsh's own _arguments.
@@ -167,6 +164,8 @@ func zshScript(root verb) string {
 		fmt.Fprintf(&b, "    case $state in\n    verb) _describe -t commands verb verbs && ret=0 ;;\n    rest)\n        case $words[1] in\n        %s\n        esac ;;\n    esac\n    return ret\n}\n",
 			strings.Join(branches, "\n        "))
 	})
+	// Flags are listed by group, not by the alphabet.
+	b.WriteString("\nzstyle ':completion:*:*:rtx:*:options' sort false\n")
 	// As a file of $fpath the text is the body of _rtx at its first call.
 	b.WriteString("\nif [[ $funcstack[1] == _rtx ]]; then\n    _rtx \"$@\"\nelse\n    compdef _rtx rtx\nfi\n")
 	return b.String()

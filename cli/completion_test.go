@@ -46,6 +46,7 @@ var completions = []struct {
 	{"rtx import --arch wide", []string{"wide_resnet50_2", "wide_resnet50_4"}, []string{"resnet50"}},
 	{"rtx new --arch cifar_resnet1", []string{"cifar_resnet110", "cifar_resnet18"}, []string{"cifar_resnet20"}},
 	{"rtx probe --solver ", []string{"lbfgs", "sgd", "ridge", "knn"}, nil},
+	{"rtx finetune --optimizer ", []string{"sgd", "adamw"}, nil},
 	{"rtx compare images.g", []string{"images.go"}, nil},
 	{"rtx export --to ", []string{"onnx", "safetensors"}, []string{"npy"}},
 	{"rtx export --names ", []string{"checkpoint", "torchvision"}, nil},
@@ -79,6 +80,10 @@ func TestCompletion(t *testing.T) {
 			out := shell(t, "bash", "--norc", "-c", `source "$1"; read -ra COMP_WORDS <<<"$2"; case "$2" in *" ") COMP_WORDS+=("") ;; esac
 				COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _rtx 2>/dev/null; printf '%s\n' "${COMPREPLY[@]}"`, "bash", file, c.line)
 			check(t, i, strings.Fields(out))
+			// Flags come by group, most used first.
+			if c.line == "rtx merge --" && strings.Join(strings.Fields(out), " ") != "--out --format --overwrite --json --quiet --help" {
+				t.Errorf("%q: %q", c.line, out)
+			}
 		}
 	})
 	t.Run("fish", func(t *testing.T) {

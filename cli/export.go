@@ -20,7 +20,7 @@ import (
 
 func exportCommand(e *env) *cli.Command {
 	return &cli.Command{
-		Name: "export", Usage: "give a model back as weights for PyTorch, or as ONNX for others; needs no onnxruntime", ArgsUsage: "FILE",
+		Name: "export", Usage: "write a model as weights for PyTorch, or as other ONNX", ArgsUsage: "FILE",
 		Description: "FILE is a model that rtx import made, a checkpoint or a name. safetensors holds every\n" +
 			"parameter and buffer under the names that the checkpoint had, for load_state_dict with\n" +
 			"strict=True. ONNX files may get other outputs: logits, features, c2 to c5 (the deepest\n" +

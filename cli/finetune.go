@@ -64,7 +64,7 @@ func finetuneCommand(e *env) *cli.Command {
 			text("engine", "auto", "what computes: ort (onnxruntime), tape (pure Go) or auto"),
 			number("workers", 0, "goroutines that read and decode; 0: one a core", "j"),
 			number("threads", 0, "threads of the network; 0: one a core"),
-			text("device", "auto", "auto, cpu, cuda or cuda:`N`"),
+			text("device", "auto", "where the network runs: auto, cpu, cuda or cuda:`N`"),
 		}, skipFlags(), outputFlags(), []cli.Flag{
 			toggle("overwrite", "start over where RUN holds something else"),
 		}, specFlags()),

@@ -33,8 +33,8 @@ func runFlags() []cli.Flag {
 		number("batch-size", 32, "images a run of the network", "b"),
 		number("workers", 0, "goroutines that read and decode; 0: one a core", "j"),
 		number("threads", 0, "threads of the network; 0: one a core"),
-		text("device", "auto", "auto, cpu, cuda or cuda:`N`"),
-		text("precision", "fp32", "fp32, fp16, or tf32 on CUDA"),
+		text("device", "auto", "where the network runs: auto, cpu, cuda or cuda:`N`"),
+		text("precision", "fp32", "of the arithmetic: fp32, fp16, or tf32 on CUDA"),
 	}
 }
 
@@ -50,7 +50,7 @@ func outputFlags() []cli.Flag {
 		libraryFlag(),
 		text("config", "", "YAML `FILE` of these flags, such as an args.yaml"),
 		jsonFlag(),
-		text("progress", "auto", "auto, bar, jsonl or none"),
+		text("progress", "auto", "how progress is shown: auto, bar, jsonl or none"),
 		toggle("quiet", "no notes and no progress", "q"),
 	}
 }

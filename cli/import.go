@@ -20,7 +20,7 @@ import (
 
 func importCommand(e *env) *cli.Command {
 	return &cli.Command{
-		Name: "import", Usage: "make an ONNX model of a PyTorch checkpoint; needs no onnxruntime", ArgsUsage: "CKPT",
+		Name: "import", Usage: "make an ONNX model of a PyTorch checkpoint", ArgsUsage: "CKPT",
 		Description: "CKPT is a .pt, .pth, .th, .ckpt or .safetensors file, or the name of a checkpoint that\n" +
 			"rtx models get fetched. Nothing in it is executed. Its normalisation becomes part of the\n" +
 			"graph. An ONNX file as CKPT gets the names, versions and Spec that rtx's models have.",
@@ -29,7 +29,7 @@ func importCommand(e *env) *cli.Command {
 			text("arch", "auto", "the `NAME` of the architecture; auto recognises it"),
 			toggle("no-normalize", "leave normalisation out of the graph, and say in the Spec what it is"),
 			toggle("fold-bn", "make batch norms part of the convolutions before them"),
-			number("index", -1, "which network `K` of a file that holds a list, from 0 on"),
+			number("index", -1, "which network `K` of a file that holds a list, from 0 on; -1: the only one"),
 			text("labels", "", "`FILE` of the classes' names in their order, one a line"),
 			text("key-map", "", "write what each tensor was called in the checkpoint to this CSV `FILE`"),
 		}, inputFlags(), []cli.Flag{

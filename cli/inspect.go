@@ -14,8 +14,8 @@ import (
 
 func inspectCommand(e *env) *cli.Command {
 	return &cli.Command{
-		Name: "inspect", Usage: "tell what a model or checkpoint holds and expects; needs no onnxruntime", ArgsUsage: "FILE",
-		Flags: []cli.Flag{number("index", -1, "which network `K` of a checkpoint that holds a list, from 0 on"), jsonFlag()},
+		Name: "inspect", Usage: "tell what a model or checkpoint holds and expects", ArgsUsage: "FILE",
+		Flags: []cli.Flag{number("index", -1, "which network `K` of a checkpoint that holds a list, from 0 on; -1: the only one"), jsonFlag()},
 		Action: func(c *cli.Context) error {
 			if err := e.begin(c); err != nil {
 				return err

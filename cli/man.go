@@ -11,8 +11,6 @@ import (
 func manCommand(e *env) *cli.Command {
 	return &cli.Command{
 		Name: "man", Usage: "print the manual page",
-		Description: "To read it: rtx man | man -l -\n" +
-			"To install it: rtx man > /usr/local/share/man/man1/rtx.1",
 		Action: func(c *cli.Context) error {
 			_, err := io.WriteString(e.stdout, manPage(commandTree(commands(e))))
 			return err
@@ -37,7 +35,7 @@ func manPage(root verb) string {
 	section := func(name string) { fmt.Fprintf(&b, ".SH %s\n", name) }
 	fmt.Fprintf(&b, ".TH RTX 1 %s \"rtx %s\" \"User Commands\"\n", builtOn(), roff(buildVersion()))
 	section("NAME")
-	b.WriteString("rtx \\- transfer learning with robust backbones\n")
+	b.WriteString("rtx \\- " + roff(summary) + "\n")
 	section("SYNOPSIS")
 	b.WriteString(".B rtx\n.I VERB\n[\\fIFLAGS\\fR] [\\fIARGUMENTS\\fR]\n")
 	section("DESCRIPTION")
@@ -46,34 +44,49 @@ func manPage(root verb) string {
 		"A flag may also be set by a variable of the environment, or in a file that --config names; a flag wins over the environment, that over the file.") + "\n")
 	section("VERBS")
 	root.walk(func(v verb) {
-		if v.path == "" || len(v.verbs) > 0 && v.argument == "" {
-			return
-		}
-		fmt.Fprintf(&b, ".SS rtx %s %s\n%s.\n", roff(v.path), roff(v.argument), roff(capital(v.usage)))
-		if v.description != "" {
-			fmt.Fprintf(&b, ".PP\n.nf\n%s\n.fi\n", roff(v.description))
-		}
-		for _, o := range v.options {
-			fmt.Fprintf(&b, ".TP\n%s\n%s\n", manOption(o), manUsage(o))
+		if v.path != "" && (len(v.verbs) == 0 || v.argument != "") {
+			manVerb(&b, v)
 		}
 	})
+	section("ENVIRONMENT")
+	fmt.Fprintf(&b, ".TP\n.B %s\n%s\n", "RTX_FLAG", roff("Sets --flag of each verb that has it: RTX_MODEL sets --model, RTX_BATCH_SIZE --batch-size."))
+	fmt.Fprintf(&b, ".TP\n.B %s\n%s\n", "NO_COLOR", roff("Progress is shown as lines, not as a bar."))
 	section("EXIT STATUS")
 	for _, c := range exitCodes {
 		fmt.Fprintf(&b, ".TP\n.B %s\n%s\n", roff(c[0]), roff(c[1]))
 	}
 	section("EXAMPLES")
-	for i, x := range [][2]string{
-		{"Features of a folder of class folders:", "rtx featurize -m model.onnx -d images -o features"},
-		{"Of a tar archive that is being made:", "tar -c images | rtx featurize -m model.onnx -d - -o features"},
-		{"By four machines, and joined:", "rtx featurize -m model.onnx -d images -o features --shard 0/4\nrtx merge features -o features"},
-		{"How good a classifier is, and what it says of two images:", "rtx eval -m classifier.onnx -d images\nrtx predict -m classifier.onnx a.jpg b.jpg"},
-	} {
-		if i > 0 {
-			b.WriteString(".PP\n")
-		}
-		fmt.Fprintf(&b, "%s\n.PP\n.nf\n.RS\n%s\n.RE\n.fi\n", roff(x[0]), roff(x[1]))
+	for i, x := range guides[root.path].examples {
+		manExample(&b, x, i > 0)
 	}
 	return b.String()
+}
+
+// manVerb is the subsection of a verb.
+func manVerb(b *strings.Builder, v verb) {
+	fmt.Fprintf(b, ".SS rtx %s\n%s.\n", roff(v.path), roff(capital(v.usage)))
+	fmt.Fprintf(b, ".PP\n.nf\n%s\n.fi\n", roff(strings.Join(v.synopsis(), "\n")))
+	for _, p := range paragraphs(v.description) {
+		fmt.Fprintf(b, ".PP\n%s\n", roff(p))
+	}
+	for _, x := range guides[v.path].examples {
+		manExample(b, x, true)
+	}
+	for _, g := range v.optionGroups() {
+		fmt.Fprintf(b, ".PP\n.B %s\n", roff(g.title))
+		for _, o := range g.options {
+			fmt.Fprintf(b, ".TP\n%s\n%s\n", manOption(o), roff(capital(o.about()))+".")
+		}
+	}
+}
+
+// manExample begins a paragraph, except right below the heading of a section,
+// which has begun one.
+func manExample(b *strings.Builder, x example, begin bool) {
+	if begin {
+		b.WriteString(".PP\n")
+	}
+	fmt.Fprintf(b, "%s:\n.PP\n.nf\n.RS\n%s\n.RE\n.fi\n", roff(x.does), roff(x.line))
 }
 
 func manOption(o option) string {
@@ -86,17 +99,6 @@ func manOption(o option) string {
 		line += " \\fI" + roff(o.label) + "\\fR"
 	}
 	return line
-}
-
-func manUsage(o option) string {
-	text := roff(capital(o.usage)) + "."
-	if o.takes && o.value != "" {
-		text += " Default: " + roff(o.value) + "."
-	}
-	if o.variable != "" {
-		text += " Variable: " + roff(o.variable) + "."
-	}
-	return text
 }
 
 func capital(s string) string {

@@ -13,7 +13,7 @@ import (
 
 func modelsCommand(e *env) *cli.Command {
 	quiet := toggle("quiet", "no notes and no progress", "q")
-	progress := text("progress", "auto", "auto, bar, jsonl or none")
+	progress := text("progress", "auto", "how progress is shown: auto, bar, jsonl or none")
 	return &cli.Command{
 		Name: "models", Usage: "list the models that have a name", ArgsUsage: "[PATTERN]",
 		Description: "PATTERN is a part of a name or an architecture, or has * and ? in it.\n" +
@@ -32,7 +32,7 @@ func modelsCommand(e *env) *cli.Command {
 				Action: func(c *cli.Context) error { return e.modelsGet(c) },
 			},
 			{
-				Name: "add", Usage: "give a name to a checkpoint or an ONNX file of your own; the cache keeps a copy", ArgsUsage: "FILE",
+				Name: "add", Usage: "give a name to a file of your own, kept in the cache", ArgsUsage: "FILE",
 				Flags: []cli.Flag{
 					text("name", "", "the `NAME` (default: the file's, without its ending)"),
 					text("arch", "", "the `ARCHITECTURE`, such as resnet50 (default: what an ONNX file says)"),

@@ -13,14 +13,14 @@ import (
 
 func newCommand(e *env) *cli.Command {
 	return &cli.Command{
-		Name: "new", Usage: "make a network with untrained weights, to train from scratch; needs no onnxruntime",
+		Name: "new", Usage: "make a network with untrained weights",
 		Description: "The weights are drawn as the network's PyTorch definition draws them: torchvision's, or\n" +
 			"that of the project that published the network. One seed gives one file.\n" +
-			"NAME is one of " + foldedNames() + ".",
+			"NAME is one of " + strings.Join(arch.Names, ", ") + ".",
 		Flags: []cli.Flag{
 			text("out", "", "the ONNX `FILE` to write", "o"),
 			text("arch", "", "the `NAME` of the architecture"),
-			number("classes", 0, "the number `N` of classes"),
+			number("classes", 0, "the number `N` of classes (default: that of --labels)"),
 			text("labels", "", "`FILE` of the classes' names in their order, one a line; their number is that of classes"),
 			text("input-size", "", "size `N` or HxW that the model gets (default: the architecture's, 224 or 32)"),
 			number("seed", 0, "the seed of the weights"),
@@ -30,21 +30,6 @@ func newCommand(e *env) *cli.Command {
 		},
 		Action: func(c *cli.Context) error { return e.newModel(c) },
 	}
-}
-
-// foldedNames are the architectures in lines that fit a help text.
-func foldedNames() string {
-	var text strings.Builder
-	for i, name := range arch.Names {
-		switch {
-		case i > 0 && i%6 == 0:
-			text.WriteString(",\n")
-		case i > 0:
-			text.WriteString(", ")
-		}
-		text.WriteString(name)
-	}
-	return text.String()
 }
 
 // nearArch names the architecture that was probably meant: one that only has

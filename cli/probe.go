@@ -21,10 +21,10 @@ import (
 func probeCommand(e *env) *cli.Command {
 	return &cli.Command{
 		Name:  "probe",
-		Usage: "train a classifier on features and tell how good it is; onnxruntime makes it faster, and is not needed",
+		Usage: "train a classifier on features and tell how good it is",
 		Description: "DATA is a feature set, or an .npy, .npz or .safetensors file from elsewhere. With a test\n" +
-			"split the classifier is trained on the others and judged on it; without one by cross-\n" +
-			"validation, on samples that it was not trained on. Settings are chosen inside the\n" +
+			"split the classifier is trained on the others and judged on it; without one by\n" +
+			"cross-validation, on samples that it was not trained on. Settings are chosen inside the\n" +
 			"training samples only: on their val split, or in folds. OUT gets probe.json, head.onnx,\n" +
 			"predictions.csv, and classifier.onnx with --attach. Features are standardised by their\n" +
 			"training samples.",

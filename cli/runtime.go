@@ -17,7 +17,7 @@ func runtimeCommand(e *env) *cli.Command {
 		Name: "runtime", Usage: "install or find the onnxruntime library",
 		Subcommands: []*cli.Command{
 			{
-				Name: "install", Usage: "put onnxruntime " + runtime.Pinned + " into the user's cache, through pip or npm",
+				Name: "install", Usage: "fetch onnxruntime " + runtime.Pinned + " by pip or npm",
 				Flags: []cli.Flag{
 					toggle("cuda", "the library for NVIDIA's GPUs, "+runtime.PinnedCUDA+" for CUDA 12 and cuDNN 9 (250 MB)"),
 					text("from", "", "take it from a `FILE`: a library, wheel, zip or tgz"), jsonFlag(), toggle("quiet", "no notes", "q"),

@@ -28,7 +28,7 @@ func inputFlags() []cli.Flag {
 // specFlags are inputFlags, and what else may be done to images.
 func specFlags() []cli.Flag {
 	return append(inputFlags(),
-		number("pre-resize", 0, "first resize to `N` x N, to take detail away"),
+		number("pre-resize", 0, "first resize to `N` x N, to take detail away; 0: do not"),
 		toggle("exif-rotate", "turn images as their EXIF orientation says"))
 }
 

@@ -24,13 +24,14 @@ type verb struct {
 
 // option is a flag.
 type option struct {
-	names     []string // the long one first
-	usage     string
-	label     string // of the value: FILE, avg|none
-	value     string // the default, "" for none
-	variable  string
-	takes     bool // a value
-	completes completes
+	names       []string // the long one first
+	usage       string
+	placeholder string // of the value in usage: FILE, NAME
+	label       string // the same, or all the words: FILE, avg|none
+	value       string // the default, "" for none
+	variable    string
+	takes       bool // a value
+	completes   completes
 }
 
 // completes says what may stand at a place: files, folders or some words.
@@ -42,10 +43,14 @@ type completes struct {
 // vocabulary holds the words that are values of flags. A flag takes those of
 // them that its description names.
 var vocabulary = map[string][]string{
-	"channels": {"rgb", "bgr"}, "crop": {"center", "none"}, "device": {"auto", "cpu", "cuda"},
-	"format": {"npy", "npz", "safetensors", "parquet"}, "interpolation": {"bilinear", "bicubic"}, "layer": {"features"}, "names": {"checkpoint", "torchvision"},
-	"normalize": {"spec", "none", "imagenet"}, "on-error": {"skip", "fail"}, "pool": {"avg", "none"},
+	"augment": {"crop", "pad", "reflect", "flip", "none"}, "bn": {"adapt", "frozen"},
+	"channels": {"rgb", "bgr"}, "crop": {"center", "none"}, "device": {"auto", "cpu", "cuda"}, "engine": {"auto", "ort", "tape"},
+	"format": {"npy", "npz", "safetensors", "parquet"}, "head-init": {"torch", "zero"},
+	"interpolation": {"bilinear", "bicubic"}, "layer": {"features"}, "metric": {"auto", "top1", "mean-per-class"},
+	"mode": {"full", "fixed"}, "names": {"checkpoint", "torchvision"},
+	"normalize": {"spec", "none", "imagenet"}, "on-error": {"skip", "fail"}, "optimizer": {"sgd", "adamw"}, "pool": {"avg", "none"},
 	"precision": {"fp32", "tf32", "fp16"}, "progress": {"auto", "bar", "jsonl", "none"}, "range": {"0..1", "-1..1", "0..255"},
+	"recipe": {"default", "paper"}, "schedule": {"cosine", "step", "onecycle", "constant"},
 	"solver": {"lbfgs", "sgd", "ridge", "knn"}, "split": {"test", "val", "train", "all"}, "to": {"onnx", "safetensors"},
 }
 
@@ -65,14 +70,18 @@ func (v verb) walk(visit func(verb)) {
 }
 
 func commandTree(commands []*cli.Command) verb {
-	root := verb{options: []option{helpOption}}
+	root := verb{name: "rtx", usage: summary, options: []option{helpOption}}
 	for _, c := range commands {
 		root.verbs = append(root.verbs, verbOf(c, ""))
 	}
+	root.sortByGroup()
 	return root
 }
 
-var helpOption = option{names: []string{"help", "h"}, usage: "show help"}
+// summary says what rtx is.
+const summary = "transfer learning with robust backbones"
+
+var helpOption = option{names: []string{"help", "h"}, usage: "print this help"}
 
 func verbOf(c *cli.Command, parent string) verb {
 	v := verb{
@@ -80,12 +89,15 @@ func verbOf(c *cli.Command, parent string) verb {
 		argument: c.ArgsUsage, takes: completesOf("", c.ArgsUsage, c.ArgsUsage),
 	}
 	for _, f := range c.Flags {
-		v.options = append(v.options, optionOf(f))
+		if f != cli.HelpFlag { // which the library adds
+			v.options = append(v.options, optionOf(f))
+		}
 	}
 	v.options = append(v.options, helpOption)
 	for _, s := range c.Subcommands {
 		v.verbs = append(v.verbs, verbOf(s, v.path))
 	}
+	v.sortByGroup()
 	return v
 }
 
@@ -93,7 +105,7 @@ func optionOf(f cli.Flag) option {
 	doc := f.(cli.DocGenerationFlag)
 	before, rest, _ := strings.Cut(doc.GetUsage(), "`")
 	placeholder, after, _ := strings.Cut(rest, "`")
-	o := option{names: f.Names(), usage: before + placeholder + after, takes: doc.TakesValue(), label: placeholder}
+	o := option{names: f.Names(), usage: before + placeholder + after, takes: doc.TakesValue(), placeholder: placeholder, label: placeholder}
 	if vars := doc.GetEnvVars(); len(vars) > 0 {
 		o.variable = vars[0]
 	}
@@ -104,9 +116,9 @@ func optionOf(f cli.Flag) option {
 	o.completes = completesOf(o.names[0], placeholder, o.usage)
 	switch words := o.completes.words; {
 	case len(words) > 1 && len(placeholder) < 2:
-		o.label = strings.Join(words, "|")
+		o.placeholder, o.label = "NAME", strings.Join(words, "|")
 	case placeholder == "":
-		o.label = "N"
+		o.placeholder, o.label = "N", "N"
 	}
 	return o
 }
