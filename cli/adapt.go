@@ -37,57 +37,82 @@ func adaptCommand(e *env) *cli.Command {
 	}
 }
 
+// adaptOptions are those of the verb.
+type adaptOptions struct {
+	networkOptions
+	Out       string `flag:"out"`
+	Overwrite bool   `flag:"overwrite"`
+}
+
 func (e *env) adapt(c *cli.Context) error {
 	if err := e.begin(c); err != nil {
 		return err
 	}
-	n := &network{env: e, c: c}
-	if err := n.required("rtx adapt -m MODEL.onnx -d IMAGES -o ADAPTED.onnx", "model", "data", "out"); err != nil {
+	var o adaptOptions
+	readOptions(c, &o)
+	if err := o.check(); err != nil {
 		return err
 	}
-	if err := n.oneOf("engine", "auto", "ort", "tape"); err != nil {
-		return err
-	}
-	if n.batch = c.Int("batch-size"); n.batch < 2 || n.batch > 4096 {
-		return &usageError{msg: fmt.Sprintf("--batch-size is %d, expected 2 to 4096", n.batch)}
-	}
-	for _, check := range []func() error{n.checkDevice, n.checkCounts, n.checkRoot, n.checkSkips} {
-		if err := check(); err != nil {
-			return err
-		}
-	}
-	if err := n.load(); err != nil {
-		return err
-	}
-	out := c.String("out")
-	if err := spared("out", out, n.model.Path()); err != nil {
-		return err
-	}
-	if err := n.source(); err != nil {
-		return err
-	}
-	defer n.listing.Close()
-	a, err := n.adaptation(n.batch)
-	if errors.As(err, new(signalled)) {
-		return partial{hinted{err, "nothing was written; the same command starts over"}, e.result("rtx.adapt/1", "interrupted", out, nil)}
-	}
+	a, err := e.adaptModel(c.Context, o)
 	if err != nil {
 		return err
 	}
-	status, err := saveModel(c.Context, a.model, out, c.Bool("overwrite"))
-	if err != nil {
-		return err
-	}
-	n.tellFailures(a.failed, "")
 	if e.json {
-		e.print(e.result("rtx.adapt/1", status, out, object{
+		e.print(e.result("rtx.adapt/1", a.status, o.Out, object{
 			{"images", a.images}, {"skipped", len(a.failed)}, {"split", a.split}, {"batch_norms", a.norms}, {"statistics", a.digest}, {"engine", a.engine},
 		}))
 		return nil
 	}
 	e.note("%d batch norms adapted to %d images (%s), %d skipped", a.norms, a.images, a.split, len(a.failed))
-	fmt.Fprintln(e.stdout, out)
+	fmt.Fprintln(e.stdout, o.Out)
 	return nil
+}
+
+// check looks at the options alone.
+func (o *adaptOptions) check() error {
+	if err := required("rtx adapt -m MODEL.onnx -d IMAGES -o ADAPTED.onnx", "model", o.Model, "data", o.Data, "out", o.Out); err != nil {
+		return err
+	}
+	if err := oneOf("engine", o.Engine, "auto", "ort", "tape"); err != nil {
+		return err
+	}
+	if o.BatchSize < 2 || o.BatchSize > 4096 {
+		return &usageError{msg: fmt.Sprintf("--batch-size is %d, expected 2 to 4096", o.BatchSize)}
+	}
+	for _, check := range []func() error{o.checkDevice, o.checkCounts, o.checkRoot, o.checkSkips} {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// adaptModel writes the model with batch norms adapted to the images. The
+// options are checked.
+func (e *env) adaptModel(ctx context.Context, o adaptOptions) (*adaptation, error) {
+	n := &network{env: e, networkOptions: o.networkOptions, batch: o.BatchSize}
+	if err := n.load(); err != nil {
+		return nil, err
+	}
+	if err := spared("out", o.Out, n.model.Path()); err != nil {
+		return nil, err
+	}
+	if err := n.source(ctx); err != nil {
+		return nil, err
+	}
+	defer n.listing.Close()
+	a, err := n.adaptation(ctx, n.batch)
+	if errors.As(err, new(signalled)) {
+		return nil, partial{hinted{err, "nothing was written; the same command starts over"}, e.result("rtx.adapt/1", "interrupted", o.Out, nil)}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if a.status, err = saveModel(ctx, a.model, o.Out, o.Overwrite); err != nil {
+		return nil, err
+	}
+	n.tellFailures(a.failed, "")
+	return a, nil
 }
 
 // adaptBatch is how many images are normalised together where nothing says
@@ -120,11 +145,12 @@ type adaptation struct {
 	digest string // of the statistics
 	engine string
 	failed []featurize.Failure
+	status string // of its file, where it has one
 }
 
 // adaptation re-estimates the statistics of the model's batch norms on the train
 // split, or on all of data without splits, in batches of so many.
-func (n *network) adaptation(batch int) (*adaptation, error) {
+func (n *network) adaptation(ctx context.Context, batch int) (*adaptation, error) {
 	a := &adaptation{}
 	samples, err := n.adaptable(a)
 	if err != nil {
@@ -150,10 +176,7 @@ func (n *network) adaptation(batch int) (*adaptation, error) {
 	}
 	defer x.Close()
 	n.note("adapting batch norms to %d images (%s)", len(samples.Samples), a.split)
-	transform := featurize.TransformOf(n.spec)
-	transform.Geometry.PreResize = n.c.Int("pre-resize")
-	transform.Decode.ExifRotate = n.c.Bool("exif-rotate")
-	data, err := augment.Open(n.c.Context, samples, transform, augment.Config{BGR: n.spec.Channels == "bgr", Workers: n.cores("workers"), ValFraction: -1})
+	data, err := augment.Open(ctx, samples, n.transform(), augment.Config{BGR: n.spec.Channels == "bgr", Workers: cores(n.Workers), ValFraction: -1})
 	if err != nil {
 		return nil, err
 	}
@@ -170,7 +193,7 @@ func (n *network) adaptation(batch int) (*adaptation, error) {
 	}
 	p := newProgress(n.env)
 	p.update(0, a.images)
-	err = finetune.Adapt(n.c.Context, net, x, a.images, batch, func(ctx context.Context, rows []int, dst []float32) error {
+	err = finetune.Adapt(ctx, net, x, a.images, batch, func(ctx context.Context, rows []int, dst []float32) error {
 		return data.Load(ctx, augment.Training, rows, -1, dst, make([]int, len(rows)))
 	}, func(done int) { p.update(done, a.images) })
 	p.end()

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"iter"
 	"slices"
@@ -44,8 +45,8 @@ func (c *classifier) load() error {
 }
 
 // open opens the session and checks the shape of the logits.
-func (c *classifier) open() error {
-	if err := c.network.open(c.logits, false); err != nil {
+func (c *classifier) open(ctx context.Context) error {
+	if err := c.network.open(ctx, c.logits, false); err != nil {
 		return err
 	}
 	if len(c.dims) != 1 {
@@ -82,14 +83,14 @@ type judged struct {
 // judge runs the images through the network, total of them where that is known,
 // and hands on the first k classes of each, a batch at a time and in order.
 // What is wrong with an image is counted here.
-func (c *classifier) judge(samples iter.Seq2[featurize.Sample, error], total, k int, emit func([]judged) error) error {
+func (c *classifier) judge(ctx context.Context, samples iter.Seq2[featurize.Sample, error], total, k int, emit func([]judged) error) error {
 	p := newProgress(c.env)
 	start := time.Now()
 	c.decoder = map[string]int{}
 	defer func() { c.seconds = time.Since(start).Seconds(); p.end(); c.tellDecoder() }()
 	p.update(0, total)
 	batch := make([]judged, 0, c.batch)
-	return c.extractor().Extract(c.c.Context, samples, func(results []featurize.Result) error {
+	return c.extractor().Extract(ctx, samples, func(results []featurize.Result) error {
 		batch = batch[:0]
 		for _, r := range results {
 			j, err := c.look(r, k)

@@ -120,18 +120,19 @@ func (k *comparing) none(errs []error) error {
 
 // check looks at the flags alone and names the models.
 func (k *comparing) check() error {
-	n := network{env: k.env, c: k.c}
+	n := networkOptions{}
+	readOptions(k.c, &n)
 	const usage = "rtx compare MODEL... -d IMAGES -o OUT"
 	if k.c.NArg() == 0 {
 		return &usageError{msg: "no models are named", hint: usage}
 	}
-	if err := n.required(usage, "data", "out"); err != nil {
+	if err := required(usage, "data", n.Data, "out", k.c.String("out")); err != nil {
 		return err
 	}
-	if k.c.String("data") == "-" {
+	if n.Data == "-" {
 		return &usageError{msg: "--data is -, which can be read only once", hint: "name a file"}
 	}
-	if err := n.oneOf("bn", "frozen", "adapt"); err != nil {
+	if err := oneOf("bn", k.c.String("bn"), "frozen", "adapt"); err != nil {
 		return err
 	}
 	if err := n.check(); err != nil {

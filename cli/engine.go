@@ -12,15 +12,14 @@ import (
 // findEngine chooses what computes gradients or statistics: "ort", or "tape"
 // where --engine says so or no library is found.
 func (n *network) findEngine(doing string) (string, error) {
-	engine := n.c.String("engine")
-	if engine == "tape" {
-		return engine, nil
+	if n.Engine == "tape" {
+		return n.Engine, nil
 	}
 	var err error
-	if n.library, err = runtime.Find(n.c.String("onnxruntime")); err == nil {
+	if n.library, err = runtime.Find(n.Library); err == nil {
 		return "ort", nil
 	}
-	if engine == "ort" || n.c.String("onnxruntime") != "" || os.Getenv(runtime.Variable) != "" {
+	if n.Engine == "ort" || n.Library != "" || os.Getenv(runtime.Variable) != "" {
 		return "", err
 	}
 	n.warn("without onnxruntime %s is in Go, and much slower (rtx runtime install)", doing)
@@ -32,5 +31,5 @@ func (n *network) executor(engine string) (finetune.Executor, error) {
 	if engine == "tape" {
 		return &tape.Machine[float32]{}, nil
 	}
-	return lower.Open(runtime.Options{Library: n.library, Threads: n.c.Int("threads"), Device: n.c.String("device")}, lower.Config{})
+	return lower.Open(runtime.Options{Library: n.library, Threads: n.Threads, Device: n.Device}, lower.Config{})
 }

@@ -36,6 +36,7 @@ func evalCommand(e *env) *cli.Command {
 // evaluating is one call of the verb.
 type evaluating struct {
 	classifier
+	c       *cli.Context
 	split   string
 	samples []featurize.Sample // of the split; of a stream, when it has ended
 	places  []int              // of the data's classes among the logits
@@ -49,14 +50,15 @@ func (e *env) eval(c *cli.Context) error {
 	if err := e.begin(c); err != nil {
 		return err
 	}
-	v := &evaluating{classifier: classifier{network: network{env: e, c: c}}}
+	v := &evaluating{classifier: classifier{network: network{env: e}}, c: c}
+	readOptions(c, &v.networkOptions)
 	if err := v.check(); err != nil {
 		return err
 	}
 	if err := v.load(); err != nil {
 		return err
 	}
-	if err := v.source(); err != nil {
+	if err := v.source(c.Context); err != nil {
 		return err
 	}
 	defer v.listing.Close()
@@ -66,7 +68,7 @@ func (e *env) eval(c *cli.Context) error {
 			return err
 		}
 	}
-	if err := v.open(); err != nil {
+	if err := v.open(c.Context); err != nil {
 		return err
 	}
 	defer v.session.Close()
@@ -94,15 +96,16 @@ func (e *env) eval(c *cli.Context) error {
 
 // check looks at the flags alone.
 func (v *evaluating) check() error {
-	if err := v.required("rtx eval -m MODEL.onnx -d IMAGES", "model", "data"); err != nil {
+	if err := required("rtx eval -m MODEL.onnx -d IMAGES", "model", v.Model, "data", v.Data); err != nil {
 		return err
 	}
-	if v.c.String("split") != "" {
-		if err := v.oneOf("split", "test", "val", "train", "all"); err != nil {
+	if split := v.c.String("split"); split != "" {
+		if err := oneOf("split", split, "test", "val", "train", "all"); err != nil {
 			return err
 		}
 	}
-	if err := v.network.check(); err != nil {
+	v.batch = v.BatchSize
+	if err := v.networkOptions.check(); err != nil {
 		return err
 	}
 	if err := v.checkSkips(); err != nil {
@@ -186,7 +189,7 @@ func (v *evaluating) run() error {
 			}
 		}
 	}
-	err := v.judge(samples, total, v.scores.K(), v.count)
+	err := v.judge(v.c.Context, samples, total, v.scores.K(), v.count)
 	v.tellNotes()
 	if err == nil && v.listing.Stream != nil {
 		err = v.settle()
@@ -205,7 +208,7 @@ func (v *evaluating) run() error {
 func (v *evaluating) count(batch []judged) error {
 	for _, j := range batch {
 		switch {
-		case j.err != nil && v.c.String("on-error") == "fail":
+		case j.err != nil && v.OnError == "fail":
 			return fmt.Errorf("%q: %w: %w", j.Path, j.err, featurize.ErrData)
 		case j.err != nil:
 		case v.ranked != nil:

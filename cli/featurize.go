@@ -42,97 +42,145 @@ func featurizeCommand(e *env) *cli.Command {
 	}
 }
 
-// featurizing is one call of the verb, as it is put together.
+// featurizeOptions are those of the verb, in the order of args.yaml.
+type featurizeOptions struct {
+	Model string `flag:"model"`
+	dataOptions
+	Out   string `flag:"out"`
+	Layer string `flag:"layer"`
+	Pool  string `flag:"pool"`
+	BN    string `flag:"bn"`
+	runOptions
+	Format string `flag:"format"`
+	Shard  string `flag:"shard"`
+	skipOptions
+	Library   string `flag:"onnxruntime"`
+	Overwrite bool   `flag:"overwrite"`
+	Verify    bool   `flag:"verify"`
+	specOptions
+}
+
+// featurizing is a feature set in the making.
 type featurizing struct {
 	network
-	layer     string
-	out       string
+	options   featurizeOptions
+	layer     string           // the value of the graph
+	out       string           // the folder, of the shard where there is one
 	shard     *featurize.Shard // nil: all
 	shardFrom string           // what says so
 	args      []byte
 	job       featurize.Job
 	adapted   *adaptation // nil: batch norms have the model's statistics
+	summary   *featurize.Summary
 }
 
 func (e *env) featurize(c *cli.Context) error {
 	if err := e.begin(c); err != nil {
 		return err
 	}
-	f := &featurizing{network: network{env: e, c: c}}
-	if err := f.check(); err != nil {
+	var o featurizeOptions
+	readOptions(c, &o)
+	if err := o.check(); err != nil {
 		return err
+	}
+	shard, from, err := e.shard(o.Shard)
+	if err != nil {
+		return err
+	}
+	f, err := e.extractFeatures(c.Context, o, shard, from)
+	if err != nil {
+		return err
+	}
+	f.report()
+	return nil
+}
+
+// shard is the share of the images that this command takes, nil for all, and
+// what says so.
+func (e *env) shard(flag string) (*featurize.Shard, string, error) {
+	shard, from, err := shardOf(flag, os.Getenv)
+	switch {
+	case err != nil:
+	case shard != nil:
+		e.note("shard %d of %d (%s)", shard.Index, shard.Count, from)
+	case os.Getenv("JOB_COMPLETION_INDEX") != "" && flag == "":
+		e.note("JOB_COMPLETION_INDEX is set; --shard /N would take its share of N")
+	}
+	return shard, from, err
+}
+
+// check looks at the options alone.
+func (o *featurizeOptions) check() error {
+	if err := required("rtx featurize -m MODEL.onnx -d IMAGES -o FEATURES", "model", o.Model, "data", o.Data, "out", o.Out); err != nil {
+		return err
+	}
+	if err := oneOf("pool", o.Pool, "avg", "none"); err != nil {
+		return err
+	}
+	if err := oneOf("bn", o.BN, "frozen", "adapt"); err != nil {
+		return err
+	}
+	if err := oneOf("format", o.Format, featurize.Formats...); err != nil {
+		return err
+	}
+	n := o.network()
+	if err := n.check(); err != nil {
+		return err
+	}
+	return o.checkSkips()
+}
+
+// network is the part of the options that says how the network runs.
+func (o *featurizeOptions) network() networkOptions {
+	return networkOptions{Model: o.Model, dataOptions: o.dataOptions, runOptions: o.runOptions, skipOptions: o.skipOptions, Library: o.Library, specOptions: o.specOptions}
+}
+
+// extractFeatures computes what is not there yet of a feature set, all of it or
+// a shard. The options are checked.
+func (e *env) extractFeatures(ctx context.Context, o featurizeOptions, shard *featurize.Shard, shardFrom string) (*featurizing, error) {
+	f := &featurizing{network: network{env: e, networkOptions: o.network(), batch: o.BatchSize}, options: o, out: o.Out, shard: shard, shardFrom: shardFrom}
+	if shard != nil {
+		f.out = filepath.Join(o.Out, shard.Dir())
 	}
 	if err := f.findLayer(); err != nil {
-		return err
+		return nil, err
 	}
-	if err := f.source(); err != nil {
-		return err
+	if err := f.source(ctx); err != nil {
+		return nil, err
 	}
 	defer f.listing.Close()
-	if err := f.adapt(); err != nil {
-		return err
+	if err := f.adapt(ctx); err != nil {
+		return nil, err
 	}
-	if f.shard != nil {
-		f.listing.Take(*f.shard)
+	if shard != nil {
+		f.listing.Take(*shard)
 	}
 	f.tellNotes()
-	if err := f.open(f.layer, c.String("pool") == "avg"); err != nil {
-		return err
+	if err := f.open(ctx, f.layer, o.Pool == "avg"); err != nil {
+		return nil, err
 	}
 	defer f.session.Close()
 	if err := f.prepare(); err != nil {
-		return err
+		return nil, err
 	}
 	p := newProgress(e)
 	f.job.Progress = p.update
-	sum, err := f.job.Run(c.Context)
-	p.end()
-	return f.report(sum, err)
-}
-
-// check looks at the flags alone.
-func (f *featurizing) check() error {
-	if err := f.required("rtx featurize -m MODEL.onnx -d IMAGES -o FEATURES", "model", "data", "out"); err != nil {
-		return err
-	}
-	if err := f.oneOf("pool", "avg", "none"); err != nil {
-		return err
-	}
-	if err := f.oneOf("bn", "frozen", "adapt"); err != nil {
-		return err
-	}
-	if err := f.oneOf("format", featurize.Formats...); err != nil {
-		return err
-	}
-	if err := f.network.check(); err != nil {
-		return err
-	}
-	if err := f.checkSkips(); err != nil {
-		return err
-	}
 	var err error
-	f.out = f.c.String("out")
-	if f.shard, f.shardFrom, err = shardOf(f.c.String("shard"), os.Getenv); err != nil || f.shard == nil {
-		if os.Getenv("JOB_COMPLETION_INDEX") != "" && f.c.String("shard") == "" {
-			f.note("JOB_COMPLETION_INDEX is set; --shard /N would take its share of N")
-		}
-		return err
-	}
-	f.out = filepath.Join(f.out, f.shard.Dir())
-	f.note("shard %d of %d (%s)", f.shard.Index, f.shard.Count, f.shardFrom)
-	return nil
+	f.summary, err = f.job.Run(ctx)
+	p.end()
+	return f, f.ended(err)
 }
 
 // adapt gives the batch norms statistics of the images, where that is asked for.
 // A shard adapts to the whole.
-func (f *featurizing) adapt() error {
-	if f.c.String("bn") != "adapt" {
+func (f *featurizing) adapt(ctx context.Context) error {
+	if f.options.BN != "adapt" {
 		return nil
 	}
 	if f.listing.Stream != nil {
 		return &usageError{msg: "--bn adapt reads the images twice, and a stream can be read but once", hint: "give a folder, or an archive that is not compressed; or rtx adapt first"}
 	}
-	adapted, err := f.adaptation(adaptBatch)
+	adapted, err := f.adaptation(ctx, adaptBatch)
 	if errors.Is(err, finetune.ErrNoBatchNorm) {
 		f.warn("%s has no batch norms, so that --bn adapt changes nothing", f.model.Path())
 		return nil
@@ -149,7 +197,7 @@ func (f *featurizing) findLayer() error {
 	if err := f.load(); err != nil {
 		return err
 	}
-	f.layer = f.c.String("layer")
+	f.layer = f.options.Layer
 	if f.layer == "features" {
 		if f.layer = f.spec.Feature; f.layer == "" {
 			_, err := f.model.FeatureValue()
@@ -161,9 +209,9 @@ func (f *featurizing) findLayer() error {
 
 // prepare fills in the job.
 func (f *featurizing) prepare() error {
-	c := f.c
+	o := f.options
 	var err error
-	if f.args, err = resolved(c); err != nil {
+	if f.args, err = recordedOptions(&o); err != nil {
 		return err
 	}
 	limit, err := f.maxSkipped()
@@ -171,9 +219,9 @@ func (f *featurizing) prepare() error {
 		return err
 	}
 	f.job = featurize.Job{
-		Out: f.out, Listing: f.listing, Format: c.String("format"), RowDims: f.dims, Config: f.config(),
+		Out: f.out, Listing: f.listing, Format: o.Format, RowDims: f.dims, Config: f.config(),
 		Open:      func(context.Context) (*featurize.Extractor, error) { return f.extractor(), nil },
-		Overwrite: c.Bool("overwrite"), Verify: c.Bool("verify"), FailFast: c.String("on-error") == "fail",
+		Overwrite: o.Overwrite, Verify: o.Verify, FailFast: o.OnError == "fail",
 		LimitSkipped: limit < 1, MaxSkipped: limit,
 		Describe: f.describe, Args: f.args,
 	}
@@ -183,7 +231,7 @@ func (f *featurizing) prepare() error {
 // config holds what the bytes of the features depend on, beside the images.
 func (f *featurizing) config() map[string]any {
 	c := f.network.config()
-	c["layer"], c["pool"], c["format"] = f.layer, f.c.String("pool"), f.c.String("format")
+	c["layer"], c["pool"], c["format"] = f.layer, f.options.Pool, f.options.Format
 	if f.adapted != nil { // so that sets from before there was a choice stay what they are
 		c["bn"], c["statistics"] = "adapt", f.adapted.digest
 	}
@@ -193,7 +241,7 @@ func (f *featurizing) config() map[string]any {
 // describe says in run.json what the set was made with.
 func (f *featurizing) describe(p *featurize.Provenance) {
 	f.tellNotes()
-	p.Version, p.Data, p.ShardFrom = buildVersion(), f.c.String("data"), f.shardFrom
+	p.Version, p.Data, p.ShardFrom = buildVersion(), f.Data, f.shardFrom
 	p.Model = featurize.ModelFile{File: f.model.Path(), SHA256: f.sum}
 	p.Spec, p.ResolvedSpec, p.Library = f.specOrigin(), f.spec, featurize.Library(f.library)
 	p.Device, p.DeviceWhy = f.session.Device()
@@ -201,35 +249,41 @@ func (f *featurizing) describe(p *featurize.Provenance) {
 	p.Warnings = f.warnings
 }
 
-// report tells what came out.
-func (f *featurizing) report(s *featurize.Summary, err error) error {
+// ended tells of images that were skipped or damaged, and adds to an error of a
+// signal what was reached.
+func (f *featurizing) ended(err error) error {
 	f.tellNotes()
+	s := f.summary
 	if s == nil {
 		return err
-	}
-	out, dim := f.out, 1
-	for _, d := range s.Dims {
-		dim *= d
 	}
 	f.tellFailures(s.Failed, ", see manifest.jsonl")
 	for text, n := range s.Warnings {
 		f.warn("%d images: %s", n, text)
 	}
-	own := object{
-		{"samples", s.Samples}, {"dim", dim}, {"skipped", s.Skipped}, {"reused", s.Reused}, {"new", s.New},
+	if errors.As(err, new(signalled)) {
+		return partial{err, f.result("rtx.featurize/1", "interrupted", f.out, f.fields())}
+	}
+	return err
+}
+
+// fields is what rtx.featurize/1 says, beside what every result says.
+func (f *featurizing) fields() object {
+	s := f.summary
+	return object{
+		{"samples", s.Samples}, {"dim", s.Dim()}, {"skipped", s.Skipped}, {"reused", s.Reused}, {"new", s.New},
 		{"images_per_second", s.ImagesPerSecond()}, {"classes", len(f.listing.Classes)},
 	}
-	if err != nil {
-		var sig signalled
-		if errors.As(err, &sig) {
-			return partial{err, f.result("rtx.featurize/1", "interrupted", out, own)}
-		}
-		return err
-	}
+}
+
+// report tells what came out.
+func (f *featurizing) report() {
+	s := f.summary
 	if f.json {
-		f.print(f.result("rtx.featurize/1", s.Status, out, own))
-		return nil
+		f.print(f.result("rtx.featurize/1", s.Status, f.out, f.fields()))
+		return
 	}
+	dim := s.Dim()
 	switch {
 	case s.Status == "cached":
 		f.note("nothing to do: %d features of %d are there", s.Samples, dim)
@@ -240,6 +294,5 @@ func (f *featurizing) report(s *featurize.Summary, err error) error {
 	default:
 		f.note("%d samples of %d features, %d skipped; %.0f images/s", s.Samples, dim, s.Skipped, s.ImagesPerSecond())
 	}
-	fmt.Fprintln(f.stdout, out)
-	return nil
+	fmt.Fprintln(f.stdout, f.out)
 }

@@ -75,6 +75,7 @@ func finetuneCommand(e *env) *cli.Command {
 // tuning is one call of the verb.
 type tuning struct {
 	network
+	c       *cli.Context
 	out     string
 	recipe  finetune.Recipe
 	policy  augment.Policy
@@ -104,7 +105,7 @@ func (e *env) finetune(c *cli.Context) error {
 	if err := e.begin(c); err != nil {
 		return err
 	}
-	t := &tuning{network: network{env: e, c: c}}
+	t := &tuning{network: network{env: e}, c: c}
 	if err := t.check(); err != nil {
 		return err
 	}
@@ -117,7 +118,7 @@ func (e *env) finetune(c *cli.Context) error {
 	if err := t.trainable(); err != nil {
 		return err
 	}
-	if err := t.source(); err != nil {
+	if err := t.source(c.Context); err != nil {
 		return err
 	}
 	var err error
@@ -149,14 +150,15 @@ func (t *tuning) check() error {
 	if err := t.resumed(); err != nil {
 		return err
 	}
-	if err := t.required("rtx finetune -m MODEL.onnx -d IMAGES -o RUN", "model", "data", "out"); err != nil {
+	readOptions(t.c, &t.networkOptions)
+	if err := required("rtx finetune -m MODEL.onnx -d IMAGES -o RUN", "model", t.Model, "data", t.Data, "out", t.c.String("out")); err != nil {
 		return err
 	}
 	for flag, may := range map[string][]string{
 		"recipe": finetune.RecipeNames, "bn": {"adapt", "frozen"}, "head-init": {"torch", "zero"}, "engine": {"auto", "ort", "tape"},
 		"metric": {"auto", "top1", "mean-per-class"},
 	} {
-		if err := t.oneOf(flag, may...); err != nil {
+		if err := oneOf(flag, t.c.String(flag), may...); err != nil {
 			return err
 		}
 	}
@@ -178,17 +180,14 @@ func (t *tuning) check() error {
 // open finds the images, their splits and those that do not decode.
 func (t *tuning) open() error {
 	t.tellNotes()
-	transform := featurize.TransformOf(t.spec)
-	transform.Geometry.PreResize = t.c.Int("pre-resize")
-	transform.Decode.ExifRotate = t.c.Bool("exif-rotate")
 	share := t.heldOut
 	if share == 0 {
 		share = -1
 	}
 	p := newProgress(t.env)
 	var err error
-	t.data, err = augment.Open(t.c.Context, t.listing, transform, augment.Config{
-		Policy: t.policy, BGR: t.spec.Channels == "bgr", Workers: t.cores("workers"), Seed: uint64(t.c.Int("seed")), ValFraction: share,
+	t.data, err = augment.Open(t.c.Context, t.listing, t.transform(), augment.Config{
+		Policy: t.policy, BGR: t.spec.Channels == "bgr", Workers: cores(t.Workers), Seed: uint64(t.c.Int("seed")), ValFraction: share,
 		Known: knownCheck(t.out), Progress: p.concurrent(),
 	})
 	p.end()
@@ -357,7 +356,7 @@ func (t *tuning) executor() (finetune.Executor, error) {
 		return nil, err
 	}
 	if m, is := x.(*lower.Machine); is && len(t.trials) == 1 {
-		if device, why := m.Device(); device == "cpu" && t.c.String("device") == "auto" {
+		if device, why := m.Device(); device == "cpu" && t.Device == "auto" {
 			t.note("on the CPU: %s", why)
 		}
 	}

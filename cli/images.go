@@ -21,11 +21,24 @@ import (
 
 // The flags of verbs that run a network over images.
 
+type dataOptions struct {
+	Data string `flag:"data"`
+	Root string `flag:"root"`
+}
+
 func dataFlags() []cli.Flag {
 	return []cli.Flag{
 		text("data", "", "the images: a folder, archive, list or `FILE`, or -", "d"),
 		text("root", "", "the `FOLDER` where the paths of a list begin (default: the list's)"),
 	}
+}
+
+type runOptions struct {
+	BatchSize int    `flag:"batch-size"`
+	Workers   int    `flag:"workers"`
+	Threads   int    `flag:"threads"`
+	Device    string `flag:"device"`
+	Precision string `flag:"precision"`
 }
 
 func runFlags() []cli.Flag {
@@ -36,6 +49,11 @@ func runFlags() []cli.Flag {
 		text("device", "auto", "where the network runs: auto, cpu, cuda or cuda:`N`"),
 		text("precision", "fp32", "of the arithmetic: fp32, fp16, or tf32 on CUDA"),
 	}
+}
+
+type skipOptions struct {
+	OnError    string `flag:"on-error"`
+	MaxSkipped string `flag:"max-skipped"`
 }
 
 func skipFlags() []cli.Flag {
@@ -55,10 +73,21 @@ func outputFlags() []cli.Flag {
 	}
 }
 
+// networkOptions are those of verbs that run a network over images.
+type networkOptions struct {
+	Model string `flag:"model"`
+	dataOptions
+	runOptions
+	skipOptions
+	Engine  string `flag:"engine"`
+	Library string `flag:"onnxruntime"`
+	specOptions
+}
+
 // network is a model that runs over images: what verbs that have one share.
 type network struct {
 	*env
-	c       *cli.Context
+	networkOptions
 	model   *onnx.Model
 	sum     string // the model's SHA-256
 	spec    onnx.Spec
@@ -71,102 +100,87 @@ type network struct {
 	dims    []int // of one row of the output
 }
 
-// required finds a flag without which the verb means nothing.
-func (n *network) required(usage string, names ...string) error {
-	for _, name := range names {
-		if n.c.String(name) == "" {
-			return &usageError{msg: "--" + name + " is missing", hint: usage}
+// check looks at the options alone.
+func (o *networkOptions) check() error {
+	if err := oneOf("precision", o.Precision, "fp32", "fp16", "tf32"); err != nil {
+		return err
+	}
+	if err := o.checkDevice(); err != nil {
+		return err
+	}
+	if o.BatchSize < 1 || o.BatchSize > 4096 {
+		return &usageError{msg: fmt.Sprintf("--batch-size is %d, expected 1 to 4096", o.BatchSize)}
+	}
+	if err := o.checkCounts(); err != nil {
+		return err
+	}
+	return o.checkRoot()
+}
+
+func (o *networkOptions) checkCounts() error {
+	for _, count := range []struct {
+		flag string
+		n    int
+	}{{"workers", o.Workers}, {"threads", o.Threads}, {"pre-resize", o.PreResize}} {
+		if count.n < 0 || count.n > 1<<14 {
+			return &usageError{msg: fmt.Sprintf("--%s is %d", count.flag, count.n)}
 		}
 	}
 	return nil
 }
 
-// oneOf wants a flag to have one of some values.
-func (n *network) oneOf(name string, may ...string) error {
-	if v := n.c.String(name); !slices.Contains(may, v) {
-		return &usageError{msg: fmt.Sprintf("--%s is %q, expected %s", name, v, strings.Join(may, " or "))}
+func (o *runOptions) checkDevice() error {
+	if kind, id, numbered := strings.Cut(o.Device, ":"); !slices.Contains([]string{"auto", "cpu", "cuda"}, kind) || numbered && (kind != "cuda" || !isNumber("-"+id)) {
+		return &usageError{msg: fmt.Sprintf("--device is %q, expected auto, cpu, cuda or cuda:N", o.Device)}
 	}
 	return nil
 }
 
-// check looks at the flags alone, and takes the batch size from them.
-func (n *network) check() error {
-	if err := n.oneOf("precision", "fp32", "fp16", "tf32"); err != nil {
-		return err
-	}
-	if err := n.checkDevice(); err != nil {
-		return err
-	}
-	if n.batch = n.c.Int("batch-size"); n.batch < 1 || n.batch > 4096 {
-		return &usageError{msg: fmt.Sprintf("--batch-size is %d, expected 1 to 4096", n.batch)}
-	}
-	if err := n.checkCounts(); err != nil {
-		return err
-	}
-	return n.checkRoot()
-}
-
-func (n *network) checkCounts() error {
-	for _, name := range []string{"workers", "threads", "pre-resize"} {
-		if v := n.c.Int(name); v < 0 || v > 1<<14 {
-			return &usageError{msg: fmt.Sprintf("--%s is %d", name, v)}
-		}
+func (o *dataOptions) checkRoot() error {
+	if o.Root != "" && !featurize.IsList(o.Data) {
+		return &usageError{msg: fmt.Sprintf("--root goes with a list file (.csv, .jsonl), and --data is %q", o.Data)}
 	}
 	return nil
 }
 
-func (n *network) checkDevice() error {
-	if kind, id, numbered := strings.Cut(n.c.String("device"), ":"); !slices.Contains([]string{"auto", "cpu", "cuda"}, kind) || numbered && (kind != "cuda" || !isNumber("-"+id)) {
-		return &usageError{msg: fmt.Sprintf("--device is %q, expected auto, cpu, cuda or cuda:N", n.c.String("device"))}
-	}
-	return nil
-}
-
-func (n *network) checkRoot() error {
-	if data := n.c.String("data"); n.c.String("root") != "" && !featurize.IsList(data) {
-		return &usageError{msg: fmt.Sprintf("--root goes with a list file (.csv, .jsonl), and --data is %q", data)}
-	}
-	return nil
-}
-
-// cores is a flag's number of goroutines, where 0 is one a core.
-func (n *network) cores(flag string) int {
-	if v := n.c.Int(flag); v > 0 {
-		return v
+// cores is a number of goroutines or threads, where 0 is one a core.
+func cores(n int) int {
+	if n > 0 {
+		return n
 	}
 	return runtime.Cores()
 }
 
 // checkSkips looks at the flags about unusable images.
-func (n *network) checkSkips() error {
-	if err := n.oneOf("on-error", "skip", "fail"); err != nil {
+func (o skipOptions) checkSkips() error {
+	if err := oneOf("on-error", o.OnError, "skip", "fail"); err != nil {
 		return err
 	}
-	_, err := n.maxSkipped()
+	_, err := o.maxSkipped()
 	return err
 }
 
-func (n *network) maxSkipped() (float64, error) {
-	v := n.c.String("max-skipped")
-	number, percent := strings.CutSuffix(v, "%")
+// maxSkipped is the share of the images that may be unusable.
+func (o skipOptions) maxSkipped() (float64, error) {
+	number, percent := strings.CutSuffix(o.MaxSkipped, "%")
 	x, err := strconv.ParseFloat(number, 64)
 	if percent {
 		x /= 100
 	}
 	if err != nil || !(x >= 0 && x <= 1) {
-		return 0, &usageError{msg: fmt.Sprintf("--max-skipped is %q, expected a share such as 1%% or 0.01", v)}
+		return 0, &usageError{msg: fmt.Sprintf("--max-skipped is %q, expected a share such as 1%% or 0.01", o.MaxSkipped)}
 	}
 	return x, nil
 }
 
 // tolerate ends a command whose images are unusable more often than the flags
 // allow.
-func (n *network) tolerate(failed []featurize.Failure, images int) error {
-	limit, err := n.maxSkipped()
+func (o skipOptions) tolerate(failed []featurize.Failure, images int) error {
+	limit, err := o.maxSkipped()
 	switch {
 	case err != nil:
 		return err
-	case len(failed) > 0 && n.c.String("on-error") == "fail":
+	case len(failed) > 0 && o.OnError == "fail":
 		return fmt.Errorf("%q: %s: %w", failed[0].Path, failed[0].Reason, featurize.ErrData)
 	case float64(len(failed)) > limit*float64(images):
 		return hinted{fmt.Errorf("%d of %d images are unusable, the first is %q: %s: %w", len(failed), images, failed[0].Path, failed[0].Reason, featurize.ErrData), "--max-skipped says how many may be"}
@@ -177,10 +191,10 @@ func (n *network) tolerate(failed []featurize.Failure, images int) error {
 // load reads the model's structure and what it expects.
 func (n *network) load() error {
 	var err error
-	if n.model, err = n.openModel(n.c.String("model")); err != nil {
+	if n.model, err = n.openModel(n.Model); err != nil {
 		return err
 	}
-	if n.spec, n.assumed, err = n.modelSpec(n.c, n.model); err != nil {
+	if n.spec, n.assumed, err = n.modelSpec(n.inputOptions, n.model); err != nil {
 		return err
 	}
 	const most = 4 << 30 // bytes of a batch
@@ -194,13 +208,13 @@ func (n *network) load() error {
 }
 
 // source lists what --data names.
-func (n *network) source() error {
+func (n *network) source(ctx context.Context) error {
 	var err error
-	config := featurize.SourceConfig{Root: n.c.String("root")}
-	if n.c.String("data") == "-" {
-		config.Stdin = interruptibleReader(n.c.Context, os.Stdin)
+	config := featurize.SourceConfig{Root: n.Root}
+	if n.Data == "-" {
+		config.Stdin = interruptibleReader(ctx, os.Stdin)
 	}
-	n.listing, err = featurize.Source(n.c.Context, n.c.String("data"), config)
+	n.listing, err = featurize.Source(ctx, n.Data, config)
 	if errors.Is(err, fs.ErrNotExist) {
 		return hinted{fmt.Errorf("%w: %w", err, featurize.ErrData), "--data names a folder of class folders, an archive or a list"}
 	}
@@ -231,12 +245,12 @@ func (n *network) tellNotes() {
 // open finds the library, opens a session with one value of the model as its
 // output and learns its shape. Where the file does not say that the value is
 // to be pooled, the session does, and is opened a second time.
-func (n *network) open(value string, pool bool) error {
+func (n *network) open(ctx context.Context, value string, pool bool) error {
 	var err error
 	if n.sum, err = n.model.SHA256(); err != nil {
 		return err
 	}
-	if n.library, err = runtime.Find(n.c.String("onnxruntime")); err != nil {
+	if n.library, err = runtime.Find(n.Library); err != nil {
 		return err
 	}
 	for model := n.model; ; model = n.model.WithRank(value, 4) {
@@ -248,11 +262,11 @@ func (n *network) open(value string, pool bool) error {
 			return &usageError{msg: err.Error(), hint: "rtx inspect shows the model"}
 		}
 		if n.session, err = runtime.Open(g, runtime.Options{
-			Library: n.library, Threads: n.c.Int("threads"), Device: n.c.String("device"), Precision: n.c.String("precision"),
+			Library: n.library, Threads: n.Threads, Device: n.Device, Precision: n.Precision,
 		}); err != nil {
 			return err
 		}
-		if n.dims, err = n.row(); err != nil {
+		if n.dims, err = n.row(ctx); err != nil {
 			n.session.Close()
 			return err
 		}
@@ -261,7 +275,7 @@ func (n *network) open(value string, pool bool) error {
 		}
 		n.session.Close()
 	}
-	if device, why := n.session.Device(); device == "cpu" && n.c.String("device") == "auto" {
+	if device, why := n.session.Device(); device == "cpu" && n.Device == "auto" {
 		n.note("on the CPU: %s", why)
 	}
 	return nil
@@ -269,12 +283,12 @@ func (n *network) open(value string, pool bool) error {
 
 // row is the shape of one row of the session's output. A model that was made
 // for one batch size, and runs with no other, gets that.
-func (n *network) row() ([]int, error) {
-	dims, err := n.session.Dims(n.c.Context, n.batch)
+func (n *network) row(ctx context.Context) ([]int, error) {
+	dims, err := n.session.Dims(ctx, n.batch)
 	if size := n.model.FixedBatch(); errors.Is(err, runtime.ErrModel) && size > 0 && size != n.batch {
 		n.warn("%s takes batches of %d images only, not of %d", n.model.Path(), size, n.batch)
 		n.batch = size
-		dims, err = n.session.Dims(n.c.Context, n.batch)
+		dims, err = n.session.Dims(ctx, n.batch)
 	}
 	if err != nil {
 		return nil, err
@@ -284,14 +298,18 @@ func (n *network) row() ([]int, error) {
 
 // extractor carries images through the network.
 func (n *network) extractor() *featurize.Extractor {
-	transform := featurize.TransformOf(n.spec)
-	transform.Geometry.PreResize = n.c.Int("pre-resize")
-	transform.Decode.ExifRotate = n.c.Bool("exif-rotate")
 	row := 1
 	for _, d := range n.dims {
 		row *= d
 	}
-	return &featurize.Extractor{Network: n.session, Transform: transform, BatchSize: n.batch, RowSize: row, Workers: n.cores("workers")}
+	return &featurize.Extractor{Network: n.session, Transform: n.transform(), BatchSize: n.batch, RowSize: row, Workers: cores(n.Workers)}
+}
+
+// transform is what is done to images before the network gets them.
+func (n *network) transform() featurize.Transform {
+	t := featurize.TransformOf(n.spec)
+	t.Geometry.PreResize, t.Decode.ExifRotate = n.PreResize, n.ExifRotate
+	return t
 }
 
 // config holds what the network's output depends on, beside the images.
@@ -310,9 +328,9 @@ func (n *network) config() map[string]any {
 	return map[string]any{
 		"model": n.sum, "row": fmt.Sprint(n.dims),
 		"input_size": fmt.Sprintf("%dx%d", s.InputSize[0], s.InputSize[1]), "resize": fmt.Sprint(s.Resize), "crop": s.Crop,
-		"interpolation": s.Interpolation, "pre_resize": fmt.Sprint(n.c.Int("pre-resize")), "range": fmt.Sprint(s.Range),
+		"interpolation": s.Interpolation, "pre_resize": fmt.Sprint(n.PreResize), "range": fmt.Sprint(s.Range),
 		"channels": s.Channels, "clamp": fmt.Sprint(s.Clamp), "normalization": normalization,
-		"exif_rotate": fmt.Sprint(n.c.Bool("exif-rotate")), "precision": n.c.String("precision"),
+		"exif_rotate": fmt.Sprint(n.ExifRotate), "precision": n.Precision,
 		"batch_size": fmt.Sprint(n.batch), "jpeg_decoder": decoder + " " + version, "pixels": pixels.Version,
 		"onnxruntime": n.library.Version, "device": kind,
 	}

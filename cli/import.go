@@ -78,7 +78,7 @@ func (e *env) importModel(c *cli.Context) error {
 		}
 		im, err = readCheckpoint(path, entry, importConfig{
 			arch: c.String("arch"), index: index, labels: labels, inGraph: !c.Bool("no-normalize"),
-			override: func(s *onnx.Spec) error { return override(c, s) },
+			override: readInputOptions(c).override,
 		})
 	} else {
 		im, err = e.adoptONNX(c, path, labels)
@@ -329,7 +329,7 @@ func (e *env) adoptONNX(c *cli.Context, path string, labels []string) (*imported
 	if err != nil {
 		return nil, err
 	}
-	spec, assumed, err := e.modelSpec(c, m)
+	spec, assumed, err := e.modelSpec(readInputOptions(c), m)
 	if err != nil {
 		return nil, err
 	}

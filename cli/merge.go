@@ -57,11 +57,7 @@ func (e *env) merge(c *cli.Context) error {
 		return err
 	}
 	if e.json {
-		dim := 1
-		for _, d := range s.Dims {
-			dim *= d
-		}
-		e.print(e.result("rtx.merge/1", s.Status, m.Out, object{{"samples", s.Samples}, {"dim", dim}, {"skipped", s.Skipped}}))
+		e.print(e.result("rtx.merge/1", s.Status, m.Out, object{{"samples", s.Samples}, {"dim", s.Dim()}, {"skipped", s.Skipped}}))
 		return nil
 	}
 	e.note("%d samples, %d skipped%s", s.Samples, s.Skipped, map[bool]string{true: "; nothing to do"}[s.Status == "cached"])

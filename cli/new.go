@@ -93,7 +93,7 @@ func (e *env) newModel(c *cli.Context) error {
 // --labels or both give.
 func newConfig(c *cli.Context, usage string) (cfg arch.Config, n int, err error) {
 	var size onnx.Spec
-	if err := override(c, &size); err != nil {
+	if err := readInputOptions(c).override(&size); err != nil {
 		return cfg, 0, err
 	}
 	cfg.InputSize, cfg.Normalize = size.InputSize, true // as rtx import does

@@ -33,6 +33,7 @@ func predictCommand(e *env) *cli.Command {
 // predicting is one call of the verb.
 type predicting struct {
 	classifier
+	c           *cli.Context
 	names       []string // of the classes
 	out         *outFile // nil: standard output
 	predictions []object // for --json without a file
@@ -42,7 +43,8 @@ func (e *env) predict(c *cli.Context) error {
 	if err := e.begin(c); err != nil {
 		return err
 	}
-	p := &predicting{classifier: classifier{network: network{env: e, c: c}}}
+	p := &predicting{classifier: classifier{network: network{env: e}}, c: c}
+	readOptions(c, &p.networkOptions)
 	if err := p.check(); err != nil {
 		return err
 	}
@@ -58,7 +60,7 @@ func (e *env) predict(c *cli.Context) error {
 	if total > 0 {
 		p.batch = min(p.batch, total)
 	}
-	if err := p.open(); err != nil {
+	if err := p.open(c.Context); err != nil {
 		return err
 	}
 	defer p.session.Close()
@@ -69,7 +71,7 @@ func (e *env) predict(c *cli.Context) error {
 			return err
 		}
 	}
-	err := p.judge(p.listing.All(), total, min(c.Int("top-k"), len(p.names)), p.emit)
+	err := p.judge(c.Context, p.listing.All(), total, min(c.Int("top-k"), len(p.names)), p.emit)
 	p.tellNotes()
 	return p.finish(err)
 }
@@ -77,10 +79,10 @@ func (e *env) predict(c *cli.Context) error {
 // check looks at the flags alone.
 func (p *predicting) check() error {
 	const usage = "rtx predict -m MODEL.onnx IMAGE..., or -d IMAGES"
-	if err := p.required(usage, "model"); err != nil {
+	if err := required(usage, "model", p.Model); err != nil {
 		return err
 	}
-	data, images := p.c.String("data"), p.c.NArg()
+	data, images := p.Data, p.c.NArg()
 	if (data == "") == (images == 0) {
 		return &usageError{msg: fmt.Sprintf("--data is %q and %d images are named, expected one or the other", data, images), hint: usage}
 	}
@@ -91,17 +93,18 @@ func (p *predicting) check() error {
 		p.progress = "none" // the lines show how far it is
 	}
 	if out := p.c.String("out"); out != "" {
-		if err := spared("out", out, slices.Concat([]string{p.c.String("model"), data}, p.c.Args().Slice())...); err != nil {
+		if err := spared("out", out, slices.Concat([]string{p.Model, data}, p.c.Args().Slice())...); err != nil {
 			return err
 		}
 	}
-	return p.network.check()
+	p.batch = p.BatchSize
+	return p.networkOptions.check()
 }
 
 // source lists the images that are named, or what --data names.
 func (p *predicting) source() error {
 	if p.c.NArg() == 0 {
-		return p.network.source()
+		return p.network.source(p.c.Context)
 	}
 	for _, name := range p.c.Args().Slice() {
 		if info, err := os.Stat(name); err == nil && info.IsDir() {

@@ -109,8 +109,7 @@ func (e *env) probe(c *cli.Context) error {
 // check looks at the flags alone.
 func (p *probing) check() error {
 	c := p.c
-	n := network{env: p.env, c: c}
-	if err := n.required("rtx probe -d FEATURES -o OUT", "data", "out"); err != nil {
+	if err := required("rtx probe -d FEATURES -o OUT", "data", c.String("data"), "out", c.String("out")); err != nil {
 		return err
 	}
 	var err error

@@ -269,8 +269,9 @@ func (p *probing) ranked(m *onnx.Model, run *featurizeRun) (*onnx.Model, error) 
 	if m.Rank(run.Config.Layer) >= 0 {
 		return m, nil
 	}
-	n := network{env: p.env, c: p.c, model: m, spec: run.ResolvedSpec, batch: 1}
-	if err := n.open(run.Config.Layer, false); err != nil {
+	n := network{env: p.env, model: m, spec: run.ResolvedSpec, batch: 1}
+	readOptions(p.c, &n.networkOptions)
+	if err := n.open(p.c.Context, run.Config.Layer, false); err != nil {
 		return nil, err
 	}
 	defer n.session.Close()

@@ -12,7 +12,17 @@ import (
 	"github.com/robust-transfer/rtx/onnx"
 )
 
-// inputFlags are what a user may know better than the model's file.
+// inputOptions are what a user may know better than the model's file.
+type inputOptions struct {
+	Normalize     string `flag:"normalize"`
+	InputSize     string `flag:"input-size"`
+	Resize        string `flag:"resize"`
+	Crop          string `flag:"crop"`
+	Interpolation string `flag:"interpolation"`
+	Range         string `flag:"range"`
+	Channels      string `flag:"channels"`
+}
+
 func inputFlags() []cli.Flag {
 	return []cli.Flag{
 		text("normalize", "", "`HOW` pixels are normalised: spec, none, imagenet, or MEAN/STD as r,g,b/r,g,b"),
@@ -25,7 +35,18 @@ func inputFlags() []cli.Flag {
 	}
 }
 
-// specFlags are inputFlags, and what else may be done to images.
+func readInputOptions(c *cli.Context) (o inputOptions) {
+	readOptions(c, &o)
+	return o
+}
+
+// specOptions are inputOptions, and what else may be done to images.
+type specOptions struct {
+	inputOptions
+	PreResize  int  `flag:"pre-resize"`
+	ExifRotate bool `flag:"exif-rotate"`
+}
+
 func specFlags() []cli.Flag {
 	return append(inputFlags(),
 		number("pre-resize", 0, "first resize to `N` x N, to take detail away; 0: do not"),
@@ -34,60 +55,64 @@ func specFlags() []cli.Flag {
 
 // modelSpec is what the model's file says or leaves to be assumed, with the
 // flags' changes.
-func (e *env) modelSpec(c *cli.Context, m *onnx.Model) (spec onnx.Spec, assumed bool, err error) {
+func (e *env) modelSpec(o inputOptions, m *onnx.Model) (spec onnx.Spec, assumed bool, err error) {
 	spec, guesses, err := m.Spec()
 	if err != nil {
 		return spec, false, err
 	}
 	if guesses == nil && spec.Normalized {
-		if err := normalisesItself(c, m, spec.Range); err != nil {
+		if err := o.normalisedTwice(m, spec.Range); err != nil {
 			return spec, false, err
 		}
 	}
-	if err := override(c, &spec); err != nil {
+	if err := o.override(&spec); err != nil {
 		return spec, false, err
 	}
 	if err := spec.Check(); err != nil {
 		return spec, false, &usageError{msg: err.Error(), hint: "the flags --input-size, --resize and --crop must agree"}
 	}
-	guesses = slices.DeleteFunc(guesses, func(g string) bool { return settled(c, g) })
+	guesses = slices.DeleteFunc(guesses, func(g string) bool { return o.settled(g) })
 	if len(guesses) > 0 {
 		e.warn("%s says nothing of its input; assumed: %s (flags override it)", m.Path(), strings.Join(guesses, "; "))
 	}
 	return spec, len(guesses) > 0, nil
 }
 
-// normalisesItself refuses flags that change the values which a model that
-// normalises its input itself gets.
-func normalisesItself(c *cli.Context, m *onnx.Model, r [2]float64) error {
-	for flag, may := range map[string][]string{"normalize": {"", "spec", "none"}, "range": {"", fmt.Sprintf("%g..%g", r[0], r[1])}} {
-		if how := c.String(flag); !slices.Contains(may, how) {
+// normalisedTwice refuses options that would normalise the input of a model that
+// does so itself.
+func (o inputOptions) normalisedTwice(m *onnx.Model, r [2]float64) error {
+	for _, given := range []struct {
+		flag, value string
+		may         []string
+	}{{"normalize", o.Normalize, []string{"", "spec", "none"}}, {"range", o.Range, []string{"", fmt.Sprintf("%g..%g", r[0], r[1])}}} {
+		if !slices.Contains(given.may, given.value) {
 			return &usageError{
-				msg:  fmt.Sprintf("--%s is %q, and %q says that it normalises its input itself, from %g..%g: it would be done twice", flag, how, m.Path(), r[0], r[1]),
-				hint: fmt.Sprintf("leave --%s out; rtx inspect shows what the model expects", flag),
+				msg:  fmt.Sprintf("--%s is %q, and %q says that it normalises its input itself, from %g..%g: it would be done twice", given.flag, given.value, m.Path(), r[0], r[1]),
+				hint: fmt.Sprintf("leave --%s out; rtx inspect shows what the model expects", given.flag),
 			}
 		}
 	}
 	return nil
 }
 
-// settled reports whether a flag has replaced an assumption.
-func settled(c *cli.Context, guess string) bool {
-	for word, flags := range map[string][]string{
-		"normalised": {"normalize", "range"}, "input size": {"input-size"}, "resized": {"input-size", "resize", "crop"},
+// settled reports whether an option has replaced an assumption.
+func (o inputOptions) settled(guess string) bool {
+	for word, values := range map[string][]string{
+		"normalised": {o.Normalize, o.Range}, "input size": {o.InputSize}, "resized": {o.InputSize, o.Resize, o.Crop},
 	} {
-		if strings.Contains(guess, word) && slices.ContainsFunc(flags, func(f string) bool { return c.String(f) != "" && c.String(f) != "spec" }) {
+		if strings.Contains(guess, word) && slices.ContainsFunc(values, func(v string) bool { return v != "" && v != "spec" }) {
 			return true
 		}
 	}
 	return false
 }
 
-func override(c *cli.Context, s *onnx.Spec) error {
-	bad := func(flag, expected string) error {
-		return &usageError{msg: fmt.Sprintf("--%s is %q, expected %s", flag, c.String(flag), expected)}
+// override changes what the model expects to what the options say.
+func (o inputOptions) override(s *onnx.Spec) error {
+	bad := func(flag, value, expected string) error {
+		return &usageError{msg: fmt.Sprintf("--%s is %q, expected %s", flag, value, expected)}
 	}
-	if v := c.String("input-size"); v != "" {
+	if v := o.InputSize; v != "" {
 		h, w, square := strings.Cut(v, "x")
 		if !square {
 			w = h
@@ -95,22 +120,22 @@ func override(c *cli.Context, s *onnx.Spec) error {
 		height, err1 := strconv.Atoi(h)
 		width, err2 := strconv.Atoi(w)
 		if err1 != nil || err2 != nil || height < 1 || width < 1 {
-			return bad("input-size", "N or HxW")
+			return bad("input-size", v, "N or HxW")
 		}
 		s.SetSize(height, width)
 	}
-	if v := c.String("resize"); v != "" {
+	if v := o.Resize; v != "" {
 		n, err := strconv.Atoi(v)
 		if err != nil || n < 1 {
-			return bad("resize", "a size in pixels")
+			return bad("resize", v, "a size in pixels")
 		}
 		s.Resize, s.Crop = n, "center"
 	}
-	switch c.String("crop") {
+	switch o.Crop {
 	case "":
 	case "none":
-		if c.String("resize") != "" {
-			return bad("crop", "center with --resize")
+		if o.Resize != "" {
+			return bad("crop", o.Crop, "center with --resize")
 		}
 		s.Crop, s.Resize = "none", 0
 	case "center":
@@ -118,33 +143,33 @@ func override(c *cli.Context, s *onnx.Spec) error {
 			s.Resize = min(s.InputSize[0], s.InputSize[1])
 		}
 	default:
-		return bad("crop", "center or none")
+		return bad("crop", o.Crop, "center or none")
 	}
-	if v := c.String("interpolation"); v != "" {
+	if v := o.Interpolation; v != "" {
 		if v != "bilinear" && v != "bicubic" {
-			return bad("interpolation", "bilinear or bicubic")
+			return bad("interpolation", v, "bilinear or bicubic")
 		}
 		s.Interpolation = v
 	}
-	if v := c.String("channels"); v != "" {
+	if v := o.Channels; v != "" {
 		if v != "rgb" && v != "bgr" {
-			return bad("channels", "rgb or bgr")
+			return bad("channels", v, "rgb or bgr")
 		}
 		s.Channels = v
 	}
-	if v := c.String("range"); v != "" {
+	if v := o.Range; v != "" {
 		known := map[string][2]float64{"0..1": {0, 1}, "-1..1": {-1, 1}, "0..255": {0, 255}}
 		r, ok := known[v]
 		if !ok {
-			return bad("range", "0..1, -1..1 or 0..255")
+			return bad("range", v, "0..1, -1..1 or 0..255")
 		}
 		// A model of another range has no mean and std of [0,1] pixels.
 		s.Range, s.Mean, s.Std = r, nil, nil
 	}
-	return normalize(c.String("normalize"), s, bad)
+	return normalize(o.Normalize, s)
 }
 
-func normalize(how string, s *onnx.Spec, bad func(flag, expected string) error) error {
+func normalize(how string, s *onnx.Spec) error {
 	switch how {
 	case "", "spec":
 		return nil
@@ -161,7 +186,7 @@ func normalize(how string, s *onnx.Spec, bad func(flag, expected string) error) 
 	s.Mean, err1 = floats(mean)
 	s.Std, err2 = floats(std)
 	if !ok || err1 != nil || err2 != nil {
-		return bad("normalize", "spec, none, imagenet or MEAN/STD, such as 0.5,0.5,0.5/0.25,0.25,0.25")
+		return &usageError{msg: fmt.Sprintf("--normalize is %q, expected spec, none, imagenet or MEAN/STD, such as 0.5,0.5,0.5/0.25,0.25,0.25", how)}
 	}
 	return nil
 }

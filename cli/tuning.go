@@ -66,7 +66,7 @@ func (t *tuning) prepare() error {
 	if t.model, err = t.model.WithSpec(t.spec); err != nil {
 		return err
 	}
-	if given := t.c.String("normalize"); t.recipe.TargetNorm && (given == "" || given == "spec") {
+	if given := t.Normalize; t.recipe.TargetNorm && (given == "" || given == "spec") {
 		if t.model, err = t.model.WithoutNormalization(); err != nil {
 			return hinted{fmt.Errorf("--recipe paper: %w", err), "--normalize says how images are to be normalised"}
 		}
@@ -278,10 +278,10 @@ func (t *tuning) describe() map[string]any {
 		"schedule": fmt.Sprintf("%T%+v", r.Schedule, r.Schedule), "warmup": fmt.Sprint(r.Warmup), "clip": fmt.Sprint(r.Clip), "ema": fmt.Sprint(r.EMA),
 		"label_smoothing": fmt.Sprint(r.Smoothing), "mixup": fmt.Sprint(t.mixup.Alpha), "augment": t.policyText(), "patience": fmt.Sprint(r.Patience),
 		"metric": t.c.String("metric"), "max_time": fmt.Sprint(r.MaxTime), "val_fraction": t.c.String("val-fraction"), "seed": fmt.Sprint(t.c.Int("seed")),
-		"seeds": fmt.Sprint(t.c.Int("seeds")), "engine": t.engine, "device": t.c.String("device"), "threads": fmt.Sprint(t.cores("threads")),
+		"seeds": fmt.Sprint(t.c.Int("seeds")), "engine": t.engine, "device": t.Device, "threads": fmt.Sprint(cores(t.Threads)),
 		"input_size": fmt.Sprintf("%dx%d", s.InputSize[0], s.InputSize[1]), "resize": fmt.Sprint(s.Resize), "crop": s.Crop, "interpolation": s.Interpolation,
-		"pre_resize": fmt.Sprint(t.c.Int("pre-resize")), "range": fmt.Sprint(s.Range), "channels": s.Channels, "clamp": fmt.Sprint(s.Clamp),
-		"normalization": fmt.Sprintf("%v %v %v", s.Normalized, s.Mean, s.Std), "exif_rotate": fmt.Sprint(t.c.Bool("exif-rotate")),
+		"pre_resize": fmt.Sprint(t.PreResize), "range": fmt.Sprint(s.Range), "channels": s.Channels, "clamp": fmt.Sprint(s.Clamp),
+		"normalization": fmt.Sprintf("%v %v %v", s.Normalized, s.Mean, s.Std), "exif_rotate": fmt.Sprint(t.ExifRotate),
 		"jpeg_decoder": decoder + " " + version, "pixels": pixels.Version,
 	}
 	if t.engine == "ort" {

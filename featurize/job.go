@@ -74,6 +74,9 @@ func (s *Summary) ImagesPerSecond() float64 {
 	return float64(s.New) / s.Seconds
 }
 
+// Dim is the number of features of a row.
+func (s *Summary) Dim() int { return product(s.Dims) }
+
 // run is a job under way.
 type run struct {
 	*Job

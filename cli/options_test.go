@@ -1,0 +1,53 @@
+package cli
+
+import (
+	"reflect"
+	"slices"
+	"testing"
+
+	cli "github.com/urfave/cli/v2"
+)
+
+// TestOptions holds that a verb's options are all of its flags, but for those
+// that env has, and that args.yaml is the same as of the flags themselves.
+func TestOptions(t *testing.T) {
+	ours := []string{"config", "json", "progress", "quiet", "help"}
+	for verb, c := range map[string]struct {
+		command *cli.Command
+		options any
+		args    []string
+	}{
+		"featurize": {featurizeCommand(&env{}), &featurizeOptions{}, []string{"-m", "a b.onnx", "--data", "- x", "--pool=none", "-b", "7", "--exif-rotate", "--resize", "08", "--overwrite"}},
+		"adapt":     {adaptCommand(&env{}), &adaptOptions{}, nil},
+	} {
+		t.Run(verb, func(t *testing.T) {
+			var flags, fields []string
+			for _, f := range c.command.Flags {
+				if name := f.Names()[0]; !slices.Contains(ours, name) {
+					flags = append(flags, name)
+				}
+			}
+			eachOption(c.options, func(flag string, _ reflect.Value) { fields = append(fields, flag) })
+			for _, f := range flags {
+				if !slices.Contains(fields, f) {
+					t.Errorf("no option for --%s", f)
+				}
+			}
+			var want, got []byte
+			c.command.Action = func(ctx *cli.Context) (err error) {
+				readOptions(ctx, c.options)
+				if want, err = resolved(ctx); err == nil {
+					got, err = recordedOptions(c.options)
+				}
+				return err
+			}
+			app := &cli.App{Commands: []*cli.Command{c.command}}
+			if err := app.Run(append([]string{"rtx", verb}, c.args...)); err != nil {
+				t.Fatal(err)
+			}
+			if verb != "adapt" && string(want) != string(got) { // which writes none
+				t.Errorf("args.yaml of the options:\n%s\nof the flags:\n%s", got, want)
+			}
+		})
+	}
+}
