@@ -2,12 +2,12 @@ package pixels
 
 import "math"
 
-// The adjustments of torchvision's ColorJitter as its PIL path makes them: a
-// blend with a degenerate image (black, the mean grey, the grey image), and a
-// turn of the hue. Image libraries differ here (imaging shifts brightness, takes
-// contrast around one half and saturation in HSL), so the arithmetic is our own.
+// The adjustments of torchvision's ColorJitter on PIL images, in place: a blend
+// with black, with the mean grey or with the grey image, and a rotation of the
+// hue. Image libraries differ in these (imaging shifts brightness, takes contrast
+// about one half and saturation in HSL), hence arithmetic of our own.
 
-// Brightness multiplies by f.
+// Brightness multiplies every value by f: 1 changes nothing, 0 gives black.
 func Brightness(pix []uint8, f float64) {
 	var table [256]uint8
 	for v := range table {
@@ -18,7 +18,8 @@ func Brightness(pix []uint8, f float64) {
 	}
 }
 
-// Contrast moves every value away from the image's mean grey by f.
+// Contrast scales the distance of every value from the image's mean grey by f: 1
+// changes nothing, 0 gives a uniform grey.
 func Contrast(pix []uint8, f float64) {
 	if len(pix) < 3 {
 		return
@@ -37,7 +38,8 @@ func Contrast(pix []uint8, f float64) {
 	}
 }
 
-// Saturation moves every value away from its pixel's grey by f.
+// Saturation scales the distance of every value from its pixel's grey by f: 1
+// changes nothing, 0 gives a grey image.
 func Saturation(pix []uint8, f float64) {
 	for p := pix; len(p) >= 3; p = p[3:] {
 		grey := luma(p[0], p[1], p[2])
@@ -47,8 +49,8 @@ func Saturation(pix []uint8, f float64) {
 	}
 }
 
-// Hue turns the hue by f of a full circle, -0.5 to 0.5, in HSV of 8 bits. Such
-// an HSV holds fewer colours than RGB, so that f = 0 is not the identity.
+// Hue rotates the hue by f of a full circle, from -0.5 to 0.5. It does so in 8-bit
+// HSV, which has fewer colours than RGB, so that even f = 0 changes pixels.
 func Hue(pix []uint8, f float64) {
 	turn := uint8(int(f * 255)) // towards zero, then modulo 256
 	for p := pix; len(p) >= 3; p = p[3:] {
@@ -57,20 +59,20 @@ func Hue(pix []uint8, f float64) {
 	}
 }
 
-// luma is ITU-R 601's, of 16 bits (Pillow's convert("L")).
+// luma is the luma of ITU-R BT.601 in 16-bit fixed point: Pillow's convert("L").
 func luma(r, g, b uint8) uint8 {
 	return uint8((uint32(r)*19595 + uint32(g)*38470 + uint32(b)*7471 + 1<<15) >> 16)
 }
 
-// blend is a + f (b - a), cut off, not rounded (Pillow's Image.blend). The
-// conversion keeps compilers from fusing the product with the sum.
+// blend is a + f (b - a), truncated rather than rounded: Pillow's Image.blend. The
+// conversion to float32 keeps the compiler from fusing the product with the sum.
 func blend(a, b uint8, f float32) uint8 {
 	v := float32(a) + float32(f*float32(int(b)-int(a)))
 	return uint8(min(255, max(0, v)))
 }
 
-// toHSV is Pillow's convert("HSV"): hue of a full circle, saturation and value,
-// each in 0 to 255. What C computes in single and in double precision is so here.
+// toHSV is Pillow's convert("HSV"): hue, saturation and value, each from 0 to 255.
+// It uses single and double precision where Pillow's C code does.
 func toHSV(r, g, b uint8) (h, s, v uint8) {
 	high, low := max(r, g, b), min(r, g, b)
 	if high == low {
@@ -92,7 +94,7 @@ func toHSV(r, g, b uint8) (h, s, v uint8) {
 	return uint8(float64(hue) * 255), uint8(float64(saturation) * 255), high
 }
 
-// fromHSV is the way back, Pillow's convert("RGB").
+// fromHSV is the inverse of toHSV: Pillow's convert("RGB").
 func fromHSV(h, s, v uint8) (r, g, b uint8) {
 	if s == 0 {
 		return v, v, v

@@ -5,9 +5,10 @@ import (
 	"image"
 )
 
-// ResizedCrop fills dst, w x h, with a box of src resized: Pillow's crop(box) followed by
-// resize((w, h)), which is torchvision's resized_crop. The box lies inside src;
-// pixels around it have no part in the result.
+// ResizedCrop resizes a box of src to w x h: dst, of w*h*3 bytes, receives the
+// pixels. It is torchvision's resized_crop, and Pillow's crop(box) followed by
+// resize((w, h)). The box must lie inside src; pixels outside of the box do not
+// influence the result.
 func (r *Resampler) ResizedCrop(dst []uint8, w, h int, src *Image, box image.Rectangle, filter Interpolation) error {
 	if len(dst) != w*h*3 {
 		return fmt.Errorf("pixels: destination has %d bytes, expected %d for %dx%d", len(dst), w*h*3, w, h)
@@ -30,8 +31,8 @@ func (r *Resampler) ResizedCrop(dst []uint8, w, h int, src *Image, box image.Rec
 	return nil
 }
 
-// Resized is the size of an image of w x h once it is resized and before it is
-// cropped.
+// Resized returns the size that an image of w x h has after resizing and before
+// cropping.
 func (g Geometry) Resized(w, h int) (int, int) {
 	switch {
 	case !g.CropCenter:
@@ -42,15 +43,15 @@ func (g Geometry) Resized(w, h int) (int, int) {
 	return g.shorter(w, h)
 }
 
-// Resize is what a geometry does before it crops: dst takes the whole of the
-// resized image.
+// Resize does what a geometry asks for before the crop: dst, whose buffer is
+// reused, becomes the whole resized image.
 func (r *Resampler) Resize(dst, src *Image, g Geometry) error {
 	w, h := g.Resized(src.Width, src.Height)
 	dst.resize(w, h)
 	return r.Apply(dst.Pix, src, Geometry{PreResize: g.PreResize, Width: w, Height: h, Interpolation: g.Interpolation})
 }
 
-// Flip mirrors pixels of rows of w from left to right.
+// Flip mirrors an image of width w from left to right, in place.
 func Flip(pix []uint8, w int) {
 	for ; len(pix) >= w*3; pix = pix[w*3:] {
 		for a, b := 0, (w-1)*3; a < b; a, b = a+3, b-3 {

@@ -1,24 +1,53 @@
-// Package pixels decodes images and resizes them, bit for bit as Pillow does.
+// Package pixels decodes image files and resizes images, bit for bit as Pillow
+// does, so that a network sees the pixels that it was trained on in PyTorch.
 //
-// Pixels are 8-bit RGB, interleaved, row-major. What a file holds is brought
-// to RGB as Pillow's convert("RGB") does it: grey is repeated, palettes are
-// looked up, alpha is dropped (not blended), 16 bits keep their upper eight
-// (16-bit grey excepted, see [Info]), CMYK is taken for inverted as Adobe
-// writes it. EXIF rotation is applied only on request; torchvision's loaders
-// do not either.
+// A [Decoder] turns an encoded file into an [Image]; a [Resampler] brings that to
+// the size of a network's input. This is torchvision's Resize(256) followed by
+// CenterCrop(224):
 //
-// JPEG goes through libjpeg-turbo, loaded at run time, where it is installed:
-// then the pixels equal Pillow's. Without it Go's decoder is used, whose
-// pixels differ slightly, mostly in how it scales colour up.
-// GIF gives its first frame. WebP lossy, lossless and with alpha is decoded;
-// animated WebP is refused, and so are BMP with RLE and the kinds of TIFF that
-// golang.org/x/image does not read.
+//	d := pixels.NewDecoder(pixels.DecodeConfig{})
+//	defer d.Close()
+//	var img pixels.Image
+//	var r pixels.Resampler
+//	if _, err := d.Decode(&img, file); err != nil {
+//		return err
+//	}
+//	dst := make([]uint8, 224*224*3)
+//	err := r.Apply(dst, &img, pixels.Geometry{Resize: 256, CropCenter: true, Width: 224, Height: 224})
 //
-// Resizing follows Pillow's Image.resize with a convolution whose weights are
-// fixed-point numbers of 22 bits, with 8 bits between its two passes, in the
-// order that Pillow 13 takes them; cropping follows torchvision's CenterCrop.
+// [Resampler.ResizedCrop], [Flip], [Brightness], [Contrast], [Saturation] and
+// [Hue] are the operations of torchvision's augmentations.
+//
+// # Layout and memory
+//
+// Pixels are 8-bit RGB, interleaved and row-major: [H,W,3]. Decoder, Resampler and
+// Image keep their buffers, so that a loop over images of like sizes allocates
+// next to nothing. Use one of each per goroutine.
+//
+// # Formats
+//
+// JPEG, PNG, GIF, BMP, TIFF and WebP are decoded, and brought to RGB as Pillow's
+// convert("RGB") does it: grey is repeated, palettes are looked up, alpha is
+// dropped rather than blended, 16-bit colour keeps its upper eight bits, 16-bit
+// grey is clipped at 255 with a warning in [Info], and CMYK is taken to be
+// inverted, as Adobe writes it. Of an animated GIF the first frame is taken.
+// Animated WebP, BMP with run-length encoding and the kinds of TIFF that
+// golang.org/x/image does not read are refused. EXIF rotation is applied only on
+// request, since torchvision's loaders do not apply it either.
+//
+// JPEG is decoded by libjpeg-turbo, which is loaded at run time if it is
+// installed; only then do the pixels equal Pillow's. Otherwise Go's decoder is
+// used, whose pixels differ slightly, mostly in how it upsamples colour.
+// [JPEGDecoder] says which.
+//
+// # Resizing
+//
+// Resizing follows Pillow's Image.resize (libImaging/Resample.c): a separable
+// convolution with fixed-point weights of 22 bits, rounded to 8 bits between its
+// two passes, in the order of passes of Pillow 13. Cropping follows torchvision's
+// CenterCrop, padding included.
 package pixels
 
-// Version grows when the pixels of some file become others than before: sets of
-// features are not gone on with across it.
+// Version changes whenever the pixels of some file do. Record it with features:
+// those of two versions should not be mixed.
 const Version = "2"

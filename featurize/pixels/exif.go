@@ -7,8 +7,8 @@ import (
 	"github.com/disintegration/imaging"
 )
 
-// orientation reads the EXIF orientation, 1 to 8, of a JPEG or TIFF file; 1
-// where there is none.
+// orientation reads the EXIF orientation of a JPEG or TIFF file, 1 to 8: 1, which
+// is upright, if there is none.
 func orientation(b []byte, format string) int {
 	switch format {
 	case "tiff":
@@ -28,7 +28,7 @@ func orientation(b []byte, format string) int {
 	return 1
 }
 
-// tiffOrientation is that of the first directory.
+// tiffOrientation reads the orientation from the first directory of a TIFF file.
 func tiffOrientation(b []byte) int {
 	if v := tiffShort(b, 0x0112); v >= 1 && v <= 8 {
 		return v
@@ -36,8 +36,8 @@ func tiffOrientation(b []byte) int {
 	return 1
 }
 
-// tiffShort is the value of a tag in the first directory, of type SHORT; 0
-// where there is none.
+// tiffShort reads a tag of type SHORT from the first directory of a TIFF file: 0
+// if it is not there.
 func tiffShort(b []byte, tag uint16) int {
 	if len(b) < 8 {
 		return 0
@@ -58,7 +58,7 @@ func tiffShort(b []byte, tag uint16) int {
 	return 0
 }
 
-// rotate turns an image upright.
+// rotate turns an image of some orientation upright.
 func rotate(m *Image, orientation int) {
 	turn := map[int]func(image.Image) *image.NRGBA{
 		2: imaging.FlipH, 3: imaging.Rotate180, 4: imaging.FlipV, 5: imaging.Transpose,

@@ -1,5 +1,17 @@
-// Package turbo decodes JPEG with libjpeg-turbo, loaded at run time through its
-// stable TurboJPEG API. No header is needed to build it.
+// Package turbo decodes JPEG files with libjpeg-turbo, through the library's
+// stable TurboJPEG API. The library is loaded when it is first needed, so neither
+// it nor its headers are needed to build a program. Most programs want package
+// pixels, which uses turbo if the library is there and Go's decoder otherwise.
+//
+//	d := turbo.New()
+//	if d == nil {
+//		return errors.New("libjpeg-turbo is not installed")
+//	}
+//	defer d.Close()
+//	width, height, space, err := d.Header(file)
+//	...
+//	dst := make([]byte, width*height*3) // [H,W,3]
+//	err = d.Decode(dst, file, width, height, false)
 package turbo
 
 /*
@@ -53,8 +65,8 @@ static int tj_decode(void *h, const unsigned char *b, unsigned long n, unsigned 
 static char *tj_error(void *h) { return tj.error(h); }
 static int tj_code(void *h) { return tj.code(h); }
 
-// Where the library says which it is: libjpeg-turbo has no version function,
-// but its file name ends in one.
+// The path of the loaded library. libjpeg-turbo has no function that returns its
+// version, but the name of its file ends in one.
 static int tj_path(char *dst, size_t n) {
 	Dl_info info;
 	if (!tj.lib || !dladdr((void *)tj.init, &info) || !info.dli_fname) return 0;
@@ -75,16 +87,21 @@ import (
 	"unsafe"
 )
 
-// Colour spaces of a JPEG file, and the formats it is decoded to.
+// Colour spaces of JPEG files that Decode turns into CMYK rather than RGB.
 const (
 	CMYK = 3
 	YCCK = 4
-
-	formatRGB  = 0
-	formatCMYK = 11
-	accurate   = 4096 // the accurate inverse DCT, libjpeg's default
 )
 
+// Constants of turbojpeg.h: pixel formats, and the flag for the accurate inverse
+// DCT, which is libjpeg's default.
+const (
+	formatRGB  = 0
+	formatCMYK = 11
+	accurate   = 4096
+)
+
+// load loads the library, once, and reports whether it is there.
 var load = sync.OnceValue(func() bool {
 	names := []string{"libturbojpeg.so.0", "libturbojpeg.so"}
 	if runtime.GOOS == "darwin" {
@@ -99,8 +116,8 @@ var load = sync.OnceValue(func() bool {
 	return false
 })
 
-// Version returns what the library's file name says, such as "0.2.0" (the
-// version of the TurboJPEG interface); ok is false where there is no library.
+// Version returns the version in the name of the library's file, such as "0.2.0",
+// which is that of the TurboJPEG interface. ok is false if there is no library.
 func Version() (version string, ok bool) {
 	if !load() {
 		return "", false
@@ -120,10 +137,10 @@ func Version() (version string, ok bool) {
 	return version, true
 }
 
-// Decoder is a handle of the library, for one goroutine at a time.
+// Decoder is a handle of the library. One goroutine may use it at a time.
 type Decoder struct{ h unsafe.Pointer }
 
-// New returns nil where there is no library.
+// New makes a decoder, which the caller must Close; nil if there is no library.
 func New() *Decoder {
 	if !load() {
 		return nil
@@ -135,7 +152,7 @@ func New() *Decoder {
 	return &Decoder{h}
 }
 
-// Close frees the handle.
+// Close frees the handle. It may be called twice.
 func (d *Decoder) Close() {
 	if d.h != nil {
 		C.tj_destroy(d.h)
@@ -143,7 +160,8 @@ func (d *Decoder) Close() {
 	}
 }
 
-// Header returns the size and the colour space of a file.
+// Header returns the size in pixels and the colour space of a file, which must not
+// be empty.
 func (d *Decoder) Header(data []byte) (width, height, space int, err error) {
 	var dims [4]C.int
 	if C.tj_header(d.h, (*C.uchar)(&data[0]), C.ulong(len(data)), &dims[0]) != 0 {
@@ -152,8 +170,10 @@ func (d *Decoder) Header(data []byte) (width, height, space int, err error) {
 	return int(dims[0]), int(dims[1]), int(dims[3]), nil
 }
 
-// Decode fills dst with RGB, or with CMYK (4 bytes a pixel) where the file is
-// that. Damage that the library can pass over is passed over.
+// Decode decodes a file of the size that Header returned into dst: RGB,
+// width*height*3 bytes, or with cmyk set, width*height*4 bytes of CMYK, for a
+// file of one of those colour spaces. Damage that libjpeg only warns of is
+// ignored.
 func (d *Decoder) Decode(dst, data []byte, width, height int, cmyk bool) error {
 	format := C.int(formatRGB)
 	if cmyk {
@@ -165,8 +185,9 @@ func (d *Decoder) Decode(dst, data []byte, width, height int, cmyk bool) error {
 	return nil
 }
 
-// failure is what the library says, and an end to its handle: one that has met a
-// file which ends in its headers takes their remains for those of the next.
+// failure returns the library's error and replaces the handle: after a file that
+// ends within its headers, a handle would read what is left of them as part of
+// the next file.
 func (d *Decoder) failure() error {
 	err := errors.New(C.GoString(C.tj_error(d.h)))
 	if h := C.tj_init(); h != nil {

@@ -1,24 +1,12 @@
 package pixels
 
 import (
-	"bytes"
-	"errors"
 	"image"
-	"image/color"
-	"image/gif"
 )
 
-// straight is a colour without its alpha, unmultiplied.
-func straight(c color.Color) [3]uint8 {
-	if n, ok := c.(color.NRGBA); ok {
-		return [3]uint8{n.R, n.G, n.B}
-	}
-	n := color.NRGBAModel.Convert(c).(color.NRGBA)
-	return [3]uint8{n.R, n.G, n.B}
-}
-
-// fromYCbCr converts planes to RGB: WebP's as libwebp does it, with its own
-// upsampling of chroma, JPEG's as libjpeg does.
+// fromYCbCr converts planes of luma and chroma to RGB, those of WebP as libwebp
+// does it and those of JPEG as libjpeg does. They differ in the range of values
+// and in how chroma is upsampled.
 func fromYCbCr(dst *Image, m *image.YCbCr, webp bool) {
 	convert := jpegPixel
 	up := jpegChroma
@@ -37,8 +25,8 @@ func fromYCbCr(dst *Image, m *image.YCbCr, webp bool) {
 	}
 }
 
-// webpPixel is libwebp's conversion (dec/yuv.h): limited range, 14 bits, of
-// which six are left for the clip.
+// webpPixel is libwebp's conversion (dec/yuv.h): limited range, in fixed point of
+// 14 bits, of which the last six are dropped when clipping.
 func webpPixel(o []uint8, y, u, v int) {
 	hi := func(v, c int) int { return v * c >> 8 }
 	clip := func(v int) uint8 { return uint8(min(255, max(0, v)>>6)) }
@@ -47,8 +35,8 @@ func webpPixel(o []uint8, y, u, v int) {
 	o[2] = clip(hi(y, 19077) + hi(u, 33050) - 17685)
 }
 
-// webpChroma scales one row of 4:2:0 chroma up as libwebp's "fancy" upsampler:
-// weights 9, 3, 3, 1 over the four nearest samples, in its two roundings.
+// webpChroma upsamples one row of 4:2:0 chroma as libwebp's "fancy" upsampler
+// does: weights 9, 3, 3 and 1 over the four nearest samples, rounded twice.
 func webpChroma(dst []int, plane []uint8, stride int, _ image.YCbCrSubsampleRatio, y, h int) {
 	w := len(dst)
 	rows := (h + 1) / 2
@@ -72,7 +60,8 @@ func webpChroma(dst []int, plane []uint8, stride int, _ image.YCbCrSubsampleRati
 	}
 }
 
-// jpegPixel is libjpeg's conversion (jdcolor.c): full range, 16 bits.
+// jpegPixel is libjpeg's conversion (jdcolor.c): full range, in fixed point of 16
+// bits.
 func jpegPixel(o []uint8, y, cb, cr int) {
 	const half = 1 << 15
 	cb, cr = cb-128, cr-128
@@ -82,9 +71,9 @@ func jpegPixel(o []uint8, y, cb, cr int) {
 	o[2] = clip(y + (116130*cb+half)>>16)
 }
 
-// jpegChroma scales one row of chroma up as libjpeg's "fancy" upsampling
-// (jdsample.c): a triangle filter across, and down for 4:2:0. Other ratios
-// repeat samples, as libjpeg does for them.
+// jpegChroma upsamples one row of chroma as libjpeg's "fancy" upsampling does
+// (jdsample.c): a triangle filter along the row and, for 4:2:0, across rows. For
+// other ratios samples are repeated, again as in libjpeg.
 func jpegChroma(dst []int, plane []uint8, stride int, ratio image.YCbCrSubsampleRatio, y, h int) {
 	w := len(dst)
 	switch ratio {
@@ -114,9 +103,10 @@ func jpegChroma(dst []int, plane []uint8, stride int, ratio image.YCbCrSubsample
 	}
 }
 
-// across doubles a row: each sample with a third of its neighbour, the first
-// and the last with themselves. bits is the scale of 4 times a sample; left
-// and right are the roundings of even and odd outputs.
+// across doubles a row of n samples. An output is 3/4 of its sample and 1/4 of the
+// neighbour on its side; the first and last samples are their own neighbours. The
+// result is shifted right by bits, after left is added to even outputs and right
+// to odd ones.
 func across(dst []int, n int, at func(int) int, bits, left, right int) {
 	put := func(x, v int) {
 		if x < len(dst) {
@@ -135,61 +125,4 @@ func across(dst []int, n int, at func(int) int, bits, left, right int) {
 		put(2*i, (3*c+l+left)>>bits)
 		put(2*i+1, (3*c+r+right)>>bits)
 	}
-}
-
-// gifFrame draws the first frame on the whole canvas. Pillow fills the canvas
-// with the transparent index, or 0, and looks the palette up whatever is
-// transparent; Go's decoder forgets that colour, so it is read from the file.
-func gifFrame(dst *Image, data []byte, w, h int) error {
-	m, err := gif.Decode(bytes.NewReader(data))
-	if err != nil {
-		return plain(err)
-	}
-	p, ok := m.(*image.Paletted)
-	if !ok {
-		return errors.New("the first frame has no palette")
-	}
-	palette, background := gifPalette(data)
-	dst.resize(w, h)
-	for i := range w * h {
-		copy(dst.Pix[3*i:3*i+3], palette[background][:])
-	}
-	for y := p.Rect.Min.Y; y < min(h, p.Rect.Max.Y); y++ {
-		for x := p.Rect.Min.X; x < min(w, p.Rect.Max.X); x++ {
-			copy(dst.Pix[(y*w+x)*3:], palette[p.Pix[p.PixOffset(x, y)]][:])
-		}
-	}
-	return nil
-}
-
-// gifPalette reads the colours of the first frame, and its transparent index
-// or 0, from a file that has been decoded.
-func gifPalette(b []byte) (palette [256][3]uint8, transparent int) {
-	table := func(at int, flags byte) int {
-		if flags&0x80 == 0 {
-			return at
-		}
-		n := 2 << (flags & 7)
-		for i := 0; i < n && at+3*i+3 <= len(b); i++ {
-			copy(palette[i][:], b[at+3*i:])
-		}
-		return at + 3*n
-	}
-	for i := table(13, b[10]); i+10 <= len(b); {
-		switch b[i] {
-		case 0x21: // an extension; of the graphic control the index matters
-			if b[i+1] == 0xf9 && i+7 <= len(b) && b[i+3]&1 != 0 {
-				transparent = int(b[i+6])
-			}
-			for i += 2; i < len(b) && b[i] != 0; i += 1 + int(b[i]) {
-			}
-			i++
-		case 0x2c:
-			table(i+10, b[i+9])
-			return palette, transparent
-		default:
-			return palette, transparent
-		}
-	}
-	return palette, transparent
 }
