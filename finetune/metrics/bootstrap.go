@@ -7,32 +7,32 @@ import (
 	"slices"
 )
 
-// Spread is how a figure varies over bootstrap samples.
+// Spread is how much a figure varies over bootstrap samples.
 type Spread struct {
-	SD        float64
-	Low, High float64 // the interval between percentiles: of 95 % those of 2.5 and 97.5 %
+	SD        float64 // standard deviation
+	Low, High float64 // percentile interval: from 2.5 % to 97.5 % at a level of 0.95
 }
 
 // BootstrapConfig changes how samples are drawn. The zero value is the default.
 type BootstrapConfig struct {
 	Seed    uint64
-	Samples int     // bootstrap samples; 0: 2000
+	Samples int     // number of bootstrap samples; 0: 2000
 	Level   float64 // of the interval; 0: 0.95
-	Groups  []int   // the group of each test sample; groups are drawn whole. nil: each is its own
+	Groups  []int   // the group of each test sample; a group is drawn as a whole. nil: every sample is a group of its own
 }
 
-// Bootstrap draws as many test samples as there are, with replacement, again
-// and again, and returns the spread of accuracy and of mean per-class accuracy
-// (Efron and Tibshirani 1993). labels are the true classes, and right is 1 for
-// a sample that is right and 0 for one that is wrong; several runs may be
-// averaged. Classes that a draw does not contain are left out of its mean.
+// Bootstrap returns the spread of accuracy and of mean per-class accuracy over
+// bootstrap samples of the test set (Efron and Tibshirani 1993): each draws as many
+// groups as there are, with replacement. labels [N] are the true classes. right [N]
+// is 1 for a sample that is right and 0 for one that is wrong, or the mean of that
+// over several runs. A class that a draw does not contain is left out of its mean.
 //
-// The draws depend on seed, number of samples and groups only. So classifiers
-// of the same test samples are drawn alike, and the spread of a difference is
-// that of a classifier whose right is the difference.
+// The draws depend on the seed, the number of samples and the groups alone. So
+// classifiers are judged on the same draws, and the spread of the difference
+// between two of them is that of right[i] - other[i].
 //
-// It is the spread over test samples: that of training samples and of seeds is
-// not in it.
+// It is the spread over test samples. That over training samples and seeds is not
+// included.
 func Bootstrap(labels []int, right []float64, c BootstrapConfig) (top1, perClass Spread, err error) {
 	if len(labels) == 0 || len(labels) != len(right) || c.Groups != nil && len(c.Groups) != len(labels) {
 		return top1, perClass, fmt.Errorf("metrics: bootstrap of %d samples with %d results and %d groups", len(labels), len(right), len(c.Groups))
@@ -65,7 +65,7 @@ func Bootstrap(labels []int, right []float64, c BootstrapConfig) (top1, perClass
 	return spreadOf(accuracies, c.Level), spreadOf(means, c.Level), nil
 }
 
-// unitsOf is what is drawn: the samples of each group.
+// unitsOf returns the units that are drawn: the samples of each group.
 func unitsOf(groups []int, n int) [][]int {
 	var units [][]int
 	at := map[int]int{}
@@ -85,8 +85,8 @@ func unitsOf(groups []int, n int) [][]int {
 	return units
 }
 
-// averages is the mean over samples and the mean over the classes that have
-// some, of n and sum by class.
+// averages returns the mean over samples, and the mean over the classes that have
+// samples, from the number of samples and the sum of each class.
 func averages(n, sum []float64) (all, byClass float64) {
 	total, present := 0.0, 0.0
 	for c := range n {

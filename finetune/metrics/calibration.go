@@ -2,16 +2,16 @@ package metrics
 
 import "math"
 
-// Bin is what was counted of the samples whose confidence, the probability of
-// the predicted class, is in (Low, High].
+// Bin is a bin of a reliability diagram: the samples whose confidence, which is the
+// probability of the predicted class, lies in (Low, High].
 type Bin struct {
 	Low, High  float64
-	N          int
+	N          int     // samples
 	Confidence float64 // mean; NaN without samples
-	Accuracy   float64 // share that is right; NaN without samples
+	Accuracy   float64 // share of samples that are right; NaN without samples
 }
 
-// sums are those of one bin.
+// sums are the counts of one bin.
 type sums struct {
 	n, right   int
 	confidence float64
@@ -27,7 +27,8 @@ func (s *Scores) calibrate(confidence float64, right bool) {
 	}
 }
 
-// Reliability returns the bins, of equal width, from 0 to 1.
+// Reliability returns the bins of the reliability diagram, of equal width, from
+// confidence 0 to 1.
 func (s *Scores) Reliability() []Bin {
 	out := make([]Bin, len(s.bins))
 	for i, b := range s.bins {
@@ -37,9 +38,8 @@ func (s *Scores) Reliability() []Bin {
 	return out
 }
 
-// ECE is the expected calibration error of Guo et al. (2017): over the bins,
-// the mean of |accuracy - confidence|, weighted by their samples. NaN without
-// samples.
+// ECE is the expected calibration error of Guo et al. (2017): the mean over bins of
+// |accuracy - confidence|, weighted by the number of samples. NaN without samples.
 func (s *Scores) ECE() float64 {
 	sum := 0.0
 	for _, b := range s.bins {

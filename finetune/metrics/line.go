@@ -5,16 +5,16 @@ import (
 	"math"
 )
 
-// Line is the straight line of least squares through points.
+// Line is the least-squares line through points: y = Intercept + Slope x.
 type Line struct {
 	Slope, Intercept float64
-	R                float64 // Pearson's correlation; NaN where all y are equal
-	R2               float64 // its square, the share of y's variance that the line accounts for
-	N                int
+	R                float64 // Pearson's correlation coefficient; NaN if all y are equal
+	R2               float64 // its square: the share of the variance of y that the line explains
+	N                int     // points
 }
 
-// FitLine finds the line through (x, y). Fewer than two points, numbers that are
-// not finite, and x that are all equal are errors.
+// FitLine fits a line to the points (x[i], y[i]). Fewer than two points, numbers
+// that are not finite, and x that are all equal are errors.
 func FitLine(x, y []float64) (Line, error) {
 	if len(x) != len(y) || len(x) < 2 {
 		return Line{}, fmt.Errorf("metrics: a line through %d and %d coordinates, expected two points or more", len(x), len(y))

@@ -9,20 +9,20 @@ import (
 
 // PairTest is McNemar's test of two classifiers on the same samples.
 type PairTest struct {
-	A, B         int     // their places among those compared, A < B
-	OnlyA, OnlyB int     // samples that only the one has right
-	Exact        bool    // how P was found
-	P            float64 // two-sided, that both are right equally often
+	A, B         int     // indices of the two classifiers, A < B
+	OnlyA, OnlyB int     // samples that only A, or only B, has right
+	Exact        bool    // P is that of the exact test
+	P            float64 // two-sided p value of "both are right equally often"
 	Holm         float64 // P corrected for the number of pairs
 }
 
-// exactBelow is the number of samples right in one only, below which the exact
-// test is taken (McNemar 1947; Dietterich 1998).
+// exactBelow is the number of discordant samples below which the exact test is
+// used (Dietterich 1998).
 const exactBelow = 25
 
-// PairwiseMcNemar tests every two of several classifiers: right[i][s] says whether the
-// i-th has sample s right. P values are corrected together (Holm 1979). The
-// tests take samples for independent.
+// PairwiseMcNemar tests every two of several classifiers: right[i][s] says whether
+// classifier i has sample s right. The p values are corrected for the number of
+// pairs (Holm 1979). The tests assume that samples are independent.
 func PairwiseMcNemar(right [][]bool) ([]PairTest, error) {
 	for i := range right {
 		if len(right[i]) != len(right[0]) || len(right[i]) == 0 {
@@ -45,7 +45,7 @@ func PairwiseMcNemar(right [][]bool) ([]PairTest, error) {
 	return pairs, nil
 }
 
-// discordant counts the samples that only the one has right.
+// discordant counts the samples that only one of two classifiers has right.
 func discordant(a, b []bool) (onlyA, onlyB int) {
 	for s := range a {
 		switch {
@@ -58,10 +58,11 @@ func discordant(a, b []bool) (onlyA, onlyB int) {
 	return onlyA, onlyB
 }
 
-// McNemar is the two-sided p value of a samples that only the one classifier
-// has right and b that only the other has. Of fewer than 25 together it is that
-// of the binomial distribution, otherwise that of chi-square with one degree of
-// freedom and Edwards' correction, (|a-b|-1)^2/(a+b). Without any it is 1.
+// McNemar returns the two-sided p value of McNemar's test, for a samples that only
+// one classifier has right and b samples that only the other has right. If they
+// are fewer than 25 together it is exact, from the binomial distribution; otherwise
+// it is from chi-square with one degree of freedom and Edwards' correction,
+// (|a-b|-1)^2/(a+b). Without any such sample it is 1.
 func McNemar(a, b int) (p float64, exact bool) {
 	n, low := a+b, min(a, b)
 	if n >= exactBelow {
@@ -76,9 +77,9 @@ func McNemar(a, b int) (p float64, exact bool) {
 	return min(1, 2*math.Ldexp(tail, -n)), true
 }
 
-// Holm corrects p values for their number by Holm's step-down procedure: of m
-// values the k-th smallest, from 1 on, is multiplied by m-k+1, made no smaller
-// than those before it and no larger than 1. The order is kept.
+// Holm corrects p values for their number by Holm's step-down procedure: the k-th
+// smallest of m values is multiplied by m-k+1, then raised to its predecessor if
+// that is larger, and capped at 1. The result is in the order of p.
 func Holm(p []float64) []float64 {
 	order := make([]int, len(p))
 	for i := range order {
@@ -93,12 +94,14 @@ func Holm(p []float64) []float64 {
 	return corrected
 }
 
-// Ranks gives each classifier one more than the number of those that are better
-// and told apart from it: with a higher accuracy and a Holm-corrected p below
-// alpha. So rank 1 is the best one and all that cannot be told apart from it.
-// Being told apart is no order: a classifier whose errors are like those of the
-// best one may be told apart from it where a worse one of other errors is not,
-// and then has the higher rank number.
+// Ranks returns the rank of each classifier: one more than the number of
+// classifiers that are significantly better, with a higher accuracy and a
+// Holm-corrected p value below alpha. So rank 1 is shared by the best classifier
+// and all those that cannot be told apart from it.
+//
+// Significance is not transitive. A classifier that errs on almost the same samples
+// as the best one can differ from it significantly, and rank lower, where a less
+// accurate one that errs on other samples does not.
 func Ranks(top1 []float64, pairs []PairTest, alpha float64) []int {
 	ranks := make([]int, len(top1))
 	for i := range ranks {

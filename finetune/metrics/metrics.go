@@ -1,7 +1,3 @@
-// Package metrics measures classifiers: top-k accuracy, mean per-class accuracy,
-// precision, recall and F1 of each class, confusion, calibration. It takes one
-// row of logits at a time and keeps counts only, so its memory does not grow
-// with the number of samples.
 package metrics
 
 import (
@@ -11,19 +7,20 @@ import (
 
 // Config changes what is counted. The zero value is the default.
 type Config struct {
-	TopK int // of the top-k accuracy; 0: 5
-	Bins int // of the calibration; 0: 15
+	TopK int // the k of top-k accuracy; 0: 5. It is at most the number of classes
+	Bins int // of the reliability diagram, for calibration; 0: 15
 }
 
-// Scores counts what a classifier got right and wrong.
+// Scores counts what a classifier got right and wrong. One goroutine may use it at
+// a time.
 type Scores struct {
 	classes, k int
-	n, top     int
-	confusion  []int // [classes, classes], rows the true class, columns the predicted
+	n, top     int   // samples; those whose class is among the first k
+	confusion  []int // [classes, classes]: rows are true classes, columns predicted ones
 	bins       []sums
 }
 
-// New begins to count for a classifier of so many classes.
+// New returns Scores without samples, for a classifier of so many classes.
 func New(classes int, c Config) *Scores {
 	if c.TopK == 0 {
 		c.TopK = 5
@@ -34,8 +31,9 @@ func New(classes int, c Config) *Scores {
 	return &Scores{classes: classes, k: min(c.TopK, classes), confusion: make([]int, classes*classes), bins: make([]sums, c.Bins)}
 }
 
-// Add counts one sample: its logits [classes] and its true class. Logits that
-// are NaN or +Inf, and classes that do not exist, are errors.
+// Add counts one sample: its logits [classes] and its true class. Logits that are
+// NaN or +Inf, and a class that does not exist, are errors; the sample is then not
+// counted.
 func (s *Scores) Add(logits []float32, label int) error {
 	if len(logits) != s.classes {
 		return fmt.Errorf("metrics: %d logits, expected %d", len(logits), s.classes)
@@ -47,8 +45,8 @@ func (s *Scores) Add(logits []float32, label int) error {
 	return s.AddTop(top, label)
 }
 
-// AddTop is Add for a sample whose classes are ranked already, as Top(logits,
-// s.K()) does. Its label may have become known since.
+// AddTop is Add for a sample whose classes have been ranked by Top(logits, s.K()).
+// It is for labels that become known only after the logits are gone.
 func (s *Scores) AddTop(top []Ranked, label int) error {
 	if label < 0 || label >= s.classes {
 		return fmt.Errorf("metrics: class %d, expected 0 to %d", label, s.classes-1)
@@ -67,14 +65,15 @@ func (s *Scores) AddTop(top []Ranked, label int) error {
 	return nil
 }
 
-// K is the k of the top-k accuracy: Config's, at most the number of classes.
+// K is the k of the top-k accuracy: that of Config, or the number of classes if
+// that is smaller.
 func (s *Scores) K() int { return s.k }
 
 // N is the number of samples.
 func (s *Scores) N() int { return s.n }
 
-// Top1 is the share of samples whose first class is the true one; NaN without
-// samples.
+// Top1 is the top-1 accuracy: the share of samples whose most probable class is
+// the true one. NaN without samples.
 func (s *Scores) Top1() float64 {
 	right := 0
 	for c := range s.classes {
@@ -83,13 +82,13 @@ func (s *Scores) Top1() float64 {
 	return ratio(right, s.n)
 }
 
-// TopK is the share of samples whose true class is among the first K().
+// TopK is the top-k accuracy: the share of samples whose true class is among the
+// K most probable ones. NaN without samples.
 func (s *Scores) TopK() float64 { return ratio(s.top, s.n) }
 
-// MeanPerClass is the mean, over the classes that have samples, of the share
-// of their samples that are right: what Salman et al. (2020, table 5)
-// report for data sets of uneven classes. absent is the number of classes
-// without samples.
+// MeanPerClass is the mean per-class accuracy: each class counts the same, however
+// many samples it has. Salman et al. (2020, table 5) report it for data sets of
+// unequal classes. Classes without samples are left out; absent is their number.
 func (s *Scores) MeanPerClass() (mean float64, absent int) {
 	sum := 0.0
 	for _, c := range s.PerClass() {
@@ -102,17 +101,17 @@ func (s *Scores) MeanPerClass() (mean float64, absent int) {
 	return sum / float64(s.classes-absent), absent
 }
 
-// Class is what was counted for one class. Shares without a denominator are NaN.
+// Class holds the figures of one class. One without a denominator is NaN.
 type Class struct {
 	N         int     // samples of the class
-	Correct   int     // of them
-	Predicted int     // samples that were taken for the class
-	Accuracy  float64 // Correct / N, which is the recall
+	Correct   int     // those of them that were predicted as the class
+	Predicted int     // samples of any class that were predicted as the class
+	Accuracy  float64 // Correct / N, also called recall
 	Precision float64 // Correct / Predicted
-	F1        float64 // harmonic mean of both
+	F1        float64 // harmonic mean of Accuracy and Precision
 }
 
-// PerClass tells of each class.
+// PerClass returns the figures of every class, in the order of labels.
 func (s *Scores) PerClass() []Class {
 	out := make([]Class, s.classes)
 	for t := range out {
@@ -131,8 +130,8 @@ func (s *Scores) PerClass() []Class {
 	return out
 }
 
-// Confusion returns the counts [classes, classes]: rows are true classes,
-// columns predicted ones.
+// Confusion returns a copy of the confusion matrix, counts [classes, classes]
+// row-major: rows are true classes, columns predicted ones.
 func (s *Scores) Confusion() []int { return append([]int(nil), s.confusion...) }
 
 func ratio(a, b int) float64 {

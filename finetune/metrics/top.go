@@ -6,16 +6,17 @@ import (
 	"math"
 )
 
-// Ranked is a class and how probable it is.
+// Ranked is a class and its probability.
 type Ranked struct {
 	Class       int
 	Probability float64
 }
 
-// Top ranks the k most probable classes of one row of logits, the most probable
+// Top returns the k most probable classes of one row of logits, the most probable
 // first. Of equal logits the lower index comes first, as with argmax. The
-// probabilities are the softmax of all logits, in float64. NaN and +Inf are
-// errors; -Inf is a class that cannot be, unless all are.
+// probabilities are the softmax over all logits, computed in float64. A logit of
+// NaN or +Inf is an error. One of -Inf has probability 0; if all are, that is an
+// error too.
 func Top(logits []float32, k int) ([]Ranked, error) {
 	if k < 1 || k > len(logits) {
 		return nil, fmt.Errorf("metrics: the first %d of %d classes", k, len(logits))
