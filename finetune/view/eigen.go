@@ -6,23 +6,23 @@ import (
 	"slices"
 )
 
-// eigen returns the eigenvalues of a symmetric matrix [n,n], the largest first,
-// and its eigenvectors as rows, by cyclic Jacobi rotations (Golub and Van Loan
-// 2013, section 8.5). The matrix is overwritten.
+// eigen returns the eigenvalues of a symmetric matrix [n,n], the largest first, and
+// its eigenvectors as rows, by cyclic Jacobi rotations (Golub and Van Loan 2013,
+// section 8.5). It overwrites the matrix.
 func eigen(a []float64, n int) (values, vectors []float64) {
 	v := make([]float64, n*n)
 	for i := range n {
 		v[i*n+i] = 1
 	}
-	for off, all := sizes(a, n); off > 1e-15*all; {
+	for off, all := norms(a, n); off > 1e-15*all; {
 		for p := range n {
 			for q := p + 1; q < n; q++ {
 				rotate(a, v, n, p, q)
 			}
 		}
 		before := off
-		if off, all = sizes(a, n); off >= before {
-			break // what is left is rounding
+		if off, all = norms(a, n); off >= before {
+			break // only rounding errors are left
 		}
 	}
 	order := make([]int, n)
@@ -37,8 +37,8 @@ func eigen(a []float64, n int) (values, vectors []float64) {
 	return values, vectors
 }
 
-// sizes is the norm of what is off the diagonal and of all.
-func sizes(a []float64, n int) (off, all float64) {
+// norms returns the Frobenius norm of the entries off the diagonal, and of all.
+func norms(a []float64, n int) (off, all float64) {
 	for i, x := range a {
 		all += x * x
 		if i/n != i%n {
@@ -48,7 +48,7 @@ func sizes(a []float64, n int) (off, all float64) {
 	return math.Sqrt(off), math.Sqrt(all)
 }
 
-// rotate makes a[p,q] zero and turns the rows p and q of v alike.
+// rotate makes a[p,q] zero by a rotation, which it also applies to v.
 func rotate(a, v []float64, n, p, q int) {
 	if a[p*n+q] == 0 {
 		return
@@ -65,6 +65,7 @@ func rotate(a, v []float64, n, p, q int) {
 	turn(v[p*n:(p+1)*n], v[q*n:(q+1)*n], c, s)
 }
 
+// turn rotates two rows by an angle of cosine c and sine s.
 func turn(x, y []float64, c, s float64) {
 	for i := range x {
 		x[i], y[i] = c*x[i]-s*y[i], s*x[i]+c*y[i]

@@ -7,16 +7,16 @@ import (
 	"slices"
 )
 
-// Neighbour is a row and the cosine between it and another one.
+// Neighbour is a row of features and its cosine similarity to the row asked about.
 type Neighbour struct {
 	Row    int
 	Cosine float64
 }
 
-// Neighbours finds the k rows of x [n,d] that are nearest to one of them by
-// cosine, the nearest first, without the row itself; of equal ones the first.
-// There are fewer where x has fewer. The cosine of a row of zeros is 0.
-// Features that are not finite are an error.
+// Neighbours returns the k rows of x [n,d] that are most similar to a given row by
+// cosine, the most similar first; of equally similar rows the earlier comes first.
+// The row itself is not among them. If x has fewer other rows, all are returned. A
+// row of zeros has cosine 0 with every other.
 func Neighbours(x []float32, n, d, row, k int) ([]Neighbour, error) {
 	if d < 1 || len(x) != n*d || row < 0 || row >= n || k < 1 {
 		return nil, fmt.Errorf("view: %d neighbours of row %d of %d features [%d,%d]", k, row, len(x), n, d)
@@ -41,7 +41,7 @@ func Neighbours(x []float32, n, d, row, k int) ([]Neighbour, error) {
 	return found[:min(k, len(found))], nil
 }
 
-// product is the inner product, in float64.
+// product is the inner product, computed in float64.
 func product(a, b []float32) float64 {
 	s := 0.0
 	for i, x := range a {

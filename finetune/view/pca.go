@@ -8,24 +8,24 @@ import (
 	"sync"
 )
 
-// Components is a principal component analysis.
+// Components is the result of a principal component analysis, for N rows of D
+// features and K components.
 type Components struct {
 	Mean      []float64 // [D]
-	Axes      []float64 // [K,D], orthonormal rows, the first has the largest variance
-	Variance  []float64 // [K], along the axes, with N-1 as the divisor
-	Ratio     []float64 // [K], of the variance of all features together
-	Projected []float64 // [N,K]: the centred rows along the axes
+	Axes      []float64 // [K,D]: orthonormal rows, in order of decreasing variance
+	Variance  []float64 // [K]: variance along each axis, with divisor N-1
+	Ratio     []float64 // [K]: Variance as a share of the total variance; 0 if that is 0
+	Projected []float64 // [N,K]: coordinates of the centred rows along the axes
 }
 
-// PCA finds the first k principal components of x [n,d]; k is at most d, and n
-// at least 2. The sign of an axis is such that its entry of largest magnitude
-// is positive. Features that are not finite are an error.
+// PCA finds the first k principal components of x [n,d]. k is at most d, and n at
+// least 2. Signs are chosen so that the entry of largest magnitude of each axis is
+// positive, as in scikit-learn. It returns early with the context's error.
 //
-// The axes are those of a block Krylov space with full reorthogonalisation
-// (Golub and Van Loan 2013, section 10.3): the covariance matrix is never made.
-// The space grows until the residuals are below 1e-11 of the largest variance,
-// or until it has 600 dimensions, which only variances that are almost equal
-// come to.
+// The method is a block Krylov iteration with full reorthogonalisation (Golub and
+// Van Loan 2013, section 10.3). It ends when the residuals are below 1e-11 of the
+// largest variance, or when the Krylov space has 600 dimensions; only variances
+// that are almost equal need so many.
 func PCA(ctx context.Context, x []float32, n, d, k int) (*Components, error) {
 	if n < 2 || k < 1 || k > d || len(x) != n*d {
 		return nil, fmt.Errorf("view: %d components of %d features [%d,%d], expected 2 rows or more and at most %d components", k, len(x), n, d, d)
@@ -57,7 +57,7 @@ func PCA(ctx context.Context, x []float32, n, d, k int) (*Components, error) {
 	return c, nil
 }
 
-// orient makes the entry of largest magnitude positive.
+// orient flips v, if need be, so that its entry of largest magnitude is positive.
 func orient(v []float64) {
 	at := 0
 	for i := range v {
@@ -77,7 +77,8 @@ type pca struct {
 	mean    []float64
 }
 
-// center finds the means and the sum of squares about them.
+// center computes the means of the features, and the total sum of squares about
+// them.
 func (p *pca) center() (total float64, err error) {
 	p.mean = make([]float64, p.d)
 	for i, v := range p.x {
@@ -94,12 +95,12 @@ func (p *pca) center() (total float64, err error) {
 	return total, nil
 }
 
-// chunks is how many parts the rows are dealt with in. It is fixed, so that
+// chunks is the number of parts in which rows are processed. It is fixed, so that
 // sums do not depend on the number of cores.
 const chunks = 16
 
-// rows hands out the centred rows, those of a chunk in order and the chunks at
-// the same time.
+// rows calls do for every centred row: chunks run at the same time, the rows of a
+// chunk in order.
 func (p *pca) rows(do func(chunk, row int, x []float64)) {
 	var all sync.WaitGroup
 	for c := range chunks {
@@ -116,7 +117,7 @@ func (p *pca) rows(do func(chunk, row int, x []float64)) {
 	all.Wait()
 }
 
-// scatter is the scatter matrix times each row of q [b,d].
+// scatter multiplies the scatter matrix with each row of q [b,d].
 func (p *pca) scatter(q [][]float64) [][]float64 {
 	parts := make([][]float64, chunks)
 	for c := range parts {
@@ -138,14 +139,14 @@ func (p *pca) scatter(q [][]float64) [][]float64 {
 }
 
 const (
-	accurate = 1e-11 // residual of an axis, relative to the largest eigenvalue
-	largest  = 600   // dimensions of the Krylov space
+	tolerance     = 1e-11 // of the residual of an axis, relative to the largest eigenvalue
+	maxDimensions = 600   // of the Krylov space
 )
 
 // axes returns the first k eigenvectors [k,d] of the scatter matrix and their
 // eigenvalues.
 func (p *pca) axes(ctx context.Context) (axes, values []float64, err error) {
-	var basis, image [][]float64 // orthonormal, and the scatter matrix times it
+	var basis, image [][]float64 // orthonormal rows, and their products with the scatter matrix
 	r := rand.New(rand.NewPCG(1, 2))
 	block := make([][]float64, min(p.k+2, p.d))
 	for i := range block {
@@ -158,14 +159,14 @@ func (p *pca) axes(ctx context.Context) (axes, values []float64, err error) {
 		block = extend(basis, block, r)
 		fresh := p.scatter(block)
 		basis, image = append(basis, block...), append(image, fresh...)
-		all := len(basis) == p.d || len(basis) > max(largest, p.k)
+		all := len(basis) == p.d || len(basis) > max(maxDimensions, p.k)
 		if len(basis) >= max(look, p.k) || all {
 			look = len(basis) * 5 / 4
 			var vectors []float64
 			values, vectors = eigen(products(basis, image), len(basis))
 			values = values[:p.k]
 			axes = combine(vectors, basis, p.k)
-			if all || residual(axes, combine(vectors, image, p.k), values) <= accurate*values[0] {
+			if all || residual(axes, combine(vectors, image, p.k), values) <= tolerance*values[0] {
 				return axes, values, nil
 			}
 		}
@@ -173,6 +174,7 @@ func (p *pca) axes(ctx context.Context) (axes, values []float64, err error) {
 	}
 }
 
+// random draws a vector from the standard normal distribution.
 func random(r *rand.Rand, d int) []float64 {
 	v := make([]float64, d)
 	for i := range v {
@@ -181,15 +183,15 @@ func random(r *rand.Rand, d int) []float64 {
 	return v
 }
 
-// extend makes new vectors orthonormal to the basis and to each other. What is
-// in the span already is replaced by chance.
+// extend makes the vectors of a block orthonormal to the basis and to each other.
+// A vector that already lies in their span is replaced by a random one.
 func extend(basis, block [][]float64, r *rand.Rand) [][]float64 {
 	all := append([][]float64(nil), basis...)
 	for _, b := range block {
 		v := append([]float64(nil), b...)
 		for {
 			before := norm(v)
-			for range 2 { // once more, for what rounding left
+			for range 2 { // twice, because rounding errors spoil the first result
 				for _, q := range all {
 					add(v, -dot(v, q), q)
 				}
@@ -205,7 +207,7 @@ func extend(basis, block [][]float64, r *rand.Rand) [][]float64 {
 	return all[len(basis):]
 }
 
-// products is basis x image, a symmetric matrix.
+// products returns the inner products of basis and image, a symmetric matrix.
 func products(basis, image [][]float64) []float64 {
 	n := len(basis)
 	out := make([]float64, n*n)
@@ -218,7 +220,7 @@ func products(basis, image [][]float64) []float64 {
 	return out
 }
 
-// combine is the first k rows of vectors [n,n] times the rows [n,d].
+// combine multiplies the first k rows of vectors [n,n] with rows [n,d].
 func combine(vectors []float64, rows [][]float64, k int) []float64 {
 	n, d := len(rows), len(rows[0])
 	out := make([]float64, k*d)
@@ -230,7 +232,8 @@ func combine(vectors []float64, rows [][]float64, k int) []float64 {
 	return out
 }
 
-// residual is the largest norm of image - value x axis.
+// residual is the largest norm of image - value * axis over the axes. It
+// overwrites image.
 func residual(axes, image, values []float64) float64 {
 	most, d := 0.0, len(axes)/len(values)
 	for i, v := range values {
