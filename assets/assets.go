@@ -1,28 +1,24 @@
-// Package assets holds data that ships with rtx: the backbones of the demo.
+// Package assets holds the data that ship with rtx: the catalogue of released
+// checkpoints, with where they lie and what was published about them, and three
+// small backbones for the demo. It is data alone, and imports nothing of rtx.
+//
+//	for _, c := range assets.Checkpoints() {
+//		fmt.Println(c.Name, c.Arch, c.Norm, c.Eps, c.Top1, c.URL)
+//	}
+//
+//	model, err := assets.Backbones.ReadFile("backbones/resnet8_std.onnx")
+//
+// Nothing is downloaded. Packages assets/shapes and assets/photos draw images for
+// demos, tests and benchmarks.
 package assets
 
 import "embed"
 
-// Backbones are ResNet-8 networks of 32x32 images, trained on CIFAR-10: ONNX
-// files with outputs logits [N,10] and features [N,96].
+// Backbones holds the bundled backbones, ONNX files "backbones/NAME.onnx": ResNet-8
+// networks for images of 32x32, trained on CIFAR-10, with outputs logits [N,10]
+// and features [N,96]. One had standard training, one adversarial training (L2,
+// eps 0.25), and one, the control, training with Gaussian noise. They show how
+// things work and are no substitute for ImageNet's.
 //
 //go:embed backbones/*.onnx
 var Backbones embed.FS
-
-// Backbone describes one file of Backbones.
-type Backbone struct {
-	Name  string
-	Title string
-	Norm  string  // of the adversary it was trained against, "" for none
-	Eps   float64 // in units of [0,1] pixels
-}
-
-// File is the backbone's path in Backbones.
-func (b Backbone) File() string { return "backbones/" + b.Name + ".onnx" }
-
-// Demo lists the backbones that the demo compares.
-var Demo = []Backbone{
-	{Name: "resnet8_std", Title: "standard training"},
-	{Name: "resnet8_l2_eps0.25", Title: "adversarial training, L2 eps 0.25", Norm: "l2", Eps: 0.25},
-	{Name: "resnet8_noiseaug", Title: "training with Gaussian noise, the control"},
-}

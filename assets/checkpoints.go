@@ -4,55 +4,69 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 )
 
-// mirror is where the released checkpoints lie, each under its file name.
+// mirror is the URL below which the released checkpoints lie, each under its file
+// name.
 const mirror = "https://huggingface.co/madrylab/robust-imagenet-models/resolve/main/"
 
-// ErrMismatch is wrapped by errors that say that a file is not what the
-// catalogue says of it.
+// ErrMismatch is wrapped by every error about a file that is not what the catalogue
+// says it is.
 var ErrMismatch = errors.New("not what the catalogue says")
 
-// Checkpoint is a model that has a name.
+// Checkpoint is an entry of the catalogue: a model with a name. A field whose value
+// is not known is empty or 0.
 type Checkpoint struct {
-	Name    string
-	File    string
-	Arch    string  // as rtx calls it: resnet50, densenet161; "" where not known
-	Norm    string  // of the adversary it was trained against: "l2", "linf", "" for none
-	Eps     float64 // in units of [0,1] pixels; 0 is standard training
-	Top1    float64 // published, on ImageNet, a fraction; 0 where there is none
-	Classes int     // 0 where not known
-	Licence string  // "" where not known
-	Layout  string  // of a PyTorch file: "robustness" names its tensors module.model.*
-	Size    int64   // bytes; 0 where not known
-	SHA256  string  // in hex: the whole digest or its beginning; "" where not known
-	URL     string  // "" where it cannot be downloaded
-	Bundled bool    // Backbones has it
+	Name    string  // "resnet50_l2_eps3"
+	File    string  // name of its file: "resnet50_l2_eps3.ckpt"
+	Arch    string  // as package onnx/arch calls it: "resnet50", "densenet161"
+	Norm    string  // threat model of its adversarial training: "l2" or "linf"
+	Eps     float64 // radius of that, in units of [0,1] pixels; 0 is standard training
+	Top1    float64 // published top-1 accuracy on ImageNet, a fraction
+	Classes int
+	Licence string
+	Layout  string // of a PyTorch file: "robustness" names its tensors module.model.*
+	Size    int64  // bytes
+	SHA256  string // in hex: the whole digest or its beginning
+	URL     string // where it can be downloaded
+	Bundled bool   // it is a file of Backbones
 }
 
 //go:embed checkpoints.tsv
 var checkpointTable string
 
-// Checkpoints lists the released checkpoints, then the bundled backbones.
-var Checkpoints = sync.OnceValue(func() []Checkpoint {
+// bundled are the files of Backbones.
+var bundled = []Checkpoint{
+	{Name: "resnet8_std"},
+	{Name: "resnet8_l2_eps0.25", Norm: "l2", Eps: 0.25},
+	{Name: "resnet8_noiseaug"},
+}
+
+// Checkpoints returns the catalogue: the 67 checkpoints released with Salman et al.
+// (2020), "Do Adversarially Robust ImageNet Models Transfer Better?", then the
+// bundled backbones.
+func Checkpoints() []Checkpoint { return slices.Clone(catalogue()) }
+
+// catalogue is read when it is first needed.
+var catalogue = sync.OnceValue(func() []Checkpoint {
 	var all []Checkpoint
 	for line := range strings.Lines(checkpointTable) {
 		if !strings.HasPrefix(line, "#") {
 			all = append(all, released(strings.Fields(line)))
 		}
 	}
-	for _, b := range Demo {
-		all = append(all, Checkpoint{
-			Name: b.Name, File: b.Name + ".onnx", Arch: "resnet8", Norm: b.Norm, Eps: b.Eps, Classes: 10, Licence: "MIT", Bundled: true,
-		})
+	for _, c := range bundled {
+		c.File, c.Arch, c.Classes, c.Licence, c.Bundled = c.Name+".onnx", "resnet8", 10, "MIT", true
+		all = append(all, c)
 	}
 	return all
 })
 
-// released reads a line of the table. What is wrong in it shows in the tests.
+// released reads a line of the table. Tests check every line, so errors are ignored.
 func released(f []string) Checkpoint {
 	c := Checkpoint{
 		Name: f[0], File: f[0] + ".ckpt", Arch: f[1], Norm: f[2], Classes: 1000, Licence: "MIT", Layout: "robustness",
@@ -69,8 +83,8 @@ func released(f []string) Checkpoint {
 	return c
 }
 
-// Check compares a checkpoint's claims with what was found in its file: the
-// architecture, and the number of classes or 0. A difference is ErrMismatch.
+// Check compares the catalogue's architecture and number of classes with those
+// found in a file; "" and 0 are not compared. A difference is an ErrMismatch.
 func (c Checkpoint) Check(arch string, classes int) error {
 	switch {
 	case c.Arch != "" && arch != "" && arch != c.Arch:

@@ -1,6 +1,9 @@
-// Package photos draws pictures with the statistics of photographs: smooth
-// light, edges, texture at every scale and sensor noise, so that encoded files
-// have the size, and decoders the work, of real ones. They show nothing.
+// Package photos draws images with the statistics of photographs, for benchmarks:
+// smooth light, edges, texture at every scale and sensor noise. Encoded as JPEG
+// they have the size of real photographs, and take decoders as long. They show
+// nothing.
+//
+//	err := jpeg.Encode(file, photos.Draw(seed, 500, 375), &jpeg.Options{Quality: 90})
 package photos
 
 import (
@@ -9,7 +12,8 @@ import (
 	"math/rand/v2"
 )
 
-// Draw makes one picture. The same seed and size make the same picture.
+// Draw draws an image of width x height pixels. The same seed and size give the
+// same image.
 func Draw(seed uint64, width, height int) *image.RGBA {
 	r := rand.New(rand.NewPCG(seed, 0x70686f746f))
 	m := image.NewRGBA(image.Rect(0, 0, width, height))
@@ -61,8 +65,8 @@ func (b *blob) paint(base *[3]float64, u, v float64) {
 	}
 }
 
-// noise is a sum of octaves of smoothed random values, each 0.7 of the strength of
-// the one before.
+// noise is a sum of octaves of interpolated random values; each has 0.7 times the
+// amplitude of the one before.
 type noise struct{ grid [64 * 64]float64 }
 
 func newNoise(r *rand.Rand) *noise {

@@ -1,6 +1,12 @@
-// Package shapes draws the images of the demo: ten plain shapes with shading,
-// colour, rotation, mild affine distortion and sensor noise, on a softly graded
-// background. They are easy to tell apart by outline and by nothing else.
+// Package shapes draws labelled images for demos and tests: a class is one of ten
+// plain shapes. Shading, colour, rotation, a mild distortion, sensor noise and a
+// softly graded background vary, so that classes are easy to tell apart by outline
+// and by nothing else.
+//
+//	img := shapes.Draw(class, seed, shapes.Config{}) // 96x96
+//	name := shapes.Names[class]
+//
+// The command in shapes/draw writes a whole data set into class folders.
 package shapes
 
 import (
@@ -12,19 +18,19 @@ import (
 // Names are the classes.
 var Names = []string{"arrow", "crescent", "cross", "ellipse", "heart", "hexagon", "ring", "square", "star", "triangle"}
 
-// Config says how images are drawn.
+// Config says how images are drawn. The zero value is the default.
 type Config struct {
-	Size  int     // side in pixels; 0: 96
-	Noise float64 // sd of more Gaussian noise, as a fraction of full scale, on top of the sensor's
+	Size  int     // width and height in pixels; 0: 96
+	Noise float64 // standard deviation of additional Gaussian noise, as a fraction of full scale
 }
 
 const (
-	sensor  = 3.0 / 255 // sd of the noise that every image has
-	samples = 3         // a side, of each pixel's grid of samples
+	sensor  = 3.0 / 255 // standard deviation of the noise that every image has
+	samples = 3         // per side, of each pixel's grid of samples
 )
 
-// Draw makes one image. The same class, seed and configuration make the same
-// image.
+// Draw draws an image of a class, an index into Names. The same class, seed and
+// configuration give the same image.
 func Draw(class int, seed uint64, c Config) *image.NRGBA {
 	size := c.Size
 	if size == 0 {
@@ -33,7 +39,8 @@ func Draw(class int, seed uint64, c Config) *image.NRGBA {
 	r := rand.New(rand.NewPCG(seed, uint64(class)))
 	between := func(a, b float64) float64 { return a + (b-a)*r.Float64() }
 
-	// The shape's frame: unit shape to image, a rotation after a mild squeeze.
+	// Where the shape lies in the image: the unit shape is squeezed a little, then
+	// rotated, scaled and moved.
 	angle, scale := between(0, 2*math.Pi), between(0.24, 0.37)
 	squeeze, shear := between(0.82, 1.2), between(-0.18, 0.18)
 	cx, cy := between(-0.09, 0.09), between(-0.09, 0.09)
@@ -82,7 +89,7 @@ func Draw(class int, seed uint64, c Config) *image.NRGBA {
 	return m
 }
 
-// colour picks one whose lightness differs clearly from the background's.
+// colour draws a colour whose lightness differs clearly from the background's.
 func colour(r *rand.Rand, back float64) [3]float64 {
 	for {
 		hue, saturation, value := r.Float64(), 0.1+0.55*r.Float64(), 0.15+0.85*r.Float64()
@@ -97,7 +104,7 @@ func colour(r *rand.Rand, back float64) [3]float64 {
 	}
 }
 
-// outlines tell what is inside of each class's unit shape.
+// outlines say, for each class, whether a point lies inside its unit shape.
 var outlines = []func(x, y float64) bool{
 	polygon(-1, -0.28, 0.1, -0.28, 0.1, -0.75, 1, 0, 0.1, 0.75, 0.1, 0.28, -1, 0.28),
 	func(x, y float64) bool { return math.Hypot(x, y) < 0.95 && math.Hypot(x-0.45, y) > 0.75 },
@@ -118,8 +125,8 @@ var outlines = []func(x, y float64) bool{
 	polygon(0, -1, 0.95, 0.7, -0.95, 0.7),
 }
 
-// polygon takes x, y pairs; a point is inside where a ray to the right crosses
-// the outline an odd number of times.
+// polygon is the outline through points x, y. A point is inside if a ray from it to
+// the right crosses the outline an odd number of times.
 func polygon(p ...float64) func(x, y float64) bool {
 	return func(x, y float64) bool {
 		in := false
@@ -132,9 +139,11 @@ func polygon(p ...float64) func(x, y float64) bool {
 	}
 }
 
+// regular is a regular polygon.
 func regular(n int) func(x, y float64) bool { return star(n, 0) }
 
-// star has n points; inner is the radius between them, 0 for a plain polygon.
+// star is a star of n points. inner is the radius of the corners between them; 0
+// leaves those out.
 func star(n int, inner float64) func(x, y float64) bool {
 	var p []float64
 	for i := range n {

@@ -21,8 +21,8 @@ func TestDrawIsDeterministic(t *testing.T) {
 	}
 }
 
-// TestDrawShows wants every class to stand out from its background: the middle
-// of the spread of lightness is empty in a two-tone picture.
+// TestDrawShows wants every class to stand out from its background, so that
+// lightness varies over the image.
 func TestDrawShows(t *testing.T) {
 	for class, name := range shapes.Names {
 		for seed := range uint64(20) {

@@ -32,8 +32,8 @@ func main() {
 	}
 }
 
-// draw makes the folder under another name and renames it when it is whole.
-// One that is there already, drawn with the same settings, is left as it is.
+// draw writes the folder under a temporary name and renames it when it is complete.
+// A folder that is already there, drawn with the same settings, is left as it is.
 func draw(out string, n int, noise float64, seed uint64) error {
 	settings := fmt.Sprintf("%d images, noise %g, seed %d\n", n, noise, seed)
 	if b, err := os.ReadFile(filepath.Join(out, ".drawn")); err == nil && string(b) == settings {
