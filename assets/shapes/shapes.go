@@ -15,7 +15,7 @@ import (
 	"math/rand/v2"
 )
 
-// Names are the classes.
+// Names are the names of the classes, in the order of their indices.
 var Names = []string{"arrow", "crescent", "cross", "ellipse", "heart", "hexagon", "ring", "square", "star", "triangle"}
 
 // Config says how images are drawn. The zero value is the default.
