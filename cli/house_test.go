@@ -16,15 +16,15 @@ var doors = map[string][]string{
 	"github.com/yalue/onnxruntime_go":   {"onnx/runtime"},
 	"github.com/disintegration/imaging": {"featurize/pixels"},
 	"golang.org/x/image":                {"featurize/pixels", "cli/report"}, // decoders; fonts and polygons
-	"google.golang.org/protobuf":        {"onnx", "onnx/pb"},
+	"google.golang.org/protobuf":        {"onnx", "onnx/pb", "onnx/verify"},
 	"github.com/urfave/cli/v2":          {"cli"},
 	"github.com/goccy/go-yaml":          {"cli"},
 	"golang.org/x/sys":                  {"cli", "featurize"},
-	"github.com/owulveryck/onnx-go":     {"finetune/graph"},
+	"github.com/owulveryck/onnx-go":     {"onnx/verify"},
 	"gorgonia.org/gorgonia":             {"finetune/graph", "finetune/tape"},
-	"gorgonia.org/tensor":               {"finetune/graph", "finetune/tape"},
-	"github.com/chewxy/hm":              {"finetune/graph"}, // the types of gorgonia's ops
-	"gonum.org/v1/gonum":                {"finetune/graph", "finetune/probe"},
+	"gorgonia.org/tensor":               {"finetune/graph", "finetune/tape", "onnx/verify"}, // onnx-go hands them out
+	"github.com/chewxy/hm":              {"finetune/graph"},                                 // the types of gorgonia's ops
+	"gonum.org/v1/gonum":                {"finetune/graph", "finetune/probe", "onnx/verify"},
 	"github.com/parquet-go/parquet-go":  {"featurize"},
 	"github.com/klauspost/compress":     {"featurize"},
 }
@@ -40,7 +40,7 @@ var never = map[string][]string{
 	"finetune/probe":   {"finetune"},
 	"finetune/metrics": {"*"},
 	"finetune/graph":   {"finetune"},
-	"onnx":             {"onnx/runtime", "onnx/torch", "onnx/arch"},
+	"onnx":             {"onnx/runtime", "onnx/torch", "onnx/arch", "onnx/verify"},
 	"assets":           {"*"},
 	"onnx/pb":          {"*"},
 }

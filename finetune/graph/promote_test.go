@@ -67,3 +67,20 @@ func TestPromoted(t *testing.T) {
 		t.Error("the model itself has changed")
 	}
 }
+
+// small is a model of a linear layer, with more nodes and initializers.
+func small(nodes []*pb.NodeProto, initializers ...*pb.TensorProto) *onnx.Model {
+	m, err := onnx.New(&pb.ModelProto{
+		IrVersion: onnx.IRVersion, OpsetImport: []*pb.OperatorSetIdProto{{Version: onnx.Opset}},
+		Graph: &pb.GraphProto{
+			Name: "small", Initializer: append(initializers, onnx.NewFloats("w", []int64{12, 2}, slices.Repeat([]float64{.5, -1, 2}, 8)...)),
+			Node:   append(nodes, onnx.NewNode("Flatten", "flat", []string{"y"}), onnx.NewNode("MatMul", "logits", []string{"flat", "w"})),
+			Input:  []*pb.ValueInfoProto{onnx.NewValue("images", pb.TensorProto_FLOAT, onnx.Named("N"), onnx.Sized(3), onnx.Sized(2), onnx.Sized(2))},
+			Output: []*pb.ValueInfoProto{onnx.NewValue("logits", pb.TensorProto_FLOAT, onnx.Named("N"), onnx.Sized(2))},
+		},
+	}).WithSpec(onnx.Spec{Version: 1, InputSize: [2]int{2, 2}, Crop: "none", Interpolation: "bilinear", Range: [2]float64{0, 1}, Channels: "rgb", Layout: "nchw", Normalized: true, Input: "images"})
+	if err != nil {
+		panic(err)
+	}
+	return m
+}

@@ -1,0 +1,4 @@
+package verify
+
+// Read compares a stream with a model.
+var Read = read
