@@ -4,32 +4,31 @@ import (
 	"math"
 )
 
-// BarChart is horizontal bars from zero, one below the other.
+// BarChart is a chart of horizontal bars, one below the other, which begin at zero.
 type BarChart struct {
 	Title string
 	X     Axis
 	Bars  []Bar
-	Kinds []string // names of the colours; "" ones have none
+	Kinds []string // the legend: what each colour means; one named "" is left out
 }
 
-// Bar is one of them. Low and High are the ends of its error bar; where both
-// are 0 there is none.
+// Bar is a bar of a chart.
 type Bar struct {
 	Label     string
-	Note      string // of less weight, below the label
+	Note      string // in grey, below the label
 	Value     float64
-	Low, High float64
-	Kind      int // place among Kinds
-	Text      string
+	Low, High float64 // ends of the error bar; both 0: none
+	Kind      int     // index into Kinds, hence the colour
+	Text      string  // the value, written behind the bar
 }
 
 const (
 	barHeight, barStep = 20, 40
-	barWidth           = 460 // of the field
-	barLabel           = 34  // runes
+	barWidth           = 460 // of the area of bars
+	barLabel           = 34  // longest label, in runes
 )
 
-// Draw makes the drawing. A bar whose value is not finite has only its label.
+// Draw draws the chart. A bar whose value is not finite is only labelled.
 func (b *BarChart) Draw() *Drawing {
 	d := &Drawing{Title: b.Title}
 	left := 0.0
@@ -52,7 +51,7 @@ func (b *BarChart) Draw() *Drawing {
 	return d
 }
 
-// field holds zero and all bars.
+// field is the area of the bars. Its axis includes zero and all error bars.
 func (b *BarChart) field(left float64) *field {
 	f := &field{left: left, top: fieldTop + 14, width: barWidth, height: barStep * float64(len(b.Bars))}
 	for _, bar := range b.Bars {

@@ -9,55 +9,55 @@ import (
 	"github.com/robust-transfer/rtx/finetune/metrics"
 )
 
-// Chart is points over two axes, each group with a colour and a form.
+// Chart is a chart of points or lines over two axes. Each group of points has a
+// colour and a marker of its own.
 type Chart struct {
 	Title  string
 	X, Y   Axis
 	Groups []Group
-	Fit    *metrics.Line // drawn through all points, with its r and R2; nil: none
+	Fit    *metrics.Line // drawn through the points, with its r and R²; nil: none
 }
 
-// Axis is what one direction means.
+// Axis describes an axis.
 type Axis struct {
 	Label   string
-	Percent bool   // the values are fractions and are written as percent
-	Whole   bool   // there is nothing between whole numbers
-	Ticks   []Tick // nil: round numbers
+	Percent bool   // values are fractions, to be shown in percent
+	Whole   bool   // values are whole numbers: no tick lies between them
+	Ticks   []Tick // nil: about six round numbers
 }
 
-// Tick is a place of an axis that has a label.
+// Tick is a labelled position on an axis.
 type Tick struct {
 	At   float64
 	Text string
 }
 
-// Group is points that belong together.
+// Group is a set of points that belong together: a class, a curve.
 type Group struct {
-	Name   string
+	Name   string // for the legend
 	Points []Point
-	Joined bool // by a line, in their order
+	Joined bool // connected by a line, in their order
 }
 
-// Point is one of a group. Low and High are the ends of its error bar; where
-// both are 0 there is none.
+// Point is a point of a group.
 type Point struct {
 	X, Y      float64
-	Low, High float64
-	Hollow    bool
-	Tooltip   string // shown where it is pointed at
+	Low, High float64 // ends of the error bar, along Y; both 0: none
+	Hollow    bool    // drawn as an outline
+	Tooltip   string  // shown, in an SVG, when pointed at
 }
 
 // Lengths of charts, in pixels.
 const (
-	chartWidth, chartHeight = 520, 380 // of the field of points
+	chartWidth, chartHeight = 520, 380 // of the area of points
 	fieldLeft, fieldTop     = 72, 46
 	fieldBelow              = 56
 	titleSize, textSize     = 15, 12
 	legendLine              = 17
-	legendName              = 26 // runes
+	legendName              = 26 // longest name, in runes
 )
 
-// field is the area of the points: a map of values to pixels.
+// field is the area inside the axes. It maps values to pixels.
 type field struct {
 	left, top, width, height float64
 	x0, x1, y0, y1           float64
@@ -66,7 +66,7 @@ type field struct {
 func (f *field) x(v float64) float64 { return f.left + f.width*(v-f.x0)/(f.x1-f.x0) }
 func (f *field) y(v float64) float64 { return f.top + f.height*(f.y1-v)/(f.y1-f.y0) }
 
-// Draw makes the drawing. Points that are not finite are left out.
+// Draw draws the chart. Points that are not finite are left out.
 func (c *Chart) Draw() *Drawing {
 	d := &Drawing{Title: c.Title, Width: fieldLeft + chartWidth + 24, Height: fieldTop + chartHeight + fieldBelow}
 	f := c.field()
@@ -95,7 +95,7 @@ func fitText(l *metrics.Line) string {
 	return fmt.Sprintf("r = %s, R² = %.3f, n = %d", minus(strconv.FormatFloat(l.R, 'f', 3, 64)), l.R2, l.N)
 }
 
-// span is the range of values of all points; 0 to 1 without any.
+// span is the range of values of all points: 0 to 1 if there are none.
 func (c *Chart) span(values func(Point) []float64) (low, high float64) {
 	low, high = math.Inf(1), math.Inf(-1)
 	for _, g := range c.Groups {
@@ -117,7 +117,7 @@ func (p Point) finite() bool { return !math.IsNaN(p.X-p.X) && !math.IsNaN(p.Y-p.
 
 func (p Point) barred() bool { return p.Low != 0 || p.High != 0 }
 
-// field leaves a margin around the points.
+// field is the area of the points, with a margin around them.
 func (c *Chart) field() *field {
 	f := &field{left: fieldLeft, top: fieldTop, width: chartWidth, height: chartHeight}
 	f.x0, f.x1 = widened(c.span(func(p Point) []float64 { return []float64{p.X} }))
@@ -130,8 +130,8 @@ func (c *Chart) field() *field {
 	return f
 }
 
-// widened is a range with a margin. Values that differ by rounding alone are as
-// good as equal: no tick would fit between them.
+// widened adds a margin to a range. Values that differ only by rounding errors count
+// as equal, because no tick would fit between them.
 func widened(low, high float64) (float64, float64) {
 	if high-low <= 1e-9*max(math.Abs(low), math.Abs(high)) {
 		low, high = low-0.5*max(math.Abs(low), 0.02), high+0.5*max(math.Abs(high), 0.02)
@@ -162,7 +162,7 @@ func (a Axis) label() string {
 	return a.Label
 }
 
-// ticks are those given, or about six round numbers.
+// ticks returns the axis' own ticks, or about six round numbers.
 func (a Axis) ticks(low, high float64) []Tick {
 	if a.Ticks != nil {
 		return a.Ticks
@@ -183,7 +183,7 @@ func (a Axis) ticks(low, high float64) []Tick {
 	return ticks
 }
 
-// minus is a number with the sign that belongs to it in print.
+// minus replaces the hyphen of a negative number by a minus sign.
 func minus(number string) string {
 	if number == "-0" {
 		return "0"
@@ -191,7 +191,7 @@ func minus(number string) string {
 	return strings.Replace(number, "-", "−", 1)
 }
 
-// round is the next number of 1, 2 and 5 with zeros.
+// round rounds up to the next 1, 2 or 5 times a power of ten.
 func round(x float64) float64 {
 	unit := math.Pow(10, math.Floor(math.Log10(x)))
 	for _, m := range []float64{1, 2, 5} {
@@ -202,7 +202,7 @@ func round(x float64) float64 {
 	return 10 * unit
 }
 
-// radius of a point among so many.
+// radius is the radius of a marker in a chart of so many points.
 func radius(points int) float64 {
 	switch {
 	case points > 5000:
@@ -239,8 +239,8 @@ func (g *Group) draw(d *Drawing, f *field, i int, r float64) {
 	}
 }
 
-// legend names the groups to the right of the field, in columns. Where they are
-// too many for three columns the last line says how many more there are.
+// legend lists the groups to the right of the points, in at most three columns. If
+// there are more groups, the last line says how many.
 func (c *Chart) legend(d *Drawing) {
 	column := chartHeight / legendLine
 	shown := len(c.Groups)

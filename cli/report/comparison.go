@@ -7,68 +7,68 @@ import (
 	"strings"
 )
 
-// Comparison is what a comparison of backbones found, as its report shows it:
-// HTML, Markdown, CSV and Plots write it. Shares are fractions, and NaN stands
-// for what is not known.
+// Comparison is the result of a comparison of backbones, as a report shows it. Its
+// methods HTML, Markdown, CSV and Plots write it. Accuracies are fractions; NaN
+// stands for what is not known.
 type Comparison struct {
 	Title    string
-	Data     []Fact     // the images and how the figures were made: number, classes, protocol, solver
-	Spread   string     // what ± and the error bars are, a sentence
+	Data     []Fact     // about the images and the method: number, classes, protocol, solver
+	Spread   string     // a sentence: what ± and the error bars mean
 	Models   []Backbone // the best first
-	Pairs    []Pair     // every two of them, once
+	Pairs    []Pair     // the test of every two of them
 	Failed   []Failure
 	Notes    []string // warnings and caveats, a sentence each
-	Commands []string // command lines that lead to the report
+	Commands []string // command lines that make the report again
 	Versions []Fact   // of the program and what it ran on
 }
 
-// Fact is a name and a value, both for people.
+// Fact is a name and a value, for people to read.
 type Fact struct{ Name, Value string }
 
-// Failure is a backbone without figures.
+// Failure is a backbone without figures, and why.
 type Failure struct{ Model, Reason string }
 
-// Backbone is one line of the comparison.
+// Backbone is a line of the comparison.
 type Backbone struct {
 	Name     string
-	Rank     int     // those that cannot be told apart share one
-	Arch     string  // "" where not known
-	Norm     string  // of the adversary it was trained against: l2, linf; "" for none
-	Eps      float64 // of that adversary, in units of [0,1] pixels; 0 is standard training
-	ImageNet float64 // published top-1 on ImageNet
+	Rank     int     // 1 is the best; backbones that cannot be told apart from the best share it
+	Arch     string  // "" if not known
+	Norm     string  // threat model of its adversarial training: "l2" or "linf"; "" for none
+	Eps      float64 // radius of that, in units of [0,1] pixels; 0 is standard training, NaN not known
+	ImageNet float64 // published top-1 accuracy on ImageNet
 
 	Top1         Estimate
 	MeanPerClass Estimate
 	N            int     // test samples
-	P            float64 // against the best, corrected for the number of pairs; of the best itself NaN
+	P            float64 // p value against the best, corrected for the number of pairs; NaN for the best itself
 
-	Details []Fact  // settings that were chosen, sizes, times
-	Classes []Class // may be nil
+	Details []Fact  // chosen settings, sizes, times
+	Classes []Class // accuracy of each class; nil: not shown
 }
 
-// Estimate is a figure with its spread.
+// Estimate is a figure and its spread.
 type Estimate struct {
 	Value     float64
-	SD        float64
-	Low, High float64 // the interval that error bars show
+	SD        float64 // standard deviation
+	Low, High float64 // the interval of the error bar
 }
 
-// Class is what one class came to.
+// Class is the accuracy of a class.
 type Class struct {
 	Label    string
-	N        int
+	N        int     // samples
 	Accuracy float64 // NaN without samples
 }
 
-// Pair is a test of two backbones, by their places among Models.
+// Pair is McNemar's test of two backbones.
 type Pair struct {
-	A, B         int
-	OnlyA, OnlyB int     // samples that only the one has right
-	P            float64 // corrected for the number of pairs
+	A, B         int     // indices into Models
+	OnlyA, OnlyB int     // samples that only A, or only B, has right
+	P            float64 // p value, corrected for the number of pairs
 }
 
 // Training says how a backbone was trained: "standard", "robust l2 0.5", "robust
-// linf 4/255", or "" where that is not known.
+// linf 4/255", or "" if that is not known.
 func (b *Backbone) Training() string {
 	switch {
 	case math.IsNaN(b.Eps):
@@ -79,7 +79,7 @@ func (b *Backbone) Training() string {
 	return "robust " + b.Norm + " " + epsText(b.Norm, b.Eps)
 }
 
-// answer says which backbone is best, and which cannot be told from it.
+// answer says which backbone is the best, and which cannot be told apart from it.
 func (c *Comparison) answer() string {
 	if len(c.Models) == 0 {
 		return ""
@@ -106,7 +106,8 @@ func (c *Comparison) answer() string {
 	return text
 }
 
-// epsText writes linf in parts of 255, as the literature does, up to 16/255.
+// epsText writes an eps of linf up to 16/255 as n/255, as the literature does, and
+// any other as a number.
 func epsText(norm string, eps float64) string {
 	if n := eps * 255; norm == "linf" && eps > 0 && n < 16.5 && math.Abs(n*2-math.Round(n*2)) < 1e-6 {
 		return strconv.FormatFloat(math.Round(n*2)/2, 'g', -1, 64) + "/255"
@@ -114,7 +115,7 @@ func epsText(norm string, eps float64) string {
 	return strconv.FormatFloat(eps, 'g', -1, 64)
 }
 
-// percent is for people, "" where nothing is known.
+// percent writes a fraction in percent, and "" for NaN.
 func percent(share float64) string {
 	if math.IsNaN(share) {
 		return ""
@@ -129,7 +130,7 @@ func (e Estimate) percent() string {
 	return percent(e.Value) + " ± " + percent(e.SD)
 }
 
-// pText writes a p value with the digits that it deserves.
+// pText writes a p value with as many digits as are meaningful.
 func pText(p float64) string {
 	switch {
 	case math.IsNaN(p):

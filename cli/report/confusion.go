@@ -10,11 +10,11 @@ import (
 	"unicode/utf8"
 )
 
-// Confusion draws a confusion matrix as an SVG: counts [K,K] by rows, rows the
-// true classes and columns the predicted ones. The colour of a cell is its
-// share of the row; small matrices have the counts written into the cells, and
-// every cell tells what it is when pointed at. Where rows are too narrow for
-// all labels, every second, third and so on has one.
+// Confusion writes a confusion matrix as an SVG. counts [K,K] is row-major: rows are
+// true classes, columns predicted ones. The colour of a cell is its share of the
+// row. Matrices of up to 20 classes show the counts; every cell has a tooltip. If
+// there are too many classes for all labels to fit, only every second, third and so
+// on is labelled.
 func Confusion(w io.Writer, labels []string, counts []int) error {
 	k := len(labels)
 	if k == 0 || len(counts) != k*k {
@@ -25,28 +25,28 @@ func Confusion(w io.Writer, labels []string, counts []int) error {
 	return b.Flush()
 }
 
-// matrix is a drawing under way. Lengths are in pixels.
+// matrix is the drawing of a confusion matrix. Lengths are in pixels.
 type matrix struct {
 	w          io.Writer
 	labels     []string
 	counts     []int
-	cell, font float64 // of one class
-	left, top  float64 // where the cells begin
-	side       float64 // of all cells
+	cell, font float64 // sizes of a cell and of the labels' font
+	left, top  float64 // corner of the first cell
+	side       float64 // of all cells together
 	below      float64 // height of the columns' labels
 }
 
 const (
-	wanted    = 720 // side of a matrix of many classes
-	smallFont = 9
-	largeFont = 13
-	longest   = 28 // runes of a label
-	countsTo  = 20 // classes, in whose cells counts are written
+	matrixSide = 720 // of a matrix of many classes
+	smallFont  = 9
+	largeFont  = 13
+	longest    = 28 // longest label, in runes
+	countsTo   = 20 // most classes of a matrix that shows its counts
 )
 
 func newMatrix(w io.Writer, labels []string, counts []int) *matrix {
 	m := &matrix{w: w, labels: labels, counts: counts}
-	m.cell = min(max(math.Floor(wanted/float64(len(labels))), 2), 52)
+	m.cell = min(max(math.Floor(matrixSide/float64(len(labels))), 2), 52)
 	m.font = min(max(m.cell*0.75, smallFont), largeFont)
 	m.side = m.cell * float64(len(labels))
 	width := 0.0
@@ -57,7 +57,7 @@ func newMatrix(w io.Writer, labels []string, counts []int) *matrix {
 	return m
 }
 
-// textWidth is about that of a common sans-serif face.
+// textWidth estimates the width of a text in a common sans-serif font.
 func textWidth(s string, size float64) float64 {
 	return 0.6 * size * float64(utf8.RuneCountInString(s))
 }
@@ -81,7 +81,7 @@ func (m *matrix) draw() {
 	m.put(`</svg>`)
 }
 
-// row draws the cells of one true class that are not zero.
+// row draws the cells of one true class, except those whose count is zero.
 func (m *matrix) row(row int) {
 	k, total := len(m.labels), 0
 	counts := m.counts[row*k : (row+1)*k]
@@ -109,7 +109,7 @@ func (m *matrix) row(row int) {
 	}
 }
 
-// count writes a number into the middle of a cell.
+// count writes a count into the middle of a cell.
 func (m *matrix) count(x, y float64, n int, share float64) {
 	text := fmt.Sprint(n)
 	size := min(m.cell*0.36, (m.cell-4)/(0.6*float64(len(text))))
@@ -120,7 +120,7 @@ func (m *matrix) count(x, y float64, n int, share float64) {
 	m.put(`<text x="%.5g" y="%.5g" font-size="%.3g" text-anchor="middle" fill="%s" pointer-events="none">%s</text>`, x, y+0.36*size, size, ink, text)
 }
 
-// axes writes the labels and what the axes are.
+// axes writes the labels of classes and axes.
 func (m *matrix) axes() {
 	step := int(math.Ceil((m.font + 1) / m.cell))
 	bottom := m.top + m.side
@@ -133,7 +133,7 @@ func (m *matrix) axes() {
 	m.put(`<text x="%.5g" y="%.5g" text-anchor="middle" font-size="13" fill="#52606d">predicted class</text>`, m.left+m.side/2, bottom+m.below+16)
 }
 
-// legend shows which share has which colour.
+// legend shows which colour stands for which share.
 func (m *matrix) legend() {
 	const steps, length = 40, 140.0
 	x := m.left + max(m.side, 120) + 24
@@ -148,8 +148,8 @@ func (m *matrix) legend() {
 	m.put(`<text x="%.5g" y="%.5g" font-size="10" fill="#52606d">of the row</text>`, x, m.top+length+18)
 }
 
-// colour goes from nearly white over blue to nearly black, with the root of the
-// share, so that rare mistakes can be seen.
+// colour is the colour of a share: from nearly white through blue to nearly black.
+// It follows the square root of the share, so that rare mistakes are visible.
 func colour(share float64) string {
 	stops := [][3]float64{{246, 248, 251}, {92, 148, 200}, {12, 38, 84}}
 	t := 2 * math.Sqrt(min(max(share, 0), 1))

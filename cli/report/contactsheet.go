@@ -2,31 +2,33 @@ package report
 
 import "image"
 
-// ContactSheet is a contact sheet: rows of images, the first of each set apart.
+// ContactSheet shows rows of images, such as a query and its nearest neighbours. The
+// first image of a row stands a little apart.
 type ContactSheet struct {
 	Title string
-	Notes []string // what the frames mean and the like, a line each
+	Notes []string // lines below the title, for instance what the frames mean
 	Rows  [][]Thumbnail
 }
 
-// Thumbnail is an image of a sheet with what stands below it.
+// Thumbnail is an image of a contact sheet, with two lines of text below it.
 type Thumbnail struct {
-	Image       image.Image // its sides are fitted into ThumbnailSize
+	Image       image.Image // scaled so that its longer side has ThumbnailSize pixels in a PNG
 	Label, Note string
 	Frame       Frame
 }
 
-// Frame says what an image is to the first of its row.
+// Frame is the frame around an image: how its class compares with that of the first
+// image of its row.
 type Frame int
 
 const (
-	NoFrame    Frame = iota
-	SameClass        // of its class: a line
-	OtherClass       // of another class: a dashed line
+	PlainFrame Frame = iota // a thin grey one
+	SameClass               // a thick line
+	OtherClass              // a thick dashed line
 )
 
-// ThumbnailSize is the pixels of the longer side of an image that is shown as it
-// is in a PNG.
+// ThumbnailSize is the length, in pixels of a PNG, of the longer side of an image.
+// One of this size is shown without scaling.
 const ThumbnailSize = thumbSide * density
 
 const (
@@ -34,10 +36,10 @@ const (
 	thumbStep  = 116
 	sheetRow   = thumbSide + 48
 	sheetEdge  = 20
-	sheetLabel = 17 // runes
+	sheetLabel = 17 // longest label, in runes
 )
 
-// Draw makes the drawing.
+// Draw draws the sheet.
 func (s *ContactSheet) Draw() *Drawing {
 	d := &Drawing{Title: s.Title}
 	d.heading(sheetEdge)
@@ -68,7 +70,7 @@ func (t *Thumbnail) draw(d *Drawing, x, y float64) {
 	scale := thumbSide / float64(max(size.X, size.Y))
 	w, h := scale*float64(size.X), scale*float64(size.Y)
 	left, top := x+(thumbSide-w)/2, y+(thumbSide-h)/2
-	d.add(shape{points: []float64{left, top}, img: t.Image, w: w, h: h, about: t.Label})
+	d.add(shape{points: []float64{left, top}, img: t.Image, w: w, h: h, tooltip: t.Label})
 	frame := shape{points: []float64{x - 3, y - 3, x + thumbSide + 3, y - 3, x + thumbSide + 3, y + thumbSide + 3, x - 3, y + thumbSide + 3, x - 3, y - 3}, stroke: rule, width: 1}
 	switch t.Frame {
 	case SameClass:

@@ -6,31 +6,31 @@ import (
 	"math"
 )
 
-// Drawing is a picture made of shapes. SVG and PNG write it; the numbers are
-// pixels of the SVG, from the upper left corner.
+// Drawing is a drawing of Chart, BarChart, ContactSheet or Stack, to be written by
+// SVG or PNG. Its size is in pixels of the SVG.
 type Drawing struct {
 	Title         string
 	Width, Height float64
-	shapes        []shape
+	shapes        []shape // in the order in which they are painted
 }
 
-// shape is a polygon or line (points), a disc (one point and size), a text, or
-// an image of w x h.
+// shape is a polygon or line (of several points), a disc (of one point and a size),
+// a text, or an image.
 type shape struct {
 	points       []float64 // x, y, x, y ...
 	fill, stroke ink
 	width        float64 // of the stroke
 	dashed       bool
 	size         float64 // of a text, or the radius of a disc
-	w, h         float64
+	w, h         float64 // of an image
 	text         string
-	bold, turned bool   // turned: reads upwards
+	bold, turned bool   // a turned text reads upwards
 	anchor       anchor // of a text
 	img          image.Image
-	about        string // shown where a shape of an SVG is pointed at
+	tooltip      string // shown, in an SVG, when the shape is pointed at
 }
 
-// anchor says which part of a text is at its point.
+// anchor says which part of a text lies at its point.
 type anchor int
 
 const (
@@ -39,23 +39,23 @@ const (
 	end
 )
 
-// ink is a colour by its purpose, so that a page may give it another value in
-// the dark. The zero value is none.
+// ink is a colour named by its purpose, so that a page can give it another value in
+// dark mode. The zero value is no colour.
 type ink int
 
 const (
 	none ink = iota
 	paper
-	black // texts
-	grey  // texts of less weight
+	black // text
+	grey  // secondary text
 	rule  // axes and grids
 	good
 	bad
-	first // of the series
+	first // the first colour of groups
 )
 
-// inks are for light paper and for dark. The series are told apart by people
-// with any colour vision, as far as ten colours can be.
+// inks are the colours in light and in dark mode. Those of groups are chosen to be
+// distinguishable with any colour vision, as far as ten colours can be.
 var inks = []struct{ light, dark color.NRGBA }{
 	paper: {rgb(0xffffff), rgb(0x15191e)}, black: {rgb(0x1f2933), rgb(0xe6eaef)}, grey: {rgb(0x52606d), rgb(0xa5b0bc)}, rule: {rgb(0xd5dbe2), rgb(0x3a444e)},
 	good: {rgb(0x007f5f), rgb(0x2fc79a)}, bad: {rgb(0xd55e00), rgb(0xff8a3d)},
@@ -67,14 +67,14 @@ func rgb(hex uint32) color.NRGBA {
 	return color.NRGBA{R: uint8(hex >> 16), G: uint8(hex >> 8), B: uint8(hex), A: 255}
 }
 
-// series is the colour and the form of the i-th of several groups of points.
-// They repeat after forty.
+// series returns the colour and the marker of the i-th group of points. They repeat
+// after forty groups.
 func series(i int) (ink, marker) {
 	colours := len(inks) - int(first)
 	return first + ink(i%colours), marker(i / colours % 4)
 }
 
-// marker is the form of a point.
+// marker is the shape of a point.
 type marker int
 
 const (
@@ -90,15 +90,15 @@ func (d *Drawing) line(c ink, width float64, points ...float64) {
 	d.add(shape{points: points, stroke: c, width: width})
 }
 
-func (d *Drawing) rect(c ink, x, y, w, h float64, about string) {
-	d.add(shape{points: []float64{x, y, x + w, y, x + w, y + h, x, y + h}, fill: c, about: about})
+func (d *Drawing) rect(c ink, x, y, w, h float64, tooltip string) {
+	d.add(shape{points: []float64{x, y, x + w, y, x + w, y + h, x, y + h}, fill: c, tooltip: tooltip})
 }
 
 func (d *Drawing) label(c ink, size, x, y float64, a anchor, text string) {
 	d.write(shape{points: []float64{x, y}, fill: c, size: size, anchor: a, text: text})
 }
 
-// write adds a text, unless it is empty.
+// write adds a text unless it is empty.
 func (d *Drawing) write(s shape) {
 	if s.text != "" {
 		d.add(s)
@@ -109,9 +109,9 @@ func (d *Drawing) heading(x float64) {
 	d.write(shape{points: []float64{x, 20}, fill: black, size: titleSize, bold: true, text: d.Title})
 }
 
-// mark draws a point: filled, or as an outline where it is hollow.
-func (d *Drawing) mark(m marker, c ink, hollow bool, x, y, r float64, about string) {
-	s := shape{fill: c, about: about}
+// mark draws a point: filled, or as an outline if it is hollow.
+func (d *Drawing) mark(m marker, c ink, hollow bool, x, y, r float64, tooltip string) {
+	s := shape{fill: c, tooltip: tooltip}
 	if hollow {
 		s.fill, s.stroke, s.width = paper, c, r/2
 	}
@@ -123,7 +123,7 @@ func (d *Drawing) mark(m marker, c ink, hollow bool, x, y, r float64, about stri
 	d.add(s)
 }
 
-// corners are those of a marker of about the area of a disc.
+// corners returns the corners of a marker with about the area of a disc of radius r.
 func corners(m marker, x, y, r float64) []float64 {
 	n, turn, size := 4, math.Pi/4, 1.25*r
 	switch m {
@@ -140,7 +140,7 @@ func corners(m marker, x, y, r float64) []float64 {
 	return p
 }
 
-// shorten keeps a text to so many runes.
+// shorten cuts a text to at most so many runes.
 func shorten(s string, most int) string {
 	if r := []rune(s); len(r) > most {
 		return string(r[:most-1]) + "…"

@@ -17,7 +17,7 @@ var pageText string
 
 var pageTemplate = sync.OnceValue(func() *template.Template { return template.Must(template.New("page").Parse(pageText)) })
 
-// page is what the template reads.
+// page is the data of the template, page.html, which calls its methods.
 type page struct {
 	*Comparison
 	Figures []figure
@@ -28,9 +28,9 @@ type figure struct {
 	Caption string
 }
 
-// HTML writes the report as one page that needs nothing else: styles and
-// drawings are in it, and it forbids the browser to load anything. It follows
-// the reader's choice of light or dark, and prints on white.
+// HTML writes the report as a self-contained page, with its styles and drawings. It
+// forbids the browser to load anything, follows the reader's choice of light or dark
+// mode, and prints on white.
 func (c *Comparison) HTML(w io.Writer) error {
 	p := page{Comparison: c}
 	if len(c.Models) > 0 {
@@ -45,7 +45,8 @@ func (c *Comparison) HTML(w io.Writer) error {
 	return pageTemplate().Execute(w, p)
 }
 
-// Inks are the colours of page and drawings, as variables --i1, --i2 and so on.
+// Inks returns style rules that define the colours of page and drawings as variables
+// --i1, --i2 and so on.
 func (p page) Inks() template.CSS {
 	var light, dark, uses strings.Builder
 	for i, c := range inks[1:] {
@@ -68,16 +69,16 @@ func (p page) NameOf(i int) string           { return p.Models[i].Name }
 func (p page) About() string                 { return p.about() }
 func (p page) Answer() string                { return p.answer() }
 func (p page) Worst(classes []Class) []Class { return worst(classes) }
-func (p page) Left(classes []Class) (n int)  { return leftOf(classes) }
+func (p page) CutTo(classes []Class) int     { return cutTo(classes) }
 func (p page) HasDetails() bool {
 	return slices.ContainsFunc(p.Models, func(m Backbone) bool { return len(m.Details)+len(m.Classes) > 0 })
 }
 
-// most classes that a table of a report lists.
-const most = 40
+// maxClasses is the most classes that a table of the report lists.
+const maxClasses = 40
 
-// worst is the classes, the worst first, those without samples last; at most
-// forty.
+// worst returns the classes with the lowest accuracy, the lowest first and those
+// without samples last, at most maxClasses.
 func worst(classes []Class) []Class {
 	sorted := slices.Clone(classes)
 	key := func(c Class) float64 {
@@ -87,13 +88,13 @@ func worst(classes []Class) []Class {
 		return c.Accuracy
 	}
 	slices.SortStableFunc(sorted, func(a, b Class) int { return cmp.Compare(key(a), key(b)) })
-	return sorted[:min(most, len(sorted))]
+	return sorted[:min(maxClasses, len(sorted))]
 }
 
-// leftOf is how many classes are shown where not all are, else 0.
-func leftOf(classes []Class) int {
-	if len(classes) > most {
-		return most
+// cutTo is the number of classes that are shown if not all are, else 0.
+func cutTo(classes []Class) int {
+	if len(classes) > maxClasses {
+		return maxClasses
 	}
 	return 0
 }

@@ -9,9 +9,9 @@ import (
 	"github.com/robust-transfer/rtx/finetune/metrics"
 )
 
-// Plot is a drawing of a comparison: a name for its file and what it shows.
+// Plot is a drawing of a comparison.
 type Plot struct {
-	Name    string // top1, per-class, eps-l2, eps-linf, imagenet, gain
+	Name    string // for its file: top1, eps-l2, eps-linf, imagenet or gain
 	Drawing *Drawing
 	Caption string
 }
@@ -19,11 +19,12 @@ type Plot struct {
 // enough is how many points a plot must have.
 const enough = 3
 
-// Plots draws what the comparison has figures for: always the accuracies as
-// bars; from three points on, accuracy against the eps of training, for each
-// norm and with a line for each architecture; accuracy against published
-// ImageNet top-1, with the line of least squares; and what robust backbones
-// have over the standard one of their architecture.
+// Plots returns the drawings that the comparison has figures for. There is always a
+// bar chart of accuracies. With at least three points each there are also: accuracy
+// against the eps of adversarial training, for each norm, with a line for each
+// architecture; accuracy against published ImageNet top-1, with the least-squares
+// line; and the difference of robust backbones from the standard one of their
+// architecture.
 func (c *Comparison) Plots() []Plot {
 	plots := []Plot{c.bars()}
 	for _, p := range []*Plot{c.eps("l2", "L2"), c.eps("linf", "Linf"), c.imageNet(), c.gain()} {
@@ -34,10 +35,10 @@ func (c *Comparison) Plots() []Plot {
 	return plots
 }
 
-// kinds are the colours of bars, by their places among the series'.
+// kinds are the meanings of the colours of bars.
 var kinds = []string{0: "robust", 1: "standard", unknown: "training not known"}
 
-const unknown = 7 // which is grey
+const unknown = 7 // the index of a grey
 
 func (b *Backbone) kind() int {
 	switch {
@@ -62,7 +63,7 @@ func (c *Comparison) bars() Plot {
 	return Plot{"top1", b.Draw(), c.Spread}
 }
 
-// point is a backbone at an x.
+// point is the point of a backbone at some x: its top-1 accuracy.
 func (b *Backbone) point(x float64) Point {
 	p := Point{X: x, Y: b.Top1.Value, Hollow: b.Eps == 0, Tooltip: fmt.Sprintf("%s (%s): %s %%", b.Name, cmp.Or(b.Training(), kinds[unknown]), percent(b.Top1.Value))}
 	if !math.IsNaN(b.Top1.Low) && !math.IsNaN(b.Top1.High) {
@@ -71,7 +72,8 @@ func (b *Backbone) point(x float64) Point {
 	return p
 }
 
-// byArch groups points by architecture, in sorted order.
+// byArch groups the points of backbones by architecture, sorted by name. It also
+// returns the number of points.
 func (c *Comparison) byArch(point func(*Backbone) (Point, bool)) (groups []Group, points int) {
 	at := map[string]int{}
 	for i := range c.Models {
@@ -93,8 +95,8 @@ func (c *Comparison) byArch(point func(*Backbone) (Point, bool)) (groups []Group
 	return groups, points
 }
 
-// eps is accuracy against the eps of one norm; standard backbones are at 0.
-// Architectures of which there is one backbone only are left out.
+// eps plots accuracy against the eps of adversarial training in one norm. Standard
+// backbones are at 0. Architectures with a single backbone are left out.
 func (c *Comparison) eps(norm, title string) *Plot {
 	scale := c.epsScale(norm)
 	groups, _ := c.byArch(func(m *Backbone) (Point, bool) {
@@ -117,9 +119,8 @@ func (c *Comparison) eps(norm, title string) *Plot {
 	return &Plot{"eps-" + norm, chart.Draw(), "Each line is an architecture; hollow points are standard training."}
 }
 
-// epsScale puts eps on a logarithmic axis, with 0 half a decade before the
-// smallest.
-type epsScale struct{ values []float64 } // that occur, ascending
+// epsScale is a logarithmic axis of eps, with 0 half a decade before the smallest.
+type epsScale struct{ values []float64 } // those that occur, ascending
 
 func (c *Comparison) epsScale(norm string) epsScale {
 	var s epsScale
@@ -144,7 +145,7 @@ func (s epsScale) at(eps float64) float64 {
 	return math.Log10(eps)
 }
 
-// ticks are the values that occur, without those too near to the one before.
+// ticks are at the values that occur, except those too close to the one before.
 func (s epsScale) ticks(norm string) []Tick {
 	var ticks []Tick
 	whole := s.at(s.values[len(s.values)-1]) - s.at(s.values[0])
@@ -157,6 +158,7 @@ func (s epsScale) ticks(norm string) []Tick {
 	return ticks
 }
 
+// imageNet plots accuracy against the published one on ImageNet.
 func (c *Comparison) imageNet() *Plot {
 	groups, points := c.byArch(func(m *Backbone) (Point, bool) { return m.point(m.ImageNet), true })
 	if points < enough {
@@ -180,8 +182,8 @@ func (c *Comparison) imageNet() *Plot {
 	return &Plot{"imagenet", chart.Draw(), caption}
 }
 
-// gain is each robust backbone's accuracy minus that of the standard one of
-// its architecture; the best standard one where there are several.
+// gain plots the accuracy of each robust backbone minus that of the standard one of
+// its architecture: the best of them if there are several.
 func (c *Comparison) gain() *Plot {
 	standard := map[string]float64{}
 	for _, m := range c.Models {

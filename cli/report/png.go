@@ -18,11 +18,12 @@ import (
 	"golang.org/x/image/vector"
 )
 
-// density is the pixels of a PNG for one of the drawing.
+// density is the number of pixels of a PNG per pixel of an SVG, in each direction.
 const density = 2
 
-// PNG writes the drawing on white, with twice the pixels. Its texts are in the
-// Go fonts, which have Latin, Greek and Cyrillic letters; SVG has all.
+// PNG writes the drawing on white, with twice its width and height in pixels. Text
+// is set in the Go fonts, which have Latin, Greek and Cyrillic letters only; SVG
+// has no such limit.
 func (d *Drawing) PNG(w io.Writer) error {
 	c := &canvas{img: image.NewNRGBA(image.Rect(0, 0, int(math.Ceil(d.Width*density)), int(math.Ceil(d.Height*density)))), faces: map[faceKey]font.Face{}}
 	draw.Draw(c.img, c.img.Rect, image.NewUniform(inks[paper].light), image.Point{}, draw.Src)
@@ -34,7 +35,7 @@ func (d *Drawing) PNG(w io.Writer) error {
 	return png.Encode(w, c.img)
 }
 
-// canvas is the pixels of a drawing under way.
+// canvas is an image that shapes are painted on.
 type canvas struct {
 	img    *image.NRGBA
 	raster vector.Rasterizer
@@ -60,7 +61,7 @@ func (c *canvas) draw(s shape) error {
 	return nil
 }
 
-// form fills and strokes a polygon, a line or a disc.
+// form paints a polygon, a line or a disc.
 func (c *canvas) form(s shape) {
 	points := s.points
 	closed := s.fill != none
@@ -83,7 +84,7 @@ func (c *canvas) form(s shape) {
 	for i := 2; i < len(points); i += 2 {
 		c.segment(points[i-2:i+2], s.width, dash, gap, s.stroke)
 		if i+2 < len(points) || closed {
-			c.fill(circle(points[i], points[i+1], s.width/2), s.stroke) // a round joint
+			c.fill(circle(points[i], points[i+1], s.width/2), s.stroke) // a round join
 		}
 	}
 }
@@ -98,7 +99,7 @@ func circle(x, y, r float64) []float64 {
 	return p
 }
 
-// segment strokes a straight line in dashes.
+// segment strokes a straight line, dashed unless dash is infinite.
 func (c *canvas) segment(p []float64, width, dash, gap float64, colour ink) {
 	dx, dy := p[2]-p[0], p[3]-p[1]
 	length := math.Hypot(dx, dy)
@@ -114,7 +115,7 @@ func (c *canvas) segment(p []float64, width, dash, gap float64, colour ink) {
 	}
 }
 
-// fill paints a polygon; the rasterizer is as large as the polygon only.
+// fill paints a polygon, within the smallest rectangle that holds it.
 func (c *canvas) fill(points []float64, colour ink) {
 	x0, y0, x1, y1 := math.Inf(1), math.Inf(1), math.Inf(-1), math.Inf(-1)
 	for i := 0; i < len(points); i += 2 {
@@ -135,7 +136,8 @@ func (c *canvas) fill(points []float64, colour ink) {
 	c.raster.Draw(c.img, box, image.NewUniform(inks[colour].light), image.Point{})
 }
 
-// text writes a line of text; a turned one is written beside and turned.
+// text writes a line of text. One that is turned is drawn on a mask, which is then
+// rotated.
 func (c *canvas) text(s shape) error {
 	face, err := c.face(s.size*density, s.bold)
 	if err != nil {
@@ -155,7 +157,7 @@ func (c *canvas) text(s shape) error {
 	return nil
 }
 
-// turned is a quarter turn to the left.
+// turned rotates a mask by a quarter turn to the left.
 func turned(m *image.Alpha) *image.Alpha {
 	w, h := m.Rect.Dx(), m.Rect.Dy()
 	t := image.NewAlpha(image.Rect(0, 0, h, w))

@@ -2,7 +2,8 @@ package report
 
 import "slices"
 
-// Stack puts drawings one below the other, each with its own heading.
+// Stack puts drawings one below the other in a single one. Each keeps its heading;
+// title is the title of the SVG as a whole.
 func Stack(title string, drawings ...*Drawing) *Drawing {
 	out := &Drawing{Title: title}
 	for _, d := range drawings {

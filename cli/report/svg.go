@@ -11,8 +11,9 @@ import (
 	"strings"
 )
 
-// SVG writes the drawing as a file of its own, on white. Fill and stroke have
-// classes beside their colours (f1, s2), by which a page may give them others.
+// SVG writes the drawing as a file of its own, on white. Beside their colours, fills
+// and strokes have classes (f1, s2), by which a page that includes the SVG can give
+// them others.
 func (d *Drawing) SVG(w io.Writer) error {
 	b := bufio.NewWriter(w)
 	fmt.Fprintf(b, `<svg xmlns="http://www.w3.org/2000/svg" width="%.0f" height="%.0f" viewBox="0 0 %.0f %.0f" role="img" font-family="Helvetica, Arial, sans-serif">`+"\n", d.Width, d.Height, d.Width, d.Height)
@@ -27,7 +28,7 @@ func (d *Drawing) SVG(w io.Writer) error {
 	return b.Flush()
 }
 
-// paint is the attributes of a fill or a stroke.
+// paint returns the attributes of a fill or a stroke.
 func paint(what string, c ink) string {
 	if c == none {
 		return fmt.Sprintf(` %s="none"`, what)
@@ -59,14 +60,14 @@ func (s *shape) svg(w io.Writer) error {
 	default:
 		attributes = fmt.Sprintf(` points="%s"`, pairs(s.points)) + s.painted()
 	}
-	if s.about != "" {
-		inner += "<title>" + escape(s.about) + "</title>"
+	if s.tooltip != "" {
+		inner += "<title>" + escape(s.tooltip) + "</title>"
 	}
 	_, err := fmt.Fprintf(w, "<%s%s>%s</%s>\n", name, attributes, inner, name)
 	return err
 }
 
-// placed is where and how a text stands.
+// placed returns the attributes of the position and style of a text.
 func (s *shape) placed() string {
 	var b strings.Builder
 	if s.turned {
@@ -84,7 +85,8 @@ func (s *shape) placed() string {
 	return b.String()
 }
 
-// painted is fill and stroke of a form; one element has one class attribute.
+// painted returns the attributes of the fill and stroke of a form. Both classes are
+// in one attribute, for an element can have only one of that name.
 func (s *shape) painted() string {
 	if s.stroke == none {
 		return paint("fill", s.fill)

@@ -1,5 +1,3 @@
-// Package report puts results into the forms that people read: tables of text
-// and drawings as SVG.
 package report
 
 import (
@@ -9,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// Table writes rows of equally many columns: the first flush left, the others
-// flush right, two blanks between them.
+// Table writes rows of text in columns, two blanks apart: the first column is
+// aligned left, the others right.
 func Table(w io.Writer, rows [][]string) error {
 	var widths []int
 	for _, row := range rows {

@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// CSV writes a line for each backbone, the best first. Shares are fractions;
-// what is not known is empty.
+// CSV writes a line for each backbone, the best first, below a header. Accuracies
+// are fractions with all their digits; what is not known is empty.
 func (c *Comparison) CSV(w io.Writer) error {
 	rows := [][]string{{
 		"rank", "model", "training", "norm", "eps", "arch", "imagenet_top1", "n",
@@ -28,7 +28,7 @@ func (c *Comparison) CSV(w io.Writer) error {
 	return csv.NewWriter(w).WriteAll(rows)
 }
 
-// number writes a number in full, "" for NaN.
+// number writes a number with all its digits, and "" for NaN.
 func number(x float64) string {
 	if math.IsNaN(x) {
 		return ""
@@ -36,7 +36,7 @@ func number(x float64) string {
 	return strconv.FormatFloat(x, 'g', -1, 64)
 }
 
-// table is the ordered table with its header.
+// table returns the rows of the ranking, below a header.
 func (c *Comparison) table() [][]string {
 	rows := [][]string{{"rank", "model", "training", "top-1 %", "mean per-class %", "p against the best"}}
 	for _, m := range c.Models {
@@ -45,7 +45,7 @@ func (c *Comparison) table() [][]string {
 	return rows
 }
 
-// Markdown writes the report without its drawings.
+// Markdown writes the report as Markdown, without drawings.
 func (c *Comparison) Markdown(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# %s\n\n%s\n\n", markdown(c.Title), markdown(c.answer()))
@@ -94,13 +94,13 @@ func (c *Comparison) markdownLists(b *strings.Builder) {
 	}
 }
 
-// about says what the columns are.
+// about explains the columns of the table.
 func (c *Comparison) about() string {
 	const ranks = "The rank is one more than the number of backbones that are better and told apart (corrected p below 0.05)."
 	return strings.TrimSpace(c.Spread + " " + ranks)
 }
 
-// markdown keeps a text from being taken for markup, and on one line.
+// markdown escapes a text, so that it is not taken for markup, and joins its lines.
 var markdown = func() func(string) string {
 	var pairs []string
 	for _, r := range "\\`*_[]<>|&#~$" {
