@@ -2,8 +2,6 @@ package assets
 
 import (
 	_ "embed"
-	"errors"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,10 +11,6 @@ import (
 // mirror is the URL below which the released checkpoints lie, each under its file
 // name.
 const mirror = "https://huggingface.co/madrylab/robust-imagenet-models/resolve/main/"
-
-// ErrMismatch is wrapped by every error about a file that is not what the catalogue
-// says it is.
-var ErrMismatch = errors.New("not what the catalogue says")
 
 // Checkpoint is an entry of the catalogue: a model with a name. A field whose value
 // is not known is empty or 0.
@@ -81,16 +75,4 @@ func released(f []string) Checkpoint {
 	c.Top1 = percent / 100
 	c.Size, _ = strconv.ParseInt(f[5], 10, 64)
 	return c
-}
-
-// Check compares the catalogue's architecture and number of classes with those
-// found in a file; "" and 0 are not compared. A difference is an ErrMismatch.
-func (c Checkpoint) Check(arch string, classes int) error {
-	switch {
-	case c.Arch != "" && arch != "" && arch != c.Arch:
-		return fmt.Errorf("%s should be a %s, and the file holds a %s: %w", c.Name, c.Arch, arch, ErrMismatch)
-	case c.Classes != 0 && classes != 0 && classes != c.Classes:
-		return fmt.Errorf("%s should have %d classes, and the file has %d: %w", c.Name, c.Classes, classes, ErrMismatch)
-	}
-	return nil
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/robust-transfer/rtx/assets"
 	"github.com/robust-transfer/rtx/onnx"
+	"github.com/robust-transfer/rtx/onnx/checkpoint"
 )
 
 // catalogue is what has a name: the released checkpoints, the bundled
@@ -221,14 +222,14 @@ func (c *catalogue) missing(m *entry) error {
 }
 
 // modelKind finds the file of a MODEL and says what it looks like.
-func (e *env) modelKind(model string) (path string, claim *assets.Checkpoint, kind string, err error) {
+func (e *env) modelKind(model string) (path string, claim *assets.Checkpoint, kind checkpoint.Kind, err error) {
 	if path, claim, err = e.modelFile(model); err != nil {
 		return "", nil, "", err
 	}
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		return "", nil, "", fmt.Errorf("%q is a folder: %w", path, onnx.ErrFormat)
 	}
-	kind, err = fileKind(path)
+	kind, err = checkpoint.KindOf(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = hinted{&usageError{msg: err.Error()}, "a model is an ONNX file, a PyTorch checkpoint or a name that rtx models lists"}
 	}
@@ -241,46 +242,10 @@ func (e *env) loadModel(model string) (*onnx.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	if isCheckpoint(kind) {
+	if kind.Checkpoint() {
 		return e.importedModel(path, claim)
 	}
 	return onnx.Load(path)
-}
-
-const (
-	torchKind = "PyTorch checkpoint"
-	zipped    = " (zip)"
-)
-
-// fileKind says what a file looks like from its first bytes.
-func fileKind(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	head := make([]byte, 512)
-	n, err := io.ReadFull(f, head)
-	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
-		return "", err
-	}
-	head = head[:n]
-	start := strings.ToLower(strings.TrimLeft(string(head), "\ufeff \t\r\n"))
-	switch {
-	case n == 0:
-		return "an empty file", nil
-	case strings.HasPrefix(start, "<!doctype html"), strings.HasPrefix(start, "<html"):
-		return "an HTML page", nil
-	case strings.HasPrefix(start, "version https://git-lfs"):
-		return "a Git LFS pointer, not the file itself", nil
-	case bytes.HasPrefix(head, []byte("PK\x03\x04")):
-		return torchKind + zipped, nil
-	case n > 1 && head[0] == 0x80 && head[1] >= 2 && head[1] <= 5: // a pickle of that protocol
-		return torchKind, nil
-	case n > 8 && head[8] == '{' && bytes.Equal(head[4:8], make([]byte, 4)): // after the length of a JSON header
-		return "safetensors file", nil
-	}
-	return "something else", nil
 }
 
 func fileSum(path string) (string, error) {

@@ -8,12 +8,12 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/robust-transfer/rtx/assets"
 	"github.com/robust-transfer/rtx/featurize"
 	"github.com/robust-transfer/rtx/finetune"
 	"github.com/robust-transfer/rtx/finetune/probe"
 	"github.com/robust-transfer/rtx/onnx"
 	"github.com/robust-transfer/rtx/onnx/arch"
+	"github.com/robust-transfer/rtx/onnx/checkpoint"
 	"github.com/robust-transfer/rtx/onnx/runtime"
 	"github.com/robust-transfer/rtx/onnx/torch"
 )
@@ -49,6 +49,7 @@ func verdict(err error) (code int, hint string) {
 	var verb verbError
 	var mismatch *arch.Mismatch
 	var classes *onnx.ClassMismatch
+	var claim *checkpoint.ClaimError
 	if errors.As(err, &h) {
 		code, _ := verdict(h.error)
 		return code, h.hint
@@ -82,7 +83,7 @@ func verdict(err error) (code int, hint string) {
 		return 69, "--from takes a file that came another way; HTTPS_PROXY names a proxy"
 	case is(errRefused):
 		return 65, "the same command tries anew; --from names another place"
-	case is(assets.ErrMismatch):
+	case errors.As(err, &claim):
 		return 65, ""
 	case is(runtime.ErrBusy, syscall.ENOMEM):
 		return 75, "try a smaller --batch-size"
@@ -106,9 +107,12 @@ func verdict(err error) (code int, hint string) {
 	case is(onnx.ErrFormat):
 		return 65, "a model is an ONNX file, a PyTorch checkpoint or a name that rtx models lists"
 	case errors.As(err, &mismatch):
+		if mismatch.Nearest {
+			return 65, "rtx inspect lists its tensors; rtx import --arch NAME compares them with one architecture"
+		}
 		return 65, "rtx inspect lists the tensors"
 	case is(torch.ErrIndex):
-		return 2, "--index chooses one"
+		return 2, "rtx import --index chooses one"
 	case is(featurize.ErrData, featurize.ErrFormat, torch.ErrFormat, probe.ErrData):
 		return 65, ""
 	case is(context.Canceled):

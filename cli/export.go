@@ -247,3 +247,11 @@ func free(path string, overwrite bool) error {
 	}
 	return nil
 }
+
+func outputsOf(i onnx.Info) string {
+	var out []string
+	for _, v := range i.Outputs {
+		out = append(out, fmt.Sprintf("%s %s [%s]", v.Name, v.DType, strings.Join(v.Shape, ",")))
+	}
+	return strings.Join(out, ", ")
+}

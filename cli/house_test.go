@@ -40,7 +40,8 @@ var never = map[string][]string{
 	"finetune/probe":   {"finetune"},
 	"finetune/metrics": {"*"},
 	"finetune/graph":   {"finetune"},
-	"onnx":             {"onnx/runtime", "onnx/torch", "onnx/arch", "onnx/verify"},
+	"onnx":             {"onnx/runtime", "onnx/torch", "onnx/arch", "onnx/verify", "onnx/checkpoint"},
+	"onnx/checkpoint":  {"assets", "onnx/runtime"},
 	"assets":           {"*"},
 	"onnx/pb":          {"*"},
 }

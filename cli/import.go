@@ -1,12 +1,8 @@
 package cli
 
 import (
-	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -15,7 +11,7 @@ import (
 	"github.com/robust-transfer/rtx/assets"
 	"github.com/robust-transfer/rtx/onnx"
 	"github.com/robust-transfer/rtx/onnx/arch"
-	"github.com/robust-transfer/rtx/onnx/torch"
+	"github.com/robust-transfer/rtx/onnx/checkpoint"
 )
 
 func importCommand(e *env) *cli.Command {
@@ -41,364 +37,216 @@ func importCommand(e *env) *cli.Command {
 	}
 }
 
+// importOptions are the flags of rtx import.
+type importOptions struct {
+	Out         string `flag:"out"`
+	Arch        string `flag:"arch"` // "": recognised
+	NoNormalize bool   `flag:"no-normalize"`
+	FoldBN      bool   `flag:"fold-bn"`
+	Index       int    `flag:"index"`
+	Labels      string `flag:"labels"`
+	KeyMap      string `flag:"key-map"`
+	inputOptions
+	Overwrite bool `flag:"overwrite"`
+}
+
+// importing is one call of rtx import.
+type importing struct {
+	*env
+	importOptions
+	path   string // of the file
+	claim  *assets.Checkpoint
+	kind   checkpoint.Kind
+	labels []string
+}
+
+// converted is the model of rtx import; imported is nil where it is made of an
+// ONNX file.
+type converted struct {
+	model    *onnx.Model
+	imported *checkpoint.Imported
+	notes    []string
+}
+
 func (e *env) importModel(c *cli.Context) error {
 	if err := e.begin(c); err != nil {
 		return err
 	}
-	const usage = "rtx import CKPT -o MODEL.onnx"
-	if c.NArg() != 1 {
-		return &usageError{msg: fmt.Sprintf("import takes one checkpoint, found %d", c.NArg()), hint: usage}
-	}
-	if c.String("out") == "" {
-		return &usageError{msg: "--out is missing", hint: usage}
-	}
-	index, err := networkIndex(c)
+	v, err := e.parseImport(c)
 	if err != nil {
 		return err
 	}
-	labels, err := readLabels(c.String("labels"))
+	made, err := v.convert()
 	if err != nil {
 		return err
 	}
-	path, entry, kind, err := e.modelKind(c.Args().First())
-	if err != nil {
-		return err
+	if made.imported != nil {
+		defer made.imported.Close()
 	}
-	if name := c.String("key-map"); name != "" {
-		if err := spared("key-map", name, path, c.String("out")); err != nil {
-			return err
-		}
-	}
-	var im *imported
-	if isCheckpoint(kind) {
-		for _, name := range []string{"range", "channels"} {
-			if c.IsSet(name) {
-				return &usageError{msg: fmt.Sprintf("--%s goes with an ONNX file, and %q is a PyTorch checkpoint: the network that is made takes RGB in 0..1", name, path)}
-			}
-		}
-		im, err = readCheckpoint(path, entry, importConfig{
-			arch: c.String("arch"), index: index, labels: labels, inGraph: !c.Bool("no-normalize"),
-			override: readInputOptions(c).override,
-		})
-	} else {
-		im, err = e.adoptONNX(c, path, labels)
-	}
-	if err != nil {
-		return err
-	}
-	defer im.close()
-	if c.Bool("fold-bn") {
-		if im.model, err = im.model.FoldBatchNorm(); err != nil {
+	if v.FoldBN {
+		if made.model, err = made.model.FoldBatchNorm(); err != nil {
 			return err
 		}
 	}
 	ctx, stop := interruptible()
 	defer stop()
-	status, err := saveModel(ctx, im.model, c.String("out"), c.Bool("overwrite"))
+	status, err := saveModel(ctx, made.model, v.Out, v.Overwrite)
 	if err != nil {
 		return err
 	}
-	im.notes = append(im.notes, im.odd.notes()...)
-	if name := c.String("key-map"); name != "" {
-		if err := writeKeyMap(ctx, name, im.network); err != nil {
+	if made.imported != nil {
+		made.notes = append(made.notes, defects(made.imported)...)
+	}
+	if v.KeyMap != "" {
+		if err := writeFile(ctx, v.KeyMap, made.imported.WriteKeyMap); err != nil {
 			return err
 		}
 	}
-	return e.reportImport(c, im, status)
+	return v.report(made, status)
 }
 
-// networkIndex is which network --index chooses, -1 where it is not given.
-func networkIndex(c *cli.Context) (int, error) {
-	n := c.Int("index")
-	if n < -1 {
-		return 0, &usageError{msg: fmt.Sprintf("--index is %d, expected a number from 0 on", n)}
+// parseImport reads the flags.
+func (e *env) parseImport(c *cli.Context) (*importing, error) {
+	const usage = "rtx import CKPT -o MODEL.onnx"
+	v := &importing{env: e}
+	readOptions(c, &v.importOptions)
+	if c.NArg() != 1 {
+		return nil, &usageError{msg: fmt.Sprintf("import takes one checkpoint, found %d", c.NArg()), hint: usage}
 	}
-	return n, nil
-}
-
-// importConfig is how a checkpoint becomes a model.
-type importConfig struct {
-	arch     string // auto: recognised
-	index    int    // below 0: the file holds one network
-	labels   []string
-	inGraph  bool                   // normalisation
-	override func(*onnx.Spec) error // what the user knows better
-}
-
-// imported is a model and where it is from. Its weights are read from the
-// checkpoint until close.
-type imported struct {
-	model   *onnx.Model
-	spec    onnx.Spec
-	network *torch.Network // nil: from an ONNX file
-	tensors []onnx.Tensor  // of the network, named as in the checkpoint
-	file    *torch.File
-	odd     oddWeights // among those that were written
-	notes   []string
-}
-
-func (im *imported) close() {
-	if im.file != nil {
-		im.file.Close()
-	}
-}
-
-// readCheckpoint makes a model of a checkpoint. Only its structure, and weights
-// that are there twice, are read.
-func readCheckpoint(path string, claim *assets.Checkpoint, c importConfig) (*imported, error) {
-	sum := make(chan error, 1)
-	source := &onnx.Source{File: filepath.Base(path)}
-	go func() {
-		var err error
-		source.SHA256, err = fileSum(path)
-		sum <- err
-	}()
-	im, err := openCheckpoint(path, c.index)
-	if err != nil {
-		return nil, err
-	}
-	err = im.recognise(claim, c)
-	if e := <-sum; err == nil {
-		err = e
+	err := required(usage, "out", v.Out)
+	if err == nil {
+		err = checkIndex(v.Index)
 	}
 	if err == nil {
-		im.spec.Source = source
-		im.model, err = im.model.WithSpec(im.spec)
+		v.labels, err = readLabels(v.Labels)
 	}
-	if err != nil {
-		im.close()
-		if usage := (*usageError)(nil); !errors.As(err, &usage) {
-			err = fmt.Errorf("%q: %w", path, err)
-		}
-		return nil, err
+	if v.Arch == "auto" {
+		v.Arch = ""
 	}
-	return im, nil
-}
-
-// openCheckpoint finds the network in a checkpoint.
-func openCheckpoint(path string, index int) (*imported, error) {
-	f, err := torch.Open(path)
-	if err != nil {
-		return nil, err
+	if err == nil && v.Arch != "" && !slices.Contains(arch.Names, v.Arch) {
+		err = &usageError{msg: fmt.Sprintf("--arch is %q", v.Arch), hint: suggest(v.Arch, arch.Names, "one of auto, "+strings.Join(arch.Names, ", "))}
 	}
-	n, err := f.Network(index)
-	if err != nil {
-		f.Close()
-		err = fmt.Errorf("%q: %w", path, err)
-		if errors.Is(err, torch.ErrIndex) {
-			err = hinted{err, "rtx import --index chooses one"}
-		}
-		return nil, err
+	if err == nil {
+		v.path, v.claim, v.kind, err = e.modelKind(c.Args().First())
 	}
-	return &imported{file: f, network: n}, nil
-}
-
-// recognise makes the model of the network.
-func (im *imported) recognise(claim *assets.Checkpoint, c importConfig) error {
-	name, err := c.arch, error(nil)
-	if name == "auto" {
-		if name, err = im.detect(); err != nil {
-			return hinted{err, "rtx inspect lists its tensors; rtx import --arch NAME compares them with one architecture"}
-		}
-	} else if !slices.Contains(arch.Names, name) {
-		return &usageError{msg: fmt.Sprintf("--arch is %q", name), hint: suggest(name, arch.Names, "one of auto, "+strings.Join(arch.Names, ", "))}
+	if err == nil && v.KeyMap != "" {
+		err = spared("key-map", v.KeyMap, v.path, v.Out)
 	}
-	im.keyed()
-	im.tensors = slices.Clone(im.tensors)
-	for i, t := range im.tensors {
-		im.tensors[i] = im.odd.watch(t)
-	}
-	if im.model, err = im.build(name, c); err != nil {
-		return err
-	}
-	if im.spec, _, err = im.model.Spec(); err != nil || claim == nil {
-		return err
-	}
-	if claim.Norm != "" {
-		im.spec.Robustness = &onnx.Robustness{Norm: claim.Norm, Eps: claim.Eps}
-	}
-	return claim.Check(name, classes(im.model))
-}
-
-// detect names the architecture. A normalizer may be part of the network.
-func (im *imported) detect() (string, error) {
-	n := im.network
-	name, err := arch.Recognize(n.Tensors)
-	if err == nil || len(n.Normalizer) == 0 {
-		return name, err
-	}
-	all := append(slices.Clone(n.Normalizer), n.Tensors...)
-	if name, e := arch.Recognize(all); e == nil {
-		n.Tensors, n.Mean, n.Std, n.Clamp = all, nil, nil, false
-		n.Dropped = slices.DeleteFunc(n.Dropped, func(d torch.Drop) bool { return d.Why == "normalizer" })
-		return name, nil
-	}
-	return "", err
-}
-
-// keyed gives the tensors the names that they have in the checkpoint, for the
-// Spec to keep, where these have one prefix.
-func (im *imported) keyed() {
-	all := slices.Clone(im.network.Tensors)
-	for i, t := range all {
-		if key := im.network.Keys[t.Name]; key != "" {
-			all[i].Name = key
-		}
-	}
-	if _, err := arch.Recognize(all); err == nil {
-		im.tensors = all
-		return
-	}
-	im.tensors = im.network.Tensors
-}
-
-// build makes the model with the normalisation that the user, the checkpoint
-// or the architecture names, in this order.
-func (im *imported) build(name string, c importConfig) (*onnx.Model, error) {
-	n := im.network
-	cfg := arch.Config{Mean: n.Mean, Std: n.Std}
-	if n.Clamp {
-		cfg.Clamp = []float64{0, 1}
-	}
-	plain, err := arch.Build(name, im.tensors, cfg)
 	if err != nil {
 		return nil, err
 	}
-	spec, _, err := plain.Spec()
-	if err != nil {
-		return nil, err
-	}
-	if k := classes(plain); c.labels != nil && len(c.labels) != k {
-		return nil, &usageError{msg: fmt.Sprintf("--labels names %d classes, and the checkpoint has %d", len(c.labels), k)}
-	}
-	before := spec
-	if c.override != nil {
-		if err := c.override(&spec); err != nil {
-			return nil, err
-		}
-		if err := spec.Check(); err != nil {
-			return nil, &usageError{msg: err.Error(), hint: "the flags --input-size, --resize and --crop must agree"}
-		}
-		if before.Normalized && !spec.Normalized {
-			return nil, &usageError{msg: "--normalize would normalise twice: " + name + " normalises its input itself, by its buffers"}
-		}
-	}
-	switch {
-	case spec.Normalized:
-		im.notes = append(im.notes, "it normalises its input itself")
-	case spec.Mean == nil:
-		im.notes = append(im.notes, "no normalisation")
-	case n.Mean == nil && slices.Equal(spec.Mean, before.Mean):
-		im.notes = append(im.notes, fmt.Sprintf("the checkpoint has no mean and std: those that %s is published with, %v and %v", name, spec.Mean, spec.Std))
-	}
-	cfg.Mean, cfg.Std, cfg.InputSize, cfg.Labels = spec.Mean, spec.Std, spec.InputSize, c.labels
-	cfg.Normalize = c.inGraph && !spec.Normalized && spec.Mean != nil
-	m, err := arch.Build(name, im.tensors, cfg)
-	if err != nil {
-		return nil, err
-	}
-	made, _, err := m.Spec()
-	if err != nil {
-		return nil, err
-	}
-	made.Resize, made.Crop, made.Interpolation = spec.Resize, spec.Crop, spec.Interpolation
-	if !cfg.Normalize && spec.Mean == nil {
-		made.Mean, made.Std = nil, nil
-	}
-	return m.WithSpec(made)
+	return v, v.checkKind(c)
 }
 
-// classes is the number of a classifier's logits, 0 where it has none.
-func classes(m *onnx.Model) int {
-	for _, o := range m.Outputs() {
-		if o.Name == "logits" && len(o.Shape) == 2 {
-			return int(o.Shape[1].Size)
-		}
+// checkKind refuses flags that mean nothing for the kind of file.
+func (v *importing) checkKind(c *cli.Context) error {
+	flags, says := []string{"range", "channels"}, "--%s goes with an ONNX file, and %q is a PyTorch checkpoint: the network that is made takes RGB in 0..1"
+	if !v.kind.Checkpoint() {
+		flags, says = []string{"arch", "index", "key-map", "no-normalize"}, "--%s goes with a PyTorch checkpoint, and %q is an ONNX file"
 	}
-	return 0
-}
-
-// adoptONNX gives a foreign ONNX file what rtx's models have.
-func (e *env) adoptONNX(c *cli.Context, path string, labels []string) (*imported, error) {
-	for _, name := range []string{"arch", "index", "key-map", "no-normalize"} {
+	for _, name := range flags {
 		if c.IsSet(name) {
-			return nil, &usageError{msg: fmt.Sprintf("--%s goes with a PyTorch checkpoint, and %q is an ONNX file", name, path)}
+			return &usageError{msg: fmt.Sprintf(says, name, v.path)}
 		}
 	}
-	m, err := e.openModel(path)
+	return nil
+}
+
+// checkIndex looks at --index, which is -1 where it is not given.
+func checkIndex(n int) error {
+	if n < -1 {
+		return &usageError{msg: fmt.Sprintf("--index is %d, expected a number from 0 on", n)}
+	}
+	return nil
+}
+
+// convert makes the model.
+func (v *importing) convert() (*converted, error) {
+	if !v.kind.Checkpoint() {
+		return v.adopt()
+	}
+	ckpt, err := checkpoint.Open(v.path, v.Index)
 	if err != nil {
 		return nil, err
 	}
-	spec, assumed, err := e.modelSpec(readInputOptions(c), m)
+	im, err := ckpt.Import(checkpoint.Config{
+		Arch: v.Arch, Labels: v.labels, NormalizeOutside: v.NoNormalize, Change: v.change, Claim: claimOf(v.claim),
+	})
+	var labels *checkpoint.LabelsError
+	if errors.As(err, &labels) {
+		err = &usageError{msg: fmt.Sprintf("--labels names %d classes, and the checkpoint has %d", labels.Labels, labels.Classes)}
+	}
+	if err != nil {
+		ckpt.Close()
+		return nil, err
+	}
+	return &converted{im.Model, im, importNotes(im)}, nil
+}
+
+// change applies the flags to the Spec that the checkpoint would get.
+func (v *importing) change(s *onnx.Spec) error {
+	normalized := s.Normalized
+	if err := v.override(s); err != nil {
+		return err
+	}
+	if err := s.Check(); err != nil {
+		return &usageError{msg: err.Error(), hint: "the flags --input-size, --resize and --crop must agree"}
+	}
+	if normalized && !s.Normalized {
+		return &usageError{msg: "--normalize would normalise twice: " + s.Arch + " normalises its input itself, by its buffers"}
+	}
+	return nil
+}
+
+// adopt gives a foreign ONNX file the names, versions and Spec of rtx's models.
+func (v *importing) adopt() (*converted, error) {
+	m, err := v.openModel(v.path)
 	if err != nil {
 		return nil, err
 	}
-	im := &imported{}
+	spec, assumed, err := v.modelSpec(v.inputOptions, m)
+	if err != nil {
+		return nil, err
+	}
+	made := &converted{}
 	if !assumed {
-		im.notes = append(im.notes, "it has a Spec, which the flags change")
+		made.notes = append(made.notes, "it has a Spec, which the flags change")
 	}
-	if m, err = m.WithSpec(spec); err != nil {
-		return nil, err
-	}
-	if im.model, err = m.Adopt(); err != nil {
-		return nil, err
-	}
-	if labels != nil {
-		text, err := json.Marshal(labels)
-		if err != nil {
-			return nil, err
-		}
-		im.model = im.model.WithMetadata("classes", string(text))
-	}
-	if im.spec, _, err = im.model.Spec(); err != nil {
-		return nil, err
-	}
-	if labels != nil {
-		im.spec.Labels = labels
-	}
-	if im.spec.Source == nil {
-		sum, err := m.SHA256()
-		if err != nil {
-			return nil, err
-		}
-		im.spec.Source = &onnx.Source{File: filepath.Base(path), SHA256: sum}
-	}
-	im.model, err = im.model.WithSpec(im.spec)
-	return im, err
+	made.model, err = checkpoint.Adopt(m, spec, v.labels)
+	return made, err
 }
 
-// saveModel writes a model to a file that does not hold another one yet.
-func saveModel(ctx context.Context, m *onnx.Model, path string, overwrite bool) (status string, err error) {
-	if info, err := os.Stat(path); err == nil && !overwrite {
-		if info.IsDir() {
-			return "", &usageError{msg: fmt.Sprintf("--out %q is a folder, expected a file", path)}
-		}
-		// The metadata tell of the file that the weights are from.
-		old, err := onnx.Load(path)
-		if err == nil && m.SameButWeights(old) {
-			return "cached", nil
-		}
-		return "", &usageError{msg: fmt.Sprintf("--out %q is there and not this model", path), hint: "choose another --out, or --overwrite"}
-	}
-	return "done", writeFile(ctx, path, m.Write)
-}
-
-// readLabels reads names of classes, one a line.
-func readLabels(file string) ([]string, error) {
-	if file == "" {
-		return nil, nil
-	}
-	data, err := os.ReadFile(file)
+// report tells what a model was made of.
+func (v *importing) report(made *converted, status string) error {
+	spec, _, err := made.model.Spec()
 	if err != nil {
-		return nil, &usageError{msg: "--labels: " + err.Error()}
+		return err
 	}
-	var labels []string
-	for i, l := range strings.Split(strings.TrimRight(string(data), "\r\n"), "\n") {
-		l = strings.TrimSpace(l)
-		if l == "" || slices.Contains(labels, l) {
-			return nil, &usageError{msg: fmt.Sprintf("--labels %q: line %d is %q, expected a name that no other line has", file, i+1, l)}
+	classes := made.model.ClassCount()
+	own := object{{"arch", spec.Arch}, {"classes", classes}, {"spec", spec}, {"notes", list(made.notes)}}
+	if im := made.imported; im != nil {
+		n := im.Network
+		own = append(own, object{
+			{"format", im.File.Format}, {"layout", n.Layout}, {"tensors", len(n.Tensors)}, {"dropped", list(n.Dropped)},
+			{"skipped", list(n.Skipped)}, {"fields", list(im.File.Fields())}, {"not_executed", list(im.File.Classes())},
+		}...)
+	}
+	if v.json {
+		v.print(v.result("rtx.import/1", status, v.Out, own))
+		return nil
+	}
+	if im := made.imported; im != nil {
+		v.note("%s, %d classes, %d tensors: %s, %s", spec.Arch, classes, len(im.Network.Tensors), im.File.Format, im.Network.Layout)
+		if inert := im.File.Classes(); len(inert) > 0 {
+			v.note("%d classes of the pickle were read as data and not executed; rtx inspect lists them", len(inert))
 		}
-		labels = append(labels, l)
 	}
-	return labels, nil
+	for _, n := range made.notes {
+		v.note("%s", n)
+	}
+	if status == "cached" {
+		v.note("nothing to do: it is there")
+	}
+	fmt.Fprintln(v.stdout, v.Out)
+	return nil
 }

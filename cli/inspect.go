@@ -8,7 +8,6 @@ import (
 
 	cli "github.com/urfave/cli/v2"
 
-	"github.com/robust-transfer/rtx/assets"
 	"github.com/robust-transfer/rtx/onnx"
 )
 
@@ -23,15 +22,15 @@ func inspectCommand(e *env) *cli.Command {
 			if c.NArg() != 1 {
 				return &usageError{msg: fmt.Sprintf("inspect takes one file, found %d", c.NArg()), hint: "rtx inspect MODEL.onnx"}
 			}
-			index, err := networkIndex(c)
-			if err != nil {
+			index := c.Int("index")
+			if err := checkIndex(index); err != nil {
 				return err
 			}
 			path, claim, kind, err := e.modelKind(c.Args().First())
 			if err != nil {
 				return err
 			}
-			if isCheckpoint(kind) {
+			if kind.Checkpoint() {
 				return e.inspectCheckpoint(path, claim, index)
 			}
 			m, err := onnx.Load(path)
@@ -47,29 +46,6 @@ func inspectCommand(e *env) *cli.Command {
 			return nil
 		},
 	}
-}
-
-// inspectCheckpoint tells what a checkpoint holds, also where no architecture
-// fits.
-func (e *env) inspectCheckpoint(path string, claim *assets.Checkpoint, index int) error {
-	sum, err := fileSum(path)
-	if err != nil {
-		return err
-	}
-	im, err := openCheckpoint(path, index)
-	if err != nil {
-		return err
-	}
-	defer im.close()
-	if err := im.recognise(claim, importConfig{arch: "auto", inGraph: true}); err != nil {
-		im.model, im.notes = nil, append(im.notes, err.Error())
-	}
-	if e.json {
-		e.print(e.result("rtx.inspect/1", "done", "", checkpointObject(path, sum, im)))
-		return nil
-	}
-	e.table(checkpointTable(path, sum, im))
-	return nil
 }
 
 func inspectObject(i onnx.Info) object {

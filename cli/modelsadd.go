@@ -81,7 +81,7 @@ func described(c *cli.Context, file string) (assets.Checkpoint, error) {
 	if err != nil && !errors.Is(err, onnx.ErrNoImageInput) {
 		return m, err
 	}
-	if err := m.Check(spec.Arch, 0); err != nil {
+	if err := claimOf(&m).Check(spec.Arch, 0); err != nil {
 		return m, hinted{err, "leave out --arch: the file says what it holds"}
 	}
 	m.Arch = spec.Arch

@@ -19,6 +19,7 @@ import (
 
 	"github.com/robust-transfer/rtx/assets"
 	"github.com/robust-transfer/rtx/onnx"
+	"github.com/robust-transfer/rtx/onnx/checkpoint"
 )
 
 func (e *env) modelsGet(c *cli.Context) error {
@@ -224,22 +225,20 @@ func checked(c assets.Checkpoint, file, announced string) (record, error) {
 // checkFile looks whether a file is of the kind that its name says, and whole
 // where that shows.
 func checkFile(file, ext string) error {
-	kind, err := fileKind(file)
+	kind, err := checkpoint.KindOf(file)
 	if err != nil {
 		return err
 	}
-	expected := torchKind
-	switch ext {
-	case ".onnx":
+	switch safetensors := kind == checkpoint.Safetensors; {
+	case ext == ".onnx":
 		_, err := onnx.Load(file)
 		return err
-	case ".safetensors":
-		expected = "safetensors file"
+	case ext == ".safetensors" && !safetensors:
+		return fmt.Errorf("it is %s, expected a %s", kind, checkpoint.Safetensors)
+	case ext != ".safetensors" && (safetensors || !kind.Checkpoint()):
+		return fmt.Errorf("it is %s, expected a %s", kind, checkpoint.Legacy)
 	}
-	if !strings.HasPrefix(kind, expected) {
-		return fmt.Errorf("it is %s, expected a %s", kind, expected)
-	}
-	if kind == torchKind+zipped {
+	if kind == checkpoint.Zip {
 		z, err := zip.OpenReader(file)
 		if err != nil {
 			return fmt.Errorf("it is damaged or cut off: %w", err)

@@ -89,6 +89,17 @@ func classIndices(have, want []string) ([]int, error) {
 	return at, nil
 }
 
+// ClassCount is the number of columns of the output "logits", 0 where the model
+// has no such output or does not say how many there are.
+func (m *Model) ClassCount() int {
+	for _, o := range m.Outputs() {
+		if o.Name == "logits" && len(o.Shape) == 2 {
+			return max(0, int(o.Shape[1].Size))
+		}
+	}
+	return 0
+}
+
 // LogitsValue names the value of shape [N,K] that the logits are: the output
 // called "logits", else the one 2-D output that is not the features. An output
 // that no linear layer makes counts only where the file names classes. Where a

@@ -1,0 +1,40 @@
+// Package checkpoint makes ONNX models of PyTorch checkpoints: zip archives and
+// legacy pickles of torch.save, and safetensors files. It needs neither Python
+// nor onnxruntime, and executes nothing that a checkpoint contains.
+//
+//	im, err := checkpoint.Import("resnet50_l2_eps3.ckpt", checkpoint.Config{})
+//	if err != nil { ... }
+//	defer im.Close()
+//	err = im.Model.Save("resnet50_l2_eps3.onnx")
+//
+// [Import] works in four steps. Package torch opens the file and finds the
+// network in it, below whatever keys and prefixes ("state_dict", "module.",
+// robustness' "attacker."). Package arch recognises the architecture by names
+// and shapes of the tensors, all of which must agree, and builds the graph. The
+// model gets a complete [onnx.Spec]: input size, resize and crop, normalisation,
+// stages, head, and the names that the tensors have in the checkpoint. Its
+// normalisation is, in this order, what the caller asks for, what a normalizer
+// in the checkpoint says, and what the architecture's published weights expect;
+// [Imported.Normalization] tells which it was.
+//
+// Every model has the input "images", float32 [N,3,H,W] in RGB and [0,1], and the
+// outputs "logits" [N,K] and "features" [N,D].
+//
+// Only the structure of a checkpoint is read, and weights that it holds twice,
+// to compare them. All others are read when the model is written, a tensor at a
+// time, so that memory does not grow with the network. A checkpoint must
+// therefore stay open until its model has been saved. While weights are written
+// they are checked for values that no sound network has: see [Imported.Defect].
+//
+// [Open] gives access to a checkpoint whose network is not recognised, and to
+// each of several networks in one file. [Adopt] does for a foreign ONNX file what
+// Import does for a checkpoint.
+//
+// # Errors
+//
+// A network that is not recognised is an [*arch.Mismatch], which names the
+// nearest architecture and the tensors that differ. Several networks in one file
+// are a [torch.ErrIndex], a damaged or foreign file is a [torch.ErrFormat], a
+// number of labels other than that of the classes is a [*LabelsError], and a file
+// that is not what the caller's [Claim] says is a [*ClaimError].
+package checkpoint
