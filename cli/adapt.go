@@ -176,7 +176,7 @@ func (n *network) adaptation(ctx context.Context, batch int) (*adaptation, error
 	}
 	defer x.Close()
 	n.note("adapting batch norms to %d images (%s)", len(samples.Samples), a.split)
-	data, err := augment.Open(ctx, samples, n.transform(), augment.Config{BGR: n.spec.Channels == "bgr", Workers: cores(n.Workers), ValFraction: -1})
+	data, err := augment.Open(ctx, samples, n.transform(), augment.Config{BGR: n.spec.Channels == "bgr", Workers: cores(n.Workers), Unlabelled: true, ValFraction: -1})
 	if err != nil {
 		return nil, err
 	}
@@ -193,9 +193,7 @@ func (n *network) adaptation(ctx context.Context, batch int) (*adaptation, error
 	}
 	p := newProgress(n.env)
 	p.update(0, a.images)
-	err = finetune.Adapt(ctx, net, x, a.images, batch, func(ctx context.Context, rows []int, dst []float32) error {
-		return data.Load(ctx, augment.Training, rows, -1, dst, make([]int, len(rows)))
-	}, func(done int) { p.update(done, a.images) })
+	err = finetune.Adapt(ctx, net, x, data, finetune.AdaptConfig{BatchSize: batch, Report: func(done int) { p.update(done, a.images) }})
 	p.end()
 	if err != nil {
 		return nil, fmt.Errorf("%q: %w", n.model.Path(), err)
@@ -203,7 +201,7 @@ func (n *network) adaptation(ctx context.Context, batch int) (*adaptation, error
 	return a, a.keep(n, m, net, x)
 }
 
-// adaptable lists the images to adapt to, as if all were of one class.
+// adaptable lists the images to adapt to.
 func (n *network) adaptable(a *adaptation) (*featurize.Listing, error) {
 	var all []featurize.Sample
 	a.split = "all"
@@ -226,14 +224,11 @@ func (n *network) adaptable(a *adaptation) (*featurize.Listing, error) {
 	if len(all) == 0 {
 		return nil, fmt.Errorf("no image of the train split: %w", featurize.ErrData)
 	}
-	for i := range all {
-		all[i].Class, all[i].Label, all[i].Split, all[i].Group = "any", 0, "", ""
-	}
-	return &featurize.Listing{Samples: all, Classes: []string{"any"}}, nil
+	return &featurize.Listing{Samples: all}, nil
 }
 
-// adaptableNetwork reads the model's graph. A trunk gets a head, which nothing
-// comes of.
+// adaptableNetwork reads the model's graph: up to its logits, or up to the
+// features where it has no head.
 func (n *network) adaptableNetwork(m *onnx.Model) (*graph.Network, error) {
 	_, _, err := m.LogitsValue()
 	if errors.Is(err, onnx.ErrNoLogits) {
@@ -243,11 +238,7 @@ func (n *network) adaptableNetwork(m *onnx.Model) (*graph.Network, error) {
 				return nil, err
 			}
 		}
-		if width := m.Width(value); width > 0 {
-			if m, err = m.Attach(value, onnx.Linear{W: make([]float32, 2*width), B: make([]float32, 2), D: width}); err != nil {
-				return nil, err
-			}
-		}
+		return readGraph(m, value)
 	}
 	return readGraph(m)
 }
@@ -262,7 +253,7 @@ func (a *adaptation) keep(n *network, m *onnx.Model, net *graph.Network, x finet
 			continue
 		}
 		v := make([]float32, p.Shape.Size())
-		if err := x.Read(p.Name, v); err != nil {
+		if err := x.Read(graph.Variable{Name: p.Name}, v); err != nil {
 			return err
 		}
 		fmt.Fprintf(h, "%q\n", p.Name)

@@ -29,7 +29,7 @@ func (n *network) findEngine(doing string) (string, error) {
 // executor makes what computes.
 func (n *network) executor(engine string) (finetune.Executor, error) {
 	if engine == "tape" {
-		return &tape.Machine[float32]{}, nil
+		return &tape.Executor[float32]{}, nil
 	}
 	return lower.Open(runtime.Options{Library: n.library, Threads: n.Threads, Device: n.Device}, lower.Config{})
 }

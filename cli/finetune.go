@@ -12,6 +12,7 @@ import (
 	"github.com/robust-transfer/rtx/featurize"
 	"github.com/robust-transfer/rtx/finetune"
 	"github.com/robust-transfer/rtx/finetune/augment"
+	"github.com/robust-transfer/rtx/finetune/classify"
 	"github.com/robust-transfer/rtx/finetune/lower"
 	"github.com/robust-transfer/rtx/finetune/probe"
 )
@@ -78,6 +79,7 @@ type tuning struct {
 	c       *cli.Context
 	out     string
 	recipe  finetune.Recipe
+	task    classify.Task
 	policy  augment.Policy
 	mixup   augment.Mixup
 	rates   []float64
@@ -171,7 +173,7 @@ func (t *tuning) check() error {
 	if err := t.checkSkips(); err != nil {
 		return err
 	}
-	t.batch, t.out = t.recipe.Batch, t.c.String("out")
+	t.batch, t.out = t.recipe.BatchSize, t.c.String("out")
 	var err error
 	t.args, err = resolved(t.c)
 	return err
@@ -249,7 +251,7 @@ func (t *tuning) run() (*tuned, error) {
 		if i > 0 {
 			rates = []float64{rate} // the first seed has chosen
 		}
-		chosen, _, err := finetune.ChooseRate(rates, t.recipe.PerClass, func(rate float64) (*finetune.Result, error) {
+		chosen, _, err := finetune.ChooseRate(rates, t.task.Figure(), func(rate float64) (*finetune.Result, error) {
 			one := &trial{Seed: seed, Rate: rate, Dir: t.dir(seed, rate, seeds)}
 			t.trials = append(t.trials, one)
 			return t.train(one)
@@ -315,12 +317,12 @@ func (t *tuning) train(one *trial) (*finetune.Result, error) {
 	defer x.Close()
 	t.data.Reseed(one.Seed)
 	c := t.recipe.Config
-	c.Rate, c.Seed, c.Plain, c.Store = one.Rate, one.Seed, !t.policy.Random(), finetune.FileStore(w.path(stateFile))
+	c.LearningRate, c.Seed, c.Unaugmented, c.Store = one.Rate, one.Seed, !t.policy.Random(), finetune.FileStore(w.path(stateFile))
 	if t.mixup.Alpha > 0 {
-		c.Mix = t.mixup.Mix
+		t.task.Mix = t.mixup.Mix
 	}
 	c.Report = w.event
-	result, err := finetune.Train(t.c.Context, net, x, t.labelled(), c)
+	result, err := finetune.Train(t.c.Context, net, x, t.task, t.labelled(), c)
 	if err := errors.Join(err, w.close()); err != nil {
 		return nil, t.explain(err)
 	}
@@ -355,7 +357,7 @@ func (t *tuning) executor() (finetune.Executor, error) {
 	if err != nil {
 		return nil, err
 	}
-	if m, is := x.(*lower.Machine); is && len(t.trials) == 1 {
+	if m, is := x.(*lower.Executor); is && len(t.trials) == 1 {
 		if device, why := m.Device(); device == "cpu" && t.Device == "auto" {
 			t.note("on the CPU: %s", why)
 		}

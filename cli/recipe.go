@@ -25,7 +25,7 @@ func (t *tuning) settings() error {
 		least, most int
 		to          *int
 	}{
-		{"epochs", 0, 1 << 20, &r.Epochs}, {"batch-size", 0, 4096, &r.Batch}, {"patience", -1, 1 << 20, &r.Patience},
+		{"epochs", 0, 1 << 20, &r.Epochs}, {"batch-size", 0, 4096, &r.BatchSize}, {"patience", -1, 1 << 20, &r.Patience},
 		{"step-size", 0, 1 << 20, new(int)}, {"seed", 0, 1 << 30, new(int)}, {"seeds", 1, 1000, new(int)},
 		{"workers", 0, 1 << 14, new(int)}, {"threads", 0, 1 << 14, new(int)}, {"pre-resize", 0, 1 << 14, new(int)},
 	} {
@@ -37,25 +37,25 @@ func (t *tuning) settings() error {
 			*n.to = v
 		}
 	}
-	if r.Batch == 0 {
-		r.Batch = 32
+	if r.BatchSize == 0 {
+		r.BatchSize = 32
 	}
 	if r.Rules.Mode, err = finetune.ParseMode(c.String("mode")); err != nil {
 		return &usageError{msg: fmt.Sprintf("--mode is %q, expected full, fixed or last-K with K from 1 on", c.String("mode"))}
 	}
 	r.Frozen = c.String("bn") == "frozen"
-	if r.Batch < 2 && !r.Frozen {
-		return &usageError{msg: fmt.Sprintf("--batch-size is %d, expected 2 at least where batch norms adapt to the batch", r.Batch), hint: "--bn frozen takes single images"}
+	if r.BatchSize < 2 && !r.Frozen {
+		return &usageError{msg: fmt.Sprintf("--batch-size is %d, expected 2 at least where batch norms adapt to the batch", r.BatchSize), hint: "--bn frozen takes single images"}
 	}
-	r.PerClass = c.String("metric") == "mean-per-class"
+	t.task.MeanPerClass = c.String("metric") == "mean-per-class"
 	r.Rules.NoNormDecay = c.Bool("no-decay-norm")
 	for _, n := range []struct {
 		name      string
 		low, high float64
 		to        *float64
 	}{
-		{"weight-decay", 0, 1e6, &r.Rules.Decay}, {"layer-decay", 1e-6, 1, &r.Rules.LayerDecay}, {"warmup", 0, 1e6, &r.Warmup},
-		{"clip", 1e-12, 1e12, &r.Clip}, {"ema", 0, .999999999, &r.EMA}, {"label-smoothing", 0, .999999, &r.Smoothing},
+		{"weight-decay", 0, 1e6, &r.Rules.WeightDecay}, {"layer-decay", 1e-6, 1, &r.Rules.LayerDecay}, {"warmup", 0, 1e6, &r.Warmup},
+		{"clip", 1e-12, 1e12, &r.Clip}, {"ema", 0, .999999999, &r.EMA}, {"label-smoothing", 0, .999999, &t.task.LabelSmoothing},
 		{"mixup", 0, 1e6, &t.mixup.Alpha},
 	} {
 		if c.String(n.name) == "" {
@@ -97,14 +97,14 @@ func (t *tuning) fraction(name string, low, high float64) (float64, error) {
 func (t *tuning) chooseRates() error {
 	r := &t.recipe
 	switch {
-	case len(r.Rates) > 0:
-		t.rates = r.Rates
-	case r.Rate > 0:
-		t.rates = []float64{r.Rate}
+	case len(r.LearningRates) > 0:
+		t.rates = r.LearningRates
+	case r.LearningRate > 0:
+		t.rates = []float64{r.LearningRate}
 	case t.c.String("optimizer") == "adamw":
-		t.rates = []float64{.001 * float64(r.Batch) / 64}
+		t.rates = []float64{.001 * float64(r.BatchSize) / 64}
 	default:
-		t.rates = []float64{.01 * float64(r.Batch) / 64}
+		t.rates = []float64{.01 * float64(r.BatchSize) / 64}
 	}
 	if given := t.c.StringSlice("lr"); len(given) > 0 {
 		t.rates = nil
@@ -151,7 +151,7 @@ func (t *tuning) chooseOptimizer() error {
 
 func (t *tuning) chooseSchedule() error {
 	c, r := t.c, &t.recipe
-	step, _ := r.Schedule.(finetune.Step)
+	step, _ := r.Schedule.(finetune.StepDecay)
 	if n := c.Int("step-size"); n > 0 {
 		step.Every = n
 	}
@@ -161,7 +161,7 @@ func (t *tuning) chooseSchedule() error {
 			return err
 		}
 	}
-	_, steps := r.Schedule.(finetune.Step)
+	_, steps := r.Schedule.(finetune.StepDecay)
 	switch name := c.String("schedule"); name {
 	case "":
 		if steps {

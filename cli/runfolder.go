@@ -15,6 +15,7 @@ import (
 	"github.com/robust-transfer/rtx/featurize"
 	"github.com/robust-transfer/rtx/finetune"
 	"github.com/robust-transfer/rtx/finetune/augment"
+	"github.com/robust-transfer/rtx/finetune/classify"
 	"github.com/robust-transfer/rtx/onnx"
 )
 
@@ -228,7 +229,7 @@ func (w *trialWriter) started(e finetune.Event) error {
 		return err
 	}
 	w.note("%s%d images to train on, %d to validate on; %d steps of %d, %d epochs; %s parameters; about %s of memory for a step",
-		w.called, p.Rows, p.Validation, p.Steps, w.recipe.Batch, p.Epochs, countText(p.Parameters), bytesText(p.Memory))
+		w.called, p.Rows, p.Validation, p.Steps, w.recipe.BatchSize, p.Epochs, countText(p.Parameters), bytesText(p.Memory))
 	if p.LeftOut > 0 {
 		w.warn("an epoch leaves out its last image: batch norms cannot adapt to a batch of one")
 	}
@@ -278,13 +279,14 @@ func (w *trialWriter) stepped(e finetune.Event) error {
 		w.note("about %s to go", roundTime(e.Left))
 	}
 	w.bar.about = fmt.Sprintf("epoch %d, loss %.4f, %.0f images/s", e.Epoch, e.Loss, e.ImagesPerSecond)
-	w.bar.figures = object{{"epoch", e.Epoch}, {"loss", e.Loss}, {"lr", e.Rate}, {"images_per_second", e.ImagesPerSecond}}
+	w.bar.figures = object{{"epoch", e.Epoch}, {"loss", e.Loss}, {"lr", e.LearningRate}, {"images_per_second", e.ImagesPerSecond}}
 	w.bar.update(e.Step, max(e.Plan.Steps, e.Step))
-	return w.line(object{{"event", "step"}, {"step", e.Step}, {"epoch", e.Epoch}, {"loss", e.Loss}, {"lr", e.Rate}})
+	return w.line(object{{"event", "step"}, {"step", e.Step}, {"epoch", e.Epoch}, {"loss", e.Loss}, {"lr", e.LearningRate}})
 }
 
 func (w *trialWriter) evaluated(e finetune.Event) error {
 	s := e.Score
+	top1, perClass := s.Figure(classify.Top1), s.Figure(classify.MeanPerClass)
 	if e.Best && e.Model != nil && e.Split == finetune.Validation {
 		m, err := e.Model()
 		if err == nil {
@@ -295,10 +297,10 @@ func (w *trialWriter) evaluated(e finetune.Event) error {
 		}
 	}
 	if s.N > 0 {
-		w.note("epoch %d: %s loss %.4f, top-1 %.2f %%, mean per class %.2f %%", s.Epoch, e.Split, s.Loss, 100*s.Top1, 100*s.MeanPerClass)
+		w.note("epoch %d: %s loss %.4f, top-1 %.2f %%, mean per class %.2f %%", s.Epoch, e.Split, s.Loss, 100*top1, 100*perClass)
 	}
-	return w.line(object{{"event", "eval"}, {"epoch", s.Epoch}, {"split", e.Split.String()}, {"n", s.N}, {"loss", s.Loss}, {"top1", s.Top1},
-		{"mean_per_class", s.MeanPerClass}, {"train_loss", s.TrainLoss}})
+	return w.line(object{{"event", "eval"}, {"epoch", s.Epoch}, {"split", e.Split.String()}, {"n", s.N}, {"loss", s.Loss}, {"top1", top1},
+		{"mean_per_class", perClass}, {"train_loss", s.TrainLoss}})
 }
 
 // cached shows how many features of all are computed.

@@ -4,13 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/robust-transfer/rtx/featurize"
 	"github.com/robust-transfer/rtx/finetune"
+	"github.com/robust-transfer/rtx/finetune/classify"
 )
 
 // tuned is what a run came to: that of its first seed, and all.
@@ -30,14 +30,14 @@ func (f *tuned) figures(one *trial) finetune.Score {
 	case one.Best != nil && one.Best.N > 0:
 		return *one.Best
 	}
-	return finetune.Score{Top1: math.NaN(), MeanPerClass: math.NaN()}
+	return finetune.Score{}
 }
 
 func (f *tuned) sum() {
 	var top1, perClass []float64
 	for _, one := range f.Seeds {
 		s := f.figures(one)
-		top1, perClass = append(top1, s.Top1), append(perClass, s.MeanPerClass)
+		top1, perClass = append(top1, s.Figure(classify.Top1)), append(perClass, s.Figure(classify.MeanPerClass))
 	}
 	s := finetune.Summarize(top1)
 	f.Top1, f.SD, f.PerClass = share(s.Mean), share(s.SD), share(finetune.Summarize(perClass).Mean)
@@ -67,7 +67,7 @@ func scoreObject(s *finetune.Score) any {
 	if s == nil || s.N == 0 {
 		return nil
 	}
-	return object{{"n", s.N}, {"loss", s.Loss}, {"top1", s.Top1}, {"mean_per_class", s.MeanPerClass}}
+	return object{{"n", s.N}, {"loss", s.Loss}, {"top1", s.Figure(classify.Top1)}, {"mean_per_class", s.Figure(classify.MeanPerClass)}}
 }
 
 // object is what rtx.finetune/1 says.

@@ -131,9 +131,10 @@ func (t *tuning) features() (value string, width int, err error) {
 	return value, width, nil
 }
 
-// readGraph reads a network to compute gradients or statistics of.
-func readGraph(m *onnx.Model) (*graph.Network, error) {
-	net, err := graph.Read(m)
+// readGraph reads a network to compute gradients or statistics of, up to values
+// or to its logits.
+func readGraph(m *onnx.Model, values ...string) (*graph.Network, error) {
+	net, err := graph.Read(m, values...)
 	if err != nil {
 		return nil, untrainable{err}
 	}
@@ -219,11 +220,11 @@ type relabelled struct {
 	of []int
 }
 
-func (r relabelled) Load(ctx context.Context, s finetune.Split, rows []int, epoch int, dst []float32, labels []int) error {
-	err := r.Data.Load(ctx, s, rows, epoch, dst, labels)
-	for i, label := range labels {
-		if label >= 0 {
-			labels[i] = r.of[label]
+func (r relabelled) Load(ctx context.Context, s finetune.Split, epoch int, b *finetune.Batch) error {
+	err := r.Data.Load(ctx, s, epoch, b)
+	for i, truth := range b.Truth {
+		if label, ok := truth.(int); ok {
+			b.Truth[i] = r.of[label]
 		}
 	}
 	return err
@@ -236,13 +237,13 @@ func (t *tuning) fits(p finetune.Plan) error {
 		return nil
 	}
 	hint := "a smaller network, or --mode fixed: what does not depend on the batch does not fit"
-	for b := t.recipe.Batch / 2; b > 1; b /= 2 {
-		if p.State+(p.Memory-p.State)*int64(b)/int64(t.recipe.Batch) < free {
+	for b := t.recipe.BatchSize / 2; b > 1; b /= 2 {
+		if p.State+(p.Memory-p.State)*int64(b)/int64(t.recipe.BatchSize) < free {
 			hint = fmt.Sprintf("--batch-size %d may fit", b)
 			break
 		}
 	}
-	return hinted{temporary{error: fmt.Errorf("a step of %d images needs about %s of memory, and %s are free", t.recipe.Batch, bytesText(p.Memory), bytesText(free))}, hint}
+	return hinted{temporary{error: fmt.Errorf("a step of %d images needs about %s of memory, and %s are free", t.recipe.BatchSize, bytesText(p.Memory), bytesText(free))}, hint}
 }
 
 // begun opens the run's folder and returns what is there already of this
@@ -273,10 +274,10 @@ func (t *tuning) describe() map[string]any {
 	decoder, version := pixels.JPEGDecoder()
 	c := map[string]any{
 		"model": t.base, "data": fmt.Sprintf("%d images, %s", t.id.Samples, t.id.SHA256), "mode": r.Rules.Mode.String(), "bn": t.c.String("bn"),
-		"head": t.c.String("head"), "head_init": t.c.String("head-init"), "epochs": fmt.Sprint(r.Epochs), "batch_size": fmt.Sprint(r.Batch),
+		"head": t.c.String("head"), "head_init": t.c.String("head-init"), "epochs": fmt.Sprint(r.Epochs), "batch_size": fmt.Sprint(r.BatchSize),
 		"lr": fmt.Sprint(t.rates), "optimizer": fmt.Sprintf("%T%+v", r.Optimizer, r.Optimizer), "rules": fmt.Sprintf("%+v", r.Rules),
 		"schedule": fmt.Sprintf("%T%+v", r.Schedule, r.Schedule), "warmup": fmt.Sprint(r.Warmup), "clip": fmt.Sprint(r.Clip), "ema": fmt.Sprint(r.EMA),
-		"label_smoothing": fmt.Sprint(r.Smoothing), "mixup": fmt.Sprint(t.mixup.Alpha), "augment": t.policyText(), "patience": fmt.Sprint(r.Patience),
+		"label_smoothing": fmt.Sprint(t.task.LabelSmoothing), "mixup": fmt.Sprint(t.mixup.Alpha), "augment": t.policyText(), "patience": fmt.Sprint(r.Patience),
 		"metric": t.c.String("metric"), "max_time": fmt.Sprint(r.MaxTime), "val_fraction": t.c.String("val-fraction"), "seed": fmt.Sprint(t.c.Int("seed")),
 		"seeds": fmt.Sprint(t.c.Int("seeds")), "engine": t.engine, "device": t.Device, "threads": fmt.Sprint(cores(t.Threads)),
 		"input_size": fmt.Sprintf("%dx%d", s.InputSize[0], s.InputSize[1]), "resize": fmt.Sprint(s.Resize), "crop": s.Crop, "interpolation": s.Interpolation,

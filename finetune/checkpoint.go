@@ -1,9 +1,6 @@
 package finetune
 
-import (
-	"errors"
-	"strings"
-)
+import "errors"
 
 // resume takes up what the store has.
 func (t *trainer) resume() error {
@@ -21,11 +18,11 @@ func (t *trainer) resume() error {
 		return err
 	}
 	for _, c := range t.changed {
-		values, err := s.values(c.Name, c.Shape)
+		values, err := s.values(c)
 		if err != nil {
 			return err
 		}
-		if err := t.x.Write(c.Name, values); err != nil {
+		if err := t.x.Write(c.Variable, values); err != nil {
 			return err
 		}
 	}
@@ -33,7 +30,8 @@ func (t *trainer) resume() error {
 		if s.Best == nil {
 			break
 		}
-		values, err := s.values(bestPrefix+w.Name, w.Shape)
+		w.Best = true
+		values, err := s.values(w)
 		if err != nil {
 			return err
 		}
@@ -55,21 +53,21 @@ func (t *trainer) save() error {
 	s.Elapsed, s.Length = t.clock.elapsed(), t.plan.Length
 	s.Tensors = append([]Tensor(nil), t.changed...)
 	for _, w := range t.weights() {
-		if t.best[w.Name] != nil {
-			s.Tensors = append(s.Tensors, Tensor{bestPrefix + w.Name, w.Shape})
+		if w.Best = true; t.best[w.Name] != nil {
+			s.Tensors = append(s.Tensors, w)
 		}
 	}
-	s.Read = func(name string, dst []float32) error {
-		if of, ok := strings.CutPrefix(name, bestPrefix); ok {
-			copy(dst, t.best[of])
+	s.Read = func(of Tensor, dst []float32) error {
+		if of.Best {
+			copy(dst, t.best[of.Name])
 			return nil
 		}
-		if err := t.x.Read(name, dst); err != nil {
+		if err := t.x.Read(of.Variable, dst); err != nil {
 			return err
 		}
 		for _, v := range dst {
 			if !finite(float64(v)) {
-				return t.diverged("tensor "+name, t.rate(max(t.state.Step-1, 0)))
+				return t.diverged("tensor "+of.String(), t.learningRate(max(t.state.Step-1, 0)))
 			}
 		}
 		return nil
@@ -81,6 +79,6 @@ func (t *trainer) save() error {
 	return nil
 }
 
-func (t *trainer) diverged(what string, rate float64) error {
-	return &Diverged{What: what, Epoch: (t.state.Step-1)/t.plan.Epoch + 1, Step: t.state.Step, Rate: rate, Saved: t.saved}
+func (t *trainer) diverged(what string, lr float64) error {
+	return &Diverged{What: what, Epoch: (t.state.Step-1)/t.plan.Epoch + 1, Step: t.state.Step, LearningRate: lr, Saved: t.saved}
 }

@@ -20,50 +20,110 @@ const (
 
 func (s Split) String() string { return [...]string{"train", "val", "test"}[s] }
 
-// Data is labelled images.
+// Data is rows of images, in splits, and what is known of them.
 type Data interface {
 	// Rows is the number of rows of a split, 0 for one that is not there.
 	Rows(Split) int
 
-	// Load puts images of rows into dst [len(rows),3,H,W], values in [0,1] and
-	// channels in the Spec's order, and their classes into labels: -1 for an image
-	// that cannot be read, which is left out. Training rows are augmented: what a
-	// row is depends on itself and the epoch, from 0 on, and on nothing else. Load
+	// Load fills b for the rows that b.Rows names: their inputs, which are usually
+	// images, and their truth, where there is any. Training rows are augmented: what
+	// a row is depends on itself and the epoch, from 0 on, and on nothing else. Load
 	// is called by one goroutine at a time, which is not Train's.
-	Load(ctx context.Context, s Split, rows []int, epoch int, dst []float32, labels []int) error
+	Load(ctx context.Context, s Split, epoch int, b *Batch) error
 }
 
-// batch is the rows of one step, those that could be read first. It is good
-// until the next one is asked for.
-type batch struct {
-	images []float32 // [at least n, width]
-	labels []int     // [n]
-	rows   []int     // [n], their numbers
-	n      int
-	missed []int // rows that could not be read
+// Batch is some rows of a split. One that a Step or a Scorer is given is good
+// until the next one.
+type Batch struct {
+	Rows   []int                // the numbers of the rows
+	Truth  []any                // of each row, what the task's data know of it; a label is an int
+	Inputs map[string][]float32 // by the names of a program's inputs, row-major, all rows
+	Missed []int                // numbers of rows that could not be read, and are left out
+
+	memory map[string][]float32
+	unread []bool
+	room   int // rows that there is memory for
 }
 
-// batches loads rows in their order, one batch ahead in the background; width
-// is the number of values of an image. What a batch holds does not depend on
-// when it is loaded.
-func batches(ctx context.Context, data Data, s Split, rows []int, epoch, size, width int) iter.Seq2[*batch, error] {
+// NewBatch makes a batch for Data.Load.
+func NewBatch(rows ...int) *Batch {
+	b := &Batch{}
+	b.begin(rows, len(rows))
+	return b
+}
+
+func (b *Batch) begin(rows []int, room int) {
+	n := len(rows)
+	b.Rows, b.Missed, b.room = append(b.Rows[:0], rows...), nil, room
+	b.Truth, b.unread = make([]any, n), make([]bool, n)
+	b.Inputs = map[string][]float32{}
+	if b.memory == nil {
+		b.memory = map[string][]float32{}
+	}
+}
+
+// N is the number of rows.
+func (b *Batch) N() int { return len(b.Rows) }
+
+// Input is the memory of an input, [N, width], for Data.Load to fill.
+func (b *Batch) Input(name string, width int) []float32 {
+	if size := b.room * width; cap(b.memory[name]) < size {
+		b.memory[name] = make([]float32, size)
+	}
+	b.Inputs[name] = b.memory[name][:b.N()*width]
+	return b.Inputs[name]
+}
+
+// Miss tells that the i-th row cannot be read: it is left out of the batch.
+func (b *Batch) Miss(i int) { b.unread[i] = true }
+
+// compact leaves out what cannot be read: the rows that follow move up.
+func (b *Batch) compact() {
+	n := 0
+	for i, row := range b.Rows {
+		if b.unread[i] {
+			b.Missed = append(b.Missed, row)
+			continue
+		}
+		if n < i {
+			for _, v := range b.Inputs {
+				width := len(v) / len(b.unread)
+				copy(v[n*width:][:width], v[i*width:][:width])
+			}
+		}
+		b.Rows[n], b.Truth[n] = row, b.Truth[i]
+		n++
+	}
+	for name, v := range b.Inputs {
+		b.Inputs[name] = v[:n*(len(v)/max(len(b.unread), 1))]
+	}
+	b.Rows, b.Truth = b.Rows[:n], b.Truth[:n]
+}
+
+// batches loads rows in their order, one batch ahead in the background. What a
+// batch holds does not depend on when it is loaded.
+func batches(ctx context.Context, data Data, s Split, rows []int, epoch, size int) iter.Seq2[*Batch, error] {
 	type loaded struct {
-		*batch
+		*Batch
 		err error
 	}
-	return func(yield func(*batch, error) bool) {
+	return func(yield func(*Batch, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
-		out, free, ended := make(chan loaded), make(chan *batch, 2), make(chan struct{})
+		out, free, ended := make(chan loaded), make(chan *Batch, 2), make(chan struct{})
 		defer func() { cancel(); <-ended }()
 		for range 2 {
-			free <- &batch{images: make([]float32, size*width)}
+			free <- &Batch{}
 		}
 		go func() {
 			defer close(ended)
 			defer close(out)
 			for from := 0; from < len(rows); from += size {
 				b := <-free // one is on its way back, or the loop has ended
-				err := b.load(ctx, data, s, rows[from:min(from+size, len(rows))], epoch, width)
+				b.begin(rows[from:min(from+size, len(rows))], size)
+				err := data.Load(ctx, s, epoch, b)
+				if err == nil {
+					b.compact()
+				}
 				select {
 				case out <- loaded{b, err}:
 				case <-ctx.Done():
@@ -72,37 +132,15 @@ func batches(ctx context.Context, data Data, s Split, rows []int, epoch, size, w
 			}
 		}()
 		for l := range out {
-			if !yield(l.batch, l.err) || l.err != nil {
+			if !yield(l.Batch, l.err) || l.err != nil {
 				return
 			}
-			free <- l.batch
+			free <- l.Batch
 		}
 		if err := ctx.Err(); err != nil {
 			yield(nil, err)
 		}
 	}
-}
-
-// load fills the batch and moves up what follows rows that cannot be read.
-func (b *batch) load(ctx context.Context, data Data, s Split, rows []int, epoch, width int) error {
-	b.labels = append(b.labels[:0], make([]int, len(rows))...)
-	if err := data.Load(ctx, s, rows, epoch, b.images[:len(rows)*width], b.labels); err != nil {
-		return err
-	}
-	b.n, b.rows, b.missed = 0, append(b.rows[:0], rows...), b.missed[:0]
-	for i, label := range b.labels {
-		if label < 0 {
-			b.missed = append(b.missed, rows[i])
-			continue
-		}
-		if b.n < i {
-			copy(b.images[b.n*width:][:width], b.images[i*width:][:width])
-		}
-		b.labels[b.n], b.rows[b.n] = label, rows[i]
-		b.n++
-	}
-	b.labels, b.rows = b.labels[:b.n], b.rows[:b.n]
-	return nil
 }
 
 // stream is the random numbers of one purpose and place: the same whatever else

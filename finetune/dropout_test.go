@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/robust-transfer/rtx/finetune"
+	"github.com/robust-transfer/rtx/finetune/classify"
 	"github.com/robust-transfer/rtx/finetune/graph"
 	"github.com/robust-transfer/rtx/finetune/tape"
 	"github.com/robust-transfer/rtx/onnx"
@@ -80,12 +81,12 @@ func TestTorchDropout(t *testing.T) {
 	if d := net.Dropouts(); len(d) != 1 || d[0].Ratio != want.P {
 		t.Fatalf("dropouts %+v, want one of %v", d, want.P)
 	}
-	rule := func(graph.Param) (graph.Rule, bool) { return graph.Rule{Rate: 1, Decay: 5e-4}, true }
-	train, err := net.Program(graph.Config{Batch: want.Batch, Adapt: true, Train: rule, Optimizer: graph.SGD{Momentum: .9}})
+	rule := func(graph.Param) (graph.Rule, bool) { return graph.Rule{LRScale: 1, WeightDecay: 5e-4}, true }
+	train, err := net.Program(graph.Config{Batch: want.Batch, Adapt: true, Train: rule, Optimizer: graph.SGD{Momentum: .9}}, classify.Objective)
 	if err != nil {
 		t.Fatal(err)
 	}
-	score, err := net.Program(graph.Config{Batch: want.Batch})
+	score, err := net.Program(graph.Config{Batch: want.Batch}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +101,7 @@ func TestTorchDropout(t *testing.T) {
 			t.Errorf("%s: %.1e apart", what, most/size)
 		}
 	}
-	for name, x := range map[string]finetune.Executor{"onnxruntime": nil, "tape": &tape.Machine[float32]{}} {
+	for name, x := range map[string]finetune.Executor{"onnxruntime": nil, "tape": &tape.Executor[float32]{}} {
 		t.Run(name, func(t *testing.T) {
 			if x == nil {
 				x = machine(t)
@@ -126,7 +127,7 @@ func TestTorchDropout(t *testing.T) {
 					t.Fatalf("step %s keeps %d, want %d", step, kept, s.Kept)
 				}
 				loss := make([]float32, 1)
-				in := map[string][]float32{graph.Images: images(step), graph.Targets: targets, graph.LR: {.1}, net.Dropouts()[0].Name: mask}
+				in := map[string][]float32{graph.Images: images(step), classify.Targets: targets, graph.LR: {.1}, net.Dropouts()[0].Name: mask}
 				if err := x.Run(context.Background(), train, in, map[string][]float32{graph.Loss: loss, graph.Logits: logits}); err != nil {
 					t.Fatal(err)
 				}
@@ -134,7 +135,7 @@ func TestTorchDropout(t *testing.T) {
 				close(t, "logits of step "+step, logits, s.Logits)
 			}
 			for tensor, v := range want.After {
-				close(t, tensor, values(t, net, x, "", tensor), v)
+				close(t, tensor, values(t, net, x, graph.Parameter, tensor), v)
 			}
 			if err := x.Run(context.Background(), score, map[string][]float32{graph.Images: images("1")}, map[string][]float32{graph.Logits: logits}); err != nil {
 				t.Fatal(err)

@@ -29,8 +29,8 @@ type Event struct {
 	Epoch int // from 1 on
 	Step  int // steps done, in all
 
-	Loss            float64       // of the step's batch, with smoothing and mixtures
-	Rate            float64       // learning rate
+	Loss            float64 // of the step's batch, as it was trained on
+	LearningRate    float64
 	Rows            int           // of the step
 	ImagesPerSecond float64       // of the last steps
 	Left            time.Duration // until the end, evaluations included; 0: not known yet
@@ -56,16 +56,6 @@ type Plan struct {
 	Memory     int64 `json:"memory"`     // bytes, an estimate: see Memory
 	State      int64 `json:"state"`      // bytes of it that do not depend on the batch size
 	Cached     bool  `json:"cached"`     // features are computed once
-}
-
-// Score is how good the weights are after an epoch.
-type Score struct {
-	Epoch        int     `json:"epoch"` // from 1 on
-	N            int     `json:"n"`     // rows
-	Loss         float64 `json:"loss"`  // mean cross-entropy, without smoothing
-	Top1         float64 `json:"top1"`
-	MeanPerClass float64 `json:"mean_per_class"` // over the classes that have rows
-	TrainLoss    float64 `json:"train_loss"`     // mean over the steps of the epoch
 }
 
 // Stop is why training ended.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/robust-transfer/rtx/finetune"
+	"github.com/robust-transfer/rtx/finetune/classify"
 	"github.com/robust-transfer/rtx/finetune/graph"
 	"github.com/robust-transfer/rtx/onnx/arch"
 )
@@ -43,17 +44,17 @@ func TestFamilies(t *testing.T) {
 			if err := finetune.Load(net, x); err != nil {
 				t.Fatal(err)
 			}
-			p, err := net.Program(graph.Config{Batch: c.batch, Adapt: true, Optimizer: graph.SGD{}, Train: func(graph.Param) (graph.Rule, bool) { return graph.Rule{Rate: 1}, true }})
+			p, err := net.Program(graph.Config{Batch: c.batch, Adapt: true, Optimizer: graph.SGD{}, Train: func(graph.Param) (graph.Rule, bool) { return graph.Rule{LRScale: 1}, true }}, classify.Objective)
 			if err != nil {
 				t.Fatal(err)
 			}
-			in := map[string][]float32{graph.Images: make([]float32, c.batch*3*c.side*c.side), graph.Targets: make([]float32, c.batch*10), graph.LR: {c.rate}}
+			in := map[string][]float32{graph.Images: make([]float32, c.batch*3*c.side*c.side), classify.Targets: make([]float32, c.batch*10), graph.LR: {c.rate}}
 			for i := range in[graph.Images] {
 				row, y, x := i/c.side/c.side, i/c.side%c.side, i%c.side
 				in[graph.Images][i] = float32(d.pixels[(row*traceSide+y*traceSide/c.side)*traceSide+x*traceSide/c.side]) / 255
 			}
 			for i := range c.batch {
-				in[graph.Targets][i*10+d.labels[i]] = 1 / float32(c.batch)
+				in[classify.Targets][i*10+d.labels[i]] = 1 / float32(c.batch)
 			}
 			for _, n := range net.Dropouts() {
 				for _, node := range p.Leaves(graph.Input) {

@@ -8,15 +8,16 @@ import (
 	"github.com/robust-transfer/rtx/finetune/graph"
 )
 
-// cacheLimit is how many bytes of features are held.
-const cacheLimit = 4 << 30
+// featureLimit is how many bytes of features are held.
+const featureLimit = 4 << 30
 
-// cut decides whether features are computed once and the head alone is run in
-// each step: where batch norms are frozen, the head alone is trained, and rows
-// stay what they are.
-func (t *trainer) cut() error {
+// startFromFeatures decides whether features are computed once and the head
+// alone is run in each step: where batch norms are frozen, the head alone is
+// trained, rows stay what they are, and the task allows it.
+func (t *trainer) startFromFeatures() error {
 	value, width := t.net.HeadInput()
-	if !t.Frozen || !t.Plain || t.Mix != nil || value == "" {
+	task, ok := t.task.(FeatureTask)
+	if !t.Frozen || !t.Unaugmented || value == "" || !ok || !task.OnFeatures() {
 		return nil
 	}
 	for _, p := range t.net.Params() {
@@ -28,35 +29,35 @@ func (t *trainer) cut() error {
 	for _, s := range []Split{Training, Validation, Test} {
 		rows += t.data.Rows(s)
 	}
-	if rows*width > cacheLimit/4 {
+	if rows*width > featureLimit/4 {
 		return nil
 	}
 	// A dropout in front of what the head reads makes features random.
-	behind := t.config
-	behind.FromFeatures = true
-	random, err := t.drops(t.config)
+	head := t.config
+	head.Given = []graph.Given{{Value: value, Shape: graph.Shape{t.BatchSize, width}, Input: graph.Features}}
+	random, err := t.countDropouts(t.config)
 	if err != nil {
 		return err
 	}
-	if head, err := t.drops(behind); err != nil || head != random {
+	if n, err := t.countDropouts(head); err != nil || n != random {
 		return err
 	}
-	p, err := t.net.Program(graph.Config{Batch: t.Batch, Size: t.Size, Features: true})
+	p, err := t.net.Program(graph.Config{Batch: t.BatchSize, Size: t.Size}, func(b *graph.Builder) (graph.Value, []graph.Named) {
+		return graph.Value{}, []graph.Named{{Name: graph.Features, Value: b.Value(value)}}
+	})
 	if err != nil {
 		return err
 	}
-	for _, o := range p.Outputs {
-		if o.Name == graph.Features && p.Nodes[o.Node].Shape.Equal(graph.Shape{t.Batch, width}) {
-			t.features, t.config.FromFeatures = p, true
-		}
+	if p.Nodes[p.Outputs[0].Node].Shape.Equal(graph.Shape{t.BatchSize, width}) {
+		t.features, t.config = p, head
 	}
 	return nil
 }
 
-// drops counts the dropouts of a step.
-func (t *trainer) drops(c graph.Config) (n int, err error) {
-	c.Batch = t.Batch
-	p, err := t.net.Program(c)
+// countDropouts counts the dropouts of a step.
+func (t *trainer) countDropouts(c graph.Config) (n int, err error) {
+	c.Batch = t.BatchSize
+	p, err := t.net.Program(c, nil)
 	if err != nil {
 		return 0, err
 	}
@@ -68,60 +69,59 @@ func (t *trainer) drops(c graph.Config) (n int, err error) {
 	return n, nil
 }
 
-// cache computes the features, which then are the data.
-func (t *trainer) cache(ctx context.Context) error {
+// computeFeatures computes the features, which then are the data.
+func (t *trainer) computeFeatures(ctx context.Context) error {
 	if t.features == nil || t.stop != "" && t.data.Rows(Test) == 0 {
 		return nil
 	}
 	_, width := t.net.HeadInput()
-	held, done := &cached{width: width}, 0
-	out := make([]float32, t.Batch*width)
+	held, done := &featureData{width: width}, 0
+	out := make([]float32, t.BatchSize*width)
 	for s := range held.values {
 		n := t.data.Rows(Split(s))
-		held.values[s], held.labels[s] = make([]float32, n*width), make([]int, n)
-		rows := make([]int, n)
-		for i := range rows {
-			rows[i], held.labels[s][i] = i, -1
-		}
-		for b, err := range batches(ctx, t.data, Split(s), rows, 0, t.Batch, t.width) {
+		held.values[s], held.truth[s], held.read[s] = make([]float32, n*width), make([]any, n), make([]bool, n)
+		for b, err := range batches(ctx, t.data, Split(s), everyRow(n), 0, t.BatchSize) {
 			if err != nil {
 				return err
 			}
-			in := t.inputs(t.features, b)
-			if err := t.x.Run(context.Background(), t.features, in, map[string][]float32{graph.Features: out}); err != nil {
+			if err := t.pass(Split(s), b).Run(t.features, nil, map[string][]float32{graph.Features: out}); err != nil {
 				return err
 			}
-			for i, row := range b.rows {
+			for i, row := range b.Rows {
 				copy(held.values[s][row*width:][:width], out[i*width:][:width])
-				held.labels[s][row] = b.labels[i]
+				held.truth[s][row], held.read[s][row] = b.Truth[i], true
 			}
 			t.miss(Split(s), b)
-			done += len(b.rows) + len(b.missed)
+			done += b.N() + len(b.Missed)
 			if err := t.report(Event{Kind: Cached, Rows: done}); err != nil {
 				return err
 			}
 		}
 	}
-	t.data, t.width = held, width
+	t.data = held
 	return nil
 }
 
-// cached is features as data.
-type cached struct {
+// featureData is features as data.
+type featureData struct {
 	width  int
 	values [3][]float32 // by split: [rows, width]
-	labels [3][]int     // -1: could not be read
+	truth  [3][]any
+	read   [3][]bool // whether the row could be read
 }
 
-func (c *cached) Rows(s Split) int { return len(c.labels[s]) }
+func (d *featureData) Rows(s Split) int { return len(d.truth[s]) }
 
-func (c *cached) Load(_ context.Context, s Split, rows []int, _ int, dst []float32, labels []int) error {
-	if len(dst) != len(rows)*c.width {
-		return fmt.Errorf("finetune: %d values for %d rows of %d features", len(dst), len(rows), c.width)
-	}
-	for i, row := range rows {
-		copy(dst[i*c.width:], c.values[s][row*c.width:][:c.width])
-		labels[i] = c.labels[s][row]
+func (d *featureData) Load(_ context.Context, s Split, _ int, b *Batch) error {
+	dst := b.Input(graph.Features, d.width)
+	for i, row := range b.Rows {
+		if row < 0 || row >= len(d.truth[s]) {
+			return fmt.Errorf("finetune: row %d of split %s, which has %d", row, s, len(d.truth[s]))
+		}
+		copy(dst[i*d.width:], d.values[s][row*d.width:][:d.width])
+		if b.Truth[i] = d.truth[s][row]; !d.read[s][row] {
+			b.Miss(i)
+		}
 	}
 	return nil
 }

@@ -1,4 +1,3 @@
-// Package finetune trains networks: the loop, its schedules and its state.
 package finetune
 
 import (
@@ -7,8 +6,8 @@ import (
 	"github.com/robust-transfer/rtx/finetune/graph"
 )
 
-// Executor runs programs and keeps the state tensors that they share: weights,
-// statistics, momenta. A tensor comes into being, as zeros, with the first
+// Executor runs programs and keeps the variables that they share: weights,
+// statistics, moments. A variable comes into being, as zeros, with the first
 // program or Write that names it. Slices are the caller's; they are copied from
 // and to. It is used by one goroutine at a time.
 type Executor interface {
@@ -16,9 +15,9 @@ type Executor interface {
 	// its updates the state. Outputs that are not asked for are not copied.
 	Run(ctx context.Context, p *graph.Program, in, out map[string][]float32) error
 
-	// Read and Write copy a state tensor.
-	Read(name string, dst []float32) error
-	Write(name string, src []float32) error
+	// Read and Write copy a variable.
+	Read(v graph.Variable, dst []float32) error
+	Write(v graph.Variable, src []float32) error
 
 	Close() error
 }

@@ -17,7 +17,7 @@ func Load(net *graph.Network, x Executor) error {
 		if err != nil {
 			return err
 		}
-		if err := x.Write(p.Name, values); err != nil {
+		if err := x.Write(graph.Variable{Name: p.Name}, values); err != nil {
 			return err
 		}
 	}

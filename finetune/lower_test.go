@@ -12,7 +12,7 @@ import (
 	"github.com/robust-transfer/rtx/onnx/runtime"
 )
 
-func machine(t *testing.T) *lower.Machine {
+func machine(t *testing.T) *lower.Executor {
 	t.Helper()
 	lib, err := runtime.Find("")
 	if err != nil {
@@ -36,12 +36,12 @@ func TestLower(t *testing.T) {
 	s := store(t)
 	d, c := everything(s, nil)
 	x, y := machine(t), &spy{}
-	train(t, net, x, d, c)
+	trainTask(t, net, x, random, d, c)
 	want := saved(t, s)
 	c.Store = nil
-	train(t, net, y, d, c)
+	trainTask(t, net, y, random, d, c)
 	for _, p := range net.Params() {
-		if d := distance(values(t, net, x, "", p.Name), values(t, net, y, "", p.Name)); d > 1e-4 {
+		if d := distance(values(t, net, x, graph.Parameter, p.Name), values(t, net, y, graph.Parameter, p.Name)); d > 1e-4 {
 			t.Errorf("%s differs by %v", p.Name, d)
 		}
 	}
@@ -59,7 +59,7 @@ func TestLower(t *testing.T) {
 				}
 				return nil
 			}
-			if _, err := finetune.Train(ctx, net, machine(t), d, c); err != nil {
+			if _, err := finetune.Train(ctx, net, machine(t), random, d, c); err != nil {
 				t.Fatal(err)
 			}
 			cancel()

@@ -2,21 +2,31 @@ package finetune
 
 import "github.com/robust-transfer/rtx/finetune/graph"
 
-// Memory estimates the bytes of tensors that a step holds at its peak: each from
-// when it is computed until it was last read, and throughout all state, its next
-// values, which have buffers of their own, inputs and constants. Executors that
-// compute in place need less; work space of kernels comes on top.
-func Memory(p *graph.Program) int64 {
+// Memory estimates the bytes of tensors that programs hold at their peak, when
+// one runs after the other and all share their state. Of the program that is
+// running, a tensor is held from when it is computed until it was last read;
+// inputs and constants are held throughout. Executors that compute in place need
+// less; work space of kernels comes on top.
+func Memory(programs ...*graph.Program) int64 {
+	peak := int64(0)
+	for _, p := range programs {
+		peak = max(peak, transient(p))
+	}
+	return stateMemory(programs...) + peak
+}
+
+// transient is the peak of what a program holds besides state and its next
+// values.
+func transient(p *graph.Program) int64 {
 	left := p.Readers() // never 0 for outputs and updates before the end
-	live := int64(0)
-	bytes := func(i int) int64 { return 4 * int64(p.Nodes[i].Shape.Size()) }
 	next := map[int]bool{}
 	for _, u := range p.Updates {
 		next[u.Node] = true
 	}
+	live := int64(0)
 	for i, n := range p.Nodes {
-		if n.Op == nil || next[i] {
-			live += bytes(i)
+		if n.Op == nil && n.Role != graph.State && !next[i] {
+			live += tensorBytes(p, i)
 		}
 	}
 	peak := live
@@ -25,26 +35,40 @@ func Memory(p *graph.Program) int64 {
 			continue
 		}
 		if !next[i] {
-			live += bytes(i)
+			live += tensorBytes(p, i)
 		}
 		peak = max(peak, live)
 		for _, k := range n.In {
 			if left[k]--; left[k] == 0 && p.Nodes[k].Op != nil && !next[k] {
-				live -= bytes(k)
+				live -= tensorBytes(p, k)
 			}
 		}
 	}
 	return peak
 }
 
-// kept is the bytes of what a program keeps between steps, whatever its batch
-// size: state and its next values.
-func kept(p *graph.Program) (n int64) {
-	for _, i := range p.Leaves(graph.State) {
-		n += 4 * int64(p.Nodes[i].Shape.Size())
+// stateMemory is the bytes of what programs keep between runs, whatever their
+// batch size: variables, and a second buffer for each one that a program both
+// reads and updates.
+func stateMemory(programs ...*graph.Program) (n int64) {
+	variables, second := map[graph.Variable]int64{}, map[graph.Variable]bool{}
+	for _, p := range programs {
+		read := map[graph.Variable]bool{}
+		for _, i := range p.Leaves(graph.State) {
+			v := p.Nodes[i].Variable()
+			read[v], variables[v] = true, tensorBytes(p, i)
+		}
+		for _, u := range p.Updates {
+			variables[u.Variable] = tensorBytes(p, u.Node)
+			second[u.Variable] = second[u.Variable] || read[u.Variable]
+		}
 	}
-	for _, u := range p.Updates {
-		n += 4 * int64(p.Nodes[u.Node].Shape.Size())
+	for v, size := range variables {
+		if n += size; second[v] {
+			n += size
+		}
 	}
 	return n
 }
+
+func tensorBytes(p *graph.Program, node int) int64 { return 4 * int64(p.Nodes[node].Shape.Size()) }

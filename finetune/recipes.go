@@ -11,12 +11,8 @@ import (
 // Recipe is settings that go together.
 type Recipe struct {
 	Config
-	Rates []float64 // learning rates to choose from on validation; nil: Config.Rate alone
+	LearningRates []float64 // to choose from on validation; nil: Config.LearningRate alone
 
-	// Crops says that training images are random crops of the input size
-	// (torchvision's RandomResizedCrop, scale 0.08 to 1, ratio 3/4 to 4/3),
-	// mirrored half of the time.
-	Crops bool
 	// TargetNorm says that images are normalised by the target data's mean and
 	// standard deviation in place of the Spec's. The released code of Salman et al.
 	// has 0 and 1 there, that is nothing, but for the CIFARs.
@@ -40,23 +36,23 @@ var RecipeNames = []string{"default", "paper"}
 func NamedRecipe(name string) (Recipe, error) {
 	switch name {
 	case "default":
-		return Recipe{Crops: true}, nil
+		return Recipe{}, nil
 	case "paper":
 		return Recipe{
 			Config: Config{
-				Epochs: 150, Batch: 64, Optimizer: graph.SGD{Momentum: .9}, Rate: .01, Schedule: Step{Every: 50, Gamma: .1},
+				Epochs: 150, BatchSize: 64, Optimizer: graph.SGD{Momentum: .9}, LearningRate: .01, Schedule: StepDecay{Every: 50, Gamma: .1},
 				Warmup: -1, Patience: -1,
 			},
-			Rates: []float64{.01, .001}, Crops: true, TargetNorm: true,
+			LearningRates: []float64{.01, .001}, TargetNorm: true,
 		}, nil
 	}
 	return Recipe{}, fmt.Errorf("finetune: recipe %q, expected one of %q", name, RecipeNames)
 }
 
 // ChooseRate trains with each learning rate, and returns which one's best epoch
-// is best on validation, and its result. Of equal ones the first is chosen. A
+// is best on validation by a figure of its Score (Task.Figure), and its result. Of equal ones the first is chosen. A
 // rate that diverges is passed over, unless all do. An interruption ends it.
-func ChooseRate(rates []float64, perClass bool, train func(rate float64) (*Result, error)) (rate float64, best *Result, err error) {
+func ChooseRate(rates []float64, figure string, train func(rate float64) (*Result, error)) (rate float64, best *Result, err error) {
 	var diverged error
 	for _, r := range rates {
 		result, err := train(r)
@@ -73,7 +69,7 @@ func ChooseRate(rates []float64, perClass bool, train func(rate float64) (*Resul
 		if len(rates) > 1 && (result.Best == nil || result.Best.N == 0) {
 			return r, nil, fmt.Errorf("finetune: to choose among the learning rates %v there must be validation rows, found none", rates)
 		}
-		if best == nil || result.Best.better(*best.Best, perClass) {
+		if best == nil || result.Best.better(*best.Best, figure) {
 			rate, best = r, result
 		}
 	}

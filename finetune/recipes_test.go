@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/robust-transfer/rtx/finetune"
+	"github.com/robust-transfer/rtx/finetune/classify"
 	"github.com/robust-transfer/rtx/finetune/graph"
 )
 
@@ -14,7 +15,7 @@ func TestRecipes(t *testing.T) {
 	rates := func(c finetune.Config) (rates []float64, steps int) {
 		c.Report = func(e finetune.Event) error {
 			if e.Kind == finetune.Stepped {
-				rates = append(rates, e.Rate)
+				rates = append(rates, e.LearningRate)
 			}
 			return nil
 		}
@@ -33,7 +34,7 @@ func TestRecipes(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, steps = rates(r.Config)
-	if steps != 150 || got[0] != .01 || got[49] != .01 || math.Abs(got[50]-.001) > 1e-12 || math.Abs(got[149]-1e-4) > 1e-12 || len(r.Rates) != 2 {
+	if steps != 150 || got[0] != .01 || got[49] != .01 || math.Abs(got[50]-.001) > 1e-12 || math.Abs(got[149]-1e-4) > 1e-12 || len(r.LearningRates) != 2 {
 		t.Errorf("paper: %d steps, rates %v", steps, got)
 	}
 	if o, ok := r.Optimizer.(graph.SGD); !ok || o != (graph.SGD{Momentum: .9}) {
@@ -48,10 +49,10 @@ func TestRecipes(t *testing.T) {
 func TestShortWarmup(t *testing.T) {
 	for warmup, full := range map[float64]int{0: 1, 1: 7, -1: 0} { // the first step of the whole rate
 		var rates []float64
-		train(t, toyNet(t, 0), &spy{}, &toy{rows: [3]int{32, 0, 0}}, finetune.Config{Epochs: 1, Batch: 4, Rate: .1, Warmup: warmup, Schedule: finetune.Constant{},
+		train(t, toyNet(t, 0), &spy{}, &toy{rows: [3]int{32, 0, 0}}, finetune.Config{Epochs: 1, BatchSize: 4, LearningRate: .1, Warmup: warmup, Schedule: finetune.Constant{},
 			Report: func(e finetune.Event) error {
 				if e.Kind == finetune.Stepped {
-					rates = append(rates, e.Rate)
+					rates = append(rates, e.LearningRate)
 				}
 				return nil
 			}})
@@ -61,12 +62,16 @@ func TestShortWarmup(t *testing.T) {
 	}
 }
 
+func score(top1, loss, perClass float64) *finetune.Score {
+	return &finetune.Score{N: 10, Loss: loss, Figures: []finetune.Figure{{Name: classify.Top1, Value: top1}, {Name: classify.MeanPerClass, Value: perClass}}}
+}
+
 func TestChooseRate(t *testing.T) {
 	results := map[float64]*finetune.Result{
 		1:   nil, // diverges
-		.1:  {Best: &finetune.Score{N: 10, Top1: .7, Loss: 1}},
-		.01: {Best: &finetune.Score{N: 10, Top1: .8, Loss: .9, MeanPerClass: .5}},
-		.02: {Best: &finetune.Score{N: 10, Top1: .8, Loss: .9, MeanPerClass: .6}},
+		.1:  {Best: score(.7, 1, 0)},
+		.01: {Best: score(.8, .9, .5)},
+		.02: {Best: score(.8, .9, .6)},
 		.3:  {Best: &finetune.Score{N: 0}},
 		.4:  {Stop: finetune.Canceled},
 	}
@@ -74,26 +79,26 @@ func TestChooseRate(t *testing.T) {
 		if r := results[rate]; r != nil {
 			return r, nil
 		}
-		return nil, &finetune.Diverged{What: "loss", Rate: rate}
+		return nil, &finetune.Diverged{What: "loss", LearningRate: rate}
 	}
-	if rate, r, err := finetune.ChooseRate([]float64{1, .1, .01, .02}, false, run); rate != .01 || r != results[.01] || err != nil {
+	if rate, r, err := finetune.ChooseRate([]float64{1, .1, .01, .02}, classify.Top1, run); rate != .01 || r != results[.01] || err != nil {
 		t.Errorf("chose %v, %v", rate, err)
 	}
-	if rate, _, err := finetune.ChooseRate([]float64{.01, .02}, true, run); rate != .02 || err != nil {
+	if rate, _, err := finetune.ChooseRate([]float64{.01, .02}, classify.MeanPerClass, run); rate != .02 || err != nil {
 		t.Errorf("by classes chose %v, %v", rate, err)
 	}
-	if _, r, err := finetune.ChooseRate([]float64{.1, .4, .01}, false, run); err != nil || r.Stop != finetune.Canceled {
+	if _, r, err := finetune.ChooseRate([]float64{.1, .4, .01}, classify.Top1, run); err != nil || r.Stop != finetune.Canceled {
 		t.Errorf("interrupted: %v, %v", r, err)
 	}
 	var d *finetune.Diverged
-	if _, _, err := finetune.ChooseRate([]float64{1}, false, run); !errors.As(err, &d) {
+	if _, _, err := finetune.ChooseRate([]float64{1}, classify.Top1, run); !errors.As(err, &d) {
 		t.Errorf("all diverge: %v", err)
 	}
-	if rate, r, err := finetune.ChooseRate([]float64{.3}, false, run); rate != .3 || r != results[.3] || err != nil {
+	if rate, r, err := finetune.ChooseRate([]float64{.3}, classify.Top1, run); rate != .3 || r != results[.3] || err != nil {
 		t.Errorf("a single rate without validation: %v, %v", rate, err)
 	}
 	for _, bad := range [][]float64{{.3, .1}, {}} {
-		if _, _, err := finetune.ChooseRate(bad, false, run); err == nil {
+		if _, _, err := finetune.ChooseRate(bad, classify.Top1, run); err == nil {
 			t.Errorf("no error for %v", bad)
 		}
 	}
@@ -123,7 +128,7 @@ func TestMemory(t *testing.T) {
 			{Op: graph.Relu{}, In: []int{3}, Shape: s},        // 0, w, 3, 5, 6: 50
 		},
 		Outputs: []graph.Output{{Name: "y", Node: 6}},
-		Updates: []graph.Output{{Name: "w", Node: 5}},
+		Updates: []graph.Update{{Variable: graph.Variable{Name: "w"}, Node: 5}},
 	}
 	if got := finetune.Memory(p); got != 4*50 {
 		t.Errorf("%d bytes, want 200", got)

@@ -8,11 +8,13 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/robust-transfer/rtx/finetune"
+	"github.com/robust-transfer/rtx/finetune/classify"
 	"github.com/robust-transfer/rtx/finetune/graph"
 )
 
@@ -20,14 +22,19 @@ import (
 // steps, the last of which is short.
 func everything(s finetune.Store, o graph.Optimizer) (*toy, finetune.Config) {
 	return &toy{rows: [3]int{10, 5, 4}, augmented: true}, finetune.Config{
-		Epochs: 3, Batch: 4, Rate: .02, EMA: .8, Smoothing: .1, Clip: 1, Optimizer: o, Seed: 7, Store: s, Now: still,
-		Mix: func(r *rand.Rand, images, targets []float32, n int) {
-			share := r.Float32()
-			for i := range images {
-				images[i] *= 1 - share/4
-			}
-		},
+		Epochs: 3, BatchSize: 4, LearningRate: .02, EMA: .8, Clip: 1, Optimizer: o, Seed: 7, Store: s, Now: still,
 	}
+}
+
+// random is the task of such a run: with smoothing, and mixtures that are random.
+var random = classify.Task{
+	LabelSmoothing: .1,
+	Mix: func(r *rand.Rand, images, targets []float32, n int) {
+		share := r.Float32()
+		for i := range images {
+			images[i] *= 1 - share/4
+		}
+	},
 }
 
 func saved(t *testing.T, s finetune.FileStore) []byte {
@@ -51,11 +58,11 @@ func TestResume(t *testing.T) {
 				events = events[:e.Lines]
 			}
 			if e.Kind == finetune.Started && e.Lines == 0 || e.Kind == finetune.Stepped || e.Kind == finetune.Evaluated {
-				events = append(events, fmt.Sprint(e.Kind, e.Epoch, e.Step, e.Loss, e.Rate, e.Split, e.Score, e.Best))
+				events = append(events, fmt.Sprint(e.Kind, e.Epoch, e.Step, e.Loss, e.LearningRate, e.Split, e.Score, e.Best))
 			}
 		}
 		c.Report = func(e finetune.Event) error { note(e); return nil }
-		r := train(t, toyNet(t, .3), &spy{}, d, c)
+		r := trainTask(t, toyNet(t, .3), &spy{}, random, d, c)
 		want, story := saved(t, whole), events
 		weights, err := r.BestModel.Floats("s2.w")
 		if err != nil {
@@ -87,7 +94,7 @@ func TestResume(t *testing.T) {
 					}
 					return nil
 				}
-				again, err := finetune.Train(ctx, toyNet(t, .3), &spy{}, d, c)
+				again, err := finetune.Train(ctx, toyNet(t, .3), &spy{}, random, d, c)
 				cancel()
 				if err != nil {
 					t.Fatal(err)
@@ -116,20 +123,20 @@ func TestResume(t *testing.T) {
 func TestResumeFinished(t *testing.T) {
 	s := store(t)
 	d, c := everything(s, nil)
-	first := train(t, toyNet(t, 0), &spy{}, d, c)
+	first := trainTask(t, toyNet(t, 0), &spy{}, random, d, c)
 	steps := 0
 	x := spy{before: func(p *graph.Program, _ map[string][]float32) {
 		if training(p) {
 			steps++
 		}
 	}}
-	again := train(t, toyNet(t, 0), &x, d, c)
-	if steps != 0 || again.Stop != finetune.AllSteps || *again.Test != *first.Test || *again.Best != *first.Best {
+	again := trainTask(t, toyNet(t, 0), &x, random, d, c)
+	if steps != 0 || again.Stop != finetune.AllSteps || !reflect.DeepEqual(again.Test, first.Test) || !reflect.DeepEqual(again.Best, first.Best) {
 		t.Errorf("%d steps, %+v", steps, again)
 	}
 	for _, change := range []func(*finetune.Config, *toy){
 		func(c *finetune.Config, _ *toy) { c.Seed++ },
-		func(c *finetune.Config, _ *toy) { c.Batch++ },
+		func(c *finetune.Config, _ *toy) { c.BatchSize++ },
 		func(c *finetune.Config, _ *toy) { c.Epochs++ },
 		func(_ *finetune.Config, d *toy) { d.rows[0]++ },
 		func(_ *finetune.Config, d *toy) { d.rows[1]++ },
@@ -137,7 +144,7 @@ func TestResumeFinished(t *testing.T) {
 	} {
 		d, c := everything(s, nil)
 		change(&c, d)
-		if _, err := finetune.Train(context.Background(), toyNet(t, 0), &spy{}, d, c); err == nil {
+		if _, err := finetune.Train(context.Background(), toyNet(t, 0), &spy{}, random, d, c); err == nil {
 			t.Errorf("no error where the state is of another run: %+v", c)
 		}
 	}
@@ -154,7 +161,7 @@ func TestSaveFails(t *testing.T) {
 		}
 		return nil
 	}
-	if _, err := finetune.Train(ctx, toyNet(t, 0), &spy{}, d, c); err != nil {
+	if _, err := finetune.Train(ctx, toyNet(t, 0), &spy{}, random, d, c); err != nil {
 		t.Fatal(err)
 	}
 	was := saved(t, s)
@@ -167,11 +174,11 @@ func TestSaveFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	reads, read := 0, state.Read
-	state.Read = func(name string, dst []float32) error {
+	state.Read = func(of finetune.Tensor, dst []float32) error {
 		if reads++; reads == 3 {
 			return full
 		}
-		return read(name, dst)
+		return read(of, dst)
 	}
 	if err := s.Save(state); !errors.Is(err, full) {
 		t.Errorf("error %v", err)
@@ -184,7 +191,7 @@ func TestSaveFails(t *testing.T) {
 	}
 	// and where there is no place at all
 	c.Report, c.Store = nil, finetune.FileStore(filepath.Join(t.TempDir(), "none", "state"))
-	if _, err := finetune.Train(context.Background(), toyNet(t, 0), &spy{}, d, c); err == nil {
+	if _, err := finetune.Train(context.Background(), toyNet(t, 0), &spy{}, random, d, c); err == nil {
 		t.Error("no error where nothing can be saved")
 	}
 }
@@ -195,11 +202,11 @@ func TestBadState(t *testing.T) {
 		t.Errorf("error %v, want ErrNoState", err)
 	}
 	d, c := everything(s, nil)
-	train(t, toyNet(t, 0), &spy{}, d, c)
+	trainTask(t, toyNet(t, 0), &spy{}, random, d, c)
 	good := saved(t, s)
 	for name, b := range map[string][]byte{
 		"half": good[:len(good)/2], "a byte short": good[:len(good)-1], "empty": {},
-		"another version": bytes.Replace(good, []byte("rtx.state/1"), []byte("rtx.state/9"), 1),
+		"another version": bytes.Replace(good, []byte("rtx.state/2"), []byte("rtx.state/9"), 1),
 		"no JSON":         bytes.Replace(good, []byte(`{\"Seed\"`), []byte(`[\"Seed\"`), 1),
 		"no epochs":       bytes.Replace(good, []byte(`\"epoch\":3}`), []byte(`\"epoch\":0}`), 1),
 		"step 8":          bytes.Replace(good, []byte(`\"Step\":9`), []byte(`\"Step\":8`), 1),
@@ -209,7 +216,7 @@ func TestBadState(t *testing.T) {
 		if err := os.WriteFile(string(s), b, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := finetune.Train(context.Background(), toyNet(t, 0), &spy{}, d, c); err == nil || errors.Is(err, finetune.ErrNoState) {
+		if _, err := finetune.Train(context.Background(), toyNet(t, 0), &spy{}, random, d, c); err == nil || errors.Is(err, finetune.ErrNoState) {
 			t.Errorf("%s: error %v", name, err)
 		}
 	}
@@ -219,17 +226,17 @@ func TestBadState(t *testing.T) {
 func TestSaveDiverged(t *testing.T) {
 	s := store(t)
 	d, c := everything(s, graph.SGD{})
-	c.Rate, c.Clip, c.EMA, c.Schedule, c.Warmup = 1e-3, 0, 0, finetune.Constant{}, -1
+	c.LearningRate, c.Clip, c.EMA, c.Schedule, c.Warmup = 1e-3, 0, 0, finetune.Constant{}, -1
 	ctx, cancel := context.WithCancel(context.Background())
 	x := &spy{}
 	c.Report = func(e finetune.Event) error {
 		if e.Kind == finetune.Stepped && e.Step == 5 {
 			cancel()
-			return x.Write("head.b", []float32{0, float32(inf()), 0})
+			return x.Write(graph.Variable{Name: "head.b"}, []float32{0, float32(inf()), 0})
 		}
 		return nil
 	}
-	_, err := finetune.Train(ctx, toyNet(t, 0), x, d, c)
+	_, err := finetune.Train(ctx, toyNet(t, 0), x, random, d, c)
 	var gone *finetune.Diverged
 	if !errors.As(err, &gone) || gone.Saved == nil || gone.Saved.Step != 3 || !strings.Contains(gone.What, "head.b") {
 		t.Errorf("error %v", err)

@@ -43,9 +43,9 @@ func (m Mode) String() string {
 // Rules say how parameters are trained. The zero value is the default.
 type Rules struct {
 	Mode        Mode
-	Decay       float64 // weight decay; 0: 5e-4, negative: none
+	WeightDecay float64 // 0: 5e-4, negative: none
 	NoNormDecay bool    // batch norms and biases do not decay
-	LayerDecay  float64 // the rate of a stage is that of the one behind it times this; 0: 1
+	LayerDecay  float64 // the learning rate of a stage is that of the next deeper one times this; 0: 1
 }
 
 // For is the rule of each parameter of a network, for graph.Config. Parameters
@@ -78,12 +78,12 @@ func (r Rules) For(net *graph.Network) (func(graph.Param) (graph.Rule, bool), er
 		if p.Kind.Statistic() || !p.Head && (r.Mode.Fixed || r.Mode.Last > 0 && depth > r.Mode.Last) {
 			return graph.Rule{}, false
 		}
-		rule := graph.Rule{Rate: 1, Decay: max(or(r.Decay, 5e-4), 0)}
+		rule := graph.Rule{LRScale: 1, WeightDecay: max(or(r.WeightDecay, 5e-4), 0)}
 		for range depth {
-			rule.Rate *= or(r.LayerDecay, 1)
+			rule.LRScale *= or(r.LayerDecay, 1)
 		}
 		if r.NoNormDecay && p.Kind != graph.Weight {
-			rule.Decay = 0
+			rule.WeightDecay = 0
 		}
 		return rule, true
 	}, nil

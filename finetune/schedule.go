@@ -20,15 +20,15 @@ type Constant struct{}
 // Factor is 1.
 func (Constant) Factor(int, Length) float64 { return 1 }
 
-// Step is Gamma^(epoch / Every), rounded down: torch's StepLR, stepped each
+// StepDecay is Gamma^(epoch / Every), rounded down: torch's StepLR, stepped each
 // epoch.
-type Step struct {
+type StepDecay struct {
 	Every int     // epochs; 0: 50
 	Gamma float64 // 0: 0.1
 }
 
 // Factor is Gamma^floor(epoch/Every).
-func (s Step) Factor(step int, l Length) float64 {
+func (s StepDecay) Factor(step int, l Length) float64 {
 	return math.Pow(or(s.Gamma, .1), float64(step/max(l.Epoch, 1)/or(s.Every, 50)))
 }
 

@@ -35,7 +35,7 @@ func TestSchedules(t *testing.T) {
 		case "cosine":
 			s = finetune.Warmup{Steps: g.Warmup, Then: finetune.Cosine{}}
 		case "step":
-			s, l.Steps, every = finetune.Step{Every: g.Every, Gamma: g.Gamma}, perEpoch*len(g.Rates), perEpoch
+			s, l.Steps, every = finetune.StepDecay{Every: g.Every, Gamma: g.Gamma}, perEpoch*len(g.Rates), perEpoch
 		case "onecycle":
 			s = finetune.OneCycle{}
 		case "constant":
@@ -56,7 +56,7 @@ func TestSchedules(t *testing.T) {
 }
 
 func TestWarmupTooLong(t *testing.T) {
-	for _, s := range []finetune.Schedule{finetune.Cosine{}, finetune.OneCycle{}, finetune.Step{}} {
+	for _, s := range []finetune.Schedule{finetune.Cosine{}, finetune.OneCycle{}, finetune.StepDecay{}} {
 		for _, steps := range []int{1, 2, 3} {
 			for step := range steps {
 				if f := (finetune.Warmup{Steps: 3, Then: s}).Factor(step, finetune.Length{Steps: steps, Epoch: 1}); math.IsNaN(f) || f < 0 || f > 1 {

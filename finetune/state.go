@@ -13,8 +13,8 @@ import (
 // numbers follow from the seed, the epoch and the step.
 type State struct {
 	// Of the run, which must be that of the Config.
-	Seed                             uint64
-	Batch, Rows, Validation, Classes int
+	Seed                    uint64
+	Batch, Rows, Validation int
 
 	Length  Length        // as it was planned, or fitted to the time
 	Fitted  bool          // to Config.MaxTime
@@ -28,17 +28,25 @@ type State struct {
 	Lines   int           // events reported, but for the starts of continuations
 	Elapsed time.Duration // of all sittings
 
-	// Tensors are the executor's state tensors that training changes, and the
-	// best weights, called "best/" and their names.
+	// Tensors are the executor's variables that training updates, and the best
+	// epoch's parameters.
 	Tensors []Tensor `json:"-"`
 	// Read copies the values of one, as Executor.Read.
-	Read func(name string, dst []float32) error `json:"-"`
+	Read func(t Tensor, dst []float32) error `json:"-"`
 }
 
-// Tensor names a tensor of a State.
+// Tensor is a tensor of a State.
 type Tensor struct {
-	Name  string
+	graph.Variable
+	Best  bool // the parameter in the best epoch, not as it is now
 	Shape graph.Shape
+}
+
+func (t Tensor) String() string {
+	if t.Best {
+		return "best " + t.Variable.String()
+	}
+	return t.Variable.String()
 }
 
 // Store keeps the last State.
@@ -53,9 +61,6 @@ type Store interface {
 // ErrNoState says that a Store is empty.
 var ErrNoState = errors.New("no saved state")
 
-// bestPrefix is that of the best weights in a State.
-const bestPrefix = "best/"
-
 // check compares what a State was made for with what is to be trained.
 func (s *State) check(now *State) error {
 	for _, v := range []struct {
@@ -66,7 +71,6 @@ func (s *State) check(now *State) error {
 		{"batch size", uint64(s.Batch), uint64(now.Batch)},
 		{"number of training rows", uint64(s.Rows), uint64(now.Rows)},
 		{"number of validation rows", uint64(s.Validation), uint64(now.Validation)},
-		{"number of classes", uint64(s.Classes), uint64(now.Classes)},
 	} {
 		if v.got != v.want {
 			return fmt.Errorf("finetune: the saved state is of another run: its %s is %d, now it is %d", v.name, v.got, v.want)
@@ -87,19 +91,19 @@ func (s *State) check(now *State) error {
 }
 
 // values reads a tensor.
-func (s *State) values(name string, shape graph.Shape) ([]float32, error) {
+func (s *State) values(want Tensor) ([]float32, error) {
 	for _, t := range s.Tensors {
-		if t.Name != name {
+		if t.Variable != want.Variable || t.Best != want.Best {
 			continue
 		}
-		if !t.Shape.Equal(shape) {
-			return nil, fmt.Errorf("finetune: the saved state is of another run: its tensor %q has shape %v, expected %v", name, t.Shape, shape)
+		if !t.Shape.Equal(want.Shape) {
+			return nil, fmt.Errorf("finetune: the saved state is of another run: its tensor %q has shape %v, expected %v", t, t.Shape, want.Shape)
 		}
-		values := make([]float32, shape.Size())
-		if err := s.Read(name, values); err != nil {
+		values := make([]float32, t.Shape.Size())
+		if err := s.Read(t, values); err != nil {
 			return nil, fmt.Errorf("finetune: continue: %w", err)
 		}
 		return values, nil
 	}
-	return nil, fmt.Errorf("finetune: the saved state is of another run: it has no tensor %q, expected one of shape %v", name, shape)
+	return nil, fmt.Errorf("finetune: the saved state is of another run: it has no tensor %q, expected one of shape %v", want, want.Shape)
 }

@@ -11,15 +11,18 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
+	"github.com/robust-transfer/rtx/finetune/graph"
 	"github.com/robust-transfer/rtx/onnx/safetensors"
 )
 
-// stateVersion is that of the file's JSON.
-const stateVersion = "rtx.state/1"
+// stateVersion is that of the file's JSON and of the names of its tensors.
+const stateVersion = "rtx.state/2"
 
 // FileStore keeps a State in a .safetensors file of this name: its tensors, and
-// all else as JSON in the header's metadata, under "state". A file is written
+// all else as JSON in the header's metadata, under "state". Tensors are called
+// "SLOT/NAME" of their variables, and "best/NAME". A file is written
 // beside the old one, with ".new" behind the name, made durable and then
 // renamed: there is always a whole one. A name has one writer at a time.
 type FileStore string
@@ -64,6 +67,26 @@ func syncDir(name string) error {
 	return d.Sync()
 }
 
+// best stands in the name of a tensor where others have a slot.
+const best = "best"
+
+func tensorName(t Tensor) string {
+	if t.Best {
+		return best + "/" + t.Name
+	}
+	return t.Slot.String() + "/" + t.Name
+}
+
+func parseTensor(text string) (t Tensor, err error) {
+	slot, name, _ := strings.Cut(text, "/")
+	if t.Name = name; slot == best {
+		t.Best = true
+		return t, nil
+	}
+	t.Slot, err = graph.ParseSlot(slot)
+	return t, err
+}
+
 func writeState(w *bufio.Writer, s *State) error {
 	text, err := json.Marshal(s)
 	if err != nil {
@@ -71,7 +94,7 @@ func writeState(w *bufio.Writer, s *State) error {
 	}
 	list := make([]safetensors.Tensor, len(s.Tensors))
 	for i, t := range s.Tensors {
-		list[i] = safetensors.Tensor{Name: t.Name, DType: "F32", Shape: append([]int{}, t.Shape...)}
+		list[i] = safetensors.Tensor{Name: tensorName(t), DType: "F32", Shape: append([]int{}, t.Shape...)}
 	}
 	header, err := safetensors.Header(list, map[string]string{"version": stateVersion, "state": string(text)})
 	if err != nil {
@@ -82,7 +105,7 @@ func writeState(w *bufio.Writer, s *State) error {
 	}
 	for _, t := range s.Tensors {
 		values := make([]float32, t.Shape.Size())
-		if err := s.Read(t.Name, values); err != nil {
+		if err := s.Read(t, values); err != nil {
 			return err
 		}
 		var raw [4]byte
@@ -133,9 +156,15 @@ func (f FileStore) load() (*State, error) {
 		if t.DType != "F32" {
 			return nil, fmt.Errorf("tensor %q is of type %s, expected F32", t.Name, t.DType)
 		}
-		s.Tensors = append(s.Tensors, Tensor{t.Name, t.Shape})
+		tensor, err := parseTensor(t.Name)
+		if err != nil {
+			return nil, err
+		}
+		tensor.Shape = t.Shape
+		s.Tensors = append(s.Tensors, tensor)
 	}
-	s.Read = func(name string, dst []float32) error {
+	s.Read = func(t Tensor, dst []float32) error {
+		name := tensorName(t)
 		i := slices.IndexFunc(list, func(t safetensors.Tensor) bool { return t.Name == name })
 		if i < 0 || list[i].Size != 4*int64(len(dst)) {
 			return fmt.Errorf("finetune: the saved state %q has no tensor %q of %d values", string(f), name, len(dst))

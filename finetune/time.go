@@ -57,7 +57,7 @@ func (t *trainer) perEvaluation() time.Duration {
 	if t.scores > 0 {
 		return t.scores
 	}
-	batches := (t.plan.Validation + t.Batch - 1) / t.Batch
+	batches := (t.plan.Validation + t.BatchSize - 1) / t.BatchSize
 	return t.perStep() * time.Duration(batches) / 3
 }
 
@@ -99,13 +99,13 @@ func (t *trainer) shorten(steps int) {
 	t.state.Fitted = true
 }
 
-// rate is the learning rate of a step, from 0 on. A warm-up that nobody asked
-// for takes at most a quarter of the steps, as does any of a run that was fitted
-// to the time.
-func (t *trainer) rate(step int) float64 {
+// learningRate is that of a step, counted from 0 on. A warm-up that nobody asked
+// for takes at most a quarter of the steps, as does any warm-up of a run that was
+// fitted to the time.
+func (t *trainer) learningRate(step int) float64 {
 	warm := int(math.Round(t.Warmup * float64(t.plan.Epoch)))
-	if t.quarter || t.state.Fitted {
+	if t.briefWarmup || t.state.Fitted {
 		warm = min(warm, t.plan.Steps/4)
 	}
-	return t.Rate * Warmup{warm, t.Schedule}.Factor(step, t.plan.Length)
+	return t.LearningRate * Warmup{warm, t.Schedule}.Factor(step, t.plan.Length)
 }

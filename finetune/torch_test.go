@@ -41,9 +41,9 @@ func TestTorch(t *testing.T) {
 			}
 			t.Run(fmt.Sprintf("%s/%d", name, run.Seed), func(t *testing.T) {
 				net, d := traceNetwork(t, name), newTraceData(run.Seed)
-				c := n.Options.config(t, d)
+				task, c := n.Options.config(t, d)
 				x, began := machine(t), time.Now()
-				losses := follow(t, net, x, d, c, 20)
+				losses := follow(t, net, x, task, d, c, 20)
 				far := within(t, "onnxruntime", losses, run.Float64, limits)
 				t.Logf("onnxruntime: losses at most %.1e apart, PyTorch's float32 %.1e; %v", far, maximum(run.Distance), time.Since(began).Round(time.Millisecond))
 				ended(t, net, x, run.BN, bound(statistics))
@@ -57,9 +57,9 @@ func TestTorch(t *testing.T) {
 				case name == "resnet18":
 					steps = 1
 				}
-				y, began := &tape.Machine[float32]{}, time.Now()
+				y, began := &tape.Executor[float32]{}, time.Now()
 				defer y.Close()
-				taped := follow(t, net, y, d, c, steps)
+				taped := follow(t, net, y, task, d, c, steps)
 				far = within(t, "tape", taped, run.Float64, limits)
 				between := within(t, "onnxruntime and tape", losses[:steps], taped, limits)
 				t.Logf("tape: %d losses at most %.1e apart, %.1e from onnxruntime; %v", steps, far, between, time.Since(began).Round(time.Millisecond))
@@ -126,22 +126,22 @@ func TestTorchVariants(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			network, _, _ := strings.Cut(name, "/")
 			net, d, steps := traceNetwork(t, network), newTraceData(0), len(v.Run.Float64)
-			c := v.Options.config(t, d)
-			c.Plain = true
+			task, c := v.Options.config(t, d)
+			c.Unaugmented = true
 			executors := map[string]finetune.Executor{"onnxruntime": machine(t)}
 			if everySeed {
-				executors["tape"] = &tape.Machine[float32]{}
+				executors["tape"] = &tape.Executor[float32]{}
 			}
 			for what, x := range executors {
 				if v.Options.Loss != "labels" {
-					c = v.Options.config(t, d) // its targets begin anew
+					task, c = v.Options.config(t, d) // its targets begin anew
 				}
 				n := steps
 				if what == "tape" && v.Options.Trained != "fixed" {
 					n = 2
 				}
 				w := &watched{Executor: x}
-				far := within(t, what, follow(t, net, w, d, c, n), v.Run.Float64, bounds(v.Run))
+				far := within(t, what, follow(t, net, w, task, d, c, n), v.Run.Float64, bounds(v.Run))
 				t.Logf("%s: %d losses at most %.1e apart, PyTorch's float32 %.1e", what, n, far, maximum(v.Run.Distance))
 				if c.Clip > 0 && len(w.norms) != n {
 					t.Errorf("%d norms in %d steps", len(w.norms), n)
@@ -178,7 +178,7 @@ func unmoved(t *testing.T, net *graph.Network, x finetune.Executor, c finetune.C
 		if err != nil {
 			t.Fatal(err)
 		}
-		same := slices.Equal(before, values(t, net, x, "", p.Name))
+		same := slices.Equal(before, values(t, net, x, graph.Parameter, p.Name))
 		if same == trained {
 			t.Errorf("%s: trained %v, but unchanged %v", p.Name, trained, same)
 		}

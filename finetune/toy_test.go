@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/robust-transfer/rtx/finetune"
+	"github.com/robust-transfer/rtx/finetune/classify"
 	"github.com/robust-transfer/rtx/finetune/graph"
 	"github.com/robust-transfer/rtx/finetune/tape"
 	"github.com/robust-transfer/rtx/onnx"
@@ -106,7 +107,7 @@ type toy struct {
 
 func (d *toy) Rows(s finetune.Split) int { return d.rows[s] }
 
-func (d *toy) Load(ctx context.Context, s finetune.Split, rows []int, epoch int, dst []float32, labels []int) error {
+func (d *toy) fill(ctx context.Context, s finetune.Split, rows []int, epoch int, dst []float32, labels []int) error {
 	if d.hook != nil {
 		d.hook(s)
 	}
@@ -132,9 +133,32 @@ func (d *toy) Load(ctx context.Context, s finetune.Split, rows []int, epoch int,
 	return nil
 }
 
+func (d *toy) Load(ctx context.Context, s finetune.Split, epoch int, b *finetune.Batch) error {
+	return load(ctx, d, s, epoch, b)
+}
+
+// filler makes images and labels; -1 is an image that cannot be read.
+type filler interface {
+	fill(ctx context.Context, s finetune.Split, rows []int, epoch int, dst []float32, labels []int) error
+}
+
+// load is finetune.Data's, by a filler.
+func load(ctx context.Context, d filler, s finetune.Split, epoch int, b *finetune.Batch) error {
+	labels := make([]int, b.N())
+	if err := d.fill(ctx, s, b.Rows, epoch, b.Input(graph.Images, pixels), labels); err != nil {
+		return err
+	}
+	for i, label := range labels {
+		if b.Truth[i] = label; label < 0 {
+			b.Miss(i)
+		}
+	}
+	return nil
+}
+
 // spy is an executor that can be watched.
 type spy struct {
-	tape.Machine[float32]
+	tape.Executor[float32]
 	before func(p *graph.Program, in map[string][]float32)
 	after  func(p *graph.Program, out map[string][]float32)
 }
@@ -143,7 +167,7 @@ func (s *spy) Run(ctx context.Context, p *graph.Program, in, out map[string][]fl
 	if s.before != nil {
 		s.before(p, in)
 	}
-	err := s.Machine.Run(ctx, p, in, out)
+	err := s.Executor.Run(ctx, p, in, out)
 	if s.after != nil {
 		s.after(p, out)
 	}
@@ -158,20 +182,25 @@ func still() time.Time { return time.Unix(0, 0) }
 
 func train(t *testing.T, net *graph.Network, x finetune.Executor, d finetune.Data, c finetune.Config) *finetune.Result {
 	t.Helper()
-	r, err := finetune.Train(context.Background(), net, x, d, c)
+	return trainTask(t, net, x, classify.Task{}, d, c)
+}
+
+func trainTask(t *testing.T, net *graph.Network, x finetune.Executor, task finetune.Task, d finetune.Data, c finetune.Config) *finetune.Result {
+	t.Helper()
+	r, err := finetune.Train(context.Background(), net, x, task, d, c)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return r
 }
 
-// values reads a state tensor that is a parameter, or belongs to one.
-func values(t *testing.T, net *graph.Network, x finetune.Executor, prefix, name string) []float32 {
+// values reads a variable that is a parameter, or belongs to one.
+func values(t *testing.T, net *graph.Network, x finetune.Executor, slot graph.Slot, name string) []float32 {
 	t.Helper()
 	for _, p := range net.Params() {
 		if p.Name == name {
 			v := make([]float32, p.Shape.Size())
-			if err := x.Read(prefix+name, v); err != nil {
+			if err := x.Read(graph.Variable{Name: name, Slot: slot}, v); err != nil {
 				t.Fatal(err)
 			}
 			return v

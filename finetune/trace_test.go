@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/robust-transfer/rtx/finetune"
+	"github.com/robust-transfer/rtx/finetune/classify"
 	"github.com/robust-transfer/rtx/finetune/graph"
 	"github.com/robust-transfer/rtx/onnx/arch"
 )
@@ -213,7 +214,7 @@ func (d *traceData) Rows(s finetune.Split) int {
 	return 0
 }
 
-func (d *traceData) Load(_ context.Context, _ finetune.Split, rows []int, epoch int, dst []float32, labels []int) error {
+func (d *traceData) fill(_ context.Context, _ finetune.Split, rows []int, epoch int, dst []float32, labels []int) error {
 	const size = 3 * traceSide * traceSide
 	place := make([]int, traceImages)
 	for i, row := range finetune.Order(d.seed, epoch, traceImages) {
@@ -228,13 +229,24 @@ func (d *traceData) Load(_ context.Context, _ finetune.Split, rows []int, epoch 
 	return nil
 }
 
+func (d *traceData) Load(ctx context.Context, s finetune.Split, epoch int, b *finetune.Batch) error {
+	labels := make([]int, b.N())
+	if err := d.fill(ctx, s, b.Rows, epoch, b.Input(graph.Images, 3*traceSide*traceSide), labels); err != nil {
+		return err
+	}
+	for i, label := range labels {
+		b.Truth[i] = label
+	}
+	return nil
+}
+
 // config is the training that options say.
-func (o traceOptions) config(t *testing.T, d *traceData) finetune.Config {
+func (o traceOptions) config(t *testing.T, d *traceData) (task classify.Task, c finetune.Config) {
 	t.Helper()
-	c := finetune.Config{
-		Epochs: 2, Batch: traceBatch, Size: [2]int{traceSide, traceSide}, Seed: d.seed, Frozen: o.BN == "frozen",
-		Rules:     finetune.Rules{Decay: o.WeightDecay, NoNormDecay: o.Decay != ""},
-		Optimizer: graph.SGD{Momentum: o.Momentum, Nesterov: o.Nesterov}, Rate: o.LR, Schedule: finetune.Constant{}, Warmup: -1, Clip: o.Clip,
+	c = finetune.Config{
+		Epochs: 2, BatchSize: traceBatch, Size: [2]int{traceSide, traceSide}, Seed: d.seed, Frozen: o.BN == "frozen",
+		Rules:     finetune.Rules{WeightDecay: o.WeightDecay, NoNormDecay: o.Decay != ""},
+		Optimizer: graph.SGD{Momentum: o.Momentum, Nesterov: o.Nesterov}, LearningRate: o.LR, Schedule: finetune.Constant{}, Warmup: -1, Clip: o.Clip,
 	}
 	var err error
 	if c.Rules.Mode, err = finetune.ParseMode(o.Trained); err != nil {
@@ -246,10 +258,10 @@ func (o traceOptions) config(t *testing.T, d *traceData) finetune.Config {
 	switch o.Loss {
 	case "labels":
 	case "smoothing .1":
-		c.Smoothing = .1
+		task.LabelSmoothing = .1
 	case "soft .7":
 		from := 0
-		c.Mix = func(_ *rand.Rand, _, targets []float32, n int) {
+		task.Mix = func(_ *rand.Rand, _, targets []float32, n int) {
 			for i := range targets {
 				targets[i] *= .7
 			}
@@ -261,11 +273,11 @@ func (o traceOptions) config(t *testing.T, d *traceData) finetune.Config {
 	default:
 		t.Fatalf("a loss %q", o.Loss)
 	}
-	return c
+	return task, c
 }
 
 // follow trains so many steps and returns their losses.
-func follow(t *testing.T, net *graph.Network, x finetune.Executor, d *traceData, c finetune.Config, steps int) (losses []float64) {
+func follow(t *testing.T, net *graph.Network, x finetune.Executor, task classify.Task, d *traceData, c finetune.Config, steps int) (losses []float64) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -278,7 +290,7 @@ func follow(t *testing.T, net *graph.Network, x finetune.Executor, d *traceData,
 		}
 		return nil
 	}
-	if _, err := finetune.Train(ctx, net, x, d, c); err != nil {
+	if _, err := finetune.Train(ctx, net, x, task, d, c); err != nil {
 		t.Fatal(err)
 	}
 	if len(losses) != steps {
@@ -320,7 +332,7 @@ func within(t *testing.T, what string, got, want, bounds []float64) (most float6
 func seen(t *testing.T, net *graph.Network, x finetune.Executor, want map[string][]float64) (most float64, at string) {
 	t.Helper()
 	for name, w := range want {
-		d := apartFrom(values(t, net, x, "", name), w)
+		d := apartFrom(values(t, net, x, graph.Parameter, name), w)
 		if d > most || math.IsNaN(d) {
 			most, at = d, name
 		}

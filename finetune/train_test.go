@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/robust-transfer/rtx/finetune"
+	"github.com/robust-transfer/rtx/finetune/classify"
 	"github.com/robust-transfer/rtx/finetune/graph"
 	"github.com/robust-transfer/rtx/onnx"
 )
@@ -21,7 +22,7 @@ func TestOverfit(t *testing.T) {
 		var x spy
 		var losses []float64
 		r := train(t, toyNet(t, 0), &x, &toy{rows: [3]int{8, 8, 4}}, finetune.Config{
-			Epochs: 60, Batch: 8, Rate: .1, Frozen: frozen, Schedule: finetune.Constant{}, Warmup: -1, Patience: -1,
+			Epochs: 60, BatchSize: 8, LearningRate: .1, Frozen: frozen, Schedule: finetune.Constant{}, Warmup: -1, Patience: -1,
 			Report: func(e finetune.Event) error {
 				if e.Kind == finetune.Stepped {
 					losses = append(losses, e.Loss)
@@ -29,7 +30,7 @@ func TestOverfit(t *testing.T) {
 				return nil
 			},
 		})
-		if last := losses[len(losses)-1]; len(losses) != 60 || last > .05 || r.Best.Top1 != 1 || r.Stop != finetune.AllSteps {
+		if last := losses[len(losses)-1]; len(losses) != 60 || last > .05 || r.Best.Figure(classify.Top1) != 1 || r.Stop != finetune.AllSteps {
 			t.Errorf("frozen %v: after %d steps loss %v, best %+v, stop %q", frozen, len(losses), last, r.Best, r.Stop)
 		}
 		if r.Test == nil || r.Test.N != 4 || r.Test.Epoch != r.Best.Epoch {
@@ -44,7 +45,7 @@ func TestShortBatch(t *testing.T) {
 	for _, frozen := range []bool{false, true} {
 		net := toyNet(t, 0)
 		d := &toy{rows: [3]int{10, 0, 0}}
-		c := finetune.Config{Epochs: 2, Batch: 4, Frozen: frozen, Rate: .05, Schedule: finetune.Constant{}, Warmup: -1}
+		c := finetune.Config{Epochs: 2, BatchSize: 4, Frozen: frozen, LearningRate: .05, Schedule: finetune.Constant{}, Warmup: -1}
 		var x, y spy
 		var sizes []int
 		x.before = func(p *graph.Program, in map[string][]float32) {
@@ -68,23 +69,23 @@ func TestShortBatch(t *testing.T) {
 		for epoch := range 2 {
 			rows := finetune.Order(0, epoch, 10)
 			for rows := range slices.Chunk(rows, 4) {
-				p, err := net.Program(graph.Config{Batch: len(rows), Adapt: !frozen, Train: rule, Optimizer: graph.SGD{Momentum: .9, Nesterov: true}})
+				p, err := net.Program(graph.Config{Batch: len(rows), Adapt: !frozen, Train: rule, Optimizer: graph.SGD{Momentum: .9, Nesterov: true}}, classify.Objective)
 				if err != nil {
 					t.Fatal(err)
 				}
 				images, labels, targets := make([]float32, len(rows)*pixels), make([]int, len(rows)), make([]float32, len(rows)*classes)
-				d.Load(context.Background(), finetune.Training, rows, epoch, images, labels)
+				d.fill(context.Background(), finetune.Training, rows, epoch, images, labels)
 				for i, l := range labels {
 					targets[i*classes+l] = 1 / float32(len(rows))
 				}
-				in := map[string][]float32{graph.Images: images, graph.Targets: targets, graph.LR: {.05}}
+				in := map[string][]float32{graph.Images: images, classify.Targets: targets, graph.LR: {.05}}
 				if err := y.Run(context.Background(), p, in, nil); err != nil {
 					t.Fatal(err)
 				}
 			}
 		}
 		for _, p := range net.Params() {
-			a, b := values(t, net, &x, "", p.Name), values(t, net, &y, "", p.Name)
+			a, b := values(t, net, &x, graph.Parameter, p.Name), values(t, net, &y, graph.Parameter, p.Name)
 			if d := distance(a, b); d > 1e-6 {
 				t.Errorf("frozen %v: %s differs by %v", frozen, p.Name, d)
 			}
@@ -98,14 +99,18 @@ type recorder struct {
 	epochs [][]int
 }
 
-func (r *recorder) Load(ctx context.Context, s finetune.Split, rows []int, epoch int, dst []float32, labels []int) error {
+func (r *recorder) fill(ctx context.Context, s finetune.Split, rows []int, epoch int, dst []float32, labels []int) error {
 	if s == finetune.Training {
 		for len(r.epochs) <= epoch {
 			r.epochs = append(r.epochs, nil)
 		}
 		r.epochs[epoch] = append(r.epochs[epoch], rows...)
 	}
-	return r.toy.Load(ctx, s, rows, epoch, dst, labels)
+	return r.toy.fill(ctx, s, rows, epoch, dst, labels)
+}
+
+func (r *recorder) Load(ctx context.Context, s finetune.Split, epoch int, b *finetune.Batch) error {
+	return load(ctx, r, s, epoch, b)
 }
 
 // Every epoch takes all rows, in an order of its own and of the seed.
@@ -113,7 +118,7 @@ func TestOrder(t *testing.T) {
 	seen := map[string]bool{}
 	for seed := range uint64(2) {
 		d := &recorder{toy: toy{rows: [3]int{10, 4, 0}}}
-		train(t, toyNet(t, 0), &spy{}, d, finetune.Config{Epochs: 3, Batch: 4, Seed: seed})
+		train(t, toyNet(t, 0), &spy{}, d, finetune.Config{Epochs: 3, BatchSize: 4, Seed: seed})
 		if len(d.epochs) != 3 {
 			t.Fatalf("%d epochs", len(d.epochs))
 		}
@@ -134,11 +139,11 @@ func TestOrder(t *testing.T) {
 // best one; the rows to test are those to validate.
 type wrong struct{ toy }
 
-func (w *wrong) Load(ctx context.Context, s finetune.Split, rows []int, epoch int, dst []float32, labels []int) error {
+func (w *wrong) fill(ctx context.Context, s finetune.Split, rows []int, epoch int, dst []float32, labels []int) error {
 	if s == finetune.Test {
 		s = finetune.Validation
 	}
-	err := w.toy.Load(ctx, s, rows, epoch, dst, labels)
+	err := w.toy.fill(ctx, s, rows, epoch, dst, labels)
 	for i := range labels {
 		if s == finetune.Training {
 			labels[i] = (labels[i] + 1) % classes
@@ -147,13 +152,17 @@ func (w *wrong) Load(ctx context.Context, s finetune.Split, rows []int, epoch in
 	return err
 }
 
+func (w *wrong) Load(ctx context.Context, s finetune.Split, epoch int, b *finetune.Batch) error {
+	return load(ctx, w, s, epoch, b)
+}
+
 // The best model has the weights of the epoch that was best, and they are what
 // is tested; the last model has those of the last.
 func TestBest(t *testing.T) {
 	for _, ema := range []float64{0, .5} {
 		net, x := toyNet(t, 0), &spy{}
 		var weights [][]float32
-		r := train(t, net, x, &wrong{toy{rows: [3]int{8, 6, 6}}}, finetune.Config{Epochs: 4, Batch: 4, Rate: .05, EMA: ema, Report: func(e finetune.Event) error {
+		r := train(t, net, x, &wrong{toy{rows: [3]int{8, 6, 6}}}, finetune.Config{Epochs: 4, BatchSize: 4, LearningRate: .05, EMA: ema, Report: func(e finetune.Event) error {
 			if e.Kind == finetune.Evaluated && e.Split == finetune.Validation {
 				m, err := e.Model()
 				if err != nil {
@@ -186,7 +195,7 @@ func TestLeftOut(t *testing.T) {
 	}{{9, 2, false}, {9, 3, true}, {8, 2, false}, {3, 1, false}} {
 		var x spy
 		var plan finetune.Plan
-		r := train(t, toyNet(t, 0), &x, &toy{rows: [3]int{c.rows, 0, 0}}, finetune.Config{Epochs: 1, Batch: 4, Frozen: c.frozen, Report: func(e finetune.Event) error {
+		r := train(t, toyNet(t, 0), &x, &toy{rows: [3]int{c.rows, 0, 0}}, finetune.Config{Epochs: 1, BatchSize: 4, Frozen: c.frozen, Report: func(e finetune.Event) error {
 			plan = e.Plan
 			return nil
 		}})
@@ -195,7 +204,7 @@ func TestLeftOut(t *testing.T) {
 		}
 	}
 	var x spy
-	if _, err := finetune.Train(context.Background(), toyNet(t, 0), &x, &toy{rows: [3]int{1, 0, 0}}, finetune.Config{}); err == nil {
+	if _, err := finetune.Train(context.Background(), toyNet(t, 0), &x, classify.Task{}, &toy{rows: [3]int{1, 0, 0}}, finetune.Config{}); err == nil {
 		t.Error("no error for one row under adapting batch norms")
 	}
 }
@@ -206,7 +215,7 @@ func TestMissed(t *testing.T) {
 	for _, frozen := range []bool{false, true} {
 		net := toyNet(t, 0)
 		var x, y spy
-		c := finetune.Config{Epochs: 1, Batch: 6, Frozen: frozen, Rate: .05, Warmup: -1}
+		c := finetune.Config{Epochs: 1, BatchSize: 6, Frozen: frozen, LearningRate: .05, Warmup: -1}
 		r := train(t, net, &x, &toy{rows: [3]int{6, 0, 0}, bad: []int{1, 4}}, c)
 		if r.Missed != 2 {
 			t.Errorf("%d missed", r.Missed)
@@ -215,7 +224,7 @@ func TestMissed(t *testing.T) {
 		order := slices.DeleteFunc(finetune.Order(0, 0, 6), func(row int) bool { return row == 1 || row == 4 })
 		train(t, net, &y, &picked{toy{rows: [3]int{4, 0, 0}}, order}, c)
 		for _, p := range net.Params() {
-			if d := distance(values(t, net, &x, "", p.Name), values(t, net, &y, "", p.Name)); d > 1e-6 {
+			if d := distance(values(t, net, &x, graph.Parameter, p.Name), values(t, net, &y, graph.Parameter, p.Name)); d > 1e-6 {
 				t.Errorf("frozen %v: %s differs by %v", frozen, p.Name, d)
 			}
 		}
@@ -228,8 +237,12 @@ type picked struct {
 	order []int
 }
 
-func (p *picked) Load(ctx context.Context, s finetune.Split, rows []int, epoch int, dst []float32, labels []int) error {
-	return p.toy.Load(ctx, s, p.order[:len(rows)], epoch, dst, labels)
+func (p *picked) fill(ctx context.Context, s finetune.Split, rows []int, epoch int, dst []float32, labels []int) error {
+	return p.toy.fill(ctx, s, p.order[:len(rows)], epoch, dst, labels)
+}
+
+func (p *picked) Load(ctx context.Context, s finetune.Split, epoch int, b *finetune.Batch) error {
+	return load(ctx, p, s, epoch, b)
 }
 
 func TestModes(t *testing.T) {
@@ -242,10 +255,10 @@ func TestModes(t *testing.T) {
 			}
 			net := toyNet(t, 0)
 			var x spy
-			train(t, net, &x, &toy{rows: [3]int{8, 0, 0}}, finetune.Config{Epochs: 1, Batch: 4, Frozen: frozen, Rules: finetune.Rules{Mode: m}})
+			train(t, net, &x, &toy{rows: [3]int{8, 0, 0}}, finetune.Config{Epochs: 1, BatchSize: 4, Frozen: frozen, Rules: finetune.Rules{Mode: m}})
 			for _, p := range net.Params() {
 				was, _ := net.Values(p.Name)
-				moved := distance(was, values(t, net, &x, "", p.Name)) > 0
+				moved := distance(was, values(t, net, &x, graph.Parameter, p.Name)) > 0
 				if expected := slices.Contains(want, p.Name) || p.Kind.Statistic() && !frozen; moved != expected {
 					t.Errorf("%s, frozen %v: %s changed: %v", mode, frozen, p.Name, moved)
 				}
@@ -264,13 +277,13 @@ func TestModes(t *testing.T) {
 
 func TestRules(t *testing.T) {
 	net := toyNet(t, 0)
-	rule, err := finetune.Rules{Decay: .1, NoNormDecay: true, LayerDecay: .5}.For(net)
+	rule, err := finetune.Rules{WeightDecay: .1, NoNormDecay: true, LayerDecay: .5}.For(net)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := map[string]graph.Rule{
-		"s1.w": {Rate: .25, Decay: .1}, "s1.scale": {Rate: .25}, "s1.shift": {Rate: .25}, "s2.w": {Rate: .5, Decay: .1}, "s2.scale": {Rate: .5}, "s2.shift": {Rate: .5},
-		"head.w": {Rate: 1, Decay: .1}, "head.b": {Rate: 1},
+		"s1.w": {LRScale: .25, WeightDecay: .1}, "s1.scale": {LRScale: .25}, "s1.shift": {LRScale: .25}, "s2.w": {LRScale: .5, WeightDecay: .1}, "s2.scale": {LRScale: .5}, "s2.shift": {LRScale: .5},
+		"head.w": {LRScale: 1, WeightDecay: .1}, "head.b": {LRScale: 1},
 	}
 	for _, p := range net.Params() {
 		got, trained := rule(p)
@@ -278,8 +291,8 @@ func TestRules(t *testing.T) {
 			t.Errorf("%s: %+v %v, want %+v", p.Name, got, trained, w)
 		}
 	}
-	if rule, _ = (finetune.Rules{Decay: -1}).For(net); rule != nil {
-		if r, _ := rule(net.Params()[0]); r.Decay != 0 || r.Rate != 1 {
+	if rule, _ = (finetune.Rules{WeightDecay: -1}).For(net); rule != nil {
+		if r, _ := rule(net.Params()[0]); r.WeightDecay != 0 || r.LRScale != 1 {
 			t.Errorf("%+v", r)
 		}
 	}
@@ -290,17 +303,17 @@ func TestTargets(t *testing.T) {
 	var got []float32
 	x.before = func(p *graph.Program, in map[string][]float32) {
 		if training(p) {
-			got = append(got, in[graph.Targets]...)
+			got = append(got, in[classify.Targets]...)
 		}
 	}
 	mixed := 0
-	train(t, toyNet(t, 0), &x, &toy{rows: [3]int{3, 0, 0}}, finetune.Config{Epochs: 1, Batch: 4, Frozen: true, Smoothing: .3, Mix: func(r *rand.Rand, images, targets []float32, n int) {
+	trainTask(t, toyNet(t, 0), &x, classify.Task{LabelSmoothing: .3, Mix: func(r *rand.Rand, images, targets []float32, n int) {
 		mixed = n
 		if len(images) != 3*pixels || len(targets) != 3*classes {
 			t.Errorf("%d pixels, %d targets", len(images), len(targets))
 		}
 		targets[0] *= 2
-	}})
+	}}, &toy{rows: [3]int{3, 0, 0}}, finetune.Config{Epochs: 1, BatchSize: 4, Frozen: true})
 	if len(got) != 4*classes || mixed != 3 {
 		t.Fatalf("%d targets, %d mixed", len(got), mixed)
 	}
@@ -332,14 +345,14 @@ func TestEMA(t *testing.T) {
 		if !training(p) {
 			return
 		}
-		for i, v := range values(t, net, &x, "", "s1.w") {
+		for i, v := range values(t, net, &x, graph.Parameter, "s1.w") {
 			want[i] = .9*want[i] + .1*v
 		}
-		for i, v := range values(t, net, &x, "", "s1.mean") {
+		for i, v := range values(t, net, &x, graph.Parameter, "s1.mean") {
 			stat[i] = .9*stat[i] + .1*v
 		}
 	}
-	r := train(t, net, &x, &toy{rows: [3]int{8, 8, 0}}, finetune.Config{Epochs: 3, Batch: 4, EMA: .9, Rate: .1})
+	r := train(t, net, &x, &toy{rows: [3]int{8, 8, 0}}, finetune.Config{Epochs: 3, BatchSize: 4, EMA: .9, LearningRate: .1})
 	if d := distance(values(t, net, &x, graph.Average, "s1.w"), want); d > 1e-6 {
 		t.Errorf("average of weights off by %v", d)
 	}
@@ -362,7 +375,7 @@ func TestEvaluated(t *testing.T) {
 				last = append(last[:0], v[:2*classes]...)
 			}
 		}
-		c := finetune.Config{Epochs: 2, Batch: 4, EMA: ema, Rate: .1}
+		c := finetune.Config{Epochs: 2, BatchSize: 4, EMA: ema, LearningRate: .1}
 		c.Report = func(e finetune.Event) error {
 			if e.Kind != finetune.Evaluated {
 				return nil
@@ -375,7 +388,7 @@ func TestEvaluated(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			p, err := tuned.Program(graph.Config{Batch: 2})
+			p, err := tuned.Program(graph.Config{Batch: 2}, nil)
 			if err != nil {
 				return err
 			}
@@ -384,7 +397,7 @@ func TestEvaluated(t *testing.T) {
 				return err
 			}
 			images, logits := make([]float32, 2*pixels), make([]float32, 2*classes)
-			(&toy{}).Load(context.Background(), finetune.Validation, []int{4, 5}, 0, images, make([]int, 2))
+			(&toy{}).fill(context.Background(), finetune.Validation, []int{4, 5}, 0, images, make([]int, 2))
 			if err := y.Run(context.Background(), p, map[string][]float32{graph.Images: images}, map[string][]float32{graph.Logits: logits}); err != nil {
 				return err
 			}
@@ -407,7 +420,7 @@ func TestDropout(t *testing.T) {
 			}
 		}
 	}
-	train(t, toyNet(t, .25), &x, &toy{rows: [3]int{400, 8, 0}}, finetune.Config{Epochs: 1, Batch: 200})
+	train(t, toyNet(t, .25), &x, &toy{rows: [3]int{400, 8, 0}}, finetune.Config{Epochs: 1, BatchSize: 200})
 	if len(masks) != 2 || slices.Equal(masks[0], masks[1]) {
 		t.Fatalf("%d masks, or the same twice", len(masks))
 	}
@@ -434,7 +447,7 @@ func TestAdamW(t *testing.T) {
 			t.Errorf("step %d: corrections %v, %v, want %v, %v", step, in[graph.Correction1], in[graph.Correction2], c1, c2)
 		}
 	}
-	train(t, toyNet(t, 0), &x, &toy{rows: [3]int{8, 0, 0}}, finetune.Config{Epochs: 2, Batch: 4, Rate: 1e-3, Optimizer: graph.AdamW{Beta1: .9, Beta2: .999, Eps: 1e-8}})
+	train(t, toyNet(t, 0), &x, &toy{rows: [3]int{8, 0, 0}}, finetune.Config{Epochs: 2, BatchSize: 4, LearningRate: 1e-3, Optimizer: graph.AdamW{Beta1: .9, Beta2: .999, Eps: 1e-8}})
 	if step != 4 {
 		t.Errorf("%d steps", step)
 	}
@@ -444,16 +457,16 @@ func TestDiverged(t *testing.T) {
 	s := store(t)
 	d := &toy{rows: [3]int{8, 8, 0}}
 	var x spy
-	c := finetune.Config{Epochs: 4, Batch: 4, Store: s, Now: still, Rate: .01, Schedule: finetune.Constant{}, Warmup: -1}
+	c := finetune.Config{Epochs: 4, BatchSize: 4, Store: s, Now: still, LearningRate: .01, Schedule: finetune.Constant{}, Warmup: -1}
 	x.after = func(p *graph.Program, out map[string][]float32) {
 		if step++; training(p) && step > 5 {
 			out[graph.Loss][0] = float32(math.NaN())
 		}
 	}
 	step = 0
-	_, err := finetune.Train(context.Background(), toyNet(t, 0), &x, d, c)
+	_, err := finetune.Train(context.Background(), toyNet(t, 0), &x, classify.Task{}, d, c)
 	var gone *finetune.Diverged
-	if !errors.As(err, &gone) || gone.What != "loss" || gone.Step != 4 || gone.Epoch != 2 || gone.Rate != .01 || gone.Saved == nil || *gone.Saved != (finetune.Position{Epoch: 1, Step: 2}) {
+	if !errors.As(err, &gone) || gone.What != "loss" || gone.Step != 4 || gone.Epoch != 2 || gone.LearningRate != .01 || gone.Saved == nil || *gone.Saved != (finetune.Position{Epoch: 1, Step: 2}) {
 		t.Fatalf("%#v", err)
 	}
 	kept, err := s.Load()
@@ -462,8 +475,8 @@ func TestDiverged(t *testing.T) {
 	}
 
 	// for real
-	c.Store, c.Rate = nil, 1e9
-	if _, err = finetune.Train(context.Background(), toyNet(t, 0), &spy{}, d, c); !errors.As(err, &gone) || gone.Saved != nil {
+	c.Store, c.LearningRate = nil, 1e9
+	if _, err = finetune.Train(context.Background(), toyNet(t, 0), &spy{}, classify.Task{}, d, c); !errors.As(err, &gone) || gone.Saved != nil {
 		t.Errorf("rate 1e30: %v", err)
 	}
 }
@@ -471,7 +484,7 @@ func TestDiverged(t *testing.T) {
 var step int
 
 func TestPatience(t *testing.T) {
-	c := finetune.Config{Epochs: 9, Batch: 4, Rate: 1e-30, Patience: 2, Frozen: true}
+	c := finetune.Config{Epochs: 9, BatchSize: 4, LearningRate: 1e-30, Patience: 2, Frozen: true}
 	r := train(t, toyNet(t, 0), &spy{}, &toy{rows: [3]int{8, 8, 0}}, c)
 	if r.Stop != finetune.OutOfPatience || r.Last.Epoch != 3 || r.Best.Epoch != 1 {
 		t.Errorf("stop %q, last %+v, best %+v", r.Stop, r.Last, r.Best)
@@ -500,10 +513,10 @@ func TestMaxTime(t *testing.T) {
 		}
 		var fitted finetune.Plan
 		r := train(t, toyNet(t, 0), &x, &toy{rows: [3]int{16, 8, 0}}, finetune.Config{
-			Epochs: 20, Batch: 4, MaxTime: 40 * time.Second, Patience: -1, Now: func() time.Time { return now }, Store: kept,
+			Epochs: 20, BatchSize: 4, MaxTime: 40 * time.Second, Patience: -1, Now: func() time.Time { return now }, Store: kept,
 			Report: func(e finetune.Event) error {
 				if e.Kind == finetune.Stepped {
-					rates = append(rates, e.Rate)
+					rates = append(rates, e.LearningRate)
 				} else if e.Kind == finetune.Fitted {
 					fitted = e.Plan
 				}
@@ -517,7 +530,7 @@ func TestMaxTime(t *testing.T) {
 			if r.Stop != finetune.OutOfTime || r.Steps > 18 || r.Steps < 15 {
 				t.Errorf("slow: stop %q after %d steps", r.Stop, r.Steps)
 			}
-			again := train(t, toyNet(t, 0), &spy{}, &toy{rows: [3]int{16, 8, 0}}, finetune.Config{Epochs: 20, Batch: 4, MaxTime: 40 * time.Second, Patience: -1, Store: kept})
+			again := train(t, toyNet(t, 0), &spy{}, &toy{rows: [3]int{16, 8, 0}}, finetune.Config{Epochs: 20, BatchSize: 4, MaxTime: 40 * time.Second, Patience: -1, Store: kept})
 			if again.Stop != r.Stop || again.Steps != r.Steps {
 				t.Errorf("taken up, it stops %q after %d steps", again.Stop, again.Steps)
 			}
@@ -536,7 +549,7 @@ func TestMaxTime(t *testing.T) {
 func TestLabels(t *testing.T) {
 	for _, s := range []finetune.Split{finetune.Training, finetune.Validation} {
 		d := &mislabelled{toy{rows: [3]int{8, 8, 0}}, s}
-		_, err := finetune.Train(context.Background(), toyNet(t, 0), &spy{}, d, finetune.Config{Epochs: 1, Batch: 4})
+		_, err := finetune.Train(context.Background(), toyNet(t, 0), &spy{}, classify.Task{}, d, finetune.Config{Epochs: 1, BatchSize: 4})
 		if err == nil || !strings.Contains(err.Error(), "row 5 of split "+s.String()+" is of class 7") {
 			t.Errorf("error %v", err)
 		}
@@ -549,19 +562,23 @@ type mislabelled struct {
 	split finetune.Split
 }
 
-func (d *mislabelled) Load(ctx context.Context, s finetune.Split, rows []int, epoch int, dst []float32, labels []int) error {
-	err := d.toy.Load(ctx, s, rows, epoch, dst, labels)
+func (d *mislabelled) fill(ctx context.Context, s finetune.Split, rows []int, epoch int, dst []float32, labels []int) error {
+	err := d.toy.fill(ctx, s, rows, epoch, dst, labels)
 	if i := slices.Index(rows, 5); i >= 0 && s == d.split {
 		labels[i] = 7
 	}
 	return err
 }
 
+func (d *mislabelled) Load(ctx context.Context, s finetune.Split, epoch int, b *finetune.Batch) error {
+	return load(ctx, d, s, epoch, b)
+}
+
 // A dropout in front of the features makes them others in each step.
 func TestNotCached(t *testing.T) {
 	for dropout, cached := range map[float64]bool{-.3: false, 0: true, .3: true} {
 		r := train(t, toyNet(t, dropout), &spy{}, &toy{rows: [3]int{10, 0, 0}}, finetune.Config{
-			Epochs: 1, Batch: 4, Frozen: true, Plain: true, Rules: finetune.Rules{Mode: finetune.Mode{Fixed: true}},
+			Epochs: 1, BatchSize: 4, Frozen: true, Unaugmented: true, Rules: finetune.Rules{Mode: finetune.Mode{Fixed: true}},
 		})
 		if r.Plan.Cached != cached {
 			t.Errorf("dropout %v: cached is %v", dropout, r.Plan.Cached)
@@ -575,13 +592,13 @@ func TestCached(t *testing.T) {
 		for _, ema := range []float64{0, .9} {
 			net := toyNet(t, dropout)
 			c := finetune.Config{
-				Epochs: 5, Batch: 4, Frozen: true, Rate: .1, EMA: ema,
+				Epochs: 5, BatchSize: 4, Frozen: true, LearningRate: .1, EMA: ema,
 				Rules: finetune.Rules{Mode: finetune.Mode{Fixed: true}},
 			}
 			d := &toy{rows: [3]int{10, 6, 4}}
 			var x, y spy
 			whole := train(t, net, &x, d, c)
-			c.Plain = true
+			c.Unaugmented = true
 			images, steps := 0, 0
 			y.before = func(p *graph.Program, in map[string][]float32) {
 				if in[graph.Images] != nil {
@@ -596,12 +613,12 @@ func TestCached(t *testing.T) {
 				t.Errorf("cached %v, %d programs on images, %d steps", r.Plan.Cached, images, steps)
 			}
 			for _, name := range []string{"head.w", "head.b"} {
-				if d := distance(values(t, net, &x, "", name), values(t, net, &y, "", name)); d > 1e-5 {
+				if d := distance(values(t, net, &x, graph.Parameter, name), values(t, net, &y, graph.Parameter, name)); d > 1e-5 {
 					t.Errorf("dropout %v: %s differs by %v", dropout, name, d)
 				}
 			}
 			for _, s := range [][2]*finetune.Score{{r.Best, whole.Best}, {r.Last, whole.Last}, {r.Test, whole.Test}} {
-				if a, b := s[0], s[1]; a.Epoch != b.Epoch || a.Top1 != b.Top1 || math.Abs(a.Loss-b.Loss) > 1e-5 {
+				if a, b := s[0], s[1]; a.Epoch != b.Epoch || a.Figure(classify.Top1) != b.Figure(classify.Top1) || math.Abs(a.Loss-b.Loss) > 1e-5 {
 					t.Errorf("scores %+v, want %+v", a, b)
 				}
 			}
@@ -618,8 +635,8 @@ func TestCached(t *testing.T) {
 func TestPrefetch(t *testing.T) {
 	run := func(wait func()) []float32 {
 		net, x := toyNet(t, .3), &spy{}
-		train(t, net, x, &toy{rows: [3]int{10, 5, 0}, augmented: true, hook: func(finetune.Split) { wait() }}, finetune.Config{Epochs: 3, Batch: 4})
-		return values(t, net, x, "", "s1.w")
+		train(t, net, x, &toy{rows: [3]int{10, 5, 0}, augmented: true, hook: func(finetune.Split) { wait() }}, finetune.Config{Epochs: 3, BatchSize: 4})
+		return values(t, net, x, graph.Parameter, "s1.w")
 	}
 	r := rand.New(rand.NewPCG(3, 4))
 	if !slices.Equal(run(func() {}), run(func() { time.Sleep(time.Duration(r.IntN(3)) * time.Millisecond) })) {
@@ -629,7 +646,7 @@ func TestPrefetch(t *testing.T) {
 
 func TestReportError(t *testing.T) {
 	stop := errors.New("disk full")
-	_, err := finetune.Train(context.Background(), toyNet(t, 0), &spy{}, &toy{rows: [3]int{8, 0, 0}}, finetune.Config{Report: func(finetune.Event) error { return stop }})
+	_, err := finetune.Train(context.Background(), toyNet(t, 0), &spy{}, classify.Task{}, &toy{rows: [3]int{8, 0, 0}}, finetune.Config{Report: func(finetune.Event) error { return stop }})
 	if !errors.Is(err, stop) {
 		t.Error(err)
 	}
@@ -646,18 +663,15 @@ func TestAdaptForgets(t *testing.T) {
 		}
 		for _, p := range net.Params() {
 			if p.Kind.Statistic() {
-				if err := x.Write(p.Name, slices.Repeat([]float32{before}, p.Shape.Size())); err != nil {
+				if err := x.Write(graph.Variable{Name: p.Name}, slices.Repeat([]float32{before}, p.Shape.Size())); err != nil {
 					t.Fatal(err)
 				}
 			}
 		}
-		err := finetune.Adapt(context.Background(), net, x, 20, 8, func(ctx context.Context, rows []int, dst []float32) error {
-			return d.Load(ctx, finetune.Training, rows, 0, dst, make([]int, len(rows)))
-		}, nil)
-		if err != nil {
+		if err := finetune.Adapt(context.Background(), net, x, d, finetune.AdaptConfig{BatchSize: 8}); err != nil {
 			t.Fatal(err)
 		}
-		all := slices.Concat(values(t, net, x, "", "s1.mean"), values(t, net, x, "", "s2.var"))
+		all := slices.Concat(values(t, net, x, graph.Parameter, "s1.mean"), values(t, net, x, graph.Parameter, "s2.var"))
 		if first == nil {
 			first = all
 		} else if !slices.Equal(all, first) {

@@ -3,7 +3,6 @@ package finetune
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/robust-transfer/rtx/finetune/graph"
 )
@@ -14,19 +13,20 @@ type trainer struct {
 	config graph.Config // what all programs have in common
 	net    *graph.Network
 	x      Executor
+	task   Task
 	data   Data
-	width  int // values of a row of the input
 	plan   Plan
 
-	quarter bool // of the steps is the most that warming up takes
+	briefWarmup bool // nobody has asked for the warm-up: it takes at most a quarter of the steps
 
-	programs map[int]*graph.Program // steps, by their rows
-	scoring  *graph.Program
-	features *graph.Program // where they are computed once
-	changed  []Tensor       // state tensors that steps change
+	steps    map[int]Step // by their rows
+	scorer   Scorer
+	features *graph.Program // where features are computed once
+	changed  []Tensor       // variables that steps update
+	added    []graph.Added  // parameters that the task adds
 
 	state  State
-	best   map[string][]float32 // of the best epoch
+	best   map[string][]float32 // parameters of the best epoch
 	saved  *Position
 	missed map[missing]bool
 	stop   Stop
@@ -38,28 +38,24 @@ type missing struct {
 	row   int
 }
 
-func newTrainer(net *graph.Network, x Executor, data Data, c Config) (*trainer, error) {
-	quarter := c.Warmup == 0
+func newTrainer(net *graph.Network, x Executor, task Task, data Data, c Config) (*trainer, error) {
+	brief := c.Warmup == 0
 	c, err := c.withDefaults()
 	if err != nil {
 		return nil, err
 	}
-	t := &trainer{Config: c, net: net, x: x, data: data, quarter: quarter, programs: map[int]*graph.Program{}, missed: map[missing]bool{}}
+	t := &trainer{Config: c, net: net, x: x, task: task, data: data, briefWarmup: brief, steps: map[int]Step{}, missed: map[missing]bool{}}
 	t.clock = clock{now: c.Now, began: c.Now()}
-	if t.Size == [2]int{} {
-		t.Size = net.Spec().InputSize
-	}
-	t.width = 3 * t.Size[0] * t.Size[1]
 	rule, err := c.Rules.For(net)
 	if err != nil {
 		return nil, err
 	}
 	t.config = graph.Config{Size: t.Size, Adapt: !t.Frozen, Train: rule}
 	rows := data.Rows(Training)
-	if least := 2; rows < least && !t.Frozen || rows < 1 || t.Batch < least && !t.Frozen {
-		return nil, fmt.Errorf("finetune: %d rows to train on in batches of %d, expected two at least where batch norms adapt, and one where they are frozen", rows, t.Batch)
+	if least := 2; rows < least && !t.Frozen || rows < 1 || t.BatchSize < least && !t.Frozen {
+		return nil, fmt.Errorf("finetune: %d rows to train on in batches of %d, expected two at least where batch norms adapt, and one where they are frozen", rows, t.BatchSize)
 	}
-	if err := t.cut(); err != nil {
+	if err := t.startFromFeatures(); err != nil {
 		return nil, err
 	}
 	return t, t.build(rows)
@@ -67,14 +63,12 @@ func newTrainer(net *graph.Network, x Executor, data Data, c Config) (*trainer, 
 
 // build makes the programs and the plan.
 func (t *trainer) build(rows int) error {
-	full, err := t.program(min(t.Batch, rows))
+	full, err := t.stepOf(min(t.BatchSize, rows))
 	if err != nil {
 		return err
 	}
-	for _, u := range full.Updates {
-		t.changed = append(t.changed, Tensor{u.Name, full.Nodes[u.Node].Shape})
-	}
-	for _, p := range t.net.Params() {
+	t.collect(full.Programs())
+	for _, p := range t.parameters() {
 		if _, trained := t.config.Train(p); trained {
 			t.plan.Parameters += p.Shape.Size()
 		}
@@ -83,33 +77,78 @@ func (t *trainer) build(rows int) error {
 		return fmt.Errorf("finetune: mode %s trains no parameter of the network", t.Rules.Mode)
 	}
 	c := t.config
-	if c.Batch = t.Batch; t.EMA > 0 {
+	if c.Batch = t.BatchSize; t.EMA > 0 {
 		c.Averaged = true
 	} else {
 		c.Train, c.Adapt = nil, false
 	}
-	if t.scoring, err = t.net.Program(c); err != nil {
+	if t.scorer, err = t.task.Scorer(t.net, c); err != nil {
 		return err
 	}
-	t.plan.Memory, t.plan.State = max(Memory(full), Memory(t.scoring)), kept(full)
+	t.plan.Memory, t.plan.State = max(Memory(full.Programs()...), Memory(t.scorer.Programs()...)), stateMemory(full.Programs()...)
 	if t.features != nil {
 		t.plan.Memory = max(t.plan.Memory, Memory(t.features))
 		t.plan.Cached = true
 	}
-	classes := 0
-	for _, o := range full.Outputs {
-		if o.Name == graph.Logits {
-			classes = full.Nodes[o.Node].Shape[1]
-		}
-	}
 	t.plan.Rows, t.plan.Validation = rows, t.data.Rows(Validation)
-	if !t.Frozen && rows > t.Batch && rows%t.Batch == 1 {
+	if !t.Frozen && rows > t.BatchSize && rows%t.BatchSize == 1 {
 		t.plan.LeftOut = 1 // its statistics would be those of one image
 	}
-	t.plan.Epoch = (rows - t.plan.LeftOut + t.Batch - 1) / t.Batch
+	t.plan.Epoch = (rows - t.plan.LeftOut + t.BatchSize - 1) / t.BatchSize
 	t.plan.Epochs, t.plan.Steps = t.Epochs, t.Epochs*t.plan.Epoch
-	t.state = State{Seed: t.Seed, Batch: t.Batch, Rows: rows, Validation: t.plan.Validation, Classes: classes, Length: t.plan.Length}
+	t.state = State{Seed: t.Seed, Batch: t.BatchSize, Rows: rows, Validation: t.plan.Validation, Length: t.plan.Length}
 	return nil
+}
+
+// stepOf is the step for so many rows. Frozen batch norms do not see other rows,
+// so one step does for all: short batches are padded with rows that count for
+// nothing. Adapting batch norms need a step for each size, so that the statistics
+// are those of real rows.
+func (t *trainer) stepOf(rows int) (Step, error) {
+	if t.Frozen {
+		rows = t.BatchSize
+	}
+	if s, ok := t.steps[rows]; ok {
+		return s, nil
+	}
+	c := t.config
+	c.Batch, c.Optimizer, c.Clip, c.EMA = rows, t.Optimizer, t.Clip, t.EMA
+	s, err := t.task.Step(t.net, c)
+	if err != nil {
+		return nil, err
+	}
+	t.steps[rows] = s
+	return s, nil
+}
+
+// collect lists the variables that programs update, but for those that carry
+// values from one to the next within a step, and the parameters that they add.
+func (t *trainer) collect(programs []*graph.Program) {
+	seen := map[graph.Variable]bool{}
+	known := map[string]bool{}
+	for _, p := range programs {
+		for _, u := range p.Updates {
+			if !seen[u.Variable] && u.Slot != graph.Carried {
+				t.changed = append(t.changed, Tensor{Variable: u.Variable, Shape: p.Nodes[u.Node].Shape})
+			}
+			seen[u.Variable] = true
+		}
+		for _, a := range p.Added {
+			if !known[a.Name] {
+				t.added = append(t.added, a)
+			}
+			known[a.Name] = true
+		}
+	}
+}
+
+// parameters are the network's and those that the task adds.
+func (t *trainer) parameters() []graph.Param {
+	all := t.net.Params()
+	for _, a := range t.added {
+		all = append(all, a.Param)
+	}
+	return all
 }
 
 // start fills the executor's state, from the store where that has one.
@@ -117,19 +156,28 @@ func (t *trainer) start(ctx context.Context) error {
 	if err := Load(t.net, t.x); err != nil {
 		return err
 	}
+	first := map[string][]float32{}
+	for _, a := range t.added {
+		first[a.Name] = a.Start
+		if err := t.x.Write(graph.Variable{Name: a.Name}, a.Start); err != nil {
+			return err
+		}
+	}
 	for _, c := range t.changed {
 		values := make([]float32, c.Shape.Size())
-		switch name, average := strings.CutPrefix(c.Name, graph.Average); {
-		case average:
-			w, err := t.net.Values(name)
-			if err != nil {
-				return err
-			}
-			values = w
-		case !strings.HasPrefix(c.Name, graph.FirstSum) && !strings.HasPrefix(c.Name, graph.SecondSum):
+		switch c.Slot {
+		case graph.Parameter:
 			continue
+		case graph.Average: // starts at the parameter
+			values = first[c.Name]
+			if values == nil {
+				var err error
+				if values, err = t.net.Values(c.Name); err != nil {
+					return err
+				}
+			}
 		}
-		if err := t.x.Write(c.Name, values); err != nil {
+		if err := t.x.Write(c.Variable, values); err != nil {
 			return err
 		}
 	}
@@ -141,14 +189,14 @@ func (t *trainer) start(ctx context.Context) error {
 	if err := t.report(Event{Kind: Started, Lines: lines}); err != nil {
 		return err
 	}
-	return t.cache(ctx)
+	return t.computeFeatures(ctx)
 }
 
 // rows are those of the steps that are left of the epoch.
 func (t *trainer) rows() []int {
 	all := order(t.Seed, t.state.Epoch, t.plan.Rows)[:t.plan.Rows-t.plan.LeftOut]
 	done := t.state.Epoch * t.plan.Epoch
-	return all[min((t.state.Step-done)*t.Batch, len(all)):min((t.plan.Steps-done)*t.Batch, len(all))]
+	return all[min((t.state.Step-done)*t.BatchSize, len(all)):min((t.plan.Steps-done)*t.BatchSize, len(all))]
 }
 
 // report fills in what all events have.

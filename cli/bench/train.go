@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/robust-transfer/rtx/finetune/classify"
 	"github.com/robust-transfer/rtx/finetune/graph"
 	"github.com/robust-transfer/rtx/finetune/lower"
 	"github.com/robust-transfer/rtx/onnx/arch"
@@ -114,7 +115,7 @@ func steps(ctx context.Context, name string) error {
 	for _, p := range n.Params() {
 		v, err := n.Values(p.Name)
 		if err == nil {
-			err = m.Write(p.Name, v)
+			err = m.Write(graph.Variable{Name: p.Name}, v)
 		}
 		if err != nil {
 			return err
@@ -122,18 +123,18 @@ func steps(ctx context.Context, name string) error {
 	}
 	p, err := n.Program(graph.Config{
 		Batch: trainBatch, Size: [2]int{trainSide, trainSide}, Adapt: true, Optimizer: graph.SGD{Momentum: 0.9},
-		Train: func(graph.Param) (graph.Rule, bool) { return graph.Rule{Rate: 1, Decay: 5e-4}, true },
-	})
+		Train: func(graph.Param) (graph.Rule, bool) { return graph.Rule{LRScale: 1, WeightDecay: 5e-4}, true },
+	}, classify.Objective)
 	if err != nil {
 		return err
 	}
 	r := rand.New(rand.NewPCG(1, 1))
-	in := map[string][]float32{graph.LR: {0.01}, graph.Images: make([]float32, trainBatch*3*trainSide*trainSide), graph.Targets: make([]float32, trainBatch*1000)}
+	in := map[string][]float32{graph.LR: {0.01}, graph.Images: make([]float32, trainBatch*3*trainSide*trainSide), classify.Targets: make([]float32, trainBatch*1000)}
 	for i := range in[graph.Images] {
 		in[graph.Images][i] = r.Float32()
 	}
 	for i := range trainBatch {
-		in[graph.Targets][1000*i+r.IntN(1000)] = 1.0 / trainBatch
+		in[classify.Targets][1000*i+r.IntN(1000)] = 1.0 / trainBatch
 	}
 	loss := map[string][]float32{graph.Loss: {0}}
 	var seconds []float64

@@ -19,6 +19,10 @@ type Config struct {
 	Workers int    // goroutines that read and decode; 0: 1
 	Seed    uint64 // of augmentations and of what is held out
 
+	// Unlabelled gives rows to all images, whether they have a class or not.
+	// Otherwise those without a class have none.
+	Unlabelled bool
+
 	// ValFraction of the training images is held out to validate on, where the
 	// data have no such split. 0: 0.1; negative: none.
 	ValFraction float64
@@ -39,7 +43,7 @@ type Check struct {
 	Notes  []string            `json:"notes,omitempty"`
 }
 
-// Data holds the rows of labelled images. Rows of a split are in the order of
+// Data holds the rows of images, which are labelled unless Config says otherwise. Rows of a split are in the order of
 // the listing and stay the same as long as the data do: images that cannot be
 // decoded are found by [Open] and have no row.
 type Data struct {
@@ -56,7 +60,7 @@ type Data struct {
 	room    atomic.Int64                   // bytes that the cache may still take
 }
 
-// Open takes over a listing and decodes each labelled image once, so that those
+// Open takes over a listing and decodes each image that may have a row once, so that those
 // that cannot be are known before the first step; what fits stays decoded.
 // Close closes the listing too, as Open does when it fails.
 func Open(ctx context.Context, l *featurize.Listing, t featurize.Transform, c Config) (*Data, error) {
@@ -95,7 +99,7 @@ func (d *Data) open(ctx context.Context) error {
 	if err := d.hold(); err != nil {
 		return err
 	}
-	if len(d.listing.Classes) == 0 {
+	if len(d.listing.Classes) == 0 && !c.Unlabelled {
 		return fmt.Errorf("augment: no image has a class (expected CLASS/*.jpg, SPLIT/CLASS/*.jpg or a list with labels): %w", featurize.ErrData)
 	}
 	d.cache = make([]atomic.Pointer[pixels.Image], len(d.listing.Samples))
@@ -145,6 +149,9 @@ func (d *Data) id() string {
 	h := sha256.New()
 	decoder, version := pixels.JPEGDecoder()
 	fmt.Fprintf(h, "%v %s %s %s %+v\n", d.listing.Identity(), pixels.Version, decoder, version, d.transform.Decode)
+	if d.config.Unlabelled {
+		fmt.Fprintln(h, "all images")
+	}
 	for _, s := range d.listing.Samples {
 		fmt.Fprintf(h, "%d %d\n", s.Size, s.ModTime)
 	}
@@ -163,7 +170,7 @@ func (d *Data) Classes() []string { return d.listing.Classes }
 // HeldOut reports whether the rows to validate on were held out of training.
 func (d *Data) HeldOut() bool { return d.heldOut }
 
-// Unlabelled counts the images that have no class, and so no row.
+// Unlabelled counts the images that have no class, and for that no row.
 func (d *Data) Unlabelled() int { return d.unlabelled }
 
 // Reseed makes augmentations those of another seed; what is held out stays. No

@@ -113,7 +113,7 @@ func rows(t *testing.T, d *Data, s Split, which []int, epoch, size int) (images 
 	images, labels = make([]float32, len(which)*width), make([]int, len(which))
 	for from := 0; from < len(which); from += size {
 		to := min(from+size, len(which))
-		if err := d.Load(t.Context(), s, which[from:to], epoch, images[from*width:to*width], labels[from:to]); err != nil {
+		if err := d.Images(t.Context(), s, which[from:to], epoch, images[from*width:to*width], labels[from:to]); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -443,15 +443,15 @@ func TestRefused(t *testing.T) {
 		}
 	}
 	d := open(t, good, Config{Cache: -1, ValFraction: -1})
-	if err := d.Load(ctx, Training, []int{6}, 0, make([]float32, 360), make([]int, 1)); err == nil || !strings.Contains(err.Error(), "row 6") {
+	if err := d.Images(ctx, Training, []int{6}, 0, make([]float32, 360), make([]int, 1)); err == nil || !strings.Contains(err.Error(), "row 6") {
 		t.Errorf("a row that is not there: %v", err)
 	}
-	if err := d.Load(ctx, Training, []int{0}, 0, make([]float32, 359), make([]int, 1)); err == nil || !strings.Contains(err.Error(), "359 values") {
+	if err := d.Images(ctx, Training, []int{0}, 0, make([]float32, 359), make([]int, 1)); err == nil || !strings.Contains(err.Error(), "359 values") {
 		t.Errorf("a short destination: %v", err)
 	}
 	stopped, stop := context.WithCancel(ctx)
 	stop()
-	if err := d.Load(stopped, Training, []int{0}, 0, make([]float32, 360), make([]int, 1)); !errors.Is(err, context.Canceled) {
+	if err := d.Images(stopped, Training, []int{0}, 0, make([]float32, 360), make([]int, 1)); !errors.Is(err, context.Canceled) {
 		t.Errorf("after its context: %v", err)
 	}
 	if _, err := Open(stopped, listing(t, good), small, Config{}); !errors.Is(err, context.Canceled) {
@@ -460,7 +460,7 @@ func TestRefused(t *testing.T) {
 	if err := os.Remove(filepath.Join(good, "a", "00.png")); err != nil {
 		t.Fatal(err)
 	}
-	if err := d.Load(ctx, Training, []int{1, 0}, 0, make([]float32, 720), make([]int, 2)); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "a/00.png") {
+	if err := d.Images(ctx, Training, []int{1, 0}, 0, make([]float32, 720), make([]int, 2)); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "a/00.png") {
 		t.Errorf("a file that is gone: %v", err)
 	}
 }

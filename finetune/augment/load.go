@@ -10,6 +10,8 @@ import (
 
 	"github.com/robust-transfer/rtx/featurize"
 	"github.com/robust-transfer/rtx/featurize/pixels"
+	"github.com/robust-transfer/rtx/finetune"
+	"github.com/robust-transfer/rtx/finetune/graph"
 )
 
 // worker holds what one goroutine needs to make rows.
@@ -22,11 +24,30 @@ type worker struct {
 	row       []uint8 // [H,W,3]
 }
 
-// Load puts the images of rows into dst [len(rows),3,H,W], values in [0,1], and
-// their classes into labels. Training images are augmented: what becomes of one
-// depends on itself, the seed and the epoch, from 0 on, and on nothing else. A
-// negative epoch gives them the evaluation transform.
-func (d *Data) Load(ctx context.Context, s Split, rows []int, epoch int, dst []float32, labels []int) error {
+var _ finetune.Data = (*Data)(nil)
+
+// Load fills a batch: its input graph.Images [N,3,H,W], values in [0,1], and as
+// the truth of each row its label, an int, or nil where there is none. Training
+// images are augmented: what becomes of one depends on itself, the seed and the
+// epoch, from 0 on, and on nothing else. A negative epoch gives them the
+// evaluation transform.
+func (d *Data) Load(ctx context.Context, s Split, epoch int, b *finetune.Batch) error {
+	g := d.transform.Geometry
+	labels := make([]int, b.N())
+	if err := d.Images(ctx, s, b.Rows, epoch, b.Input(graph.Images, 3*g.Height*g.Width), labels); err != nil {
+		return err
+	}
+	for i, label := range labels {
+		if label >= 0 {
+			b.Truth[i] = label
+		}
+	}
+	return nil
+}
+
+// Images puts the images of rows into dst [len(rows),3,H,W], as Load does, and
+// their labels into labels, -1 for none.
+func (d *Data) Images(ctx context.Context, s Split, rows []int, epoch int, dst []float32, labels []int) error {
 	g := d.transform.Geometry
 	size := 3 * g.Height * g.Width
 	if len(dst) != len(rows)*size || len(labels) != len(rows) {
@@ -157,7 +178,7 @@ func (w *worker) planes(dst []float32, bgr bool) {
 	}
 }
 
-// examine decodes every labelled image, unless that was done before.
+// examine decodes every image that may have a row, unless that was done before.
 func (d *Data) examine(ctx context.Context) error {
 	all, id := d.listing.Samples, d.id()
 	if k := d.config.Known; k != nil && k.ID == id {
@@ -169,7 +190,7 @@ func (d *Data) examine(ctx context.Context) error {
 	var done atomic.Int64
 	d.each(ctx, len(all), func(w *worker, i int) {
 		s := all[i]
-		if s.Label >= 0 {
+		if s.Label >= 0 || d.config.Unlabelled {
 			prepared, info, err := d.prepare(w, i, d.policy(split[s.Split]))
 			if reasons[i], warnings[i] = err, info.Warnings; err == nil {
 				d.keep(i, prepared)

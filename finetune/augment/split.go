@@ -18,7 +18,8 @@ const (
 	Test       = finetune.Test
 )
 
-// part deals the good, labelled samples out to splits. Samples without a split
+// part deals the good samples out to splits, those with a label unless all are
+// asked for. Samples without a split
 // are there to train on. Without samples to validate on, fraction of each class's
 // training samples is held out for it; samples of one group stay together.
 func (d *Data) part(failed map[string]bool, fraction float64, seed uint64) error {
@@ -30,7 +31,7 @@ func (d *Data) part(failed map[string]bool, fraction float64, seed uint64) error
 		labels[i], groups[i] = s.Label, s.Group
 		switch {
 		case failed[s.Path]:
-		case s.Label < 0:
+		case s.Label < 0 && !d.config.Unlabelled:
 			d.unlabelled++
 		default:
 			split := of[s.Split]

@@ -6,8 +6,7 @@ import (
 )
 
 // AdamW is torch.optim.AdamW (Loshchilov and Hutter 2019): decoupled weight
-// decay, bias-corrected moments. A step needs the inputs Correction1 and
-// Correction2.
+// decay, bias-corrected moments.
 type AdamW struct{ Beta1, Beta2, Eps float64 }
 
 // Inputs of AdamW, [1] each.
@@ -16,13 +15,20 @@ const (
 	Correction2 = "correction2" // sqrt(1 - beta2^t)
 )
 
-func (o AdamW) update(b *builder, p Param, r Rule, w, gradient Value) []named {
-	first, second := FirstSum+p.Name, SecondSum+p.Name
-	m := b.apply(Blend{o.Beta1, 1 - o.Beta1}, b.leaf(first, p.Shape, State, nil), gradient)
-	v := b.apply(BlendSquare{o.Beta2, 1 - o.Beta2}, b.leaf(second, p.Shape, State, nil), gradient)
-	number := func(name string) Value { return b.leaf(name, Shape{1}, Input, nil) }
-	next := b.apply(AdamStep{Eps: o.Eps, Rate: r.Rate, Decay: r.Decay}, w, m, v, number(LR), number(Correction1), number(Correction2))
-	return []named{{p.Name, next}, {first, m}, {second, v}}
+// Update makes the next values of the parameter and of both moments.
+func (o AdamW) Update(b *Builder, p Param, r Rule, w, gradient Value) []Next {
+	first, second := Variable{p.Name, FirstMoment}, Variable{p.Name, SecondMoment}
+	m := b.Apply(Blend{o.Beta1, 1 - o.Beta1}, b.Variable(first, p.Shape), gradient)
+	v := b.Apply(BlendSquare{o.Beta2, 1 - o.Beta2}, b.Variable(second, p.Shape), gradient)
+	number := func(name string) Value { return b.Input(name, Shape{1}) }
+	next := b.Apply(AdamStep{Eps: o.Eps, LRScale: r.LRScale, WeightDecay: r.WeightDecay}, w, m, v, number(LR), number(Correction1), number(Correction2))
+	return []Next{{Variable{Name: p.Name}, next}, {first, m}, {second, v}}
+}
+
+// Inputs are the bias corrections of a step, counted from 1 on.
+func (o AdamW) Inputs(step int) map[string]float64 {
+	t := float64(step)
+	return map[string]float64{Correction1: 1 - math.Pow(o.Beta1, t), Correction2: math.Sqrt(1 - math.Pow(o.Beta2, t))}
 }
 
 // BlendSquare is Keep·x + Take·y²; its inputs are x and y.
@@ -50,9 +56,9 @@ func (o BlendSquare) Emit(e *Emitter, s Site) string {
 	return e.Add(e.Mul(s.In[0], e.Number(o.Keep)), e.Mul(e.Mul(s.In[1], e.Number(o.Take)), s.In[1]))
 }
 
-// AdamStep is w·(1 - lr·Rate·Decay) - lr·Rate/c1 · m/(sqrt(v)/c2 + Eps); its
+// AdamStep is w·(1 - lr·LRScale·WeightDecay) - lr·LRScale/c1 · m/(sqrt(v)/c2 + Eps); its
 // inputs are w, m, v, and lr, c1, c2 [1].
-type AdamStep struct{ Eps, Rate, Decay float64 }
+type AdamStep struct{ Eps, LRScale, WeightDecay float64 }
 
 // Infer wants w, m and v of one shape, and three numbers.
 func (AdamStep) Infer(in []Shape) (Shape, error) {
@@ -69,8 +75,8 @@ func (o AdamStep) Run32(c Call[float32]) { adamStep(o, c) }
 func (o AdamStep) Run64(c Call[float64]) { adamStep(o, c) }
 
 func adamStep[T Float](o AdamStep, c Call[T]) {
-	rate := c.In[3][0] * T(o.Rate)
-	keep, step, c2, eps := 1-T(rate*T(o.Decay)), rate/c.In[4][0], c.In[5][0], T(o.Eps)
+	rate := c.In[3][0] * T(o.LRScale)
+	keep, step, c2, eps := 1-T(rate*T(o.WeightDecay)), rate/c.In[4][0], c.In[5][0], T(o.Eps)
 	for i, w := range c.In[0] {
 		c.Dst[i] = T(w*keep) - T(step*(c.In[1][i]/(T(math.Sqrt(float64(c.In[2][i])))/c2+eps)))
 	}
@@ -79,11 +85,11 @@ func adamStep[T Float](o AdamStep, c Call[T]) {
 // Emit is the formula.
 func (o AdamStep) Emit(e *Emitter, s Site) string {
 	div := func(a, b string) string { return e.Node("Div", []string{a, b}) }
-	rate := scaled(e, s.In[3], o.Rate)
+	rate := scaled(e, s.In[3], o.LRScale)
 	root := e.Add(div(e.Node("Sqrt", s.In[2:3]), s.In[5]), e.Number(o.Eps))
 	w := s.In[0]
-	if o.Decay != 0 {
-		w = e.Mul(w, e.Sub(e.Number(1), e.Mul(rate, e.Number(o.Decay))))
+	if o.WeightDecay != 0 {
+		w = e.Mul(w, e.Sub(e.Number(1), e.Mul(rate, e.Number(o.WeightDecay))))
 	}
 	return e.Sub(w, e.Mul(div(s.In[1], root), div(rate, s.In[4])))
 }

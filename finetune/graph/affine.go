@@ -35,9 +35,9 @@ func affine[T Float](c Call[T]) {
 func (Affine) Wrt(n int) []bool { return first(n) }
 
 // Diff is dy·scale.
-func (Affine) Diff(b *builder, in []Value, _, dy Value) []Value {
-	zero := b.constant(in[1].Shape(), make([]float32, in[1].Shape().Size())...)
-	return []Value{b.apply(Affine{}, dy, in[1], zero), {}, {}}
+func (Affine) Diff(b *Builder, in []Value, _, dy Value) []Value {
+	zero := b.Constant(in[1].Shape(), make([]float32, in[1].Shape().Size())...)
+	return []Value{b.Apply(Affine{}, dy, in[1], zero), {}, {}}
 }
 
 // Emit is Mul and Add.

@@ -68,8 +68,8 @@ func averagePool[T Float](o AveragePool, c Call[T]) {
 func (AveragePool) Wrt(n int) []bool { return every(n) }
 
 // Diff spreads dy over the windows.
-func (o AveragePool) Diff(b *builder, in []Value, _, dy Value) []Value {
-	return []Value{b.apply(AveragePoolGradient{o, in[0].Shape()}, dy)}
+func (o AveragePool) Diff(b *Builder, in []Value, _, dy Value) []Value {
+	return []Value{b.Apply(AveragePoolGradient{o, in[0].Shape()}, dy)}
 }
 
 // Emit is AveragePool. Where Ceil makes windows that leave the padding, their
@@ -176,5 +176,5 @@ func (o AveragePoolGradient) Emit(e *Emitter, s Site) string {
 
 func readAveragePool(r *reader, n *pb.NodeProto) Value {
 	x := r.in(n, 0)
-	return r.apply(AveragePool{r.window(n, x.Shape()), r.int(n, "count_include_pad", 0) != 0}, x)
+	return r.Apply(AveragePool{r.window(n, x.Shape()), r.int(n, "count_include_pad", 0) != 0}, x)
 }

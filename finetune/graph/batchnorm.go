@@ -86,11 +86,11 @@ func (o BatchNorm) Run64(c Call[float64]) {
 func (BatchNorm) Wrt(int) []bool { return []bool{true, false, false, true, true} }
 
 // Diff has an op for each of them; that of x needs the other two.
-func (o BatchNorm) Diff(b *builder, in []Value, _, dy Value) []Value {
+func (o BatchNorm) Diff(b *Builder, in []Value, _, dy Value) []Value {
 	x, mean, variance, scale := in[0], in[1], in[2], in[3]
-	dscale := b.apply(BatchNormGradientScale(o), x, mean, variance, dy)
-	dshift := b.apply(ChannelSum{}, dy)
-	return []Value{b.apply(BatchNormGradientInput(o), x, mean, variance, scale, dy, dscale, dshift), {}, {}, dscale, dshift}
+	dscale := b.Apply(BatchNormGradientScale(o), x, mean, variance, dy)
+	dshift := b.Apply(ChannelSum{}, dy)
+	return []Value{b.Apply(BatchNormGradientInput(o), x, mean, variance, scale, dy, dscale, dshift), {}, {}, dscale, dshift}
 }
 
 // Emit takes the mean off first, where digits are not lost, and shares that with
@@ -122,12 +122,12 @@ func (o BatchNormFrozen) Run64(c Call[float64]) {
 func (BatchNormFrozen) Wrt(int) []bool { return []bool{true, true, true, false, false} }
 
 // Diff has an op for each of them.
-func (o BatchNormFrozen) Diff(b *builder, in []Value, _, dy Value) []Value {
+func (o BatchNormFrozen) Diff(b *Builder, in []Value, _, dy Value) []Value {
 	x, scale, mean, variance := in[0], in[1], in[3], in[4]
 	return []Value{
-		b.apply(BatchNormFrozenGradientInput(o), dy, scale, variance),
-		b.apply(BatchNormGradientScale(o), x, mean, variance, dy),
-		b.apply(ChannelSum{}, dy), {}, {},
+		b.Apply(BatchNormFrozenGradientInput(o), dy, scale, variance),
+		b.Apply(BatchNormGradientScale(o), x, mean, variance, dy),
+		b.Apply(ChannelSum{}, dy), {}, {},
 	}
 }
 
@@ -189,7 +189,7 @@ func readBatchNorm(r *reader, n *pb.NodeProto) Value {
 	scale, shift := r.param(n, 1, Scale), r.param(n, 2, Shift)
 	mean, variance := r.param(n, 3, Mean), r.param(n, 4, Variance)
 	if !r.config.Adapt || r.config.Averaged {
-		return r.apply(BatchNormFrozen{epsilon}, x, scale, shift, mean, variance)
+		return r.Apply(BatchNormFrozen{epsilon}, x, scale, shift, mean, variance)
 	}
 	if _, err := vectors([]Shape{x.Shape(), scale.Shape(), shift.Shape(), mean.Shape(), variance.Shape()}, 5); err != nil {
 		r.fail("%w", err)
@@ -198,11 +198,11 @@ func readBatchNorm(r *reader, n *pb.NodeProto) Value {
 	if m < 2 {
 		r.fail("Expected more than 1 value per channel when training, got input size %v: a batch norm has no variance to adapt to; a larger batch is needed, or frozen statistics", x.Shape())
 	}
-	batchMean := r.apply(BatchMean{}, x)
-	batchVariance := r.apply(BatchVariance{}, x, batchMean)
+	batchMean := r.Apply(BatchMean{}, x)
+	batchVariance := r.Apply(BatchVariance{}, x, batchMean)
 	r.reestimate(n.Input[3], mean, batchMean, keep, 1)
 	r.reestimate(n.Input[4], variance, batchVariance, keep, m/(m-1)) // unbiased, as PyTorch has it
-	return r.apply(BatchNorm{epsilon}, x, batchMean, batchVariance, scale, shift)
+	return r.Apply(BatchNorm{epsilon}, x, batchMean, batchVariance, scale, shift)
 }
 
 // reestimate moves a running statistic towards by·batch. Where several layers
@@ -211,23 +211,23 @@ func (r *reader) reestimate(name string, old, batch Value, keep, by float64) {
 	if _, ok := r.raw[name]; !ok {
 		return // computed: nothing to keep
 	}
-	at := slices.IndexFunc(r.statistics, func(s named) bool { return s.name == name })
+	at := slices.IndexFunc(r.statistics, func(s Next) bool { return s.Name == name })
 	if at < 0 {
 		at = len(r.statistics)
-		r.statistics = append(r.statistics, named{name, old})
+		r.statistics = append(r.statistics, Next{Variable{Name: name}, old})
 	}
-	next := &r.statistics[at].value
+	next := &r.statistics[at].Value
 	if !r.config.Cumulative {
-		*next = r.apply(Blend{keep, (1 - keep) * by}, *next, batch)
+		*next = r.Apply(Blend{keep, (1 - keep) * by}, *next, batch)
 		return
 	}
-	momentum := r.leaf(Momentum, Shape{1}, Input, nil)
+	momentum := r.Input(Momentum, Shape{1})
 	all := append(r.batches[name], r.scale(batch, by))
 	if r.batches[name] = all; len(all) == 1 {
-		*next = r.apply(Toward{by}, old, batch, momentum)
+		*next = r.Apply(Toward{by}, old, batch, momentum)
 		return
 	}
-	*next = r.apply(Toward{1 / float64(len(all))}, old, r.apply(Sum{}, all...), momentum)
+	*next = r.Apply(Toward{1 / float64(len(all))}, old, r.Apply(Sum{}, all...), momentum)
 }
 
 // centred is x - mean, per channel.

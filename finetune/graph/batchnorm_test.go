@@ -67,7 +67,7 @@ func statistics(t *testing.T, g map[string]array, config graph.Config) map[strin
 		t.Fatal(err)
 	}
 	config.Batch = batch
-	p, err := n.Program(config)
+	p, err := n.Program(config, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +123,7 @@ func TestSharedStatistics(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, cumulative := range []bool{false, true} {
-		p, err := n.Program(graph.Config{Batch: 3, Adapt: true, Cumulative: cumulative})
+		p, err := n.Program(graph.Config{Batch: 3, Adapt: true, Cumulative: cumulative}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -184,10 +184,10 @@ func TestBatchNormErrors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := n.Program(graph.Config{Batch: 1, Adapt: true}); err == nil || !strings.Contains(err.Error(), "Expected more than 1 value per channel") {
+	if _, err := n.Program(graph.Config{Batch: 1, Adapt: true}, nil); err == nil || !strings.Contains(err.Error(), "Expected more than 1 value per channel") {
 		t.Error(err)
 	}
-	if _, err := n.Program(graph.Config{Batch: 1}); err != nil {
+	if _, err := n.Program(graph.Config{Batch: 1}, nil); err != nil {
 		t.Error(err)
 	}
 }
@@ -205,7 +205,7 @@ func TestStatisticsOnly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := func(graph.Param) (graph.Rule, bool) { return graph.Rule{Rate: 1}, true }
+	all := func(graph.Param) (graph.Rule, bool) { return graph.Rule{LRScale: 1}, true }
 	for _, k := range []struct {
 		config  graph.Config
 		updates int
@@ -217,7 +217,7 @@ func TestStatisticsOnly(t *testing.T) {
 		{graph.Config{Adapt: true, Train: all, Averaged: true}, 0, "graph.BatchNormFrozen"},
 	} {
 		k.config.Batch = 2
-		p, err := n.Program(k.config)
+		p, err := n.Program(k.config, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

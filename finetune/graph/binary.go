@@ -85,7 +85,7 @@ func arithmetic[T Float | int](op string) func(x, y T) T {
 func (Binary) Wrt(n int) []bool { return every(n) }
 
 // Diff adds up over what was broadcast.
-func (o Binary) Diff(b *builder, in []Value, out, dy Value) []Value {
+func (o Binary) Diff(b *Builder, in []Value, out, dy Value) []Value {
 	by := [2]Value{dy, dy}
 	switch o.Op {
 	case "Sub":
@@ -102,11 +102,11 @@ func (o Binary) Diff(b *builder, in []Value, out, dy Value) []Value {
 // Emit is the operator of that name.
 func (o Binary) Emit(e *Emitter, s Site) string { return e.Node(o.Op, s.In) }
 
-func (b *builder) binary(op string, x, y Value) Value {
+func (b *Builder) binary(op string, x, y Value) Value {
 	if op == "Add" && x.Shape().Equal(y.Shape()) {
-		return b.apply(Sum{}, x, y)
+		return b.Apply(Sum{}, x, y)
 	}
-	return b.apply(Binary{op}, x, y)
+	return b.Apply(Binary{op}, x, y)
 }
 
 // readBinary takes initializers as constants, but for the bias of a linear layer

@@ -6,56 +6,86 @@ import (
 	G "gorgonia.org/gorgonia"
 )
 
-// Value is a tensor of a graph under construction.
+// Value is a tensor of a graph under construction. The zero Value is none.
 type Value struct{ node *G.Node }
 
 // Shape of the value.
 func (v Value) Shape() Shape { return Shape(v.node.Shape()) }
 
-// one tells whether the value is the constant 1 that gorgonia starts from as
-// the gradient of the loss by itself.
-func (v Value) one() bool {
-	if v.node.Op() != nil && v.node.Op().Arity() > 0 || v.node.Value() == nil {
-		return false
-	}
-	x, ok := v.node.Value().Data().(float32)
+// None tells whether there is no value.
+func (v Value) None() bool { return v.node == nil }
+
+// One tells whether the value is the constant 1, as the gradient of the loss by
+// itself is. A derivative may then leave out the product with it.
+func (v Value) One() bool {
+	x, ok := v.number()
 	return ok && x == 1
 }
 
-// builder puts a graph together. What does not fit panics with a failure, which
-// Network.Program turns into an error.
-type builder struct {
+// number is the value of a constant that gorgonia has made.
+func (v Value) number() (float32, bool) {
+	if v.node.Op() != nil && v.node.Op().Arity() > 0 || v.node.Value() == nil {
+		return 0, false
+	}
+	x, ok := v.node.Value().Data().(float32)
+	return x, ok
+}
+
+// Builder puts a graph together: the nodes of a model, an objective on its
+// values, gradients and updates. Values of several builders must not be mixed.
+//
+// What does not fit (shapes that an op refuses, a name that is taken) ends the
+// building: its methods do not return, and Network.Program returns the error.
+type Builder struct {
 	g       *G.ExprGraph
 	salt    uint64 // of the nodes' hashes
-	leaves  map[string]leaf
+	leaves  map[leafID]leaf
 	names   map[*G.Node]string // of inner values, for messages and rules
-	at      string             // the ONNX node that is being read
-	count   int                // of ids
-	applied int                // ops
+	values  map[string]Value   // of the model
+	results []Value            // the values that the network was read for
+	added   []Added
+	at      string // the ONNX node that is being read
+	count   int    // of ids
+	applied int    // ops
+}
+
+func newBuilder(salt uint64) *Builder {
+	return &Builder{g: G.NewGraph(), salt: salt, leaves: map[leafID]leaf{}, names: map[*G.Node]string{}, values: map[string]Value{}}
+}
+
+// leafID tells leaves apart: an input may be called as a variable is.
+type leafID struct {
+	Variable
+	role Role
 }
 
 // leaf is a value that is not computed.
 type leaf struct {
 	Value
-	role Role
 	data []float32 // of a constant
 }
 
 type failure struct{ error }
 
-func (b *builder) fail(format string, a ...any) {
-	err := fmt.Errorf(format, a...)
+// Fail ends the building with an error. Where a node of the model is being read,
+// the error names it.
+func (b *Builder) Fail(err error) {
 	if b.at != "" {
 		err = fmt.Errorf("%s: %w", b.at, err)
 	}
 	panic(failure{fmt.Errorf("graph: %w", err)})
 }
 
-// apply adds an op.
-func (b *builder) apply(op Op, in ...Value) Value {
+func (b *Builder) fail(format string, a ...any) { b.Fail(fmt.Errorf(format, a...)) }
+
+// Apply adds an op and returns its output.
+func (b *Builder) Apply(op Op, in ...Value) Value {
 	nodes := make([]*G.Node, len(in))
 	shapes := make([]Shape, len(in))
 	for i, v := range in {
+		if v.None() {
+			b.fail("%T: input %d is no value", op, i)
+		}
 		nodes[i], shapes[i] = v.node, v.Shape()
 	}
 	out, err := op.Infer(shapes)
@@ -72,25 +102,73 @@ func (b *builder) apply(op Op, in ...Value) Value {
 	return Value{n}
 }
 
-// leaf adds an input, a state tensor or a constant. Names are unique: gorgonia
-// would silently merge two of one name.
-func (b *builder) leaf(name string, shape Shape, role Role, data []float32) Value {
-	if l, ok := b.leaves[name]; ok {
-		if l.role != role || !l.Shape().Equal(shape) {
-			b.fail("two values are called %q", name)
+// Input is an input of the program: a tensor that is given for each run. The
+// same name is the same input.
+func (b *Builder) Input(name string, s Shape) Value {
+	return b.leaf(leafID{Variable{Name: name}, Input}, s, nil)
+}
+
+// Variable is a tensor that the executor keeps between runs.
+func (b *Builder) Variable(v Variable, s Shape) Value { return b.leaf(leafID{v, State}, s, nil) }
+
+// Constant is a tensor of fixed values, row-major.
+func (b *Builder) Constant(s Shape, data ...float32) Value {
+	b.count++
+	return b.constant(fmt.Sprintf("constant/%d", b.count), s, data)
+}
+
+func (b *Builder) constant(name string, s Shape, data []float32) Value {
+	if len(data) != s.Size() {
+		b.fail("constant %q has %d values, expected %v", name, len(data), s)
+	}
+	return b.leaf(leafID{Variable{Name: name}, Constant}, s, data)
+}
+
+// Added is a parameter that an objective adds to those of the model, and the
+// values that training starts from.
+type Added struct {
+	Param
+	Start []float32
+}
+
+// Param adds a parameter that the model does not have, such as the weight of a
+// new layer. It is trained by the same rules as the model's, if Config.Train
+// says so; start are its first values. The same name is the same parameter.
+func (b *Builder) Param(p Param, start []float32) Value {
+	if len(start) != p.Shape.Size() {
+		b.fail("parameter %q has %d first values, expected %v", p.Name, len(start), p.Shape)
+	}
+	id := leafID{Variable{Name: p.Name}, State}
+	if _, again := b.leaves[id]; !again {
+		b.added = append(b.added, Added{p, start})
+	}
+	return b.leaf(id, p.Shape, nil)
+}
+
+// Value is a value of the model by its name in the ONNX graph, which must be
+// among those that lead to what the network was read for.
+func (b *Builder) Value(name string) Value {
+	v, ok := b.values[name]
+	if !ok {
+		b.fail("the model's part that is read has no value %q", name)
+	}
+	return v
+}
+
+// Results are the values that the network was read for, in order: the logits
+// where none were named.
+func (b *Builder) Results() []Value { return b.results }
+
+// leaf adds an input, a variable or a constant. Its name is gorgonia's too,
+// which would silently merge two of one name.
+func (b *Builder) leaf(id leafID, shape Shape, data []float32) Value {
+	if l, ok := b.leaves[id]; ok {
+		if !l.Shape().Equal(shape) {
+			b.fail("two values are called %q, of shapes %v and %v", id.Name, l.Shape(), shape)
 		}
 		return l.Value
 	}
-	if data != nil && len(data) != shape.Size() {
-		b.fail("constant %q has %d values, expected %v", name, len(data), shape)
-	}
-	n := G.NewTensor(b.g, G.Float32, len(shape), G.WithShape(shape...), G.WithName(name))
-	b.leaves[name] = leaf{Value{n}, role, data}
+	n := G.NewTensor(b.g, G.Float32, len(shape), G.WithShape(shape...), G.WithName(fmt.Sprintf("%d %d %s", id.role, id.Slot, id.Name)))
+	b.leaves[id] = leaf{Value{n}, data}
 	return Value{n}
-}
-
-// constant adds a constant under a name of its own.
-func (b *builder) constant(shape Shape, data ...float32) Value {
-	b.count++
-	return b.leaf(fmt.Sprintf("constant/%d", b.count), shape, Constant, data)
 }

@@ -30,8 +30,8 @@ func (Clip) Wrt(n int) []bool { return every(n) }
 
 // Diff passes dy where the output lies between the limits, as PyTorch's hardtanh
 // does.
-func (o Clip) Diff(b *builder, _ []Value, out, dy Value) []Value {
-	return []Value{b.apply(ClipGradient(o), out, dy)}
+func (o Clip) Diff(b *Builder, _ []Value, out, dy Value) []Value {
+	return []Value{b.Apply(ClipGradient(o), out, dy)}
 }
 
 // Emit is Clip, without the limits that are infinite.
@@ -103,5 +103,5 @@ func readClip(r *reader, n *pb.NodeProto) Value {
 		return float64(v[0])
 	}
 	o := Clip{limit(1, "min", math.Inf(-1)), limit(2, "max", math.Inf(1))}
-	return r.apply(o, r.in(n, 0))
+	return r.Apply(o, r.in(n, 0))
 }

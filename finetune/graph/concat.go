@@ -45,7 +45,7 @@ func concat[T any](axis int, dst []T, in [][]T, shapes []Shape) {
 func (Concat) Wrt(n int) []bool { return every(n) }
 
 // Diff cuts dy.
-func (o Concat) Diff(b *builder, in []Value, _, dy Value) []Value {
+func (o Concat) Diff(b *Builder, in []Value, _, dy Value) []Value {
 	out, at := make([]Value, len(in)), 0
 	for i, x := range in {
 		s := x.Shape()
@@ -68,5 +68,5 @@ func readConcat(r *reader, n *pb.NodeProto) Value {
 	for i := range in {
 		in[i] = r.in(n, i)
 	}
-	return r.apply(Concat{r.axis(n, 1, len(in[0].Shape()))}, in...)
+	return r.Apply(Concat{r.axis(n, 1, len(in[0].Shape()))}, in...)
 }

@@ -90,14 +90,14 @@ func (o Conv) Run64(c Call[float64]) { conv(o, c) }
 func (Conv) Wrt(n int) []bool { return every(n) }
 
 // Diff has an op for each input.
-func (o Conv) Diff(b *builder, in []Value, _, dy Value) []Value {
+func (o Conv) Diff(b *Builder, in []Value, _, dy Value) []Value {
 	x, w := in[0], in[1]
 	out := []Value{
-		b.apply(ConvGradientInput{o, x.Shape()}, w, dy),
-		b.apply(ConvGradientWeight{o, w.Shape()}, x, dy),
+		b.Apply(ConvGradientInput{o, x.Shape()}, w, dy),
+		b.Apply(ConvGradientWeight{o, w.Shape()}, x, dy),
 	}
 	if len(in) == 3 {
-		out = append(out, b.apply(ChannelSum{}, dy))
+		out = append(out, b.Apply(ChannelSum{}, dy))
 	}
 	return out
 }
@@ -144,7 +144,7 @@ func readConv(r *reader, n *pb.NodeProto) Value {
 		}
 	}
 	o.Pads = r.pads(n, [2]int{x[2], x[3]}, kernel, o.Strides, o.Dilations)
-	return r.apply(o, in...)
+	return r.Apply(o, in...)
 }
 
 // pair is an attribute of two numbers, along H and W.

@@ -3,7 +3,6 @@ package graph
 import (
 	"maps"
 	"slices"
-	"strings"
 
 	G "gorgonia.org/gorgonia"
 )
@@ -13,30 +12,41 @@ func (r *reader) trained() (out []Param) {
 	if r.config.Averaged {
 		return nil
 	}
-	for _, name := range slices.Sorted(maps.Keys(r.found)) {
-		if _, ok := r.rule(r.found[name]); ok {
-			out = append(out, r.found[name])
+	found := maps.Clone(r.found)
+	for _, a := range r.added {
+		found[a.Name] = a.Param
+	}
+	for _, name := range slices.Sorted(maps.Keys(found)) {
+		if _, ok := r.rule(found[name]); ok {
+			out = append(out, found[name])
 		}
 	}
 	return out
 }
 
 // descend differentiates the loss and appends the optimizer's updates.
-func (r *reader) descend(loss Value, trained []Param) (outputs, updates []named) {
+func (r *reader) descend(loss Value, trained []Param) (outputs []Named, updates []Next) {
 	var by G.Nodes
 	for _, p := range trained {
-		by = append(by, r.leaves[p.Name].node)
+		by = append(by, r.parameter(p).node)
 	}
-	if r.config.Images {
-		by = append(by, r.leaves[Images].node)
+	if r.config.ImageGradient {
+		images, ok := r.leaves[leafID{Variable{Name: Images}, Input}]
+		if !ok {
+			r.fail("a gradient by the images is asked for, and no node reads them")
+		}
+		by = append(by, images.node)
+	}
+	if len(by) == 0 {
+		return nil, nil
 	}
 	diffs, err := G.Grad(loss.node, by...)
 	if err != nil {
 		r.fail("the loss has no gradient: %w", err)
 	}
-	if r.config.Images {
+	if r.config.ImageGradient {
 		last := len(diffs) - 1
-		outputs = append(outputs, named{Gradient + Images, Value{diffs[last]}})
+		outputs = append(outputs, Named{Gradient + Images, Value{diffs[last]}})
 	}
 	gradients := make([]Value, len(trained))
 	for i := range trained {
@@ -44,37 +54,40 @@ func (r *reader) descend(loss Value, trained []Param) (outputs, updates []named)
 	}
 	if r.config.Optimizer == nil {
 		for i, p := range trained {
-			outputs = append(outputs, named{Gradient + p.Name, gradients[i]})
+			outputs = append(outputs, Named{Gradient + p.Name, gradients[i]})
 		}
 		return outputs, nil
 	}
 	if r.config.Clip > 0 && len(trained) > 0 {
-		norm := r.apply(GlobalNorm{}, gradients...)
-		outputs = append(outputs, named{Norm, norm})
+		norm := r.Apply(GlobalNorm{}, gradients...)
+		outputs = append(outputs, Named{Norm, norm})
 		for i, g := range gradients {
-			gradients[i] = r.apply(Clipped{Max: r.config.Clip}, g, norm)
+			gradients[i] = r.Apply(Clipped{Max: r.config.Clip}, g, norm)
 		}
 	}
 	for i, p := range trained {
 		rule, _ := r.rule(p)
-		updates = append(updates, r.config.Optimizer.update(r.builder, p, rule, r.leaves[p.Name].Value, gradients[i])...)
+		updates = append(updates, r.config.Optimizer.Update(r.Builder, p, rule, r.parameter(p), gradients[i])...)
 	}
 	return outputs, updates
 }
 
-// averages updates the exponential moving average of everything that a step
-// changes, but for the optimizer's own state.
-func (r *reader) averages(updates []named) (out []named) {
+// parameter is the leaf of a parameter that was read.
+func (r *reader) parameter(p Param) Value { return r.Builder.Variable(Variable{Name: p.Name}, p.Shape) }
+
+// averages updates the exponential moving average of every parameter that a step
+// changes.
+func (r *reader) averages(updates []Next) (out []Next) {
 	if r.config.EMA == 0 {
 		return nil
 	}
 	for _, u := range updates {
-		if strings.HasPrefix(u.name, FirstSum) || strings.HasPrefix(u.name, SecondSum) {
+		if u.Slot != Parameter {
 			continue
 		}
-		name := Average + u.name
-		old := r.leaf(name, u.value.Shape(), State, nil)
-		out = append(out, named{name, r.apply(Blend{r.config.EMA, 1 - r.config.EMA}, old, u.value)})
+		average := Variable{u.Name, Average}
+		old := r.Builder.Variable(average, u.Value.Shape())
+		out = append(out, Next{average, r.Apply(Blend{r.config.EMA, 1 - r.config.EMA}, old, u.Value)})
 	}
 	return out
 }

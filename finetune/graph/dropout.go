@@ -35,15 +35,15 @@ func readDropout(r *reader, n *pb.NodeProto) Value {
 		return x
 	}
 	name := Masks + n.Name
-	if _, taken := r.leaves[name]; taken || n.Name == "" {
+	if _, taken := r.leaves[leafID{Variable{Name: name}, Input}]; taken || n.Name == "" {
 		name = Masks + n.Output[0]
 	}
 	s := x.Shape()
 	if len(s) == 0 || s[0] != r.config.Batch {
 		r.fail("a value of shape %v, expected %d rows", s, r.config.Batch)
 	}
-	if r.net.collect {
+	if r.net.collect && !slices.ContainsFunc(r.net.dropouts, func(d Dropout) bool { return d.Name == name }) {
 		r.net.dropouts = append(r.net.dropouts, Dropout{name, slices.Clone(s[1:]), ratio})
 	}
-	return r.apply(Binary{"Mul"}, x, r.leaf(name, s, Input, nil))
+	return r.Apply(Binary{"Mul"}, x, r.Input(name, s))
 }

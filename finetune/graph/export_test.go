@@ -1,10 +1,9 @@
 package graph
 
-import G "gorgonia.org/gorgonia"
-
-// Updates is the program of an optimizer alone: the state "w", and its gradient
-// "g" as an input.
+// Updates is the program of an optimizer alone: the parameter "w", and its
+// gradient "g" as an input.
 func Updates(o Optimizer, s Shape, r Rule) *Program {
-	b := &builder{g: G.NewGraph(), leaves: map[string]leaf{}, names: map[*G.Node]string{}}
-	return b.program(nil, o.update(b, Param{Name: "w", Shape: s}, r, b.leaf("w", s, State, nil), b.leaf("g", s, Input, nil)))
+	b := newBuilder(0)
+	w := Param{Name: "w", Shape: s}
+	return b.program(nil, o.Update(b, w, r, b.Variable(Variable{Name: "w"}, s), b.Input("g", s)))
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/robust-transfer/rtx/finetune/graph"
+	"github.com/robust-transfer/rtx/finetune/graph/graphtest"
 	"github.com/robust-transfer/rtx/onnx"
 )
 
@@ -43,7 +44,7 @@ func TestExports(t *testing.T) {
 				t.Errorf("%d parameters, expected %d", got, want)
 			}
 			for _, batch := range []int{1, 3} {
-				p, err := n.Program(graph.Config{Batch: batch, Train: all, Adapt: true})
+				p, err := n.Program(graph.Config{Batch: batch, Train: all, Adapt: true}, graphtest.CrossEntropy)
 				if err != nil {
 					t.Fatal(err)
 				}

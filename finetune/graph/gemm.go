@@ -48,18 +48,18 @@ func matMul[T Float](o MatMul, c Call[T]) {
 func (MatMul) Wrt(n int) []bool { return every(n) }
 
 // Diff is dA = dY·Bᵀ and dB = Aᵀ·dY where nothing is transposed.
-func (o MatMul) Diff(b *builder, in []Value, _, dy Value) []Value {
+func (o MatMul) Diff(b *Builder, in []Value, _, dy Value) []Value {
 	da := func() Value {
 		if o.TransA {
-			return b.apply(MatMul{o.TransB, true}, in[1], dy)
+			return b.Apply(MatMul{o.TransB, true}, in[1], dy)
 		}
-		return b.apply(MatMul{false, !o.TransB}, dy, in[1])
+		return b.Apply(MatMul{false, !o.TransB}, dy, in[1])
 	}
 	db := func() Value {
 		if o.TransB {
-			return b.apply(MatMul{true, o.TransA}, dy, in[0])
+			return b.Apply(MatMul{true, o.TransA}, dy, in[0])
 		}
-		return b.apply(MatMul{!o.TransA, false}, in[0], dy)
+		return b.Apply(MatMul{!o.TransA, false}, in[0], dy)
 	}
 	return []Value{da(), db()}
 }
@@ -73,7 +73,7 @@ func (o MatMul) Emit(e *Emitter, s Site) string {
 // readGemm is alpha·A·B + beta·C.
 func readGemm(r *reader, n *pb.NodeProto) Value {
 	o := MatMul{r.int(n, "transA", 0) != 0, r.int(n, "transB", 0) != 0}
-	y := r.scale(r.apply(o, r.in(n, 0), r.param(n, 1, Weight)), r.float(n, "alpha", 1))
+	y := r.scale(r.Apply(o, r.in(n, 0), r.param(n, 1, Weight)), r.float(n, "alpha", 1))
 	if !has(n, 2) {
 		return y
 	}
@@ -92,6 +92,6 @@ func readMatMul(r *reader, n *pb.NodeProto) Value {
 		r.fail("shapes %v and %v, expected [...,M,K] and [K,N]", s, t)
 	}
 	k := s[len(s)-1]
-	y := r.apply(MatMul{}, r.reshape(a, Shape{s.Size() / k, k}), b)
+	y := r.Apply(MatMul{}, r.reshape(a, Shape{s.Size() / k, k}), b)
 	return r.reshape(y, append(slices.Clone(s[:len(s)-1]), t[1]))
 }

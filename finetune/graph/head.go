@@ -6,8 +6,8 @@ import (
 	"github.com/robust-transfer/rtx/onnx/pb"
 )
 
-// Features is what the head reads, [N,D]: an output with Config.Features, an
-// input with Config.FromFeatures.
+// Features is the name of what the head reads, [N,D], where it is an output or
+// a given input.
 const Features = "features"
 
 // HeadInput names the value that the last linear layer reads and says how wide
@@ -43,20 +43,4 @@ func (n *Network) HeadInput() (value string, width int) {
 		value = p.Input[0]
 	}
 	return value, width
-}
-
-// fromFeatures makes what the head reads an input, and returns the nodes behind
-// it.
-func (r *reader) fromFeatures() []*pb.NodeProto {
-	value, width := r.net.HeadInput()
-	if value == "" {
-		r.fail("the Spec names no last linear layer that is a Gemm or MatMul, expected one to start at")
-	}
-	nodes, err := ordered(r.net.model, r.net.logits, value)
-	if err != nil {
-		r.fail("%w", err)
-	}
-	r.stage = len(r.net.spec.Stages)
-	r.values[value] = r.leaf(Features, Shape{r.config.Batch, width}, Input, nil)
-	return nodes
 }

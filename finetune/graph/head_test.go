@@ -2,7 +2,6 @@ package graph_test
 
 import (
 	"context"
-	"strings"
 	"testing"
 
 	"github.com/robust-transfer/rtx/finetune"
@@ -29,7 +28,7 @@ func TestHead(t *testing.T) {
 			if value, w := n.HeadInput(); value == "" || w != width {
 				t.Fatalf("the head reads %q, of width %d, want %d", value, w, width)
 			}
-			var x tape.Machine[float32]
+			var x tape.Executor[float32]
 			defer x.Close()
 			if err := finetune.Load(n, &x); err != nil {
 				t.Fatal(err)
@@ -39,9 +38,10 @@ func TestHead(t *testing.T) {
 			for i := range images {
 				images[i] = float32(i%97) / 97
 			}
-			run := func(c graph.Config, in, out map[string][]float32) {
+			value, _ := n.HeadInput()
+			run := func(c graph.Config, o graph.Objective, in, out map[string][]float32) {
 				t.Helper()
-				p, err := n.Program(c)
+				p, err := n.Program(c, o)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -50,19 +50,23 @@ func TestHead(t *testing.T) {
 				}
 			}
 			want, got := make([]float32, 10), make([]float32, 10)
-			run(graph.Config{Batch: 1, Features: true}, map[string][]float32{graph.Images: images}, map[string][]float32{graph.Features: features, graph.Logits: want})
-			run(graph.Config{Batch: 1, FromFeatures: true}, map[string][]float32{graph.Features: features}, map[string][]float32{graph.Logits: got})
+			both := func(b *graph.Builder) (graph.Value, []graph.Named) {
+				return graph.Value{}, []graph.Named{{Name: graph.Logits, Value: b.Results()[0]}, {Name: graph.Features, Value: b.Value(value)}}
+			}
+			given := []graph.Given{{Value: value, Shape: graph.Shape{1, width}, Input: graph.Features}}
+			run(graph.Config{Batch: 1}, both, map[string][]float32{graph.Images: images}, map[string][]float32{graph.Features: features, graph.Logits: want})
+			run(graph.Config{Batch: 1, Given: given}, nil, map[string][]float32{graph.Features: features}, map[string][]float32{graph.Logits: got})
 			of := map[string]graph.Param{}
 			for _, p := range n.Params() {
 				of[p.Name] = p
 			}
 			asked := 0
-			if _, err := n.Program(graph.Config{Batch: 1, FromFeatures: true, Train: func(p graph.Param) (graph.Rule, bool) {
+			if _, err := n.Program(graph.Config{Batch: 1, Given: given, Train: func(p graph.Param) (graph.Rule, bool) {
 				if asked++; p.Stage != of[p.Name].Stage || !p.Head {
 					t.Errorf("%+v, want %+v", p, of[p.Name])
 				}
 				return graph.Rule{}, true
-			}}); err != nil || asked < 2 {
+			}}, nil); err != nil || asked < 2 {
 				t.Errorf("%d parameters, %v", asked, err)
 			}
 			for k := range want {
@@ -90,10 +94,5 @@ func TestHead(t *testing.T) {
 	}
 	if value, _ := n.HeadInput(); value != "" {
 		t.Errorf("without a head, it reads %q", value)
-	}
-	for _, c := range []graph.Config{{Batch: 1, FromFeatures: true}, {Batch: 1, Features: true}} {
-		if _, err := n.Program(c); err == nil || !strings.Contains(err.Error(), "linear layer") {
-			t.Errorf("error %v", err)
-		}
 	}
 }

@@ -62,11 +62,11 @@ func logSum[T Float](x []T) (top, log float64) {
 func (CrossEntropy) Wrt(n int) []bool { return first(n) }
 
 // Diff is softmax(x) times the row's sum of targets, less the targets.
-func (CrossEntropy) Diff(b *builder, in []Value, _, dy Value) []Value {
-	if dy.one() {
-		return []Value{b.apply(CrossEntropyGradient{}, in[0], in[1]), {}}
+func (CrossEntropy) Diff(b *Builder, in []Value, _, dy Value) []Value {
+	if dy.One() {
+		return []Value{b.Apply(CrossEntropyGradient{}, in[0], in[1]), {}}
 	}
-	return []Value{b.apply(CrossEntropyGradient{}, in[0], in[1], dy), {}}
+	return []Value{b.Apply(CrossEntropyGradient{}, in[0], in[1], dy), {}}
 }
 
 // Emit is LogSoftmax, product and sum.

@@ -50,8 +50,8 @@ func largest[T Float](w Window, in, out Shape, x []T, f func(to, from int)) {
 func (MaxPool) Wrt(n int) []bool { return every(n) }
 
 // Diff passes dy to the largest values.
-func (o MaxPool) Diff(b *builder, in []Value, _, dy Value) []Value {
-	return []Value{b.apply(MaxPoolGradient(o), in[0], dy)}
+func (o MaxPool) Diff(b *Builder, in []Value, _, dy Value) []Value {
+	return []Value{b.Apply(MaxPoolGradient(o), in[0], dy)}
 }
 
 // Emit is MaxPool.
@@ -130,5 +130,5 @@ func (o MaxPoolGradient) Scatter(e *Emitter, s Site, indices string) string {
 
 func readMaxPool(r *reader, n *pb.NodeProto) Value {
 	x := r.in(n, 0)
-	return r.apply(MaxPool{r.window(n, x.Shape())}, x)
+	return r.Apply(MaxPool{r.window(n, x.Shape())}, x)
 }

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/robust-transfer/rtx/finetune/graph"
+	"github.com/robust-transfer/rtx/finetune/graph/graphtest"
 	"github.com/robust-transfer/rtx/onnx/arch"
 )
 
@@ -20,7 +21,7 @@ func TestArchitectures(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			p, err := n.Program(graph.Config{Batch: 4, Adapt: true, Train: all, Optimizer: graph.SGD{Momentum: .9}})
+			p, err := n.Program(graph.Config{Batch: 4, Adapt: true, Train: all, Optimizer: graph.SGD{Momentum: .9}}, graphtest.CrossEntropy)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -40,4 +41,4 @@ func TestArchitectures(t *testing.T) {
 	}
 }
 
-func all(graph.Param) (graph.Rule, bool) { return graph.Rule{Rate: 1}, true }
+func all(graph.Param) (graph.Rule, bool) { return graph.Rule{LRScale: 1}, true }

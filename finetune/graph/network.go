@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"slices"
 
-	G "gorgonia.org/gorgonia"
-
 	"github.com/robust-transfer/rtx/onnx"
 	"github.com/robust-transfer/rtx/onnx/pb"
 )
@@ -27,7 +25,7 @@ const (
 // Statistic tells whether the parameter is a running statistic.
 func (k Kind) Statistic() bool { return k >= Mean }
 
-// Param is a state tensor of a network: an initializer of the model.
+// Param is a parameter of a network: an initializer of the model.
 type Param struct {
 	Name  string
 	Shape Shape
@@ -40,9 +38,10 @@ type Param struct {
 type Network struct {
 	model    *onnx.Model
 	spec     onnx.Spec
-	input    string // the value that images are
-	logits   string
-	nodes    []*pb.NodeProto // that lead to the logits, in order
+	input    string          // the value that images are
+	results  []string        // the values that it was read for
+	logits   bool            // results are the logits
+	nodes    []*pb.NodeProto // that lead to the results, in order
 	params   []Param
 	dropouts []Dropout
 	collect  bool
@@ -50,16 +49,26 @@ type Network struct {
 
 // Rule says how a parameter is trained.
 type Rule struct {
-	Rate  float64 // multiplies the step's learning rate
-	Decay float64 // weight decay
+	LRScale     float64 // multiplies the learning rate of the step
+	WeightDecay float64
 }
 
-// Optimizer makes the updates of a parameter; SGD and AdamW are ones.
+// Optimizer makes the updates of a parameter. SGD and AdamW are optimizers.
 type Optimizer interface {
-	// update returns the next values of the parameter, first, and of the state
-	// tensors it keeps for it.
-	update(b *builder, p Param, r Rule, w, gradient Value) []named
+	// Update returns the next values of the parameter, first, and of the variables
+	// that the optimizer keeps for it.
+	Update(b *Builder, p Param, r Rule, w, gradient Value) []Next
+
+	// Inputs are what the updates need besides the learning rate in a step, counted
+	// from 1 on: the values of inputs of shape [1], by name.
+	Inputs(step int) map[string]float64
 }
+
+// Objective is what a program computes of a network's values: a loss, which is a
+// single number and whose gradients train the parameters, and outputs. A program
+// without a loss, the zero Value, trains nothing. An objective is called for each
+// program and builds the same each time.
+type Objective func(b *Builder) (loss Value, outputs []Named)
 
 // Config says what a Program does.
 type Config struct {
@@ -67,8 +76,8 @@ type Config struct {
 	Size  [2]int // height and width of images; zero: the Spec's
 
 	// Adapt lets batch norms normalise by the statistics of the batch and
-	// re-estimate the running ones; else they are frozen: the running ones
-	// normalise.
+	// re-estimate the running ones. Otherwise they are frozen: the running
+	// statistics normalise, and stay as they are.
 	Adapt bool
 	// Cumulative makes the weight of the batch in the running statistics an
 	// input "momentum" [1], instead of what the model says (0.1).
@@ -79,33 +88,35 @@ type Config struct {
 	Train     func(Param) (Rule, bool)
 	Optimizer Optimizer // nil: gradients become outputs "gradient/NAME" instead
 	Clip      float64   // largest global norm of the gradients; 0: any. The norm is an output "norm" [1]
-	EMA       float64   // decay of the averages of all that is trained, "ema/NAME"; 0: none
-	Averaged  bool      // run on the averages where Train says there are ones, and update nothing
-	Images    bool      // the gradient by the images is an output "gradient/images"
+	EMA       float64   // decay of the moving averages of all that is trained; 0: none
+	Averaged  bool      // run on the averages where Train says there are some, and update nothing
 
-	Features     bool // what the head reads is an output "features"
-	FromFeatures bool // it is an input in place of the images: only the head is run
+	ImageGradient bool    // the gradient of the loss by the images is an output "gradient/images"
+	Given         []Given // values of the model that are not computed
 }
 
-// Input names of a Program: those of its config are there only where they are
-// needed.
+// Given is a value of the model that a program is given instead of computing it,
+// and with it all that leads to nothing else.
+type Given struct {
+	Value string // its name in the model
+	Shape Shape  // with the batch
+	Input string // the input that holds it; "": the variable {Value, Carried}, which another program has updated
+}
+
+// Inputs of a Program. Each is there only where its config needs it.
 const (
 	Images   = "images"   // [N,3,H,W] in [0,1], before range, mean and std, in the Spec's channel order
-	Targets  = "targets"  // [N,K], see CrossEntropy; where anything is trained
-	LR       = "lr"       // [1], where there is an optimizer
+	LR       = "lr"       // [1], learning rate, where there is an optimizer
 	Momentum = "momentum" // [1], with Config.Cumulative
 	Masks    = "dropout/" // + node: of the shape of its value; 0 or 1/(1-p), under Adapt or Train
 )
 
-// Output names of a Program.
+// Outputs of a Program, besides those of its objective.
 const (
-	Loss      = "loss" // []
-	Logits    = "logits"
-	Norm      = "norm"
-	Gradient  = "gradient/"
-	Average   = "ema/"
-	FirstSum  = "momentum/" // state: momentum of SGD, first moment of AdamW
-	SecondSum = "second/"   // state: second moment of AdamW
+	Loss     = "loss" // []
+	Logits   = "logits"
+	Norm     = "norm"
+	Gradient = "gradient/" // + parameter, or "images"
 )
 
 // Model is what the network was read from.
@@ -122,22 +133,39 @@ func (n *Network) Values(name string) ([]float32, error) {
 	return n.model.Floats(name)
 }
 
-// Program builds the step that a config asks for. The same config gives the
+// Program builds the program that a config and an objective ask for; without an
+// objective, its outputs are the values that the network was read for, under
+// their own names, or the logits, called "logits". The same arguments give the
 // same program.
-func (n *Network) Program(c Config) (p *Program, err error) {
+func (n *Network) Program(c Config, o Objective) (p *Program, err error) {
+	if o == nil {
+		o = n.outputs
+	}
 	for salt := range uint64(8) {
-		b := &builder{g: G.NewGraph(), salt: salt, leaves: map[string]leaf{}, names: map[*G.Node]string{}}
-		if p, err = n.build(b, c); err != nil || b.distinct() {
+		b := newBuilder(salt)
+		if p, err = n.build(b, c, o); err != nil || b.distinct() {
 			return p, err
 		}
 	}
 	return nil, fmt.Errorf("graph: nodes of %q share a hash, whatever the salt", n.model.Path())
 }
 
+// outputs is the objective of a program that computes the results alone.
+func (n *Network) outputs(b *Builder) (loss Value, out []Named) {
+	for i, v := range b.Results() {
+		name := n.results[i]
+		if n.logits {
+			name = Logits
+		}
+		out = append(out, Named{name, v})
+	}
+	return Value{}, out
+}
+
 // distinct tells whether no two nodes have one hash, and none was taken for
 // another before it could be seen. Hashes are of 32 bits, and nothing else tells
 // nodes apart in gorgonia.
-func (b *builder) distinct() bool {
+func (b *Builder) distinct() bool {
 	seen, applied := map[uint32]bool{}, 0
 	for _, n := range b.g.AllNodes() {
 		h := n.Hashcode()
@@ -152,7 +180,7 @@ func (b *builder) distinct() bool {
 	return applied == b.applied
 }
 
-func (n *Network) build(b *builder, c Config) (p *Program, err error) {
+func (n *Network) build(b *Builder, c Config, objective Objective) (p *Program, err error) {
 	defer func() {
 		switch r := recover().(type) {
 		case nil:
@@ -164,29 +192,21 @@ func (n *Network) build(b *builder, c Config) (p *Program, err error) {
 	}()
 	r := newReader(n, b, c)
 	r.read()
-	logits, ok := r.values[n.logits]
-	if !ok {
-		b.fail("the logits %q are a constant, or integers, expected what follows from the images", n.logits)
-	}
-	if s := logits.Shape(); len(s) != 2 || s[0] != c.Batch {
-		b.fail("the logits %q have shape %v, expected [N,K] with %d rows", n.logits, s, c.Batch)
-	}
-	outputs, updates := []named{{Logits, logits}}, []named(nil)
-	if value, _ := n.HeadInput(); c.Features && value == "" {
-		b.fail("the Spec names no last linear layer, whose input the features are")
-	} else if c.Features {
-		outputs = append(outputs, named{Features, r.values[value]})
-	}
+	loss, outputs := objective(b)
+	var updates []Next
 	if c.Adapt && !c.Averaged {
 		updates = r.statistics
 	}
 	trained := r.trained()
-	if len(trained) > 0 || c.Images {
-		targets := b.leaf(Targets, logits.Shape(), Input, nil)
-		loss := b.apply(CrossEntropy{}, logits, targets)
-		outputs = append(outputs, named{Loss, loss})
+	if !loss.None() {
+		if len(loss.Shape()) != 0 {
+			b.fail("the loss has shape %v, expected a single number", loss.Shape())
+		}
+		outputs = append(outputs, Named{Loss, loss})
 		o, u := r.descend(loss, trained)
 		outputs, updates = append(outputs, o...), append(updates, u...)
+	} else if c.Optimizer != nil && len(trained) > 0 || c.ImageGradient {
+		b.fail("an optimizer, or a gradient by the images, and an objective without a loss")
 	}
 	updates = append(updates, r.averages(updates)...)
 	return b.program(outputs, updates), nil

@@ -13,8 +13,6 @@ import (
 	"strings"
 	"testing"
 
-	G "gorgonia.org/gorgonia"
-
 	"google.golang.org/protobuf/proto"
 
 	"github.com/robust-transfer/rtx/onnx"
@@ -115,7 +113,7 @@ func runNodeCase(files map[string][]byte) (reason string, err error) {
 			return "operator " + n.OpType, nil
 		}
 	}
-	b := &builder{g: G.NewGraph(), leaves: map[string]leaf{}, names: map[*G.Node]string{}}
+	b := newBuilder(0)
 	r := newReader(&Network{model: onnx.New(m)}, b, Config{Batch: 1})
 	values := map[string][]float64{}
 	for i, in := range m.Graph.Input {
@@ -139,7 +137,7 @@ func runNodeCase(files map[string][]byte) (reason string, err error) {
 			if shape.Size() == 0 {
 				return "empty tensors", nil
 			}
-			r.values[in.Name] = b.leaf(in.Name, shape, Input, nil)
+			r.values[in.Name] = b.Input(in.Name, shape)
 			for _, v := range data {
 				values[in.Name] = append(values[in.Name], float64(v))
 			}
@@ -166,7 +164,7 @@ func runNodeCase(files map[string][]byte) (reason string, err error) {
 	if !ok { // a constant
 		v = r.in(&pb.NodeProto{Input: []string{out}}, 0)
 	}
-	p := b.program([]named{{"out", v}}, nil)
+	p := b.program([]Named{{"out", v}}, nil)
 	if !v.Shape().Equal(shape) {
 		return "", fmt.Errorf("shape %v, expected %v", v.Shape(), shape)
 	}

@@ -64,7 +64,7 @@ type Differentiable interface {
 
 	// Diff returns, for each input, the gradient of the loss by it, given dy, the
 	// gradient by the output; the zero Value where Wrt says no.
-	Diff(b *builder, in []Value, out, dy Value) []Value
+	Diff(b *Builder, in []Value, out, dy Value) []Value
 }
 
 // every says that all n inputs have a derivative.

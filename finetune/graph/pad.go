@@ -101,12 +101,12 @@ func pad[T Float](o Pad, c Call[T]) {
 func (Pad) Wrt(n int) []bool { return every(n) }
 
 // Diff cuts dy, and adds up what was copied.
-func (o Pad) Diff(b *builder, in []Value, _, dy Value) []Value {
+func (o Pad) Diff(b *Builder, in []Value, _, dy Value) []Value {
 	s := in[0].Shape()
 	if o.Mode == "constant" {
-		return []Value{b.apply(Slice{o.Before, everything(s).Steps, s}, dy)}
+		return []Value{b.Apply(Slice{o.Before, everything(s).Steps, s}, dy)}
 	}
-	return []Value{b.apply(PadGradient{o, s}, dy)}
+	return []Value{b.Apply(PadGradient{o, s}, dy)}
 }
 
 // Emit is Pad.
@@ -228,10 +228,10 @@ func readPad(r *reader, n *pb.NodeProto) Value {
 		cut.Sizes[a] -= cut.Starts[a] + max(-after, 0)
 	}
 	if !s.Equal(cut.Sizes) {
-		x = r.apply(cut, x)
+		x = r.Apply(cut, x)
 	}
 	if !slices.ContainsFunc(slices.Concat(o.Before, o.After), func(p int) bool { return p > 0 }) {
 		return x
 	}
-	return r.apply(o, x)
+	return r.Apply(o, x)
 }

@@ -26,8 +26,12 @@ type Node struct {
 	Shape Shape
 	Role  Role
 	Name  string    // of a leaf; of an inner node, the ONNX value that it is, where it is one
+	Slot  Slot      // of a State
 	Data  []float32 // of a Constant
 }
+
+// Variable is what the executor keeps a State node's value under.
+func (n Node) Variable() Variable { return Variable{n.Name, n.Slot} }
 
 // Output names the value of a node.
 type Output struct {
@@ -41,7 +45,8 @@ type Output struct {
 type Program struct {
 	Nodes   []Node
 	Outputs []Output // what a run returns
-	Updates []Output // the next values of state tensors, by their names
+	Updates []Update // the next values of variables
+	Added   []Added  // parameters that the objective has added to the model's
 }
 
 // Leaves lists the nodes of a role, in order.
@@ -62,8 +67,11 @@ func (p *Program) Readers() []int {
 			count[i]++
 		}
 	}
-	for _, o := range slices.Concat(p.Outputs, p.Updates) {
+	for _, o := range p.Outputs {
 		count[o.Node]++
+	}
+	for _, u := range p.Updates {
+		count[u.Node]++
 	}
 	return count
 }
@@ -73,7 +81,7 @@ func (p *Program) String() string {
 	var s strings.Builder
 	for i, n := range p.Nodes {
 		if n.Op == nil {
-			fmt.Fprintf(&s, "%d %v %q\n", i, n.Shape, n.Name)
+			fmt.Fprintf(&s, "%d %v %q\n", i, n.Shape, n.Variable())
 			continue
 		}
 		fmt.Fprintf(&s, "%d %v %T%+v %v %s\n", i, n.Shape, n.Op, n.Op, n.In, n.Name)
@@ -81,30 +89,32 @@ func (p *Program) String() string {
 	return s.String()
 }
 
-// named is an output or update of a graph under construction.
-type named struct {
-	name  string
-	value Value
-}
-
 // program walks the graph from what is wanted and hands it out.
-func (b *builder) program(outputs, updates []named) *Program {
-	p := &Program{}
+func (b *Builder) program(outputs []Named, updates []Next) *Program {
+	p := &Program{Added: b.added}
 	at := map[*G.Node]int{}
-	leaves := map[*G.Node]string{}
-	for name, l := range b.leaves {
-		leaves[l.node] = name
+	leaves := map[*G.Node]leafID{}
+	for id, l := range b.leaves {
+		leaves[l.node] = id
 	}
-	readers := b.readers(outputs, updates)
+	var wanted []*G.Node
+	for _, o := range outputs {
+		wanted = append(wanted, o.Value.node)
+	}
+	for _, u := range updates {
+		wanted = append(wanted, u.Value.node)
+	}
+	readers := b.readers(wanted)
 	var visit func(n *G.Node) int
 	visit = func(n *G.Node) int {
 		if i, ok := at[n]; ok {
 			return i
 		}
 		node := Node{Shape: slices.Clone(Shape(n.Shape())), Name: b.names[n]}
-		if name, ok := leaves[n]; ok {
-			l := b.leaves[name]
-			node.Name, node.Role, node.Data = name, l.role, l.data
+		if id, ok := leaves[n]; ok {
+			node.Name, node.Slot, node.Role, node.Data = id.Name, id.Slot, id.role, b.leaves[id].data
+		} else if x, ok := (Value{n}).number(); ok { // the gradient of the loss by itself
+			node.Role, node.Data = Constant, []float32{x}
 		} else if v, ok := n.Op().(*Vertex); ok {
 			node.Op = v.Op
 			for _, c := range children(b.g, n) {
@@ -123,16 +133,16 @@ func (b *builder) program(outputs, updates []named) *Program {
 		return at[n]
 	}
 	for _, o := range outputs {
-		p.Outputs = append(p.Outputs, Output{o.name, visit(o.value.node)})
+		p.Outputs = append(p.Outputs, Output{o.Name, visit(o.Value.node)})
 	}
 	for _, u := range updates {
-		p.Updates = append(p.Updates, Output{u.name, visit(u.value.node)})
+		p.Updates = append(p.Updates, Update{u.Variable, visit(u.Value.node)})
 	}
 	return p
 }
 
 // readers counts the readers of each node that is reached from what is wanted.
-func (b *builder) readers(wanted ...[]named) map[*G.Node]int {
+func (b *Builder) readers(wanted []*G.Node) map[*G.Node]int {
 	count := map[*G.Node]int{}
 	var visit func(n *G.Node)
 	visit = func(n *G.Node) {
@@ -142,10 +152,8 @@ func (b *builder) readers(wanted ...[]named) map[*G.Node]int {
 			}
 		}
 	}
-	for _, list := range wanted {
-		for _, w := range list {
-			visit(w.value.node)
-		}
+	for _, n := range wanted {
+		visit(n)
 	}
 	return count
 }

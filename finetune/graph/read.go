@@ -2,56 +2,92 @@ package graph
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/robust-transfer/rtx/onnx"
 	"github.com/robust-transfer/rtx/onnx/pb"
 )
 
-// Read resolves a model: the nodes that lead to its logits, and its parameters.
-// Operators that cannot be trained, dynamic shapes and weights of other types
-// than float32 are errors, which name the node, the operator and the opset.
-func Read(m *onnx.Model) (*Network, error) {
+// Read resolves a model: the nodes that lead to values, which may have any rank,
+// and their parameters. Values are named as in the ONNX graph; none stands for
+// the logits. Operators that cannot be trained, dynamic shapes and weights of
+// other types than float32 are errors, which name the node, the operator and the
+// opset.
+func Read(m *onnx.Model, values ...string) (*Network, error) {
 	spec, _, err := m.Spec()
 	if err != nil {
 		return nil, err
 	}
-	return ReadSpec(m, spec)
+	return ReadSpec(m, spec, values...)
 }
 
 // ReadSpec is Read with a Spec in place of the model's.
-func ReadSpec(m *onnx.Model, spec onnx.Spec) (*Network, error) {
-	logits, _, err := m.LogitsValue()
-	if err != nil {
-		return nil, err
+func ReadSpec(m *onnx.Model, spec onnx.Spec, values ...string) (*Network, error) {
+	logits := len(values) == 0
+	if logits {
+		value, _, err := m.LogitsValue()
+		if err != nil {
+			return nil, err
+		}
+		values = []string{value}
 	}
 	m = promoted(m)
 	inputs := m.Inputs()
 	if len(inputs) == 0 {
 		return nil, fmt.Errorf("graph: %q: %w", m.Path(), onnx.ErrNoImageInput)
 	}
-	n := &Network{model: m, spec: spec, logits: logits, input: inputs[0].Name}
-	if n.nodes, err = ordered(m, logits, ""); err != nil {
+	n := &Network{model: m, spec: spec, results: slices.Clone(values), logits: logits, input: inputs[0].Name}
+	var err error
+	if n.nodes, err = ordered(m, values, nil); err != nil {
 		return nil, err
 	}
-	// A trial says what does not fit, and collects the parameters.
+	// A trial with all gradients says what does not fit, and collects the parameters.
 	n.collect = true
-	if _, err := n.Program(Config{Batch: 2, Adapt: true, Train: func(Param) (Rule, bool) { return Rule{}, true }}); err != nil {
+	if _, err := n.Program(Config{Batch: 2, Adapt: true, Train: func(Param) (Rule, bool) { return Rule{}, true }}, total); err != nil {
 		return nil, err
 	}
 	n.collect = false
 	return n, nil
 }
 
-// note collects a parameter during the trial.
-func (n *Network) note(p Param) {
+// total is the objective of a trial: the sum of all elements of the results.
+func total(b *Builder) (loss Value, outputs []Named) {
+	var sums []Value
+	for _, v := range b.Results() {
+		sums = append(sums, b.Apply(ReduceTo{Shape{}}, v))
+	}
+	if len(sums) == 1 {
+		return sums[0], nil
+	}
+	return b.Apply(Sum{}, sums...), nil
+}
+
+// called says what the results are, for messages.
+func (n *Network) called() string {
+	if n.logits {
+		return "logits"
+	}
+	return "value"
+}
+
+// param is a parameter of this name as the trial has found it, or, in the trial,
+// a new one.
+func (n *Network) param(p Param) Param {
+	if i := slices.IndexFunc(n.params, func(q Param) bool { return q.Name == p.Name }); i >= 0 {
+		return n.params[i]
+	}
+	if h := n.spec.Head; h != nil {
+		p.Head = p.Name == h.Weight || p.Name == h.Bias
+	}
 	if n.collect {
 		n.params = append(n.params, p)
 	}
+	return p
 }
 
-// ordered returns the nodes that lead to a value, each after those whose values
-// it reads. One value, "" for none, is taken as given.
-func ordered(m *onnx.Model, value, given string) ([]*pb.NodeProto, error) {
+// ordered returns the nodes that lead to values, each after those whose values
+// it reads. Values that are given need none.
+func ordered(m *onnx.Model, values []string, given map[string]bool) ([]*pb.NodeProto, error) {
 	producer := map[string]*pb.NodeProto{}
 	for _, n := range m.Proto.Graph.Node {
 		for _, o := range n.Output {
@@ -64,7 +100,7 @@ func ordered(m *onnx.Model, value, given string) ([]*pb.NodeProto, error) {
 	var visit func(value string) error
 	visit = func(value string) error {
 		n := producer[value]
-		if n == nil || state[n] == done || value == given {
+		if n == nil || state[n] == done || given[value] {
 			return nil
 		}
 		if state[n] == open {
@@ -80,7 +116,12 @@ func ordered(m *onnx.Model, value, given string) ([]*pb.NodeProto, error) {
 		out = append(out, n)
 		return nil
 	}
-	return out, visit(value)
+	for _, v := range values {
+		if err := visit(v); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
 // promoted is the model with an initializer for each parameter of a layer, so that

@@ -30,7 +30,7 @@ var operators = map[string]func(*reader, *pb.NodeProto) Value{
 	"Pad":                readPad,
 	"ReduceMean":         readReduce,
 	"ReduceSum":          readReduce,
-	"Relu":               func(r *reader, n *pb.NodeProto) Value { return r.apply(Relu{}, r.in(n, 0)) },
+	"Relu":               func(r *reader, n *pb.NodeProto) Value { return r.Apply(Relu{}, r.in(n, 0)) },
 	"Reshape":            readReshape,
 	"Slice":              readSlice,
 	"Split":              readSplit,
@@ -42,22 +42,21 @@ var operators = map[string]func(*reader, *pb.NodeProto) Value{
 
 // reader turns the nodes of a model into a graph.
 type reader struct {
-	*builder
+	*Builder
 	net        *Network
 	config     Config
 	opset      int64
-	values     map[string]Value
 	ints       map[string]integers        // values that are known, such as shapes
 	raw        map[string]*pb.TensorProto // initializers and Constant nodes
-	statistics []named                    // next running statistics
+	statistics []Next                     // next running statistics
 	batches    map[string][]Value         // those of the batch, by the names of the running ones
 	found      map[string]Param           // parameters that were read
 	stages     map[string]int             // stage values -> their number, from 1 on
 	stage      int
 }
 
-func newReader(n *Network, b *builder, c Config) *reader {
-	r := &reader{builder: b, net: n, config: c, opset: n.model.Opset(), values: map[string]Value{}, ints: map[string]integers{},
+func newReader(n *Network, b *Builder, c Config) *reader {
+	r := &reader{Builder: b, net: n, config: c, opset: n.model.Opset(), ints: map[string]integers{},
 		raw: map[string]*pb.TensorProto{}, found: map[string]Param{}, stages: map[string]int{}, batches: map[string][]Value{}}
 	for _, t := range n.model.Proto.Graph.Initializer {
 		r.raw[t.Name] = t
@@ -68,15 +67,46 @@ func newReader(n *Network, b *builder, c Config) *reader {
 	return r
 }
 
-// read builds what leads to the logits.
+// read builds what leads to the network's results, from the images or from what
+// is given.
 func (r *reader) read() {
-	if r.config.FromFeatures {
-		r.nodes(r.fromFeatures())
-	} else {
-		r.images()
-		r.nodes(r.net.nodes)
+	nodes := r.net.nodes
+	if len(r.config.Given) > 0 {
+		nodes = r.given()
 	}
+	if len(r.config.Given) == 0 || slices.ContainsFunc(nodes, func(n *pb.NodeProto) bool { return slices.Contains(n.Input, r.net.input) }) {
+		r.images()
+	}
+	r.nodes(nodes)
 	r.at = ""
+	for _, name := range r.net.results {
+		v, ok := r.values[name]
+		if !ok {
+			r.fail("the %s %q is a constant, or of integers, expected what follows from the images", r.net.called(), name)
+		}
+		if s := v.Shape(); r.net.logits && (len(s) != 2 || s[0] != r.config.Batch) {
+			r.fail("the logits %q have shape %v, expected [N,K] with %d rows", name, s, r.config.Batch)
+		}
+		r.results = append(r.results, v)
+	}
+}
+
+// given makes the given values of the config inputs or variables, and returns
+// the nodes that are left to compute.
+func (r *reader) given() []*pb.NodeProto {
+	known := map[string]bool{}
+	for _, g := range r.config.Given {
+		if known[g.Value] = true; g.Input != "" {
+			r.values[g.Value] = r.Input(g.Input, g.Shape)
+		} else {
+			r.values[g.Value] = r.Variable(Variable{g.Value, Carried}, g.Shape)
+		}
+	}
+	nodes, err := ordered(r.net.model, r.net.results, known)
+	if err != nil {
+		r.Fail(err)
+	}
+	return nodes
 }
 
 // nodes are read one after the other.
@@ -141,7 +171,7 @@ func (r *reader) in(n *pb.NodeProto, i int) Value {
 	if len(data) == 0 {
 		r.fail("the constant %q is empty", name)
 	}
-	v := r.leaf("constant/"+name, shape, Constant, data)
+	v := r.constant("constant/"+name, shape, data)
 	r.values[name] = v
 	return v
 }
@@ -168,20 +198,16 @@ func (r *reader) param(n *pb.NodeProto, i int, kind Kind) Value {
 			r.fail("the weight %q has shape %v", name, shape)
 		}
 	}
-	p := Param{Name: name, Shape: shape, Kind: kind, Stage: r.stage}
-	if h := r.net.spec.Head; h != nil {
-		p.Head = name == h.Weight || name == h.Bias
-	}
-	if _, again := r.found[name]; !again {
+	p, again := r.found[name]
+	if !again {
+		p = r.net.param(Param{Name: name, Shape: shape, Kind: kind, Stage: r.stage})
 		r.found[name] = p
-		r.net.note(p)
 	}
-	if _, trained := r.rule(p); trained && r.config.Averaged {
-		name = Average + name
-	} else if kind.Statistic() && r.config.Averaged && r.config.Adapt {
-		name = Average + name
+	v := Variable{Name: name}
+	if _, trained := r.rule(p); r.config.Averaged && (trained || kind.Statistic() && r.config.Adapt) {
+		v.Slot = Average
 	}
-	return r.leaf(name, shape, State, nil)
+	return r.Variable(v, shape)
 }
 
 // rule is how a parameter is trained, if it is.
@@ -199,18 +225,18 @@ func (r *reader) images() {
 	if size == [2]int{} {
 		size = s.InputSize
 	}
-	x := r.leaf(Images, Shape{r.config.Batch, 3, size[0], size[1]}, Input, nil)
+	x := r.Input(Images, Shape{r.config.Batch, 3, size[0], size[1]})
 	mul, add := make([]float32, 3), make([]float32, 3)
 	affine := func(scale, shift func(c int) float64) {
 		for c := range 3 {
 			mul[c], add[c] = float32(scale(c)), float32(shift(c))
 		}
-		x = r.apply(Affine{}, x, r.constant(Shape{3}, slices.Clone(mul)...), r.constant(Shape{3}, slices.Clone(add)...))
+		x = r.Apply(Affine{}, x, r.Constant(Shape{3}, slices.Clone(mul)...), r.Constant(Shape{3}, slices.Clone(add)...))
 	}
 	low, width := s.Range[0], s.Range[1]-s.Range[0]
 	if len(s.Clamp) == 2 {
 		affine(func(int) float64 { return width }, func(int) float64 { return low })
-		x = r.apply(Clip{Low: s.Clamp[0], High: s.Clamp[1]}, x)
+		x = r.Apply(Clip{Low: s.Clamp[0], High: s.Clamp[1]}, x)
 		low, width = 0, 1
 	}
 	mean, std := [3]float64{}, [3]float64{1, 1, 1}
@@ -222,7 +248,7 @@ func (r *reader) images() {
 		affine(func(c int) float64 { return width / std[c] }, func(c int) float64 { return (low - mean[c]) / std[c] })
 	}
 	if s.Layout == "nhwc" {
-		x = r.apply(Transpose{Perm: []int{0, 2, 3, 1}}, x)
+		x = r.Apply(Transpose{Perm: []int{0, 2, 3, 1}}, x)
 	}
 	r.values[r.net.input] = x
 }

@@ -41,8 +41,8 @@ func reduceTo[T Float](c Call[T]) {
 func (ReduceTo) Wrt(n int) []bool { return every(n) }
 
 // Diff spreads dy.
-func (ReduceTo) Diff(b *builder, in []Value, _, dy Value) []Value {
-	return []Value{b.apply(Expand{in[0].Shape()}, dy)}
+func (ReduceTo) Diff(b *Builder, in []Value, _, dy Value) []Value {
+	return []Value{b.Apply(Expand{in[0].Shape()}, dy)}
 }
 
 // Emit is ReduceSum.
@@ -62,11 +62,11 @@ func (o ReduceTo) Emit(e *Emitter, s Site) string {
 }
 
 // reduceTo is v itself where the shape is its own.
-func (b *builder) reduceTo(v Value, s Shape) Value {
+func (b *Builder) reduceTo(v Value, s Shape) Value {
 	if v.Shape().Equal(s) {
 		return v
 	}
-	return b.apply(ReduceTo{s}, v)
+	return b.Apply(ReduceTo{s}, v)
 }
 
 // Expand broadcasts the input to a shape.
@@ -97,7 +97,7 @@ func expand[T Float](c Call[T]) {
 func (Expand) Wrt(n int) []bool { return every(n) }
 
 // Diff adds dy up.
-func (Expand) Diff(b *builder, in []Value, _, dy Value) []Value {
+func (Expand) Diff(b *Builder, in []Value, _, dy Value) []Value {
 	return []Value{b.reduceTo(dy, in[0].Shape())}
 }
 
@@ -155,10 +155,10 @@ func mean[T Float](o ReduceMean, c Call[T]) {
 func (ReduceMean) Wrt(n int) []bool { return every(n) }
 
 // Diff spreads dy over what it is the mean of.
-func (o ReduceMean) Diff(b *builder, in []Value, _, dy Value) []Value {
+func (o ReduceMean) Diff(b *Builder, in []Value, _, dy Value) []Value {
 	s := in[0].Shape()
 	part := float64(dy.Shape().Size()) / float64(s.Size())
-	return []Value{b.apply(Expand{s}, b.reshape(b.scale(dy, part), kept(s, o.Axes)))}
+	return []Value{b.Apply(Expand{s}, b.reshape(b.scale(dy, part), kept(s, o.Axes)))}
 }
 
 // Emit is ReduceMean.
@@ -182,7 +182,7 @@ func readReduce(r *reader, n *pb.NodeProto) Value {
 	slices.Sort(axes)
 	var y Value
 	if n.OpType == "ReduceMean" {
-		y = r.apply(ReduceMean{axes}, x)
+		y = r.Apply(ReduceMean{axes}, x)
 	} else {
 		y = r.reduceTo(x, kept(s, axes))
 	}
@@ -203,5 +203,5 @@ func readGlobalAveragePool(r *reader, n *pb.NodeProto) Value {
 	for i := range axes {
 		axes[i] = i + 2
 	}
-	return r.reshape(r.apply(ReduceMean{axes}, x), kept(s, axes))
+	return r.reshape(r.Apply(ReduceMean{axes}, x), kept(s, axes))
 }

@@ -25,8 +25,8 @@ func (Relu) Wrt(n int) []bool { return every(n) }
 
 // Diff passes dy where the output is positive, so that the input need not be
 // kept.
-func (Relu) Diff(b *builder, _ []Value, out, dy Value) []Value {
-	return []Value{b.apply(ReluGradient{}, out, dy)}
+func (Relu) Diff(b *Builder, _ []Value, out, dy Value) []Value {
+	return []Value{b.Apply(ReluGradient{}, out, dy)}
 }
 
 // Emit is Relu.

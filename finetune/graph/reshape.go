@@ -28,7 +28,7 @@ func (Reshape) Run64(c Call[float64]) { copy(c.Dst, c.In[0]) }
 func (Reshape) Wrt(n int) []bool { return every(n) }
 
 // Diff gives dy the shape of the input.
-func (Reshape) Diff(b *builder, in []Value, _, dy Value) []Value {
+func (Reshape) Diff(b *Builder, in []Value, _, dy Value) []Value {
 	return []Value{b.reshape(dy, in[0].Shape())}
 }
 
@@ -36,11 +36,11 @@ func (Reshape) Diff(b *builder, in []Value, _, dy Value) []Value {
 func (o Reshape) Emit(e *Emitter, s Site) string { return e.Reshape(s.In[0], o.Shape...) }
 
 // reshape is v itself where the shape is its own.
-func (b *builder) reshape(v Value, s Shape) Value {
+func (b *Builder) reshape(v Value, s Shape) Value {
 	if v.Shape().Equal(s) {
 		return v
 	}
-	return b.apply(Reshape{slices.Clone(s)}, v)
+	return b.Apply(Reshape{slices.Clone(s)}, v)
 }
 
 // readReshape resolves 0, which copies a size, and -1, which is what remains.
@@ -168,7 +168,7 @@ func (r *reader) listed(n *pb.NodeProto, i int, name string) []int {
 
 func readTranspose(r *reader, n *pb.NodeProto) Value {
 	x := r.in(n, 0)
-	return r.apply(Transpose{r.perm(n, len(x.Shape()))}, x)
+	return r.Apply(Transpose{r.perm(n, len(x.Shape()))}, x)
 }
 
 // perm is the permutation of a Transpose; by default dimensions turn around.

@@ -11,26 +11,30 @@ type SGD struct {
 	Nesterov bool
 }
 
-func (o SGD) update(b *builder, p Param, r Rule, w, gradient Value) (out []named) {
+// Update makes the next values of the parameter and of its momentum.
+func (o SGD) Update(b *Builder, p Param, r Rule, w, gradient Value) (out []Next) {
 	d := gradient
-	if r.Decay != 0 {
-		d = b.apply(Axpy{r.Decay}, w, d)
+	if r.WeightDecay != 0 {
+		d = b.Apply(Axpy{r.WeightDecay}, w, d)
 	}
 	if o.Momentum != 0 {
-		name := FirstSum + p.Name
-		m := b.apply(Axpy{o.Momentum}, b.leaf(name, p.Shape, State, nil), d)
-		out = append(out, named{name, m})
+		momentum := Variable{p.Name, FirstMoment}
+		m := b.Apply(Axpy{o.Momentum}, b.Variable(momentum, p.Shape), d)
+		out = append(out, Next{momentum, m})
 		if o.Nesterov {
-			m = b.apply(Axpy{o.Momentum}, m, d)
+			m = b.Apply(Axpy{o.Momentum}, m, d)
 		}
 		d = m
 	}
-	next := b.apply(Descend{r.Rate}, w, d, b.leaf(LR, Shape{1}, Input, nil))
-	return append([]named{{p.Name, next}}, out...)
+	next := b.Apply(Descend{r.LRScale}, w, d, b.Input(LR, Shape{1}))
+	return append([]Next{{Variable{Name: p.Name}, next}}, out...)
 }
 
-// Descend is w - lr·Rate·d; its inputs are w, d and lr [1].
-type Descend struct{ Rate float64 }
+// Inputs are none.
+func (SGD) Inputs(int) map[string]float64 { return nil }
+
+// Descend is w - lr·LRScale·d; its inputs are w, d and lr [1].
+type Descend struct{ LRScale float64 }
 
 // Infer wants w and d of one shape, and a number.
 func (Descend) Infer(in []Shape) (Shape, error) {
@@ -47,7 +51,7 @@ func (o Descend) Run32(c Call[float32]) { descend(o, c) }
 func (o Descend) Run64(c Call[float64]) { descend(o, c) }
 
 func descend[T Float](o Descend, c Call[T]) {
-	rate := c.In[2][0] * T(o.Rate)
+	rate := c.In[2][0] * T(o.LRScale)
 	for i, w := range c.In[0] {
 		c.Dst[i] = w - T(rate*c.In[1][i])
 	}
@@ -55,7 +59,7 @@ func descend[T Float](o Descend, c Call[T]) {
 
 // Emit is two Mul and a Sub.
 func (o Descend) Emit(e *Emitter, s Site) string {
-	return e.Sub(s.In[0], e.Mul(s.In[1], scaled(e, s.In[2], o.Rate)))
+	return e.Sub(s.In[0], e.Mul(s.In[1], scaled(e, s.In[2], o.LRScale)))
 }
 
 // scaled is a value times a constant, which may be 1.

@@ -51,8 +51,8 @@ func (o Slice) way(shape Shape) (first int, step []int) {
 func (Slice) Wrt(n int) []bool { return every(n) }
 
 // Diff puts dy where it was taken from.
-func (o Slice) Diff(b *builder, in []Value, _, dy Value) []Value {
-	return []Value{b.apply(SliceGradient{o, in[0].Shape()}, dy)}
+func (o Slice) Diff(b *Builder, in []Value, _, dy Value) []Value {
+	return []Value{b.Apply(SliceGradient{o, in[0].Shape()}, dy)}
 }
 
 // Emit is Slice, along the dimensions that it changes.
@@ -109,8 +109,8 @@ func sliceGradient[T Float](o SliceGradient, c Call[T]) {
 func (SliceGradient) Wrt(n int) []bool { return every(n) }
 
 // Diff is the slice.
-func (o SliceGradient) Diff(b *builder, _ []Value, _, dy Value) []Value {
-	return []Value{b.apply(o.Slice, dy)}
+func (o SliceGradient) Diff(b *Builder, _ []Value, _, dy Value) []Value {
+	return []Value{b.Apply(o.Slice, dy)}
 }
 
 // Emit pads with zeros. Steps first put zeros behind each element, by a dimension
@@ -150,14 +150,14 @@ func (e *Emitter) padded(v string, before, after []int) string {
 }
 
 // part is a run of n elements along an axis.
-func (b *builder) part(v Value, axis, start, n int) Value {
+func (b *Builder) part(v Value, axis, start, n int) Value {
 	s := v.Shape()
 	if start == 0 && n == s[axis] {
 		return v
 	}
 	o := everything(s)
 	o.Starts[axis], o.Sizes[axis] = start, n
-	return b.apply(o, v)
+	return b.Apply(o, v)
 }
 
 // everything is the slice that is everything.
@@ -167,7 +167,7 @@ func everything(s Shape) Slice {
 
 func readSlice(r *reader, n *pb.NodeProto) Value {
 	x := r.in(n, 0)
-	return r.apply(r.slice(n, x.Shape()), x)
+	return r.Apply(r.slice(n, x.Shape()), x)
 }
 
 // slice reads starts, ends, axes and steps: attributes before opset 10, inputs

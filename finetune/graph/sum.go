@@ -28,7 +28,7 @@ func sum[T Float](c Call[T]) {
 func (Sum) Wrt(n int) []bool { return every(n) }
 
 // Diff hands dy to every term.
-func (Sum) Diff(_ *builder, in []Value, _, dy Value) []Value {
+func (Sum) Diff(_ *Builder, in []Value, _, dy Value) []Value {
 	return slices.Repeat([]Value{dy}, len(in))
 }
 

@@ -23,15 +23,15 @@ func times[T Float](o Times, c Call[T]) {
 func (Times) Wrt(n int) []bool { return every(n) }
 
 // Diff is dy·By.
-func (o Times) Diff(b *builder, _ []Value, _, dy Value) []Value { return []Value{b.apply(o, dy)} }
+func (o Times) Diff(b *Builder, _ []Value, _, dy Value) []Value { return []Value{b.Apply(o, dy)} }
 
 // Emit is Mul.
 func (o Times) Emit(e *Emitter, s Site) string { return e.Mul(s.In[0], e.Number(o.By)) }
 
 // scale is v itself where the factor is 1.
-func (b *builder) scale(v Value, by float64) Value {
+func (b *Builder) scale(v Value, by float64) Value {
 	if by == 1 {
 		return v
 	}
-	return b.apply(Times{by}, v)
+	return b.Apply(Times{by}, v)
 }

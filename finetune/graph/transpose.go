@@ -46,12 +46,12 @@ func transpose[T Float](o Transpose, c Call[T]) {
 func (Transpose) Wrt(n int) []bool { return every(n) }
 
 // Diff is the inverse permutation.
-func (o Transpose) Diff(b *builder, _ []Value, _, dy Value) []Value {
+func (o Transpose) Diff(b *Builder, _ []Value, _, dy Value) []Value {
 	inverse := make([]int, len(o.Perm))
 	for i, p := range o.Perm {
 		inverse[p] = i
 	}
-	return []Value{b.apply(Transpose{inverse}, dy)}
+	return []Value{b.Apply(Transpose{inverse}, dy)}
 }
 
 // Emit is Transpose.

@@ -10,10 +10,6 @@ import (
 // The tests of this file are of gorgonia's silent surprises: each fails when
 // what guards against it is taken out.
 
-func newBuilder() *builder {
-	return &builder{g: G.NewGraph(), leaves: map[string]leaf{}, names: map[*G.Node]string{}}
-}
-
 // failed runs f and returns the failure that it panics with.
 func failed(f func()) (err error) {
 	defer func() {
@@ -31,12 +27,12 @@ func failed(f func()) (err error) {
 
 // Nodes whose ops have equal hashes are merged, whatever else they are.
 func TestNodesStayApart(t *testing.T) {
-	b := newBuilder()
-	x := b.leaf("x", Shape{2}, Input, nil)
-	if b.apply(Clip{0, 1}, x).node == b.apply(Clip{0, 2}, x).node {
+	b := newBuilder(0)
+	x := b.Input("x", Shape{2})
+	if b.Apply(Clip{0, 1}, x).node == b.Apply(Clip{0, 2}, x).node {
 		t.Error("ops with other attributes are one node")
 	}
-	if one, other := b.apply(Relu{}, x), b.apply(Relu{}, x); one.node == other.node {
+	if one, other := b.Apply(Relu{}, x), b.Apply(Relu{}, x); one.node == other.node {
 		t.Error("two applications of an op are one node, and share a buffer")
 	}
 	if !b.distinct() {
@@ -46,10 +42,10 @@ func TestNodesStayApart(t *testing.T) {
 
 // Nodes of one hash are merged: that is what ids are for.
 func TestNodesOfOneHashMerge(t *testing.T) {
-	b := newBuilder()
-	x := b.leaf("x", Shape{2}, Input, nil)
+	b := newBuilder(0)
+	x := b.Input("x", Shape{2})
 	y := G.NewTensor(b.g, G.Float32, 1, G.WithShape(2), G.WithName("y"))
-	out := b.apply(Relu{}, x).node
+	out := b.Apply(Relu{}, x).node
 	other := (&Vertex{Op: Relu{}, id: out.Op().(*Vertex).id, in: []Shape{{2}}, out: Shape{2}})
 	merged, err := G.ApplyOp(other, x.node)
 	if err != nil {
@@ -69,31 +65,32 @@ func TestNodesOfOneHashMerge(t *testing.T) {
 	}
 }
 
-// The values of two inputs of one name and shape would be one.
+// The values of two leaves of one name and shape would be one.
 func TestLeavesOfOneName(t *testing.T) {
-	b := newBuilder()
-	w := b.leaf("w", Shape{2}, State, nil)
-	if b.leaf("w", Shape{2}, State, nil).node != w.node {
-		t.Error("a state tensor that two nodes read is two")
+	b := newBuilder(0)
+	w := b.Variable(Variable{Name: "w"}, Shape{2})
+	if b.Variable(Variable{Name: "w"}, Shape{2}).node != w.node {
+		t.Error("a variable that two nodes read is two")
 	}
-	for name, f := range map[string]func(){
-		"an input and a state": func() { b.leaf("w", Shape{2}, Input, nil) },
-		"two shapes":           func() { b.leaf("w", Shape{1, 2}, State, nil) },
-	} {
-		if err := failed(f); err == nil || !strings.Contains(err.Error(), `"w"`) {
-			t.Errorf("%s of one name: %v", name, err)
-		}
+	if b.Input("w", Shape{2}).node == w.node || b.Variable(Variable{"w", FirstMoment}, Shape{2}).node == w.node {
+		t.Error("an input, or a moment, is the parameter of its name")
+	}
+	if err := failed(func() { b.Variable(Variable{Name: "w"}, Shape{1, 2}) }); err == nil || !strings.Contains(err.Error(), `"w"`) {
+		t.Errorf("two shapes of one name: %v", err)
+	}
+	if !b.distinct() {
+		t.Error("leaves share a hash")
 	}
 }
 
 // Constants that print alike would be one.
 func TestConstantsStayApart(t *testing.T) {
-	b := newBuilder()
+	b := newBuilder(0)
 	data := make([]float32, 400)
-	one := b.constant(Shape{400}, data...)
+	one := b.Constant(Shape{400}, data...)
 	other := append([]float32(nil), data...)
 	other[200] = 1
-	if one.node == b.constant(Shape{400}, other...).node {
+	if one.node == b.Constant(Shape{400}, other...).node {
 		t.Error("two constants are one node")
 	}
 }
@@ -108,10 +105,10 @@ func TestTypeIsNew(t *testing.T) {
 
 // Grad panics at an op that cannot say that it has no derivative.
 func TestNoDerivativeIsAnError(t *testing.T) {
-	b := newBuilder()
-	x := b.leaf("x", Shape{2, 3}, State, nil)
-	y := b.apply(ReluGradient{}, x, x)
-	loss := b.apply(CrossEntropy{}, y, b.leaf("t", Shape{2, 3}, Input, nil))
+	b := newBuilder(0)
+	x := b.Variable(Variable{Name: "x"}, Shape{2, 3})
+	y := b.Apply(ReluGradient{}, x, x)
+	loss := b.Apply(CrossEntropy{}, y, b.Input("t", Shape{2, 3}))
 	if _, err := G.Grad(loss.node, x.node); err == nil {
 		t.Error("no error for a weight that the loss does not depend on by derivatives")
 	}
@@ -121,15 +118,15 @@ func TestNoDerivativeIsAnError(t *testing.T) {
 // itself gets the sum of both gradients, and partial sums that others read are
 // computed once.
 func TestGradientsMeet(t *testing.T) {
-	b := newBuilder()
-	x := b.leaf("x", Shape{2, 3}, State, nil)
-	sum := b.apply(Sum{}, b.apply(Relu{}, x), b.apply(Clip{0, 6}, x), b.apply(Clip{-1, 1}, x))
-	loss := b.apply(CrossEntropy{}, sum, b.leaf("t", Shape{2, 3}, Input, nil))
+	b := newBuilder(0)
+	x := b.Variable(Variable{Name: "x"}, Shape{2, 3})
+	sum := b.Apply(Sum{}, b.Apply(Relu{}, x), b.Apply(Clip{0, 6}, x), b.Apply(Clip{-1, 1}, x))
+	loss := b.Apply(CrossEntropy{}, sum, b.Input("t", Shape{2, 3}))
 	grads, err := G.Grad(loss.node, x.node)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := b.program([]named{{"g", Value{grads[0]}}, {"loss", loss}}, nil)
+	p := b.program([]Named{{"g", Value{grads[0]}}, {"loss", loss}}, nil)
 	sums, entropies := 0, 0
 	for _, n := range p.Nodes {
 		switch n.Op.(type) {
@@ -150,13 +147,13 @@ func TestGradientsMeet(t *testing.T) {
 
 // A partial sum that is wanted itself is one term of the whole sum.
 func TestPartialSums(t *testing.T) {
-	b := newBuilder()
+	b := newBuilder(0)
 	var x []*G.Node
 	for _, name := range []string{"x", "y", "z"} {
-		x = append(x, b.leaf(name, Shape{2}, Input, nil).node)
+		x = append(x, b.Input(name, Shape{2}).node)
 	}
 	part := G.Must(G.Add(x[0], x[1]))
-	p := b.program([]named{{"part", Value{part}}, {"sum", Value{G.Must(G.Add(part, x[2]))}}}, nil)
+	p := b.program([]Named{{"part", Value{part}}, {"sum", Value{G.Must(G.Add(part, x[2]))}}}, nil)
 	for i, n := range p.Nodes {
 		if _, ok := n.Op.(Sum); ok && len(n.In) != 2 {
 			t.Errorf("node %d is a sum of %d terms, want 2\n%s", i, len(n.In), p)
@@ -166,13 +163,13 @@ func TestPartialSums(t *testing.T) {
 
 // What gorgonia adds on its own is known, or an error.
 func TestUnknownOp(t *testing.T) {
-	b := newBuilder()
-	x := b.leaf("x", Shape{2}, Input, nil)
+	b := newBuilder(0)
+	x := b.Input("x", Shape{2})
 	n, err := G.Exp(x.node)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := failed(func() { b.program([]named{{"y", Value{n}}}, nil) }); err == nil {
+	if err := failed(func() { b.program([]Named{{"y", Value{n}}}, nil) }); err == nil {
 		t.Error("no error for an op of gorgonia's own")
 	}
 }

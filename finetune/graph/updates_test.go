@@ -55,23 +55,21 @@ func TestOptimizers(t *testing.T) {
 		if g.Optimizer == "adamw" {
 			o = graph.AdamW{Beta1: g.Betas[0], Beta2: g.Betas[1], Eps: g.Eps}
 		}
-		var x tape.Machine[float64]
-		if err := x.Write("w", golden.Parameter); err != nil {
+		var x tape.Executor[float64]
+		if err := x.Write(graph.Variable{Name: "w"}, golden.Parameter); err != nil {
 			t.Fatal(err)
 		}
-		p := graph.Updates(o, graph.Shape{4}, graph.Rule{Rate: 1, Decay: g.Decay})
+		p := graph.Updates(o, graph.Shape{4}, graph.Rule{LRScale: 1, WeightDecay: g.Decay})
 		w := make([]float64, 4)
 		for step, gradient := range golden.Gradients {
 			in := map[string][]float64{"g": gradient, graph.LR: {g.LR}}
-			if g.Betas != nil {
-				n := float64(step + 1)
-				in[graph.Correction1] = []float64{1 - math.Pow(g.Betas[0], n)}
-				in[graph.Correction2] = []float64{math.Sqrt(1 - math.Pow(g.Betas[1], n))}
+			for name, v := range o.Inputs(step + 1) {
+				in[name] = []float64{v}
 			}
 			if err := x.Run(context.Background(), p, in, nil); err != nil {
 				t.Fatal(err)
 			}
-			if err := x.Read("w", w); err != nil {
+			if err := x.Read(graph.Variable{Name: "w"}, w); err != nil {
 				t.Fatal(err)
 			}
 			for i, want := range g.Values[step] {
@@ -90,18 +88,18 @@ func TestOptimizers(t *testing.T) {
 // The moving average of the weights of the first run.
 func TestAverages(t *testing.T) {
 	golden := readOptim(t)
-	s := graph.Shape{4}
+	s, average := graph.Shape{4}, graph.Variable{Name: "w", Slot: graph.Average}
 	p := &graph.Program{
 		Nodes: []graph.Node{
-			{Role: graph.State, Name: "ema", Shape: s},
+			{Role: graph.State, Name: "w", Slot: graph.Average, Shape: s},
 			{Role: graph.Input, Name: "w", Shape: s},
 			{Op: graph.Blend{Keep: golden.EMA.Decay, Take: 1 - golden.EMA.Decay}, In: []int{0, 1}, Shape: s},
 		},
-		Updates: []graph.Output{{Name: "ema", Node: 2}},
+		Updates: []graph.Update{{Variable: average, Node: 2}},
 	}
-	var x tape.Machine[float64]
+	var x tape.Executor[float64]
 	defer x.Close()
-	if err := x.Write("ema", golden.Parameter); err != nil {
+	if err := x.Write(average, golden.Parameter); err != nil {
 		t.Fatal(err)
 	}
 	got := make([]float64, 4)
@@ -109,7 +107,7 @@ func TestAverages(t *testing.T) {
 		if err := x.Run(context.Background(), p, map[string][]float64{"w": w}, nil); err != nil {
 			t.Fatal(err)
 		}
-		if err := x.Read("ema", got); err != nil {
+		if err := x.Read(average, got); err != nil {
 			t.Fatal(err)
 		}
 		for i, want := range golden.EMA.Values[step] {
@@ -140,7 +138,7 @@ func TestClipping(t *testing.T) {
 			},
 			Outputs: []graph.Output{{Name: "norm", Node: 2}, {Name: "a", Node: 3}, {Name: "b", Node: 4}},
 		}
-		var x tape.Machine[float64]
+		var x tape.Executor[float64]
 		defer x.Close()
 		out := map[string][]float64{"norm": make([]float64, 1), "a": make([]float64, 6), "b": make([]float64, 4)}
 		if err := x.Run(context.Background(), p, map[string][]float64{"a": before.A, "b": before.B}, out); err != nil {

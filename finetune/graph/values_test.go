@@ -4,8 +4,6 @@ import (
 	"slices"
 	"testing"
 
-	G "gorgonia.org/gorgonia"
-
 	"github.com/robust-transfer/rtx/onnx"
 	"github.com/robust-transfer/rtx/onnx/pb"
 )
@@ -14,15 +12,15 @@ import (
 // it, and of the masks of ones and threes.
 func readOne(t *testing.T, opset int64, c Config, net *Network, x []float64, nodes ...*pb.NodeProto) []float64 {
 	t.Helper()
-	b := &builder{g: G.NewGraph(), leaves: map[string]leaf{}, names: map[*G.Node]string{}}
+	b := newBuilder(0)
 	net.model = onnx.New(&pb.ModelProto{OpsetImport: []*pb.OperatorSetIdProto{{Version: opset}}, Graph: &pb.GraphProto{}})
 	c.Batch = 2
 	r := newReader(net, b, c)
-	r.values["x"] = b.leaf("x", Shape{2, len(x) / 2}, Input, nil)
+	r.values["x"] = b.Input("x", Shape{2, len(x) / 2})
 	if err := readNodes(r, nodes); err != nil {
 		t.Fatal(err)
 	}
-	p := b.program([]named{{"out", r.values["y"]}}, nil)
+	p := b.program([]Named{{"out", r.values["y"]}}, nil)
 	return run(p, map[string][]float64{"x": x, Masks + "d": slices.Repeat([]float64{0, 3}, len(x)/2)})
 }
 
@@ -58,7 +56,7 @@ func TestValues(t *testing.T) {
 			t.Errorf("%s: %+v", c.name, d)
 		}
 	}
-	r := &reader{builder: newBuilder()}
+	r := &reader{Builder: newBuilder(0)}
 	if s := r.shaped(Shape{4, 3, 2}, []int{2, 0, -1, 1}, false); !s.Equal(Shape{2, 3, 4, 1}) {
 		t.Errorf("a reshape to %v", s)
 	}

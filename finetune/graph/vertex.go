@@ -19,7 +19,7 @@ type Vertex struct {
 	id    uint64
 	in    []Shape
 	out   Shape
-	b     *builder // of the graph, for derivatives; nil in an executor's
+	b     *Builder // of the graph, for derivatives; nil in an executor's
 	value G.Value  // of the last Do
 }
 

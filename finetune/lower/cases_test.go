@@ -27,15 +27,15 @@ func TestCases(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			in, state := values{}, values{}
+			in, state := values{}, states{}
 			for _, i := range append(p.Leaves(graph.Input), p.Leaves(graph.State)...) {
-				to, name := in, p.Nodes[i].Name
-				if p.Nodes[i].Role == graph.State {
-					to = state
+				n := p.Nodes[i]
+				v := make([]float32, n.Shape.Size())
+				for k, x := range wide[n.Variable().String()] {
+					v[k] = float32(x)
 				}
-				to[name] = make([]float32, len(wide[name]))
-				for k, x := range wide[name] {
-					to[name][k] = float32(x)
+				if in[n.Name] = v; n.Role == graph.State {
+					state[n.Variable()] = v
 				}
 			}
 			// Parameters of different cases have the same names.

@@ -6,7 +6,8 @@
 // leave is emitted op by op, as finetune/graph says. Config.Portable is the
 // second stage alone.
 //
-// State tensors stay in memory that the sessions read and write where it lies. A
-// tensor that a program updates has two buffers: a run reads the one and writes
-// the other, and then they change places.
+// Variables stay in memory that the sessions read and write where it lies. A
+// variable that a program both reads and updates has two buffers: a run reads
+// the one and writes the other, and then they change places. One that programs
+// only read, or only write, has one.
 package lower

@@ -15,9 +15,9 @@ import (
 	"github.com/robust-transfer/rtx/onnx/runtime"
 )
 
-var _ finetune.Executor = (*lower.Machine)(nil)
+var _ finetune.Executor = (*lower.Executor)(nil)
 
-func machine(t testing.TB, c lower.Config) *lower.Machine {
+func machine(t testing.TB, c lower.Config) *lower.Executor {
 	t.Helper()
 	lib, err := runtime.Find("")
 	if err != nil {
@@ -35,7 +35,7 @@ func machine(t testing.TB, c lower.Config) *lower.Machine {
 }
 
 // both runs a test with the rules and without.
-func both(t *testing.T, f func(t *testing.T, m *lower.Machine)) {
+func both(t *testing.T, f func(t *testing.T, m *lower.Executor)) {
 	t.Helper()
 	for _, c := range []lower.Config{{}, {Portable: true}} {
 		t.Run(fmt.Sprintf("portable=%v", c.Portable), func(t *testing.T) { f(t, machine(t, c)) })
@@ -73,18 +73,31 @@ func (m *maker) op(op graph.Op, in ...int) int {
 	return len(m.p.Nodes) - 1
 }
 
+// variable is a leaf of the state.
+func (m *maker) variable(v graph.Variable, shape ...int) int {
+	i := m.leaf(graph.State, v.Name, shape...)
+	m.p.Nodes[i].Slot = v.Slot
+	return i
+}
+
 func (m *maker) output(name string, i int) {
 	m.p.Outputs = append(m.p.Outputs, graph.Output{Name: name, Node: i})
 }
-func (m *maker) update(name string, i int) {
-	m.p.Updates = append(m.p.Updates, graph.Output{Name: name, Node: i})
+func (m *maker) update(v graph.Variable, i int) {
+	m.p.Updates = append(m.p.Updates, graph.Update{Variable: v, Node: i})
 }
 
-type values = map[string][]float32
+type (
+	values = map[string][]float32
+	states = map[graph.Variable][]float32
+)
+
+// parameter is the variable of a parameter.
+func parameter(name string) graph.Variable { return graph.Variable{Name: name} }
 
 // evaluate runs a program node by node with the ops' own kernels, as executors
 // should, and changes the state.
-func evaluate(p *graph.Program, state, in values) (out values) {
+func evaluate(p *graph.Program, state states, in values) (out values) {
 	at := make([][]float32, len(p.Nodes))
 	for i, n := range p.Nodes {
 		switch {
@@ -100,10 +113,10 @@ func evaluate(p *graph.Program, state, in values) (out values) {
 		case n.Role == graph.Constant:
 			at[i] = n.Data
 		default:
-			if state[n.Name] == nil {
-				state[n.Name] = make([]float32, n.Shape.Size())
+			if state[n.Variable()] == nil {
+				state[n.Variable()] = make([]float32, n.Shape.Size())
 			}
-			at[i] = state[n.Name]
+			at[i] = state[n.Variable()]
 		}
 	}
 	out = values{}
@@ -111,7 +124,7 @@ func evaluate(p *graph.Program, state, in values) (out values) {
 		out[o.Name] = slices.Clone(at[o.Node])
 	}
 	for _, u := range p.Updates {
-		state[u.Name] = slices.Clone(at[u.Node])
+		state[u.Variable] = slices.Clone(at[u.Node])
 	}
 	return out
 }
@@ -134,7 +147,7 @@ func apart(a, b []float32) float64 {
 
 // distances runs a program and compares its outputs and updates with wanted
 // ones, and with the state after it.
-func distances(t testing.TB, m *lower.Machine, p *graph.Program, state, in, want values) map[string]float64 {
+func distances(t testing.TB, m *lower.Executor, p *graph.Program, state states, in, want values) map[string]float64 {
 	t.Helper()
 	want, got := maps.Clone(want), values{}
 	for name, v := range want {
@@ -144,8 +157,9 @@ func distances(t testing.TB, m *lower.Machine, p *graph.Program, state, in, want
 		t.Fatal(err)
 	}
 	for _, u := range p.Updates {
-		want["state "+u.Name], got["state "+u.Name] = state[u.Name], make([]float32, len(state[u.Name]))
-		if err := m.Read(u.Name, got["state "+u.Name]); err != nil {
+		name := "state " + u.Variable.String()
+		want[name], got[name] = state[u.Variable], make([]float32, len(state[u.Variable]))
+		if err := m.Read(u.Variable, got[name]); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -157,7 +171,7 @@ func distances(t testing.TB, m *lower.Machine, p *graph.Program, state, in, want
 }
 
 // same compares a run with the reference, whose state changes.
-func same(t *testing.T, m *lower.Machine, p *graph.Program, state, in values, bound float64) {
+func same(t *testing.T, m *lower.Executor, p *graph.Program, state states, in values, bound float64) {
 	t.Helper()
 	d := distances(t, m, p, state, in, evaluate(p, state, in))
 	for _, name := range slices.Sorted(maps.Keys(d)) {

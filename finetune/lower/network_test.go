@@ -9,12 +9,13 @@ import (
 	"time"
 
 	"github.com/robust-transfer/rtx/finetune/graph"
+	"github.com/robust-transfer/rtx/finetune/graph/graphtest"
 	"github.com/robust-transfer/rtx/finetune/lower"
 	"github.com/robust-transfer/rtx/onnx/arch"
 )
 
 // network is an architecture as it is before training, and its values.
-func network(t testing.TB, name string, classes int) (*graph.Network, values) {
+func network(t testing.TB, name string, classes int) (*graph.Network, states) {
 	t.Helper()
 	m, err := arch.Untrained(name, classes, 1, arch.Config{})
 	if err != nil {
@@ -24,16 +25,18 @@ func network(t testing.TB, name string, classes int) (*graph.Network, values) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	state := values{}
+	state := states{}
 	for _, p := range n.Params() {
-		if state[p.Name], err = n.Values(p.Name); err != nil {
+		if state[parameter(p.Name)], err = n.Values(p.Name); err != nil {
 			t.Fatal(err)
 		}
 	}
 	return n, state
 }
 
-func everything(graph.Param) (graph.Rule, bool) { return graph.Rule{Rate: 1, Decay: 5e-4}, true }
+func everything(graph.Param) (graph.Rule, bool) {
+	return graph.Rule{LRScale: 1, WeightDecay: 5e-4}, true
+}
 
 // batch is inputs of a program.
 func batch(r *rand.Rand, p *graph.Program) values {
@@ -46,7 +49,7 @@ func batch(r *rand.Rand, p *graph.Program) values {
 			for k := range in[n.Name] {
 				in[n.Name][k] = r.Float32()
 			}
-		case graph.Targets:
+		case graphtest.Targets:
 			in[n.Name] = targets(r, n.Shape[0], n.Shape[1])
 		}
 	}
@@ -60,15 +63,15 @@ func TestNetwork(t *testing.T) {
 	n, state := network(t, "resnet18", 10)
 	r := rand.New(rand.NewPCG(1, 1))
 	c := graph.Config{Batch: 8, Size: [2]int{64, 64}, Adapt: true, Train: everything, Optimizer: graph.SGD{Momentum: 0.9}}
-	train, err := n.Program(c)
+	train, err := n.Program(c, graphtest.CrossEntropy)
 	if err != nil {
 		t.Fatal(err)
 	}
-	short, err := n.Program(graph.Config{Batch: 3, Size: c.Size})
+	short, err := n.Program(graph.Config{Batch: 3, Size: c.Size}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	machines := []*lower.Machine{machine(t, lower.Config{}), machine(t, lower.Config{Portable: true})}
+	machines := []*lower.Executor{machine(t, lower.Config{}), machine(t, lower.Config{Portable: true})}
 	for _, m := range machines {
 		write(t, m, state)
 	}
@@ -97,7 +100,7 @@ func TestNetwork(t *testing.T) {
 	}
 }
 
-func write(t testing.TB, m *lower.Machine, state values) {
+func write(t testing.TB, m *lower.Executor, state states) {
 	t.Helper()
 	for name, v := range state {
 		if err := m.Write(name, v); err != nil {
@@ -111,7 +114,7 @@ func write(t testing.TB, m *lower.Machine, state values) {
 func TestContinue(t *testing.T) {
 	n, state := network(t, "resnet18", 10)
 	c := graph.Config{Batch: 6, Size: [2]int{64, 64}, Adapt: true, Train: everything, Optimizer: graph.AdamW{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8}, Clip: 1, EMA: 0.9}
-	p, err := n.Program(c)
+	p, err := n.Program(c, graphtest.CrossEntropy)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +126,7 @@ func TestContinue(t *testing.T) {
 	whole, half, rest := machine(t, lower.Config{}), machine(t, lower.Config{}), machine(t, lower.Config{})
 	write(t, whole, state)
 	write(t, half, state)
-	run := func(m *lower.Machine, in ...values) (loss []float32) {
+	run := func(m *lower.Executor, in ...values) (loss []float32) {
 		for _, x := range in {
 			l := []float32{0}
 			if err := m.Run(t.Context(), p, x, values{graph.Loss: l}); err != nil {
@@ -133,12 +136,12 @@ func TestContinue(t *testing.T) {
 		}
 		return loss
 	}
-	read := func(m *lower.Machine) values {
-		v := values{}
+	read := func(m *lower.Executor) states {
+		v := states{}
 		for _, i := range p.Leaves(graph.State) {
 			node := p.Nodes[i]
-			v[node.Name] = make([]float32, node.Shape.Size())
-			if err := m.Read(node.Name, v[node.Name]); err != nil {
+			v[node.Variable()] = make([]float32, node.Shape.Size())
+			if err := m.Read(node.Variable(), v[node.Variable()]); err != nil {
 				t.Fatal(err)
 			}
 		}

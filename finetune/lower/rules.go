@@ -31,10 +31,11 @@ func emit(e *graph.Emitter, p *graph.Program, leaf func(graph.Node) string, c Co
 			s.readers[k] = append(s.readers[k], i)
 		}
 	}
-	for _, list := range [][]graph.Output{p.Outputs, p.Updates} {
-		for _, o := range list {
-			s.kept[o.Node] = true
-		}
+	for _, o := range p.Outputs {
+		s.kept[o.Node] = true
+	}
+	for _, u := range p.Updates {
+		s.kept[u.Node] = true
 	}
 	rules := chosen(c, cpu)
 	return e.Program(p, leaf, func(i int, names []string) (string, bool) {

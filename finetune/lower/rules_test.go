@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/robust-transfer/rtx/finetune/graph"
+	"github.com/robust-transfer/rtx/finetune/graph/graphtest"
 	"github.com/robust-transfer/rtx/finetune/lower"
 )
 
@@ -14,7 +15,7 @@ func (m *maker) norm(x int, name string, scale, shift int) int {
 	mean := m.op(graph.BatchMean{}, x)
 	variance := m.op(graph.BatchVariance{}, x, mean)
 	for what, v := range map[string]int{"mean": mean, "variance": variance} {
-		m.update(name+what, m.op(graph.Blend{Keep: 0.9, Take: 0.1}, m.leaf(graph.State, name+what, c), v))
+		m.update(parameter(name+what), m.op(graph.Blend{Keep: 0.9, Take: 0.1}, m.leaf(graph.State, name+what, c), v))
 	}
 	return m.op(graph.BatchNorm{Epsilon: 1e-5}, x, mean, variance, scale, shift)
 }
@@ -25,17 +26,17 @@ func (m *maker) norm(x int, name string, scale, shift int) int {
 // one for all nodes.
 func TestBatchNorm(t *testing.T) {
 	for _, constant := range []bool{false, true} {
-		both(t, func(t *testing.T, m *lower.Machine) {
+		both(t, func(t *testing.T, m *lower.Executor) {
 			r := rand.New(rand.NewPCG(1, 3))
 			k := &maker{t: t}
 			x := k.leaf(graph.Input, "x", 2, 3, 4, 5)
-			state := values{}
+			state := states{}
 			leaf := func(name string) int {
 				if constant {
 					return k.constant(graph.Shape{3}, 1, -2, 3)
 				}
-				if state[name] == nil {
-					state[name] = normal(r, 3)
+				if state[parameter(name)] == nil {
+					state[parameter(name)] = normal(r, 3)
 				}
 				return k.leaf(graph.State, name, 3)
 			}
@@ -61,7 +62,7 @@ func TestBatchNorm(t *testing.T) {
 // MaxPool.
 func TestRules(t *testing.T) {
 	n, _ := network(t, "resnet18", 10)
-	p, err := n.Program(graph.Config{Batch: 2, Size: [2]int{64, 64}, Adapt: true, Train: everything})
+	p, err := n.Program(graph.Config{Batch: 2, Size: [2]int{64, 64}, Adapt: true, Train: everything}, graphtest.CrossEntropy)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +97,7 @@ func TestRules(t *testing.T) {
 
 // TestMaxPool has two poolings of one x, with ties, whose gradients meet.
 func TestMaxPool(t *testing.T) {
-	both(t, func(t *testing.T, m *lower.Machine) {
+	both(t, func(t *testing.T, m *lower.Executor) {
 		r := rand.New(rand.NewPCG(1, 4))
 		k := &maker{t: t}
 		x := k.leaf(graph.Input, "x", 2, 3, 7, 6)
@@ -119,7 +120,7 @@ func TestMaxPool(t *testing.T) {
 					in["x"][i] = 1
 				}
 			}
-			same(t, m, &k.p, values{}, in, 1e-6)
+			same(t, m, &k.p, states{}, in, 1e-6)
 		}
 	})
 }

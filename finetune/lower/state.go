@@ -9,34 +9,34 @@ import (
 	"github.com/robust-transfer/rtx/onnx/runtime"
 )
 
-// state is a tensor that is kept between runs.
+// state is the memory of a variable.
 type state struct {
 	now   *runtime.Tensor
-	next  *runtime.Tensor // what updates are written to; nil until a program has one
+	next  *runtime.Tensor // what a program writes that reads now as well; nil until there is one
 	loose bool            // written before a program said its shape
 }
 
-// tensor returns the state tensor of a name, which it makes where there is none.
-func (m *Machine) tensor(name string, shape graph.Shape, loose bool) (*state, error) {
-	s, ok := m.state[name]
+// variable returns the memory of a variable, which it makes where there is none.
+func (x *Executor) variable(v graph.Variable, shape graph.Shape, loose bool) (*state, error) {
+	s, ok := x.state[v]
 	if ok && !s.loose {
 		if !slices.Equal(s.now.Shape(), dims(shape)) {
-			return nil, fmt.Errorf("lower: state tensor %q has shape %v, a program expects %v", name, s.now.Shape(), shape)
+			return nil, fmt.Errorf("lower: variable %q has shape %v, a program expects %v", v, s.now.Shape(), shape)
 		}
 		return s, nil
 	}
 	if ok {
-		if err := s.fits(name, shape.Size()); err != nil {
+		if err := s.fits(v, shape.Size()); err != nil {
 			return nil, err
 		}
 	}
-	t, err := runtime.NewTensor(m.options.Library, dims(shape)...)
+	t, err := runtime.NewTensor(x.options.Library, dims(shape)...)
 	if err != nil {
-		return nil, fmt.Errorf("lower: state tensor %q: %w", name, err)
+		return nil, fmt.Errorf("lower: variable %q: %w", v, err)
 	}
 	if !ok {
 		s = &state{now: t, loose: loose}
-		m.state[name] = s
+		x.state[v] = s
 		return s, nil
 	}
 	copy(t.Data(), s.now.Data())
@@ -53,7 +53,7 @@ func dims(s graph.Shape) []int {
 	return s
 }
 
-// second makes the buffer for updates.
+// second makes the buffer for updates by a program that reads the variable, too.
 func (s *state) second(lib runtime.Library) (err error) {
 	if s.next == nil {
 		s.next, err = runtime.NewTensor(lib, s.now.Shape()...)
@@ -61,9 +61,9 @@ func (s *state) second(lib runtime.Library) (err error) {
 	return err
 }
 
-func (s *state) fits(name string, n int) error {
+func (s *state) fits(v graph.Variable, n int) error {
 	if have := len(s.now.Data()); n != have {
-		return fmt.Errorf("lower: %d floats for state tensor %q, expected %d, %v", n, name, have, s.now.Shape())
+		return fmt.Errorf("lower: %d floats for variable %q, expected %d, %v", n, v, have, s.now.Shape())
 	}
 	return nil
 }

@@ -16,16 +16,17 @@ type step struct {
 	session *runtime.Step
 	given   map[string]*runtime.Tensor // inputs
 	results map[string]*runtime.Tensor // outputs
-	held    []*state                   // state that is read, in the order of the session's inputs
+	held    []*state                   // variables that are read, in the order of the session's inputs
 	inputs  []*runtime.Tensor          // given, in that order, after held
 	updated []*state                   // in the order of the session's outputs
+	swapped []bool                     // of updated, those that are read, too: written to next, which then becomes now
 	outputs []*runtime.Tensor          // results, in that order, after updated
 	in, out []*runtime.Tensor          // of a run
 }
 
 // open lowers a program, and binds its inputs, outputs and state.
-func (m *Machine) open(p *graph.Program) (_ *step, err error) {
-	l, err := lower(p, m.config, m.device == "cpu")
+func (x *Executor) open(p *graph.Program) (_ *step, err error) {
+	l, err := lower(p, x.config, x.device == "cpu")
 	if err != nil {
 		return nil, err
 	}
@@ -36,29 +37,30 @@ func (m *Machine) open(p *graph.Program) (_ *step, err error) {
 		}
 	}()
 	for _, v := range l.states {
-		t, err := m.tensor(v.name, v.shape, false)
+		t, err := x.variable(v.Variable, v.shape, false)
 		if err != nil {
 			return nil, err
 		}
 		s.held = append(s.held, t)
 	}
 	for _, v := range l.updates {
-		t, err := m.tensor(v.name, v.shape, false)
-		if err == nil {
-			err = t.second(m.options.Library)
+		t, err := x.variable(v.Variable, v.shape, false)
+		read := slices.Contains(s.held, t)
+		if err == nil && read {
+			err = t.second(x.options.Library)
 		}
 		if err != nil {
 			return nil, err
 		}
-		s.updated = append(s.updated, t)
+		s.updated, s.swapped = append(s.updated, t), append(s.swapped, read)
 	}
 	own := func(values []value, into map[string]*runtime.Tensor) (list []*runtime.Tensor, err error) {
 		for _, v := range values {
-			t, err := runtime.NewTensor(m.options.Library, dims(v.shape)...)
+			t, err := runtime.NewTensor(x.options.Library, dims(v.shape)...)
 			if err != nil {
-				return nil, fmt.Errorf("lower: %q: %w", v.name, err)
+				return nil, fmt.Errorf("lower: %q: %w", v.Name, err)
 			}
-			into[v.name] = t
+			into[v.Name] = t
 			list = append(list, t)
 		}
 		return list, nil
@@ -69,7 +71,7 @@ func (m *Machine) open(p *graph.Program) (_ *step, err error) {
 	if s.outputs, err = own(l.outputs, s.results); err != nil {
 		return nil, err
 	}
-	if s.session, err = runtime.OpenStep(l.model, m.options); err != nil {
+	if s.session, err = runtime.OpenStep(l.model, x.options); err != nil {
 		return nil, fmt.Errorf("lower: %w", err)
 	}
 	return s, nil
@@ -98,15 +100,21 @@ func (s *step) run(ctx context.Context) error {
 	for _, t := range s.held {
 		s.in = append(s.in, t.now)
 	}
-	for _, t := range s.updated {
-		s.out = append(s.out, t.next)
+	for i, t := range s.updated {
+		if s.swapped[i] {
+			s.out = append(s.out, t.next)
+		} else {
+			s.out = append(s.out, t.now)
+		}
 	}
 	s.in, s.out = append(s.in, s.inputs...), append(s.out, s.outputs...)
 	if err := s.session.Run(ctx, s.in, s.out); err != nil {
 		return fmt.Errorf("lower: %w", err)
 	}
-	for _, t := range s.updated {
-		t.now, t.next = t.next, t.now
+	for i, t := range s.updated {
+		if s.swapped[i] {
+			t.now, t.next = t.next, t.now
+		}
 	}
 	return nil
 }

@@ -23,7 +23,7 @@ func TestCases(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			var m tape.Machine[float64]
+			var m tape.Executor[float64]
 			defer m.Close()
 			for range 2 {
 				in, err := c.Feed(n, p, r)
@@ -36,7 +36,7 @@ func TestCases(t *testing.T) {
 					out[o.Name] = make([]float64, len(want[o.Name]))
 				}
 				for _, i := range p.Leaves(graph.State) {
-					if err := m.Write(p.Nodes[i].Name, in[p.Nodes[i].Name]); err != nil {
+					if err := m.Write(p.Nodes[i].Variable(), in[p.Nodes[i].Variable().String()]); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -44,8 +44,9 @@ func TestCases(t *testing.T) {
 					t.Fatal(err)
 				}
 				for _, u := range p.Updates {
-					out[u.Name] = make([]float64, len(want[u.Name]))
-					if err := m.Read(u.Name, out[u.Name]); err != nil {
+					name := u.Variable.String()
+					out[name] = make([]float64, len(want[name]))
+					if err := m.Read(u.Variable, out[name]); err != nil {
 						t.Fatal(err)
 					}
 				}

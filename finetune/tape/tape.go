@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
@@ -14,10 +15,10 @@ import (
 	"github.com/robust-transfer/rtx/finetune/graph"
 )
 
-// Machine runs programs and keeps the state tensors that they share. It is used
-// by one goroutine at a time. The zero value is ready.
-type Machine[T graph.Float] struct {
-	state    map[string][]T
+// Executor runs programs and keeps the variables that they share. It is used by
+// one goroutine at a time. The zero value is ready.
+type Executor[T graph.Float] struct {
+	state    map[graph.Variable][]T
 	programs map[*graph.Program]*compiled[T]
 }
 
@@ -31,11 +32,11 @@ type compiled[T graph.Float] struct {
 
 // Run computes a program's outputs from its inputs, and then makes its updates
 // the state. It does not end before a step is done.
-func (m *Machine[T]) Run(ctx context.Context, p *graph.Program, in, out map[string][]T) error {
+func (x *Executor[T]) Run(ctx context.Context, p *graph.Program, in, out map[string][]T) error {
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
-	c, err := m.compile(p)
+	c, err := x.compile(p)
 	if err != nil {
 		return err
 	}
@@ -69,8 +70,14 @@ func (m *Machine[T]) Run(ctx context.Context, p *graph.Program, in, out map[stri
 	if asked < len(out) {
 		return fmt.Errorf("tape: the program has outputs %v, asked for are others, too", p.Outputs)
 	}
-	for _, u := range p.Updates {
-		copy(m.state[u.Name], c.values(u.Node))
+	next := make([][]T, len(p.Updates))
+	for i, u := range p.Updates {
+		if next[i] = c.values(u.Node); p.Nodes[u.Node].Op == nil { // memory that another update may be about to change
+			next[i] = slices.Clone(next[i])
+		}
+	}
+	for i, u := range p.Updates {
+		copy(x.state[u.Variable], next[i])
 	}
 	return nil
 }
@@ -91,8 +98,8 @@ func (c *compiled[T]) values(node int) []T {
 }
 
 // compile makes the tape of a program, once.
-func (m *Machine[T]) compile(p *graph.Program) (*compiled[T], error) {
-	if c, ok := m.programs[p]; ok {
+func (x *Executor[T]) compile(p *graph.Program) (*compiled[T], error) {
+	if c, ok := x.programs[p]; ok {
 		return c, nil
 	}
 	g := G.NewGraph()
@@ -100,7 +107,7 @@ func (m *Machine[T]) compile(p *graph.Program) (*compiled[T], error) {
 	nodes := make([]*G.Node, len(p.Nodes))
 	for i, n := range p.Nodes {
 		if n.Op == nil {
-			data, err := m.leaf(c, n)
+			data, err := x.leaf(c, n)
 			if err != nil {
 				return nil, err
 			}
@@ -123,25 +130,24 @@ func (m *Machine[T]) compile(p *graph.Program) (*compiled[T], error) {
 		return nil, fmt.Errorf("tape: of %d nodes gorgonia kept %d: hashes collided", len(p.Nodes), len(g.AllNodes()))
 	}
 	for _, u := range p.Updates { // also of what no node reads
-		if _, err := m.tensor(u.Name, p.Nodes[u.Node].Shape.Size()); err != nil {
+		if _, err := x.tensor(u.Variable, p.Nodes[u.Node].Shape.Size()); err != nil {
 			return nil, err
 		}
 	}
 	c.vm = G.NewTapeMachine(g)
-	if m.programs == nil {
-		m.programs = map[*graph.Program]*compiled[T]{}
+	if x.programs == nil {
+		x.programs = map[*graph.Program]*compiled[T]{}
 	}
-	m.programs[p] = c
+	x.programs[p] = c
 	return c, nil
 }
 
-// leaf is the memory of a leaf: a state tensor's own, which runs read where it
-// lies.
-func (m *Machine[T]) leaf(c *compiled[T], n graph.Node) ([]T, error) {
+// leaf is the memory of a leaf: a variable's own, which runs read where it lies.
+func (x *Executor[T]) leaf(c *compiled[T], n graph.Node) ([]T, error) {
 	size := n.Shape.Size()
 	switch n.Role {
 	case graph.State:
-		return m.tensor(n.Name, size)
+		return x.tensor(n.Variable(), size)
 	case graph.Constant:
 		data := make([]T, size)
 		for i, v := range n.Data {
@@ -154,45 +160,45 @@ func (m *Machine[T]) leaf(c *compiled[T], n graph.Node) ([]T, error) {
 	return data, nil
 }
 
-// tensor is a state tensor, zeros at first.
-func (m *Machine[T]) tensor(name string, size int) ([]T, error) {
-	t, ok := m.state[name]
+// tensor is the memory of a variable, zeros at first.
+func (x *Executor[T]) tensor(v graph.Variable, size int) ([]T, error) {
+	t, ok := x.state[v]
 	if !ok {
-		if m.state == nil {
-			m.state = map[string][]T{}
+		if x.state == nil {
+			x.state = map[graph.Variable][]T{}
 		}
 		t = make([]T, size)
-		m.state[name] = t
+		x.state[v] = t
 	}
 	if len(t) != size {
-		return nil, fmt.Errorf("tape: state %q has %d elements, expected %d", name, len(t), size)
+		return nil, fmt.Errorf("tape: variable %q has %d elements, expected %d", v, len(t), size)
 	}
 	return t, nil
 }
 
-// Read copies a state tensor.
-func (m *Machine[T]) Read(name string, dst []T) error {
-	t, ok := m.state[name]
+// Read copies a variable.
+func (x *Executor[T]) Read(v graph.Variable, dst []T) error {
+	t, ok := x.state[v]
 	if !ok || len(t) != len(dst) {
-		return fmt.Errorf("tape: state %q has %d elements, the destination %d", name, len(t), len(dst))
+		return fmt.Errorf("tape: variable %q has %d elements, the destination %d", v, len(t), len(dst))
 	}
 	copy(dst, t)
 	return nil
 }
 
-// Write sets a state tensor.
-func (m *Machine[T]) Write(name string, src []T) error {
-	t, err := m.tensor(name, len(src))
+// Write sets a variable.
+func (x *Executor[T]) Write(v graph.Variable, src []T) error {
+	t, err := x.tensor(v, len(src))
 	copy(t, src)
 	return err
 }
 
 // Close ends the tapes. It may be called more than once.
-func (m *Machine[T]) Close() error {
+func (x *Executor[T]) Close() error {
 	var errs []error
-	for _, c := range m.programs {
+	for _, c := range x.programs {
 		errs = append(errs, c.vm.Close())
 	}
-	m.programs, m.state = nil, nil
+	x.programs, x.state = nil, nil
 	return errors.Join(errs...)
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/robust-transfer/rtx/finetune/tape"
 )
 
-var _ finetune.Executor = (*tape.Machine[float32])(nil)
+var _ finetune.Executor = (*tape.Executor[float32])(nil)
 
 // descent is w -= lr·(.1·w + x), and the output relu(w), which is kept too.
 func descent() *graph.Program {
@@ -23,18 +23,18 @@ func descent() *graph.Program {
 			{Role: graph.Input, Name: "lr", Shape: graph.Shape{1}},
 			{Op: graph.Relu{}, In: []int{0}, Shape: s},
 			{Op: graph.Axpy{A: .1}, In: []int{0, 1}, Shape: s},
-			{Op: graph.Descend{Rate: 1}, In: []int{0, 4, 2}, Shape: s},
+			{Op: graph.Descend{LRScale: 1}, In: []int{0, 4, 2}, Shape: s},
 		},
 		Outputs: []graph.Output{{Name: "y", Node: 3}},
-		Updates: []graph.Output{{Name: "w", Node: 5}, {Name: "before", Node: 3}},
+		Updates: []graph.Update{{Variable: graph.Variable{Name: "w"}, Node: 5}, {Variable: graph.Variable{Name: "before"}, Node: 3}},
 	}
 }
 
 func TestRun(t *testing.T) {
-	var m tape.Machine[float64]
+	var m tape.Executor[float64]
 	defer m.Close()
 	w := []float64{1, -2, 3, -4}
-	if err := m.Write("w", w); err != nil {
+	if err := m.Write(graph.Variable{Name: "w"}, w); err != nil {
 		t.Fatal(err)
 	}
 	p := descent()
@@ -50,13 +50,13 @@ func TestRun(t *testing.T) {
 			w[i] -= .5 * (.1*w[i] + x[i])
 		}
 		kept := make([]float64, 4) // no node reads it
-		if err := m.Read("before", kept); err != nil || !slices.Equal(kept, y) {
+		if err := m.Read(graph.Variable{Name: "before"}, kept); err != nil || !slices.Equal(kept, y) {
 			t.Errorf("step %d: %v is kept, want %v; %v", step, kept, y, err)
 		}
 		x[0]++
 	}
 	got := make([]float64, 4)
-	if err := m.Read("w", got); err != nil {
+	if err := m.Read(graph.Variable{Name: "w"}, got); err != nil {
 		t.Fatal(err)
 	}
 	for i := range w {
@@ -67,7 +67,7 @@ func TestRun(t *testing.T) {
 }
 
 func TestErrors(t *testing.T) {
-	var m tape.Machine[float32]
+	var m tape.Executor[float32]
 	p, ctx := descent(), context.Background()
 	in := map[string][]float32{"x": make([]float32, 4), "lr": {1}}
 	if err := m.Run(ctx, p, map[string][]float32{"lr": {1}}, nil); err == nil {
@@ -79,15 +79,41 @@ func TestErrors(t *testing.T) {
 	if err := m.Run(ctx, p, in, map[string][]float32{"z": nil}); err == nil {
 		t.Error("no error for an output that is not there")
 	}
-	if err := m.Write("w", make([]float32, 3)); err == nil {
+	if err := m.Write(graph.Variable{Name: "w"}, make([]float32, 3)); err == nil {
 		t.Error("no error for a state of another size")
 	}
-	if err := m.Read("v", nil); err == nil {
+	if err := m.Read(graph.Variable{Name: "v"}, nil); err == nil {
 		t.Error("no error for a state that is not there")
 	}
 	cancelled, cancel := context.WithCancel(ctx)
 	cancel()
 	if err := m.Run(cancelled, p, in, nil); err == nil {
 		t.Error("no error of a cancelled context")
+	}
+}
+
+// Updates are of the state before the run, also where one variable takes over
+// what another held.
+func TestUpdatesAtOnce(t *testing.T) {
+	a, b, s := graph.Variable{Name: "a"}, graph.Variable{Name: "b"}, graph.Shape{2}
+	p := &graph.Program{
+		Nodes:   []graph.Node{{Role: graph.State, Name: "a", Shape: s}, {Role: graph.State, Name: "b", Shape: s}},
+		Updates: []graph.Update{{Variable: a, Node: 1}, {Variable: b, Node: 0}},
+	}
+	var x tape.Executor[float64]
+	defer x.Close()
+	for v, values := range map[graph.Variable][]float64{a: {1, 2}, b: {3, 4}} {
+		if err := x.Write(v, values); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := x.Run(context.Background(), p, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	for v, want := range map[graph.Variable][]float64{a: {3, 4}, b: {1, 2}} {
+		got := make([]float64, 2)
+		if err := x.Read(v, got); err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s is %v, want %v; %v", v, got, want, err)
+		}
 	}
 }

@@ -43,10 +43,20 @@ func (c Case) Program() (*graph.Network, *graph.Program, error) {
 		return nil, nil, err
 	}
 	p, err := n.Program(graph.Config{
-		Batch: c.Batch, Adapt: c.Adapt, Images: true,
-		Train: func(graph.Param) (graph.Rule, bool) { return graph.Rule{Rate: 1}, true },
-	})
+		Batch: c.Batch, Adapt: c.Adapt, ImageGradient: true,
+		Train: func(graph.Param) (graph.Rule, bool) { return graph.Rule{LRScale: 1}, true },
+	}, CrossEntropy)
 	return n, p, err
+}
+
+// Targets is the input [N,K] of CrossEntropy.
+const Targets = "targets"
+
+// CrossEntropy is the objective of the cases: the cross-entropy of the logits
+// with an input of targets.
+func CrossEntropy(b *graph.Builder) (loss graph.Value, outputs []graph.Named) {
+	logits := b.Results()[0]
+	return b.Apply(graph.CrossEntropy{}, logits, b.Input(Targets, logits.Shape())), []graph.Named{{Name: graph.Logits, Value: logits}}
 }
 
 // Feed gives each input and state tensor of a program its values: the case's
@@ -65,7 +75,7 @@ func (c Case) Feed(n *graph.Network, p *graph.Program, rng *rand.Rand) (map[stri
 			feed[node.Name] = widen(values)
 		case node.Name == graph.Images:
 			feed[node.Name] = c.Images
-		case node.Name == graph.Targets:
+		case node.Name == Targets:
 			feed[node.Name] = targets(rng, node.Shape[0], node.Shape[1])
 		case strings.HasPrefix(node.Name, graph.Masks):
 			v := make([]float64, node.Shape.Size())

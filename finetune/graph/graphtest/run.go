@@ -9,7 +9,8 @@ import (
 )
 
 // Run evaluates a program in float64, one node after another, and returns its
-// outputs and updates by name; where some are named, those alone. It panics
+// outputs by name and its
+// updates by that of their variable; where some are named, those alone. It panics
 // where an input is missing or has the wrong size.
 func Run(p *graph.Program, in map[string][]float64, wanted ...string) map[string][]float64 {
 	values := make([][]float64, len(p.Nodes))
@@ -33,9 +34,10 @@ func Run(p *graph.Program, in map[string][]float64, wanted ...string) map[string
 		case n.Role == graph.Constant:
 			v = widen(n.Data)
 		default:
-			given, ok := in[n.Name]
+			name := n.Variable().String()
+			given, ok := in[name]
 			if !ok || len(given) != len(v) {
-				panic(fmt.Sprintf("graphtest: %q has %d values, expected %v", n.Name, len(given), n.Shape))
+				panic(fmt.Sprintf("graphtest: %q has %d values, expected %v", name, len(given), n.Shape))
 			}
 			v = given
 		}
@@ -43,7 +45,11 @@ func Run(p *graph.Program, in map[string][]float64, wanted ...string) map[string
 		return v
 	}
 	out := map[string][]float64{}
-	for _, o := range slices.Concat(p.Outputs, p.Updates) {
+	wants := slices.Clone(p.Outputs)
+	for _, u := range p.Updates {
+		wants = append(wants, graph.Output{Name: u.Variable.String(), Node: u.Node})
+	}
+	for _, o := range wants {
 		if len(wanted) == 0 || slices.Contains(wanted, o.Name) {
 			out[o.Name] = value(o.Node)
 		}

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/robust-transfer/rtx/finetune/graph"
+	"github.com/robust-transfer/rtx/finetune/graph/graphtest"
 	"github.com/robust-transfer/rtx/finetune/lower"
 	"github.com/robust-transfer/rtx/onnx/runtime"
 )
@@ -21,59 +22,66 @@ func descent(t testing.TB, n, k int, update func(m *maker, w, gradient int)) *gr
 	x, w := m.leaf(graph.Input, "x", n, k), m.leaf(graph.State, "w", n, k)
 	y := m.op(graph.Relu{}, w)
 	logits := m.op(graph.Sum{}, x, y)
-	aim := m.leaf(graph.Input, graph.Targets, n, k)
+	aim := m.leaf(graph.Input, graphtest.Targets, n, k)
 	m.output(graph.Loss, m.op(graph.CrossEntropy{}, logits, aim))
 	m.output(graph.Logits, logits)
 	update(m, w, m.op(graph.ReluGradient{}, y, m.op(graph.CrossEntropyGradient{}, logits, aim)))
 	return &m.p
 }
 
+// The variables of the parameter "w".
+var (
+	momentum = graph.Variable{Name: "w", Slot: graph.FirstMoment}
+	second   = graph.Variable{Name: "w", Slot: graph.SecondMoment}
+	average  = graph.Variable{Name: "w", Slot: graph.Average}
+)
+
 // optimizers are the updates that graph makes.
 var optimizers = map[string]func(m *maker, w, gradient int){
 	"sgd": func(m *maker, w, gradient int) {
-		m.update("w", m.op(graph.Descend{Rate: 1}, w, gradient, m.leaf(graph.Input, graph.LR, 1)))
+		m.update(parameter("w"), m.op(graph.Descend{LRScale: 1}, w, gradient, m.leaf(graph.Input, graph.LR, 1)))
 	},
 	"sgd, all": func(m *maker, w, gradient int) {
 		norm := m.op(graph.GlobalNorm{}, gradient)
 		m.output(graph.Norm, norm)
 		d := m.op(graph.Axpy{A: 1e-2}, w, m.op(graph.Clipped{Max: 0.1}, gradient, norm))
-		first := m.op(graph.Axpy{A: 0.9}, m.leaf(graph.State, "momentum/w", m.p.Nodes[w].Shape...), d)
-		next := m.op(graph.Descend{Rate: 0.5}, w, first, m.leaf(graph.Input, graph.LR, 1))
-		m.update("w", next)
-		m.update("momentum/w", first)
-		m.update("ema/w", m.op(graph.Blend{Keep: 0.9, Take: 0.1}, m.leaf(graph.State, "ema/w", m.p.Nodes[w].Shape...), next))
+		first := m.op(graph.Axpy{A: 0.9}, m.variable(momentum, m.p.Nodes[w].Shape...), d)
+		next := m.op(graph.Descend{LRScale: 0.5}, w, first, m.leaf(graph.Input, graph.LR, 1))
+		m.update(parameter("w"), next)
+		m.update(momentum, first)
+		m.update(average, m.op(graph.Blend{Keep: 0.9, Take: 0.1}, m.variable(average, m.p.Nodes[w].Shape...), next))
 	},
 	"nesterov": func(m *maker, w, gradient int) {
-		first := m.op(graph.Axpy{A: 0.9}, m.leaf(graph.State, "momentum/w", m.p.Nodes[w].Shape...), gradient)
+		first := m.op(graph.Axpy{A: 0.9}, m.variable(momentum, m.p.Nodes[w].Shape...), gradient)
 		d := m.op(graph.Axpy{A: 0.9}, first, gradient)
-		m.update("w", m.op(graph.Descend{Rate: 2}, w, d, m.leaf(graph.Input, graph.LR, 1)))
-		m.update("momentum/w", first)
+		m.update(parameter("w"), m.op(graph.Descend{LRScale: 2}, w, d, m.leaf(graph.Input, graph.LR, 1)))
+		m.update(momentum, first)
 	},
 	"adamw": func(m *maker, w, gradient int) {
 		shape := m.p.Nodes[w].Shape
-		first := m.op(graph.Blend{Keep: 0.9, Take: 1 - 0.9}, m.leaf(graph.State, "momentum/w", shape...), gradient)
-		second := m.op(graph.BlendSquare{Keep: 0.999, Take: 1 - 0.999}, m.leaf(graph.State, "second/w", shape...), gradient)
-		next := m.op(graph.AdamStep{Eps: 1e-8, Rate: 0.5, Decay: 1e-2}, w, first, second,
+		first := m.op(graph.Blend{Keep: 0.9, Take: 1 - 0.9}, m.variable(momentum, shape...), gradient)
+		squares := m.op(graph.BlendSquare{Keep: 0.999, Take: 1 - 0.999}, m.variable(second, shape...), gradient)
+		next := m.op(graph.AdamStep{Eps: 1e-8, LRScale: 0.5, WeightDecay: 1e-2}, w, first, squares,
 			m.leaf(graph.Input, graph.LR, 1), m.leaf(graph.Input, graph.Correction1, 1), m.leaf(graph.Input, graph.Correction2, 1))
-		m.update("w", next)
-		m.update("momentum/w", first)
-		m.update("second/w", second)
+		m.update(parameter("w"), next)
+		m.update(momentum, first)
+		m.update(second, squares)
 	},
 }
 
 func inputs(r *rand.Rand, n, k int) values {
-	return values{"x": normal(r, n*k), graph.Targets: targets(r, n, k), graph.LR: {0.3}, graph.Correction1: {0.1}, graph.Correction2: {0.3}, "of another program": nil}
+	return values{"x": normal(r, n*k), graphtest.Targets: targets(r, n, k), graph.LR: {0.3}, graph.Correction1: {0.1}, graph.Correction2: {0.3}, "of another program": nil}
 }
 
 // TestUpdates compares five steps of each optimizer with the kernels.
 func TestUpdates(t *testing.T) {
 	for name, update := range optimizers {
 		t.Run(name, func(t *testing.T) {
-			both(t, func(t *testing.T, m *lower.Machine) {
+			both(t, func(t *testing.T, m *lower.Executor) {
 				r := rand.New(rand.NewPCG(1, 2))
 				p := descent(t, 4, 7, update)
-				state := values{"w": normal(r, 28)}
-				if err := m.Write("w", state["w"]); err != nil {
+				state := states{parameter("w"): normal(r, 28)}
+				if err := m.Write(parameter("w"), state[parameter("w")]); err != nil {
 					t.Fatal(err)
 				}
 				for range 5 {
@@ -87,12 +95,12 @@ func TestUpdates(t *testing.T) {
 // TestState lets three programs share state: one trains, one with averages too,
 // one only reads.
 func TestState(t *testing.T) {
-	both(t, func(t *testing.T, m *lower.Machine) {
+	both(t, func(t *testing.T, m *lower.Executor) {
 		r := rand.New(rand.NewPCG(3, 4))
 		train := descent(t, 4, 3, optimizers["sgd, all"])
 		other := descent(t, 4, 3, optimizers["sgd"])
 		judge := descent(t, 4, 3, func(*maker, int, int) {})
-		state := values{"w": normal(r, 12), "ema/w": normal(r, 12)}
+		state := states{parameter("w"): normal(r, 12), average: normal(r, 12)}
 		for name, v := range state {
 			if err := m.Write(name, v); err != nil {
 				t.Fatal(err)
@@ -102,8 +110,8 @@ func TestState(t *testing.T) {
 			for _, p := range []*graph.Program{judge, train, judge, other, train, train, judge} {
 				same(t, m, p, state, inputs(r, 4, 3), 1e-6)
 			}
-			state["w"] = normal(r, 12)
-			if err := m.Write("w", state["w"]); err != nil {
+			state[parameter("w")] = normal(r, 12)
+			if err := m.Write(parameter("w"), state[parameter("w")]); err != nil {
 				t.Fatal(err)
 			}
 			if err := m.Forget(train); err != nil {
@@ -114,10 +122,10 @@ func TestState(t *testing.T) {
 		if err := m.Run(t.Context(), judge, inputs(r, 4, 3), nil); err != nil {
 			t.Fatal(err)
 		}
-		if err := m.Read("ema/w", got); err != nil {
+		if err := m.Read(average, got); err != nil {
 			t.Fatal(err)
 		}
-		if d := apart(got, state["ema/w"]); d > 1e-6 {
+		if d := apart(got, state[average]); d > 1e-6 {
 			t.Errorf("averages %.1e apart", d)
 		}
 	})
@@ -126,7 +134,7 @@ func TestState(t *testing.T) {
 // TestOps runs what no optimizer needs, and outputs that are leaves, numbers or
 // one value.
 func TestOps(t *testing.T) {
-	both(t, func(t *testing.T, m *lower.Machine) {
+	both(t, func(t *testing.T, m *lower.Executor) {
 		r := rand.New(rand.NewPCG(5, 6))
 		k := &maker{t: t}
 		x, number := k.leaf(graph.Input, "x", 2, 3, 4, 5), k.leaf(graph.State, "number")
@@ -142,11 +150,11 @@ func TestOps(t *testing.T) {
 		k.output("scale", scale)
 		k.output("number", number)
 		k.output("mean", k.op(graph.Toward{Scale: 2}, z, x, k.leaf(graph.Input, "r", 1)))
-		k.update("number", k.op(graph.Relu{}, number))
-		k.update("x", x)
-		k.update("z", z)
-		state := values{"number": {-3}}
-		if err := m.Write("number", state["number"]); err != nil {
+		k.update(parameter("number"), k.op(graph.Relu{}, number))
+		k.update(parameter("x"), x)
+		k.update(parameter("z"), z)
+		state := states{parameter("number"): {-3}}
+		if err := m.Write(parameter("number"), state[parameter("number")]); err != nil {
 			t.Fatal(err)
 		}
 		for range 3 {
@@ -169,7 +177,7 @@ func TestErrors(t *testing.T) {
 		}
 		return in
 	}
-	if err := m.Write("momentum/w", make([]float32, 11)); err != nil {
+	if err := m.Write(momentum, make([]float32, 11)); err != nil {
 		t.Fatal(err)
 	}
 	check := func(err error, want string) {
@@ -178,17 +186,17 @@ func TestErrors(t *testing.T) {
 			t.Errorf("%v, want %q", err, want)
 		}
 	}
-	check(m.Run(t.Context(), p, good, nil), `lower: 12 floats for state tensor "momentum/w", expected 11, [11]`)
+	check(m.Run(t.Context(), p, good, nil), `lower: 12 floats for variable "first_moment of w", expected 11, [11]`)
 	m.Close()
 	check(m.Run(t.Context(), p, good, nil), "closed")
-	check(m.Write("w", nil), "closed")
-	check(m.Read("w", nil), `no state tensor "w"`)
+	check(m.Write(parameter("w"), nil), "closed")
+	check(m.Read(parameter("w"), nil), `no variable "w"`)
 
 	m = machine(t, lower.Config{})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	w := normal(rand.New(rand.NewPCG(9, 9)), 12)
-	if err := m.Write("w", w); err != nil {
+	if err := m.Write(parameter("w"), w); err != nil {
 		t.Fatal(err)
 	}
 	if err := m.Run(ctx, p, good, nil); !errors.Is(err, context.Canceled) {
@@ -198,15 +206,15 @@ func TestErrors(t *testing.T) {
 	check(m.Run(t.Context(), p, with(graph.LR, []float32{1, 2}), nil), `input "lr" has 2 floats, expected 1, [1]`)
 	check(m.Run(t.Context(), p, good, values{"los": {0}}), `no output "los", only ["logits" "loss" "norm"]`)
 	check(m.Run(t.Context(), p, good, values{graph.Logits: {0}}), `output "logits" is given 1 floats, expected 12, [4 3]`)
-	check(m.Read("w", make([]float32, 3)), `3 floats for state tensor "w", expected 12, [4 3]`)
-	check(m.Write("w", make([]float32, 3)), `3 floats for state tensor "w", expected 12, [4 3]`)
-	check(m.Read("v", w), `no state tensor "v"`)
-	check(m.Prepare(descent(t, 2, 6, optimizers["sgd"])), `state tensor "w" has shape [4 3], a program expects [2 6]`)
+	check(m.Read(parameter("w"), make([]float32, 3)), `3 floats for variable "w", expected 12, [4 3]`)
+	check(m.Write(parameter("w"), make([]float32, 3)), `3 floats for variable "w", expected 12, [4 3]`)
+	check(m.Read(parameter("v"), w), `no variable "v"`)
+	check(m.Prepare(descent(t, 2, 6, optimizers["sgd"])), `variable "w" has shape [4 3], a program expects [2 6]`)
 	twice := descent(t, 4, 3, optimizers["sgd"])
 	twice.Updates = append(twice.Updates, twice.Updates[0])
 	check(m.Prepare(twice), `two of the program's outputs or updates are called "w"`)
 	got := make([]float32, 12)
-	if err := m.Read("w", got); err != nil || !slices.Equal(got, w) {
+	if err := m.Read(parameter("w"), got); err != nil || !slices.Equal(got, w) {
 		t.Errorf("%v: failures changed the state: %v, want %v", err, got, w)
 	}
 }

@@ -14,30 +14,32 @@ type Config struct {
 	Portable bool // no pattern rules: standard operators for each node by itself
 }
 
-// Machine is an executor. It is used by one goroutine at a time.
-type Machine struct {
+// Executor runs programs and keeps the variables that they share. It is used by
+// one goroutine at a time.
+type Executor struct {
 	options runtime.Options
 	config  Config
 	device  string
 	why     string // what speaks against the GPU
-	state   map[string]*state
+	state   map[graph.Variable]*state
 	steps   map[*graph.Program]*step
 }
 
-// Open makes a machine without state. The session of a program is made in its
+// Open makes an executor without state. The session of a program is made in its
 // first run.
-func Open(o runtime.Options, c Config) (*Machine, error) {
+func Open(o runtime.Options, c Config) (*Executor, error) {
 	device, why, err := runtime.Choose(o)
 	if err != nil {
 		return nil, fmt.Errorf("lower: %w", err)
 	}
-	return &Machine{options: o, config: c, device: device, why: why, state: map[string]*state{}, steps: map[*graph.Program]*step{}}, nil
+	return &Executor{options: o, config: c, device: device, why: why, state: map[graph.Variable]*state{}, steps: map[*graph.Program]*step{}}, nil
 }
 
 // Run computes a program's outputs from its inputs, by name, and then makes its
-// updates the state. After an error the state is what it was.
-func (m *Machine) Run(ctx context.Context, p *graph.Program, in, out map[string][]float32) error {
-	s, err := m.step(p)
+// updates the state. After an error the state is what it was, but for variables
+// that the program updates and does not read: these are undefined.
+func (x *Executor) Run(ctx context.Context, p *graph.Program, in, out map[string][]float32) error {
+	s, err := x.step(p)
 	if err != nil {
 		return err
 	}
@@ -63,67 +65,67 @@ func (m *Machine) Run(ctx context.Context, p *graph.Program, in, out map[string]
 }
 
 // Prepare makes the session of a program, which its first run would else do.
-func (m *Machine) Prepare(p *graph.Program) error {
-	_, err := m.step(p)
+func (x *Executor) Prepare(p *graph.Program) error {
+	_, err := x.step(p)
 	return err
 }
 
-func (m *Machine) step(p *graph.Program) (*step, error) {
-	if m.state == nil {
-		return nil, errors.New("lower: the machine is closed")
+func (x *Executor) step(p *graph.Program) (*step, error) {
+	if x.state == nil {
+		return nil, errors.New("lower: the executor is closed")
 	}
-	if s, ok := m.steps[p]; ok {
+	if s, ok := x.steps[p]; ok {
 		return s, nil
 	}
-	s, err := m.open(p)
+	s, err := x.open(p)
 	if err != nil {
 		return nil, err
 	}
-	m.steps[p] = s
-	m.device, m.why = s.session.Device()
+	x.steps[p] = s
+	x.device, x.why = s.session.Device()
 	return s, nil
 }
 
 // Forget frees what belongs to a program, which may run again all the same. The
 // state stays.
-func (m *Machine) Forget(p *graph.Program) error {
-	s, ok := m.steps[p]
+func (x *Executor) Forget(p *graph.Program) error {
+	s, ok := x.steps[p]
 	if !ok {
 		return nil
 	}
-	delete(m.steps, p)
+	delete(x.steps, p)
 	return s.close()
 }
 
 // Device is "cpu" or "cuda:N"; why tells what speaks against the GPU.
-func (m *Machine) Device() (name, why string) { return m.device, m.why }
+func (x *Executor) Device() (name, why string) { return x.device, x.why }
 
-// Read copies a state tensor to dst.
-func (m *Machine) Read(name string, dst []float32) error {
-	s, ok := m.state[name]
+// Read copies a variable to dst.
+func (x *Executor) Read(v graph.Variable, dst []float32) error {
+	s, ok := x.state[v]
 	if !ok {
-		return fmt.Errorf("lower: there is no state tensor %q", name)
+		return fmt.Errorf("lower: there is no variable %q", v)
 	}
-	if err := s.fits(name, len(dst)); err != nil {
+	if err := s.fits(v, len(dst)); err != nil {
 		return err
 	}
 	copy(dst, s.now.Data())
 	return nil
 }
 
-// Write copies src to a state tensor.
-func (m *Machine) Write(name string, src []float32) error {
-	if m.state == nil {
-		return errors.New("lower: the machine is closed")
+// Write copies src to a variable.
+func (x *Executor) Write(v graph.Variable, src []float32) error {
+	if x.state == nil {
+		return errors.New("lower: the executor is closed")
 	}
-	s, ok := m.state[name]
+	s, ok := x.state[v]
 	if !ok {
 		var err error
-		if s, err = m.tensor(name, graph.Shape{len(src)}, true); err != nil {
+		if s, err = x.variable(v, graph.Shape{len(src)}, true); err != nil {
 			return err
 		}
 	}
-	if err := s.fits(name, len(src)); err != nil {
+	if err := s.fits(v, len(src)); err != nil {
 		return err
 	}
 	copy(s.now.Data(), src)
@@ -131,14 +133,14 @@ func (m *Machine) Write(name string, src []float32) error {
 }
 
 // Close frees the sessions and the state. It may be called more than once.
-func (m *Machine) Close() error {
+func (x *Executor) Close() error {
 	var err error
-	for _, s := range m.steps {
+	for _, s := range x.steps {
 		err = errors.Join(err, s.close())
 	}
-	for _, s := range m.state {
+	for _, s := range x.state {
 		err = errors.Join(err, s.close())
 	}
-	m.steps, m.state = nil, nil
+	x.steps, x.state = nil, nil
 	return err
 }

@@ -1,0 +1,74 @@
+package finetune
+
+import (
+	"context"
+	"errors"
+)
+
+// end closes the training, after an error or not: that of the context is an
+// interruption.
+func (t *trainer) end(ctx context.Context, cause error) (*Result, error) {
+	if d := (*Diverged)(nil); cause != nil && (ctx.Err() == nil || errors.As(cause, &d)) {
+		return nil, cause
+	}
+	r := &Result{Best: t.state.Best, Last: t.state.Last}
+	if cause == nil && t.data.Rows(Test) > 0 {
+		if cause = t.test(ctx, r); cause != nil && ctx.Err() == nil {
+			return nil, cause
+		}
+	} else if cause != nil && t.state.Step > 0 {
+		if err := t.save(); err != nil {
+			return nil, err
+		}
+	}
+	if cause != nil {
+		t.stop = Canceled
+	}
+	r.Stop, r.Plan, r.Steps, r.Missed, r.Elapsed = t.stop, t.plan, t.state.Step, len(t.missed), t.clock.elapsed()
+	var err error
+	if r.LastModel, err = t.model(t.current); err != nil {
+		return nil, err
+	}
+	if t.best != nil {
+		if r.BestModel, err = t.model(func(name string, dst []float32) error { copy(dst, t.best[name]); return nil }); err != nil {
+			return nil, err
+		}
+		for _, a := range t.added {
+			if r.Added == nil {
+				r.Added = map[string][]float32{}
+			}
+			if r.Added[a.Name] = t.best[a.Name]; t.best[a.Name] == nil { // not trained
+				r.Added[a.Name] = a.Start
+			}
+		}
+	}
+	return r, t.report(Event{Kind: Ended, Stop: t.stop})
+}
+
+// test evaluates the best weights on the rows to test.
+func (t *trainer) test(ctx context.Context, r *Result) error {
+	last := map[string][]float32{}
+	for _, w := range t.weights() {
+		last[w.Name] = make([]float32, w.Shape.Size())
+		if err := t.current(w.Name, last[w.Name]); err != nil {
+			return err
+		}
+	}
+	write := func(values map[string][]float32) error {
+		for name, v := range values {
+			if err := t.x.Write(t.evaluated(name), v); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if err := write(t.best); err != nil {
+		return err
+	}
+	score, err := t.evaluate(ctx, Test)
+	if err := errors.Join(err, write(last)); err != nil {
+		return err
+	}
+	score.Epoch, r.Test = t.state.Best.Epoch, &score
+	return t.report(Event{Kind: Evaluated, Split: Test, Score: score})
+}

@@ -1,0 +1,90 @@
+package finetune
+
+import (
+	"github.com/robust-transfer/rtx/finetune/graph"
+	"github.com/robust-transfer/rtx/onnx"
+)
+
+// endEpoch closes an epoch: it counts it, and holds the weights where they are
+// the best so far, or where nothing can tell.
+func (t *trainer) endEpoch(s Score) error {
+	steps := t.state.Step - t.state.Epoch*t.plan.Epoch
+	s.Epoch, s.TrainLoss = t.state.Epoch+1, t.state.Losses/float64(max(steps, 1))
+	better := t.state.Best == nil || s.N == 0 || s.better(*t.state.Best, t.task.Figure())
+	t.state.Epoch, t.state.Losses, t.state.Last = t.state.Epoch+1, 0, &s
+	t.state.Stale++
+	if better {
+		t.state.Best, t.state.Stale = &s, 0
+		for _, w := range t.weights() {
+			values := t.best[w.Name]
+			if values == nil {
+				values = make([]float32, w.Shape.Size())
+				t.hold(w.Name, values)
+			}
+			if err := t.current(w.Name, values); err != nil {
+				return err
+			}
+		}
+	}
+	t.ended()
+	model := func() (*onnx.Model, error) { return t.model(t.current) }
+	return t.report(Event{Kind: Evaluated, Split: Validation, Score: s, Best: better, Model: model})
+}
+
+// ended tells why no epoch will follow, if so.
+func (t *trainer) ended() {
+	switch {
+	case t.plan.Validation > 0 && t.Patience > 0 && t.state.Stale >= t.Patience:
+		t.stop = OutOfPatience
+	case t.state.Step >= t.plan.Steps && t.state.Epoch*t.plan.Epoch >= t.plan.Steps:
+		t.stop = AllSteps
+		if t.state.Over {
+			t.stop = OutOfTime
+		}
+	}
+}
+
+// weights are the parameters among what steps update.
+func (t *trainer) weights() (out []Tensor) {
+	for _, c := range t.changed {
+		if c.Slot == graph.Parameter {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// evaluated is the variable that stands for a parameter in evaluations.
+func (t *trainer) evaluated(name string) graph.Variable {
+	if t.EMA > 0 {
+		return graph.Variable{Name: name, Slot: graph.Average}
+	}
+	return graph.Variable{Name: name}
+}
+
+// current reads a parameter as evaluations see it.
+func (t *trainer) current(name string, dst []float32) error { return t.x.Read(t.evaluated(name), dst) }
+
+// hold keeps a parameter of the best epoch.
+func (t *trainer) hold(name string, values []float32) {
+	if t.best == nil {
+		t.best = map[string][]float32{}
+	}
+	t.best[name] = values
+}
+
+// model is the network with other weights where steps change them.
+func (t *trainer) model(read func(name string, dst []float32) error) (*onnx.Model, error) {
+	changed := map[string]bool{}
+	for _, w := range t.weights() {
+		changed[w.Name] = true
+	}
+	return t.net.Export(func(name string, dst []float32) error {
+		if changed[name] {
+			return read(name, dst)
+		}
+		values, err := t.net.Values(name)
+		copy(dst, values)
+		return err
+	})
+}
