@@ -16,6 +16,7 @@ import (
 	"github.com/robust-transfer/rtx/onnx/checkpoint"
 	"github.com/robust-transfer/rtx/onnx/runtime"
 	"github.com/robust-transfer/rtx/onnx/torch"
+	"github.com/robust-transfer/rtx/onnx/verify"
 )
 
 // usageError is a command line that cannot be meant.
@@ -48,6 +49,7 @@ func verdict(err error) (code int, hint string) {
 	var h hinted
 	var verb verbError
 	var mismatch *arch.Mismatch
+	var different *verify.DifferenceError
 	var classes *onnx.ClassMismatch
 	var claim *checkpoint.ClaimError
 	if errors.As(err, &h) {
@@ -106,6 +108,8 @@ func verdict(err error) (code int, hint string) {
 		return 65, ""
 	case is(onnx.ErrFormat):
 		return 65, "a model is an ONNX file, a PyTorch checkpoint or a name that rtx models lists"
+	case errors.As(err, &different):
+		return 65, "the file is damaged, or one of its two readers misreads it"
 	case errors.As(err, &mismatch):
 		if mismatch.Nearest {
 			return 65, "rtx inspect lists its tensors; rtx import --arch NAME compares them with one architecture"

@@ -34,6 +34,7 @@ var guides = map[string]guide{
 	}},
 	"inspect": {"rtx inspect FILE [FLAGS]", []example{
 		{"A model or a checkpoint", "rtx inspect model.onnx"},
+		{"Whether a second reader finds the same in the file", "rtx inspect model.onnx --verify"},
 	}},
 	"new": {"rtx new --arch NAME --classes N -o MODEL.onnx [FLAGS]", []example{
 		{"A ResNet-18 for ten classes", "rtx new --arch resnet18 --classes 10 -o scratch.onnx"},

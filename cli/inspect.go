@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -14,7 +15,11 @@ import (
 func inspectCommand(e *env) *cli.Command {
 	return &cli.Command{
 		Name: "inspect", Usage: "tell what a model or checkpoint holds and expects", ArgsUsage: "FILE",
-		Flags: []cli.Flag{number("index", -1, "which network `K` of a checkpoint that holds a list, from 0 on; -1: the only one"), jsonFlag()},
+		Flags: []cli.Flag{
+			number("index", -1, "which network `K` of a checkpoint that holds a list, from 0 on; -1: the only one"),
+			toggle("verify", "compare with what a second reader, onnx-go, finds in an ONNX file, and tell what it cannot decode"),
+			jsonFlag(),
+		},
 		Action: func(c *cli.Context) error {
 			if err := e.begin(c); err != nil {
 				return err
@@ -30,22 +35,43 @@ func inspectCommand(e *env) *cli.Command {
 			if err != nil {
 				return err
 			}
-			if kind.Checkpoint() {
-				return e.inspectCheckpoint(path, claim, index)
+			if !kind.Checkpoint() {
+				return e.inspectModel(c.Context, path, c.Bool("verify"))
 			}
-			m, err := onnx.Load(path)
-			if err != nil {
-				return err
+			if c.Bool("verify") {
+				return &usageError{msg: fmt.Sprintf("--verify goes with an ONNX file, and %q is a PyTorch checkpoint", path)}
 			}
-			info := m.Inspect()
-			if e.json {
-				e.print(e.result("rtx.inspect/1", "done", "", inspectObject(info)))
-				return nil
-			}
-			e.table(inspectTable(info))
-			return nil
+			return e.inspectCheckpoint(path, claim, index)
 		},
 	}
+}
+
+// inspectModel tells what an ONNX file holds and, where that is asked for,
+// whether onnx-go reads the same.
+func (e *env) inspectModel(ctx context.Context, path string, verified bool) error {
+	m, err := onnx.Load(path)
+	if err != nil {
+		return err
+	}
+	info := m.Inspect()
+	own, rows := inspectObject(info), inspectTable(info)
+	var failed error
+	if verified {
+		v, err := verifyModel(ctx, path, m)
+		if v == nil {
+			return err
+		}
+		own, rows, failed = append(own, object{{"verify", v.object()}}...), append(rows, v.rows()...), err
+	}
+	if e.json && failed != nil {
+		return partial{failed, e.result("rtx.inspect/1", "failed", "", own)}
+	}
+	if e.json {
+		e.print(e.result("rtx.inspect/1", "done", "", own))
+		return nil
+	}
+	e.table(rows)
+	return failed
 }
 
 func inspectObject(i onnx.Info) object {

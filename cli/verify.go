@@ -1,0 +1,103 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/robust-transfer/rtx/onnx"
+	"github.com/robust-transfer/rtx/onnx/verify"
+)
+
+// verification is what an independent reading of a file found.
+type verification struct {
+	*verify.Result
+	differences []verify.Difference
+	took        time.Duration
+}
+
+// verifyModel has onnx-go read a file and compares it with the model that it
+// should hold. A difference is an error, beside the verification.
+func verifyModel(ctx context.Context, path string, m *onnx.Model) (*verification, error) {
+	start := time.Now()
+	r, err := verify.File(ctx, path, m)
+	if r == nil {
+		return nil, err
+	}
+	v := &verification{Result: r, took: time.Since(start)}
+	var different *verify.DifferenceError
+	if errors.As(err, &different) {
+		v.differences = different.Differences
+	}
+	return v, err
+}
+
+// object is what --json says of it.
+func (v *verification) object() object {
+	undecoded, differences := []object{}, []object{}
+	for _, u := range v.Undecoded {
+		undecoded = append(undecoded, object{{"part", u.Part}, {"name", u.Name}, {"why", u.Why}})
+	}
+	for _, d := range v.differences {
+		differences = append(differences, object{{"part", d.Part}, {"name", d.Name}, {"model", d.Model}, {"file", d.File}})
+	}
+	return object{
+		{"reader", "onnx-go"}, {"nodes", v.Nodes}, {"attributes", v.Attributes}, {"weights", v.Weights}, {"weight_bytes", v.WeightBytes},
+		{"inputs", v.Inputs}, {"outputs", v.Outputs}, {"undecoded", undecoded}, {"differences", differences}, {"seconds", v.took.Seconds()},
+	}
+}
+
+// String says what was compared.
+func (v *verification) String() string {
+	text := fmt.Sprintf("%s, %s, %s of %.1f MB, %s, %s", count(v.Nodes, "node"), count(v.Attributes, "attribute"), count(v.Weights, "weight"),
+		float64(v.WeightBytes)/1e6, count(v.Inputs, "input"), count(v.Outputs, "output"))
+	if n := len(v.differences); n > 0 {
+		return text + ": onnx-go reads " + count(n, "difference")
+	}
+	return text + fmt.Sprintf(": onnx-go reads the same, in %.2f s", v.took.Seconds())
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// undecoded is a line for each reason why parts were not compared, with the
+// names of the first of them.
+func (v *verification) undecoded() []string {
+	const most = 12
+	names := map[string][]string{}
+	var reasons []string
+	for _, u := range v.Undecoded {
+		reason := fmt.Sprintf("%s, %s", u.Part, u.Why)
+		if names[reason] == nil {
+			reasons = append(reasons, reason)
+		}
+		names[reason] = append(names[reason], u.Name)
+	}
+	for i, reason := range reasons {
+		all := names[reason]
+		text := strings.Join(all[:min(most, len(all))], ", ")
+		if more := len(all) - most; more > 0 {
+			text += fmt.Sprintf(" and %d more", more)
+		}
+		reasons[i] = reason + ": " + text
+	}
+	return reasons
+}
+
+// rows are those of a table.
+func (v *verification) rows() [][2]string {
+	rows := [][2]string{{"verified", v.String()}}
+	for _, text := range v.undecoded() {
+		rows = append(rows, [2]string{"not verified", text})
+	}
+	for _, d := range v.differences {
+		rows = append(rows, [2]string{"different", d.String()})
+	}
+	return rows
+}
