@@ -31,14 +31,7 @@ func toRGB(dst *Image, m image.Image, webp bool) (grey16 bool) {
 			each(m.Pix, m.Stride, 4, first3)
 			return false
 		}
-		each(m.Pix, m.Stride, 4, func(o, p []uint8) {
-			for i := range 3 {
-				o[i] = 0
-				if p[3] > 0 {
-					o[i] = uint8(min(255, int(p[i])*255/int(p[3])))
-				}
-			}
-		})
+		each(m.Pix, m.Stride, 4, unmultiply)
 	case *image.NRGBA64:
 		each(m.Pix, m.Stride, 8, high3)
 	case *image.RGBA64:
@@ -46,13 +39,7 @@ func toRGB(dst *Image, m image.Image, webp bool) (grey16 bool) {
 	case *image.Gray:
 		each(m.Pix, m.Stride, 1, func(o, p []uint8) { o[0], o[1], o[2] = p[0], p[0], p[0] })
 	case *image.Gray16:
-		each(m.Pix, m.Stride, 2, func(o, p []uint8) {
-			v := p[1]
-			if p[0] > 0 {
-				v = 255
-			}
-			o[0], o[1], o[2] = v, v, v
-		})
+		each(m.Pix, m.Stride, 2, clipGrey)
 		return true
 	case *image.CMYK:
 		each(m.Pix, m.Stride, 4, func(o, p []uint8) { inkToRGB(o, p[0], p[1], p[2], p[3]) })
@@ -72,6 +59,25 @@ func toRGB(dst *Image, m image.Image, webp bool) (grey16 bool) {
 		}
 	}
 	return false
+}
+
+// unmultiply divides a pixel by its alpha; a transparent one becomes black.
+func unmultiply(out, in []uint8) {
+	for i := range 3 {
+		out[i] = 0
+		if in[3] > 0 {
+			out[i] = uint8(min(255, int(in[i])*255/int(in[3])))
+		}
+	}
+}
+
+// clipGrey clips a big-endian 16-bit grey at 255.
+func clipGrey(out, in []uint8) {
+	v := in[1]
+	if in[0] > 0 {
+		v = 255
+	}
+	out[0], out[1], out[2] = v, v, v
 }
 
 // grey returns an image that has only shades of grey, without its alpha.

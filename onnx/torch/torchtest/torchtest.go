@@ -1,5 +1,5 @@
-// Package torchtest writes checkpoints as torch.save does, for tests and
-// measurements of what reads them.
+// Package torchtest writes checkpoints in the format of torch.save, for tests and
+// benchmarks of programs that read them.
 package torchtest
 
 import (
@@ -14,14 +14,16 @@ import (
 	"github.com/robust-transfer/rtx/onnx/pb"
 )
 
-// storages are torch's classes of storages.
+// storages are the names of torch's storage classes.
 var storages = map[pb.TensorProto_DataType]string{
 	pb.TensorProto_DOUBLE: "DoubleStorage", pb.TensorProto_FLOAT: "FloatStorage", pb.TensorProto_FLOAT16: "HalfStorage",
 	pb.TensorProto_BFLOAT16: "BFloat16Storage", pb.TensorProto_INT64: "LongStorage",
 }
 
-// Save writes a state_dict below a key, or at the top with key "": a zip archive
-// with a pickle and a storage for each tensor, whose values are streamed.
+// Save writes a checkpoint: a zip archive with a pickle and a storage for each
+// tensor. The state_dict lies under a key of the outermost dict, or is that dict if
+// the key is "". Values are streamed. Types other than float64, float32, float16,
+// bfloat16 and int64 are an error.
 func Save(w io.Writer, key string, tensors []onnx.Tensor) error {
 	z := zip.NewWriter(w)
 	store := func(name string, write func(io.Writer) error) error {
@@ -56,7 +58,7 @@ func Save(w io.Writer, key string, tensors []onnx.Tensor) error {
 	return nil
 }
 
-// pickle is the archive's data.pkl, of protocol 2.
+// pickle returns the archive's data.pkl, a pickle of protocol 2.
 func pickle(key string, tensors []onnx.Tensor) ([]byte, error) {
 	p := []byte("\x80\x02")
 	if key != "" {
@@ -100,7 +102,7 @@ func numbers(p []byte, v []int64) []byte {
 	return append(p, 't')
 }
 
-// strides of values in row-major order.
+// strides returns the strides of values in row-major order.
 func strides(dims []int64) []int64 {
 	s, step := make([]int64, len(dims)), int64(1)
 	for i := len(dims) - 1; i >= 0; i-- {
