@@ -8,8 +8,8 @@ import (
 	"github.com/robust-transfer/rtx/assets/photos"
 )
 
-// TestDraw wants pictures that encode to the size of photographs: ImageNet's
-// of 500x375 have about 110 kB, most between 40 and 200.
+// TestDraw checks that images encode to the size of photographs: those of ImageNet
+// with 500x375 pixels have about 110 kB, most of them between 40 and 200.
 func TestDraw(t *testing.T) {
 	for seed := range uint64(4) {
 		m := photos.Draw(seed, 500, 375)

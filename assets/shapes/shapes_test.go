@@ -21,8 +21,8 @@ func TestDrawIsDeterministic(t *testing.T) {
 	}
 }
 
-// TestDrawShows wants every class to stand out from its background, so that
-// lightness varies over the image.
+// TestDrawShows checks that every class stands out from its background: lightness
+// varies over the image.
 func TestDrawShows(t *testing.T) {
 	for class, name := range shapes.Names {
 		for seed := range uint64(20) {
@@ -39,7 +39,7 @@ func TestDrawShows(t *testing.T) {
 	}
 }
 
-// TestNoise measures the noise that is added.
+// TestNoise measures the additional noise.
 func TestNoise(t *testing.T) {
 	const want = 0.1
 	plain, noisy := shapes.Draw(7, 5, shapes.Config{}), shapes.Draw(7, 5, shapes.Config{Noise: want})

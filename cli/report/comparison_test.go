@@ -16,11 +16,11 @@ import (
 	"testing"
 )
 
-// nasty is a name that tries to be markup everywhere.
+// nasty is a name that is markup in every format, unless it is escaped.
 const nasty = `<script>alert("1")</script>&|*b*` + "`"
 
-// compared is a comparison of a grid of eps of two architectures and two
-// backbones that are known for little.
+// compared is a comparison of two architectures, each at several eps, and of two
+// backbones about which little is known.
 func compared() *Comparison {
 	nan := math.NaN()
 	c := &Comparison{
@@ -67,7 +67,8 @@ func around(x, sd float64) Estimate {
 	return Estimate{round(x), sd, round(x - 2*sd), round(x + 2*sd)}
 }
 
-// keep writes what a test made into the folder RTX_KEEP_SVG, to be looked at.
+// keep writes the output of a test into the folder RTX_KEEP_SVG, for people to look
+// at.
 func keep(name string, data []byte) {
 	if dir := os.Getenv("RTX_KEEP_SVG"); dir != "" {
 		os.WriteFile(filepath.Join(dir, name), data, 0o666)
@@ -100,7 +101,7 @@ func TestHTML(t *testing.T) {
 	wellFormed(t, text)
 }
 
-// wellFormed wants every element of a page closed, but those that never are.
+// wellFormed checks that every element of a page is closed, except void elements.
 func wellFormed(t *testing.T, page string) {
 	t.Helper()
 	d := xml.NewDecoder(strings.NewReader(page))

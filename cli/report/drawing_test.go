@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// painted is a drawing as the pixels of its PNG.
+// painted decodes the PNG of a drawing.
 func painted(t *testing.T, d *Drawing) image.Image {
 	t.Helper()
 	var b bytes.Buffer
@@ -55,7 +55,7 @@ func TestPNG(t *testing.T) {
 	}
 }
 
-// TestPNGText wants a text to stand where the SVG has it.
+// TestPNGText checks that a text lies where it does in the SVG.
 func TestPNGText(t *testing.T) {
 	for _, c := range []struct {
 		anchor anchor
@@ -140,7 +140,7 @@ func TestTicks(t *testing.T) {
 	}
 }
 
-// Values one rounding apart have no room for ticks between them.
+// No tick fits between values that differ by a rounding error.
 func TestAlmostEqual(t *testing.T) {
 	v := 2. / 9
 	c := Chart{Groups: []Group{{Name: "g", Points: []Point{{X: 1, Y: v}, {X: 1, Y: math.Nextafter(v, 1)}}}}}

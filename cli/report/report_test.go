@@ -21,8 +21,8 @@ func TestTable(t *testing.T) {
 	}
 }
 
-// elements counts the elements of an SVG by name and fails where it is not
-// well-formed; texts are those of <text>.
+// elements counts the elements of an SVG by name and returns the contents of its
+// <text> elements. It fails if the SVG is not well-formed.
 func elements(t *testing.T, svg []byte) (count map[string]int, texts map[string]int) {
 	t.Helper()
 	count, texts = map[string]int{}, map[string]int{}
@@ -49,7 +49,7 @@ func elements(t *testing.T, svg []byte) (count map[string]int, texts map[string]
 	}
 }
 
-// made is a matrix that is mostly right; class 1 never occurs.
+// made returns a confusion matrix that is mostly diagonal; class 1 never occurs.
 func made(k int) (labels []string, counts []int) {
 	counts = make([]int, k*k)
 	for i := range k {

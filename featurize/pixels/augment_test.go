@@ -15,7 +15,7 @@ import (
 	"github.com/robust-transfer/rtx/featurize/pixels"
 )
 
-// drawn is testdata/augment.py's image of slopes, steps and texture.
+// drawn is the image of slopes, steps and texture in testdata/augment.py.
 func drawn(w, h int) *pixels.Image {
 	m := &pixels.Image{Width: w, Height: h}
 	for y := range h {
@@ -28,7 +28,7 @@ func drawn(w, h int) *pixels.Image {
 	return m
 }
 
-// cube has every step-th colour.
+// cube is an image of every step-th colour of the RGB cube.
 func cube(step int) *pixels.Image {
 	n := (255 + step) / step
 	m := &pixels.Image{Width: n, Height: n * n}
@@ -49,7 +49,7 @@ func sum(w, h int, pix []uint8) string {
 	return hex.EncodeToString(s.Sum(nil))
 }
 
-// golden yields the columns of a table of testdata.
+// golden calls each with the columns of every line of a table in testdata.
 func golden(t *testing.T, file string, each func(c []string, n func(i int) int)) {
 	f, err := os.Open(file)
 	if err != nil {
@@ -118,7 +118,7 @@ func TestAdjustments(t *testing.T) {
 	})
 }
 
-// TestResize: what is cropped from the resized image is what Apply gives.
+// TestResize checks that cropping the resized image gives what Apply gives.
 func TestResize(t *testing.T) {
 	var r pixels.Resampler
 	for _, g := range []pixels.Geometry{

@@ -10,8 +10,8 @@ import (
 	"github.com/robust-transfer/rtx/featurize/pixels"
 )
 
-// TestAfterDamage: wherever a JPEG file is cut, or damaged in its headers, the
-// decoder's next image is what it would be without it.
+// TestAfterDamage cuts a JPEG file, or damages its headers, at many places, and
+// checks that the decoder's next image is none the worse.
 func TestAfterDamage(t *testing.T) {
 	var b bytes.Buffer
 	if err := jpeg.Encode(&b, photos.Draw(1, 40, 30), nil); err != nil {

@@ -192,7 +192,7 @@ func TestRefuses(t *testing.T) {
 	}
 }
 
-// TestNoGrowth counts a million samples in the memory of none.
+// TestNoGrowth checks that counting a million samples allocates nothing.
 func TestNoGrowth(t *testing.T) {
 	s := New(4, Config{})
 	top, err := Top([]float32{1, 2, 3, 4}, 4)

@@ -86,8 +86,8 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// TestAxes wants orthonormal axes and variances that are those of the
-// projections, also where features have no variance, or less rank than k.
+// TestAxes checks that axes are orthonormal and that variances are those of the
+// projections, also for features without variance or of a rank below k.
 func TestAxes(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	for _, c := range []struct {
@@ -135,7 +135,7 @@ func TestAxes(t *testing.T) {
 	}
 }
 
-// TestCores wants the same bits on one core.
+// TestCores checks that one core gives the same bits as all.
 func TestCores(t *testing.T) {
 	x := features(500, 80, 0.98)
 	all, err := PCA(t.Context(), x, 500, 80, 2)

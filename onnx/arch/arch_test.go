@@ -36,9 +36,9 @@ func network(t testing.TB, name string, classes int) *onnx.Model {
 	return m
 }
 
-// TestNew checks names, shapes and order of each network's tensors against
+// TestSynthetic checks names, shapes and order of each network's tensors against
 // those of torch's state_dict, and that the model is complete.
-func TestNew(t *testing.T) {
+func TestSynthetic(t *testing.T) {
 	rows := lines(t, "tensors.tsv")
 	if len(rows) != len(arch.Names) {
 		t.Errorf("%d architectures, %d in tensors.tsv", len(arch.Names), len(rows))
@@ -106,7 +106,7 @@ func TestRule(t *testing.T) {
 }
 
 // TestRecognize recognises each architecture by its own tensors, with another
-// number of classes, with a prefix, and by what almost are its tensors.
+// number of classes and with a prefix, and refuses tensors that almost fit.
 func TestRecognize(t *testing.T) {
 	for _, name := range arch.Names {
 		t.Run(name, func(t *testing.T) {
@@ -164,7 +164,7 @@ func TestMismatch(t *testing.T) {
 	}
 }
 
-// TestBuildRefuses checks what a Config may not say.
+// TestBuildRefuses checks that invalid Configs are refused.
 func TestBuildRefuses(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -192,7 +192,7 @@ func TestBuildRefuses(t *testing.T) {
 	}
 }
 
-// TestSizes builds networks for other images.
+// TestSizes builds networks for images of other sizes.
 func TestSizes(t *testing.T) {
 	for name, size := range map[string][2]int{"resnet18": {64, 96}, "vgg16_bn": {448, 448}, "shufflenet_v2_x1_0": {160, 192}, "cifar_resnet20": {33, 64}} {
 		m, err := arch.Build(name, network(t, name, 10).Tensors(), arch.Config{InputSize: size, Clamp: []float64{0, 1}, Normalize: true, Labels: strings.Split("abcdefghij", "")})
@@ -255,8 +255,8 @@ func same(t *testing.T, got, want []onnx.Tensor) {
 	}
 }
 
-// TestMomentum checks that MnasNet alone re-estimates its statistics slowly, as
-// torchvision's does.
+// TestMomentum checks that batch norms have the momentum of torchvision, which
+// differs from the default in MNASNet alone.
 func TestMomentum(t *testing.T) {
 	for name, want := range map[string]float32{"mnasnet1_0": 0.9997, "resnet18": 0, "mobilenet_v2": 0} {
 		norms := 0

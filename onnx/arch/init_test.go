@@ -28,7 +28,7 @@ func untrained(t *testing.T, name string, classes int, seed uint64, c arch.Confi
 	return m
 }
 
-// sample takes the first values of a tensor.
+// sample is a writer that keeps the first values of a tensor.
 type sample struct {
 	bytes.Buffer
 	most int // bytes
@@ -44,7 +44,7 @@ func (s *sample) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// valuesOf are the first 2^15 values of a tensor at most.
+// valuesOf returns at most the first 2^15 values of a tensor.
 func valuesOf(t *testing.T, x onnx.Tensor) []float64 {
 	t.Helper()
 	s := sample{most: 4 << 15}
@@ -59,8 +59,8 @@ func valuesOf(t *testing.T, x onnx.Tensor) []float64 {
 	return v
 }
 
-// measured is what testdata/init.py says of a tensor: made times over, its
-// constant, the largest absolute value or the standard deviation.
+// measured is what testdata/init.py measured of a tensor, which it initialised times
+// over: its constant value, its largest magnitude or its standard deviation.
 type measured struct {
 	network, tensor, kind string
 	times                 int
@@ -97,11 +97,12 @@ func initOf(t *testing.T) (all []measured) {
 	return all
 }
 
-// rounded is the relative error of a number with five digits.
+// rounded is the relative error of a number that was rounded to five digits.
 const rounded = 5e-5
 
-// compare finds fault with n values of a tensor of size elements. Each limit is
-// five standard deviations of the difference of two samples, or as improbable.
+// compare checks the distribution of values v of a tensor of size elements. A limit
+// is five standard deviations of the difference of two samples, or a difference as
+// improbable.
 func (m measured) compare(v []float64, size int64) error {
 	n, theirs := float64(len(v)), float64(size)*float64(m.times)
 	var sum, square, fourth, most float64
@@ -127,7 +128,7 @@ func (m measured) compare(v []float64, size int64) error {
 		}
 		return nil
 	}
-	// The largest of n is below 1-15/n of the bound with e^-15 = 3e-7.
+	// The largest of n values is below 1-15/n of the bound with probability e^-15.
 	if most > m.value*(1+15/theirs+rounded) || most < m.value*(1-15/n-rounded) {
 		return fmt.Errorf("up to %v, torch has %v", most, m.value)
 	}
@@ -137,7 +138,8 @@ func (m measured) compare(v []float64, size int64) error {
 	return nil
 }
 
-// TestUntrained compares each tensor of each network with what torch draws.
+// TestUntrained compares the distribution of each tensor of each network with that
+// of its PyTorch definition.
 func TestUntrained(t *testing.T) {
 	networks := map[string]bool{}
 	var name string
@@ -170,8 +172,8 @@ func TestUntrained(t *testing.T) {
 	}
 }
 
-// TestUntrainedClasses wants the scale of the last layer to follow the classes
-// where torchvision's does: MNASNet's is uniform to sqrt(3/classes).
+// TestUntrainedClasses checks that the scale of the last layer depends on the number
+// of classes where it does in torchvision: up to sqrt(3/classes) in MNASNet.
 func TestUntrainedClasses(t *testing.T) {
 	for name, m := range map[string]measured{
 		"mnasnet1_0": {kind: "uniform", times: 1 << 20, value: math.Sqrt(3. / 10)},
@@ -184,9 +186,9 @@ func TestUntrainedClasses(t *testing.T) {
 	}
 }
 
-// TestUntrainedSeed wants the same bytes of the same seed, each time that they
-// are read, and others of another; a tensor's not to depend on other tensors,
-// nor to be like theirs.
+// TestUntrainedSeed checks that the same seed gives the same bytes, every time that
+// they are read, and another seed others; and that the values of a tensor neither
+// depend on other tensors nor are correlated with theirs.
 func TestUntrainedSeed(t *testing.T) {
 	written := func(m *onnx.Model) []byte {
 		var b bytes.Buffer
@@ -227,7 +229,7 @@ func TestUntrainedSeed(t *testing.T) {
 		}
 		before = v
 	}
-	// The values stay what they are.
+	// The values must not change between versions.
 	const want = "0.03268 -0.02054 0.03126"
 	v := valuesOf(t, untrained(t, "resnet18", 10, 0, arch.Config{}).Tensors()[0])
 	if got := fmt.Sprintf("%.4g %.4g %.4g", v[0], v[1], v[2]); got != want {
@@ -235,7 +237,7 @@ func TestUntrainedSeed(t *testing.T) {
 	}
 }
 
-// correlation of two samples around 0, 0 where they do not go together.
+// correlation is that of two samples with mean 0; 0 if they differ in size.
 func correlation(a, b []float64) float64 {
 	if len(a) != len(b) {
 		return 0
@@ -247,7 +249,8 @@ func correlation(a, b []float64) float64 {
 	return ab / math.Sqrt(aa*bb)
 }
 
-// TestUntrainedConfig checks that a Config is obeyed, and what is refused.
+// TestUntrainedConfig checks that a Config is obeyed, and that invalid ones are
+// refused.
 func TestUntrainedConfig(t *testing.T) {
 	m := untrained(t, "resnet18", 2, 0, arch.Config{InputSize: [2]int{64, 96}, Labels: []string{"cat", "dog"}})
 	s := m.Inspect().Spec

@@ -16,7 +16,7 @@ import (
 	"github.com/robust-transfer/rtx/onnx/pb"
 )
 
-// holding returns the tensor with other values, written in odd pieces.
+// holding returns the tensor with other values, written in pieces of odd sizes.
 func holding(x onnx.Tensor, name string, dtype pb.TensorProto_DataType, data []byte) onnx.Tensor {
 	x.Name, x.DType = name, dtype
 	x.Write = func(w io.Writer) error {
@@ -32,8 +32,8 @@ func holding(x onnx.Tensor, name string, dtype pb.TensorProto_DataType, data []b
 	return x
 }
 
-// checkpoint makes tensors as a training run leaves them: all bit patterns in
-// float16 and bfloat16, numbers of float32 in float64, counters, a prefix.
+// checkpoint makes tensors as a training run leaves them, with counters and a prefix:
+// any bit pattern in float16 and bfloat16, and values of float32 in float64.
 func checkpoint(tensors []onnx.Tensor) (out []onnx.Tensor) {
 	r := rand.New(rand.NewPCG(1, 2))
 	types := []pb.TensorProto_DataType{pb.TensorProto_FLOAT, pb.TensorProto_FLOAT16, pb.TensorProto_BFLOAT16, pb.TensorProto_DOUBLE}
@@ -60,8 +60,8 @@ func checkpoint(tensors []onnx.Tensor) (out []onnx.Tensor) {
 	return out
 }
 
-// TestWeights wants back what a model was built of, also from its file and in
-// another order.
+// TestWeights checks that Weights returns what a model was built from, in any order
+// and also once the model has been saved.
 func TestWeights(t *testing.T) {
 	for _, name := range []string{"cifar_resnet20", "resnet8", "resnet2b"} {
 		t.Run(name, func(t *testing.T) {
@@ -101,7 +101,7 @@ func TestWeights(t *testing.T) {
 	}
 }
 
-// TestDottedNames reads a DenseNet with the names it once had.
+// TestDottedNames reads a DenseNet with the names of torchvision before 0.3.
 func TestDottedNames(t *testing.T) {
 	want := network(t, "densenet161", 10).Tensors()
 	for i := range want {
@@ -123,7 +123,7 @@ func TestDottedNames(t *testing.T) {
 	same(t, got[:40], want[:40])
 }
 
-// TestRounding checks conversions where a type does not hold all numbers.
+// TestRounding checks conversions of values that a type cannot represent.
 func TestRounding(t *testing.T) {
 	tensors := network(t, "resnet2b", 10).Tensors()
 	var double, narrow []byte
@@ -139,7 +139,7 @@ func TestRounding(t *testing.T) {
 	if got, err := m.Raw(tensors[1].Name); err != nil || string(got) != string(narrow) {
 		t.Errorf("0.1 became %x, %v", got[:4], err)
 	}
-	// What a training step leaves in a network that came in bfloat16.
+	// A network that came in bfloat16 has any float32 after a step of training.
 	spec := *m.Inspect().Spec
 	spec.SourceTypes = map[string]string{tensors[1].Name: "bfloat16"}
 	if m, err = m.WithSpec(spec); err != nil {
@@ -186,8 +186,7 @@ func TestShortTensor(t *testing.T) {
 	}
 }
 
-// TestMemory builds and saves ResNet-50, 102 MB, and wants little to be
-// allocated for it.
+// TestMemory checks that building and saving ResNet-50, 102 MB, allocates little.
 func TestMemory(t *testing.T) {
 	tensors := network(t, "resnet50", 1000).Tensors()
 	for i := range tensors {

@@ -45,7 +45,7 @@ func file(header string, data int) []byte {
 	return append(append(b, header...), make([]byte, data)...)
 }
 
-// many is a header of n tensors without values, and metadata.
+// many returns a header of metadata and n tensors without values.
 func many(n int) string {
 	var b strings.Builder
 	b.WriteString(`{"__metadata__":{"k":"v"}`)

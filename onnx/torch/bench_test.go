@@ -18,8 +18,8 @@ import (
 	"github.com/robust-transfer/rtx/onnx/torch/torchtest"
 )
 
-// checkpoint writes a file as robustness does, every weight twice: n tensors of
-// size values, and again for the attacker.
+// checkpoint writes a file in the layout of robustness: n tensors of size values,
+// and all of them again for the attacker.
 func checkpoint(b *testing.B, path string, n, size int) {
 	b.Helper()
 	out, err := os.Create(path)
@@ -47,8 +47,8 @@ func checkpoint(b *testing.B, path string, n, size int) {
 }
 
 // BenchmarkImport opens a checkpoint of 205 MB, finds the network, compares the
-// attacker's copy and writes every weight once. Its metrics are the time in
-// units of reading the file with a checksum, and the most that was in the heap.
+// attacker's copy and writes every weight once. Its metrics are the time, as a
+// multiple of that of reading the file with a checksum, and the largest heap.
 func BenchmarkImport(b *testing.B) {
 	path := filepath.Join(b.TempDir(), "robust.ckpt")
 	checkpoint(b, path, 50, 512<<10)
@@ -74,7 +74,7 @@ func BenchmarkImport(b *testing.B) {
 }
 
 // importAll writes the network of a checkpoint and returns the size of the heap
-// afterwards, garbage included.
+// afterwards, including garbage.
 func importAll(b *testing.B, path string) uint64 {
 	f, err := torch.Open(path)
 	if err != nil {

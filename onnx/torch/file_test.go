@@ -18,7 +18,7 @@ import (
 	"github.com/robust-transfer/rtx/onnx/torch"
 )
 
-// made is a file of testdata.
+// made reads a file of testdata.
 func made(t testing.TB, name string) []byte {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join("testdata", name))
@@ -28,7 +28,7 @@ func made(t testing.TB, name string) []byte {
 	return b
 }
 
-// archive makes a zip archive of names and contents.
+// archive makes a zip archive from pairs of name and contents.
 func archive(parts ...string) string {
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)
@@ -113,8 +113,8 @@ func (c *counter) ReadAt(p []byte, off int64) (int, error) {
 	return n, err
 }
 
-// TestViewsOfOneStorage holds that a storage with many views, in order and
-// transposed, is read a few times, not once a view.
+// TestViewsOfOneStorage checks that a storage with many views, in order and
+// transposed, is read a few times rather than once for every view.
 func TestViewsOfOneStorage(t *testing.T) {
 	const views, size = 100, 1000
 	for _, method := range []uint16{zip.Store, zip.Deflate} {
@@ -152,7 +152,7 @@ func TestViewsOfOneStorage(t *testing.T) {
 	}
 }
 
-// each calls do for all tensors below a value.
+// each calls do for every tensor below a value.
 func each(v any, do func(*torch.Tensor)) {
 	switch v := v.(type) {
 	case *torch.Tensor:
@@ -164,8 +164,8 @@ func each(v any, do func(*torch.Tensor)) {
 	}
 }
 
-// TestFlipped holds that a changed byte of a storage is found by every tensor
-// that uses the storage, and by no other.
+// TestFlipped checks that a changed byte of a storage is found by every tensor that
+// uses the storage, and by no other.
 func TestFlipped(t *testing.T) {
 	for _, name := range []string{"views.pt", "views_deflated.pt", "plain.pt"} {
 		data := made(t, name)
@@ -233,7 +233,8 @@ type full struct{}
 
 func (full) Write([]byte) (int, error) { return 0, os.ErrClosed }
 
-// TestWriterFails holds that an error of the writer is not one of the file.
+// TestWriterFails checks that an error of the writer is not taken for one of the
+// file.
 func TestWriterFails(t *testing.T) {
 	for _, name := range []string{"views.pt", "views_deflated.pt", "views_legacy.pth", "dtypes.safetensors"} {
 		each(open(t, name).Value, func(x *torch.Tensor) {
@@ -244,8 +245,8 @@ func TestWriterFails(t *testing.T) {
 	}
 }
 
-// FuzzOpen holds that no file makes a reader crash, or take memory beyond a
-// small multiple of the file. A zip archive may inflate.
+// FuzzOpen checks that no file makes the reader crash, or take more memory than a
+// small multiple of the file; zip archives may inflate.
 func FuzzOpen(f *testing.F) {
 	for _, name := range []string{"views.pt", "views_deflated.pt", "views_legacy.pth", "parts_legacy.pth", "module.pt", "robust.pt", "arrays.pt", "list.pt", "dtypes.safetensors"} {
 		f.Add(made(f, name))
@@ -265,7 +266,7 @@ func FuzzOpen(f *testing.F) {
 	})
 }
 
-// inspect does with a checkpoint what users do.
+// inspect uses a checkpoint as callers do.
 func inspect(data []byte) {
 	c, err := torch.New(bytes.NewReader(data), int64(len(data)))
 	if err != nil {
@@ -284,13 +285,12 @@ func inspect(data []byte) {
 	}
 }
 
-// bytesOf names a tensor of n bytes from the offset on, in a storage of size.
+// bytesOf is the pickle of a tensor of n bytes, at an offset in a storage of a size.
 func bytesOf(name, storage string, size, offset, n int) string {
 	return fmt.Sprintf("S'%s'\nctorch._utils\n_rebuild_tensor\n((S'storage'\nctorch\nByteStorage\nS'%s'\nS'cpu'\nI%d\ntQI%d\n(I%d\nt(I1\nttRs", name, storage, size, offset, n)
 }
 
-// packed makes a checkpoint of a dict and deflated storages of size bytes, 0
-// and 1.
+// packed makes a checkpoint of a dict and two deflated storages of size bytes.
 func packed(dict string, size int) []byte {
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)
@@ -306,8 +306,9 @@ func packed(dict string, size int) []byte {
 	return b.Bytes()
 }
 
-// TestStoragesInTurns holds that numbers of two deflated storages in turns do
-// not inflate them each time, and that such tensors are not written for ever.
+// TestStoragesInTurns checks that reading numbers alternately from two deflated
+// storages does not inflate a storage for each, and that writing such tensors comes
+// to an end.
 func TestStoragesInTurns(t *testing.T) {
 	const size, turns = 2 << 20, 500
 	var dict strings.Builder
@@ -343,8 +344,8 @@ func TestStoragesInTurns(t *testing.T) {
 	}
 }
 
-// TestHalvesInTurns writes large parts of two deflated storages in turns, which
-// has no limit.
+// TestHalvesInTurns writes large parts of two deflated storages alternately, which
+// is not limited.
 func TestHalvesInTurns(t *testing.T) {
 	const size = 2 << 20
 	var dict strings.Builder
@@ -365,8 +366,8 @@ func TestHalvesInTurns(t *testing.T) {
 	}
 }
 
-// TestCopiesOfOneStorage holds that attackers' copies which overlap the model's
-// tensors are refused once they have cost more than the file.
+// TestCopiesOfOneStorage checks that an attacker's copies which overlap the model's
+// tensors are refused once comparing them has cost more than the file.
 func TestCopiesOfOneStorage(t *testing.T) {
 	const size, honest = 8 << 20, 5
 	for _, copies := range []int{honest, 100} {
@@ -390,7 +391,7 @@ func TestCopiesOfOneStorage(t *testing.T) {
 	}
 }
 
-// stored is archive without compression.
+// stored is like archive, without compression.
 func stored(parts ...string) string {
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)
@@ -402,7 +403,7 @@ func stored(parts ...string) string {
 	return b.String()
 }
 
-// TestManyTensors refuses a network of more tensors than any has.
+// TestManyTensors checks that a network of implausibly many tensors is refused.
 func TestManyTensors(t *testing.T) {
 	const most = 65536
 	for _, n := range []int{most, most + 1} {

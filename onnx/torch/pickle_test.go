@@ -45,7 +45,7 @@ func plain(v any) any {
 	return v
 }
 
-// TestPickles reads pickles of all protocols as Python's pickle made them.
+// TestPickles reads pickles that Python made, of all protocols.
 func TestPickles(t *testing.T) {
 	r, err := os.Open("testdata/pickles.jsonl")
 	if err != nil {
@@ -74,7 +74,7 @@ func TestPickles(t *testing.T) {
 	}
 }
 
-// TestOpcodes runs what today's Python does not write.
+// TestOpcodes runs opcodes that today's Python does not write.
 func TestOpcodes(t *testing.T) {
 	for _, c := range []struct{ pickle, want string }{
 		{"I01\n.", "true"}, {"I-7\n.", "-7"}, {"L12345678901234567890L\n.", "12345678901234567890"}, {"F1.5\n.", "1.5"},
@@ -135,8 +135,8 @@ func TestBadPickles(t *testing.T) {
 	}
 }
 
-// FuzzPickle holds that no pickle makes the machine crash, or take memory
-// beyond a small multiple of its size.
+// FuzzPickle checks that no pickle makes the machine crash, or take more memory than
+// a small multiple of its size.
 func FuzzPickle(f *testing.F) {
 	for _, p := range []string{
 		"(dp0\nV\\u20ac\np1\n(lp2\nI1\naF2.5\naL3L\nasg1\n(I01\nNtp3\ns.", "\x80\x02}q\x00(U\x01aK\x01X\x01\x00\x00\x00b]q\x01(J\x00\x00\x00\x00G\x00\x00\x00\x00\x00\x00\x00\x00eu.",

@@ -49,7 +49,7 @@ func golden(t *testing.T, name string) map[string][]row {
 	return files
 }
 
-// dtypes are torch's names.
+// dtypes are the names of element types in torch.
 var dtypes = map[pb.TensorProto_DataType]string{
 	pb.TensorProto_DOUBLE: "float64", pb.TensorProto_FLOAT: "float32", pb.TensorProto_FLOAT16: "float16", pb.TensorProto_BFLOAT16: "bfloat16",
 	pb.TensorProto_INT64: "int64", pb.TensorProto_INT32: "int32", pb.TensorProto_INT16: "int16", pb.TensorProto_INT8: "int8",
@@ -67,7 +67,7 @@ func rowOf(t *testing.T, place string, x onnx.Tensor) row {
 	return row{place, dtypes[x.DType], size, hex.EncodeToString(h[:16])}
 }
 
-// walk lists the tensors below a value, those of a module by its network.
+// walk lists the tensors below a value; those of a module are its network's.
 func walk(t *testing.T, f *torch.File, v any, place string) []row {
 	t.Helper()
 	var rows []row
@@ -104,7 +104,7 @@ func walk(t *testing.T, f *torch.File, v any, place string) []row {
 	return rows
 }
 
-// compare compares all tensors of a file with what torch.load has read.
+// compare compares all tensors of a file with those that torch.load returned.
 func compare(t *testing.T, path string, want []row) {
 	f, err := torch.Open(path)
 	if err != nil {
@@ -128,7 +128,7 @@ func TestTorchReads(t *testing.T) {
 	}
 }
 
-// TestRealFiles reads the checkpoints of others.
+// TestRealFiles reads published checkpoints.
 func TestRealFiles(t *testing.T) {
 	root := os.Getenv("RTX_SHARED_DATA")
 	if root == "" {
@@ -217,7 +217,7 @@ func TestNetworks(t *testing.T) {
 	}
 }
 
-// TestHostile holds that code in a pickle is named, not run.
+// TestHostile checks that code in a pickle is named, and not run.
 func TestHostile(t *testing.T) {
 	for _, name := range []string{"hostile.pt", "hostile_legacy.pth"} {
 		f := open(t, name)

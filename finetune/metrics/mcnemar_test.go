@@ -8,10 +8,11 @@ import (
 	"testing"
 )
 
-// spread is one of the golden file.
+// spread is a Spread in the golden file.
 type spread struct{ SD, Low, High float64 }
 
-// goldens is what scipy, statsmodels and numpy found (testdata/golden_compare.py).
+// goldens reads the results of scipy, statsmodels and numpy, made by
+// testdata/golden_compare.py.
 func goldens(t *testing.T) (g struct {
 	McNemar []struct {
 		A, B int
@@ -86,10 +87,10 @@ func TestFitLine(t *testing.T) {
 	}
 }
 
-// TestBootstrap compares with 50,000 draws of numpy's. 20,000 of ours have a
-// standard error of a half percent in the deviation and of about two percent of
-// the deviation in the percentiles; three and a half times that is allowed, and
-// one step of an accuracy, which is a number of samples.
+// TestBootstrap compares with 50,000 draws made by numpy. With 20,000 draws of ours
+// the standard error is about 0.5 % for the standard deviation, and 2 % of that
+// deviation for the percentiles. The test allows three and a half times as much and,
+// for accuracies, one step more, which is one sample.
 func TestBootstrap(t *testing.T) {
 	for i, c := range goldens(t).Bootstraps {
 		top1, perClass, err := Bootstrap(c.Labels, c.Right, BootstrapConfig{Seed: 7, Samples: 20_000, Groups: c.Groups})
@@ -112,7 +113,7 @@ func TestBootstrap(t *testing.T) {
 	}
 }
 
-// TestBootstrapDraws wants the draws to be those of the seed alone.
+// TestBootstrapDraws checks that the draws depend on the seed alone.
 func TestBootstrapDraws(t *testing.T) {
 	labels, a, b, difference := make([]int, 50), make([]float64, 50), make([]float64, 50), make([]float64, 50)
 	for i := range labels {
@@ -129,7 +130,7 @@ func TestBootstrapDraws(t *testing.T) {
 	if spreadOf(a, 1) != spreadOf(a, 1) || spreadOf(a, 1) == spreadOf(a, 2) {
 		t.Error("the seed does not tell the draws")
 	}
-	// The covariance that the difference shows is that of the samples.
+	// The spread of the difference gives the covariance of the samples.
 	cov, ma, mb := 0.0, 0.0, 0.0
 	for i := range a {
 		ma, mb = ma+a[i]/50, mb+b[i]/50
