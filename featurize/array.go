@@ -8,33 +8,34 @@ import (
 	"math"
 	"math/bits"
 	"unsafe"
+
+	"github.com/robust-transfer/rtx/onnx"
 )
 
-// ErrFormat is wrapped by every error that says that a file of a feature set
-// is not what it should be.
+// ErrFormat is wrapped by every error about a file of a feature set that is damaged
+// or of another format.
 var ErrFormat = errors.New("not a good feature set")
 
-// dtype is the type of the numbers of an array: kind f, i, u (as numpy's), b
-// for bfloat16, and the bytes of one.
+// dtype is the type of the numbers of an array.
 type dtype struct {
-	kind byte
-	size int
+	kind byte // f, i or u, as in numpy, or b for bfloat16
+	size int  // of a number in bytes
 	big  bool // big-endian
 }
 
 // array is a row-major array of numbers in a file.
 type array struct {
 	r     io.ReaderAt
-	at    int64 // of the first number
+	at    int64 // offset of the first number
 	dtype dtype
 	shape []int
-	raw   []byte // reused
+	raw   []byte // a buffer for numbers to be converted
 }
 
 var float32LE = dtype{kind: 'f', size: 4}
 
-// newArray checks that size bytes from at are the numbers of the shape, and
-// leaves those behind them alone.
+// newArray checks that the size bytes beginning at at are enough for the shape. There
+// may be more.
 func newArray(r io.ReaderAt, at, size int64, t dtype, shape []int) (*array, error) {
 	want, fits := uint64(t.size), true
 	for _, d := range shape {
@@ -52,14 +53,14 @@ func newArray(r io.ReaderAt, at, size int64, t dtype, shape []int) (*array, erro
 	return &array{r: r, at: at, dtype: t, shape: shape}, nil
 }
 
-// rowSize is the count of numbers in a row.
+// rowSize is the number of numbers in a row.
 func (a *array) rowSize() int { return product(a.shape[1:]) }
 
-// readBytes reads rows as they lie in the file.
+// readBytes reads rows as they are in the file, without conversion.
 func (a *array) readBytes(dst []byte, first int) error {
 	_, err := a.r.ReadAt(dst, a.at+int64(first)*int64(a.rowSize()*a.dtype.size))
 	if err == io.EOF {
-		err = nil // the last row ends where the file does
+		err = nil // the last row may end with the file
 	}
 	return err
 }
@@ -105,7 +106,7 @@ func (t dtype) order() binary.ByteOrder {
 	return binary.LittleEndian
 }
 
-// bits is the number as it is stored.
+// bits returns the bits of a number.
 func (t dtype) bits(b []byte) uint64 {
 	switch t.size {
 	case 1:
@@ -118,6 +119,7 @@ func (t dtype) bits(b []byte) uint64 {
 	return t.order().Uint64(b)
 }
 
+// integer returns the value of an integer; the type is i or u.
 func (t dtype) integer(b []byte) int64 {
 	v := t.bits(b)
 	if t.kind == 'i' {
@@ -127,6 +129,7 @@ func (t dtype) integer(b []byte) int64 {
 	return int64(v)
 }
 
+// value returns the value of a number of any type.
 func (t dtype) value(b []byte) float64 {
 	switch {
 	case t.kind == 'i':
@@ -136,31 +139,14 @@ func (t dtype) value(b []byte) float64 {
 	case t.kind == 'b':
 		return float64(math.Float32frombits(uint32(t.bits(b)) << 16))
 	case t.size == 2:
-		return halfToFloat(uint16(t.bits(b)))
+		return float64(math.Float32frombits(onnx.FromHalf(uint16(t.bits(b)))))
 	case t.size == 4:
 		return float64(math.Float32frombits(uint32(t.bits(b))))
 	}
 	return math.Float64frombits(t.bits(b))
 }
 
-// halfToFloat widens an IEEE 754 binary16.
-func halfToFloat(h uint16) float64 {
-	sign, exponent, fraction := float64(1), int(h>>10&31), float64(h&1023)
-	if h>>15 == 1 {
-		sign = -1
-	}
-	switch exponent {
-	case 0:
-		return sign * math.Ldexp(fraction, -24)
-	case 31:
-		if fraction != 0 {
-			return math.NaN()
-		}
-		return sign * math.Inf(1)
-	}
-	return sign * math.Ldexp(1024+fraction, exponent-25)
-}
-
+// product multiplies the dimensions of a shape.
 func product(dims []int) int {
 	n := 1
 	for _, d := range dims {
@@ -169,8 +155,8 @@ func product(dims []int) int {
 	return n
 }
 
-// bytesOf views numbers as the little-endian bytes of the file. Every platform
-// that rtx runs on is little-endian.
+// bytesOf views numbers as their bytes, which are those of the file: every platform
+// that rtx supports is little-endian.
 func bytesOf[T float32 | int64](x []T) []byte {
 	if len(x) == 0 {
 		return nil
@@ -178,7 +164,7 @@ func bytesOf[T float32 | int64](x []T) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(&x[0])), len(x)*int(unsafe.Sizeof(x[0])))
 }
 
-// floatsOf views such bytes as numbers.
+// floatsOf views bytes as the numbers that they are.
 func floatsOf(b []byte) []float32 {
 	return unsafe.Slice((*float32)(unsafe.Pointer(unsafe.SliceData(b))), len(b)/4)
 }

@@ -9,22 +9,22 @@ import (
 	"strings"
 )
 
-// ErrLabels is wrapped by the error that says that features come without
-// labels.
+// ErrLabels is wrapped by the error of OpenArrays for features without labels.
 var ErrLabels = errors.New("there are no labels")
 
-// Names that arrays of features and of labels have in files that others make.
+// Usual names of the arrays of features and of labels in files of other programs.
 var (
 	featureNames = []string{"features", "X", "x", "X_train", "embeddings", "data", "arr_0"}
 	labelNames   = []string{"labels", "y", "Y", "y_train", "targets", "target", "label", "arr_1"}
 )
 
-// OpenArrays opens features that were made elsewhere: an .npy file [N,...] with
-// the integers [N] of another as labels, or an .npz or .safetensors file that
-// holds both under usual names (features, X, arr_0; labels, y, arr_1) or labels
-// in an .npy file beside it. A negative label is none. Classes are called by
-// their numbers; the records have a row and a label each, "FILE#row" as path.
-// Features without labels are ErrLabels.
+// OpenArrays opens features that another program wrote. features is an .npy file
+// [N,...], or an .npz or .safetensors file with an array of a usual name, such as
+// features, X or arr_0. labels is a file with integers [N]; "" if the file of features
+// holds them as well, as labels, y or arr_1. A negative label means none.
+//
+// The classes of the set are named by their numbers. Each record has a row, a label
+// and the path "FILE#row". Features without labels are an ErrLabels.
 func OpenArrays(features, labels string) (*Set, error) {
 	st := &stored{}
 	s, err := st.openArrays(features, labels)
@@ -84,7 +84,7 @@ func (s *stored) openArrays(features, labels string) (*Set, error) {
 	return set, nil
 }
 
-// arraysOf opens the arrays of a file by name; that of an .npy file is arr_0.
+// arraysOf opens the arrays of a file, by name. That of an .npy file is called arr_0.
 func (s *stored) arraysOf(file string) (map[string]*array, error) {
 	r, size, err := s.open(file)
 	if err != nil {
@@ -102,6 +102,7 @@ func (s *stored) arraysOf(file string) (map[string]*array, error) {
 	return nil, fmt.Errorf("expected .npy, .npz or .safetensors: %w", ErrFormat)
 }
 
+// pick returns the array with the first of several names that there is, or nil.
 func pick(arrays map[string]*array, names []string) *array {
 	for _, n := range names {
 		if arrays[n] != nil {

@@ -11,55 +11,62 @@ import (
 	"github.com/robust-transfer/rtx/featurize/pixels"
 )
 
-// Network computes features. Run reads n images from src, uint8 [n,H,W,3], and
-// fills each dst, one for each output, with n rows. It is called from one
-// goroutine at a time.
+// Network computes features, as a session of package onnx/runtime does. Run reads n
+// images from src, uint8 [n,H,W,3] RGB, and fills each dst, one for each of the
+// network's outputs, with n rows. Calls do not overlap.
 type Network interface {
 	Run(ctx context.Context, n int, src []uint8, dst ...[]float32) error
 }
 
-// Extractor carries images through decoding and a network in bounded memory:
-// three batches are under way at most, whatever the number of samples.
+// Extractor computes the features of images, in memory that does not depend on their
+// number: at most three batches are in work at a time. All fields but Workers must be
+// set.
 type Extractor struct {
-	Network   Network
+	Network   Network // with one output
 	Transform Transform
 	BatchSize int // rows of every batch
-	RowSize   int // floats of one feature row
-	Workers   int // goroutines that read and decode
+	RowSize   int // numbers in a row of features
+	Workers   int // goroutines that read and decode; 0: 1
 }
 
-// Result is what became of one sample.
+// Result is the outcome of a sample: features or an error.
 type Result struct {
 	Sample   Sample
-	Features []float32 // valid until emit returns; nil when Err is set
-	Sum      uint32    // CRC-32C of the encoded image
-	Err      error
-	Warnings []string
+	Features []float32 // [RowSize], valid until emit returns; nil if Err is set
+	Sum      uint32    // CRC-32C of the image file
+	Err      error     // why the file could not be read or decoded
+	Warnings []string  // of the decoder
 }
 
-// errRead marks a sample whose bytes could not be had. Unlike an image that
-// does not decode, it may be there the next time.
+// errRead marks a sample whose file could not be read. In contrast to an image that
+// does not decode, it is tried again the next time.
 var errRead = errors.New("cannot be read")
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 func crcOf(data []byte) uint32 { return crc32.Checksum(data, castagnoli) }
 
-// batch is a reused set of slots, filled by the workers and run as one.
+// batch is a batch of samples, which workers decode and the network then runs. It is
+// reused.
 type batch struct {
 	pixels  []uint8
 	results []Result
-	left    sync.WaitGroup
+	left    sync.WaitGroup // samples that are not decoded yet
 }
 
+// slot is a row of a batch.
 type slot struct {
 	batch *batch
 	index int
 }
 
-// Extract hands emit the results in the order of the samples, a batch at a
-// time. When ctx ends, the batch that is in the network is finished and emitted
-// and the context's cause is returned, so nothing computed is lost.
+// Extract calls emit with the results of each batch, in the order of the samples; an
+// error of emit ends it. An image that cannot be read or decoded is a Result with an
+// error, and no error of Extract. The last batch is filled up with zeros, so that the
+// network always sees the same size.
+//
+// When ctx ends, the batch that the network is running is finished and emitted, so
+// that nothing computed is lost, and the context's cause is returned.
 func (e *Extractor) Extract(ctx context.Context, samples iter.Seq2[Sample, error], emit func([]Result) error) error {
 	inner, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -107,7 +114,7 @@ func (e *Extractor) Extract(ctx context.Context, samples iter.Seq2[Sample, error
 	return context.Cause(inner)
 }
 
-// feed deals the samples out to slots until they end or ctx does.
+// feed fills batches with samples, until the samples or ctx end.
 func (e *Extractor) feed(ctx context.Context, samples iter.Seq2[Sample, error], free <-chan *batch, full chan<- *batch, slots chan<- slot) error {
 	var b *batch
 	for s, err := range samples {
@@ -137,7 +144,7 @@ func (e *Extractor) feed(ctx context.Context, samples iter.Seq2[Sample, error], 
 	return nil
 }
 
-// deal starts the decoding of a batch whose samples are all known.
+// deal hands the samples of a batch to the workers.
 func (e *Extractor) deal(b *batch, full chan<- *batch, slots chan<- slot) {
 	b.left.Add(len(b.results))
 	clear(b.pixels[len(b.results)*e.Transform.size():])
@@ -147,8 +154,8 @@ func (e *Extractor) deal(b *batch, full chan<- *batch, slots chan<- slot) {
 	}
 }
 
-// decode is a worker: bytes to pixels, each into its slot. A slot that fails
-// is zero, so that the batch's bits do not depend on what it held before.
+// decode is a worker: it reads and decodes samples into their slots. The slot of a
+// sample that fails is zeroed, so that the batch does not depend on earlier ones.
 func (e *Extractor) decode(slots <-chan slot) {
 	d := pixels.NewDecoder(e.Transform.Decode)
 	defer d.Close()
@@ -175,7 +182,8 @@ func (e *Extractor) decode(slots <-chan slot) {
 	}
 }
 
-// finish runs one batch. It is not cut short by ctx.
+// finish runs the network on a batch and emits the results. It does not stop when ctx
+// ends.
 func (e *Extractor) finish(ctx context.Context, b *batch, features []float32, emit func([]Result) error) error {
 	good := false
 	for i := range b.results {

@@ -14,13 +14,15 @@ import (
 	"strings"
 )
 
-// Folder lists a folder of images: class folders, the same in split folders,
-// or images without labels (see layout).
+// Folder lists a folder of images in one of these layouts:
 //
-// Files and folders whose name begins with a dot, and files without the name
-// of an image, are passed over. Symbolic links are followed; one that leads
-// back to a folder above itself is noted and left. Samples are sorted bytewise
-// by path.
+//	CLASS/**          class folders
+//	SPLIT/CLASS/**    class folders in train, val (valid, validation) and test
+//	*                 images without labels, also in split folders
+//
+// Files and folders whose names begin with a dot, and files that are not named like
+// images, are left out. Symbolic links are followed, except one that leads back to a
+// folder above itself; Notes mentions it. Samples are sorted bytewise by path.
 func Folder(ctx context.Context, root string) (*Listing, error) {
 	info, err := os.Stat(root)
 	if err != nil {
@@ -43,19 +45,21 @@ func Folder(ctx context.Context, root string) (*Listing, error) {
 	return &w.Listing, nil
 }
 
+// sortByPath sorts samples bytewise.
 func sortByPath(samples []Sample) {
 	slices.SortFunc(samples, func(a, b Sample) int { return strings.Compare(a.Path, b.Path) })
 }
 
-// folderWalk collects the images below one root.
+// folderWalk collects the images below a root.
 type folderWalk struct {
 	Listing
 	ctx    context.Context
 	root   string
-	others int // files that are not named like images
-	above  []os.FileInfo
+	others int           // files that are not named like images
+	above  []os.FileInfo // the folders above the one being read
 }
 
+// tree collects the images of a folder and of those below it.
 func (w *folderWalk) tree(dir string) error {
 	if err := w.ctx.Err(); err != nil {
 		return err
@@ -110,9 +114,9 @@ func (w *folderWalk) abs(rel string) string {
 	return filepath.Join(w.root, filepath.FromSlash(rel))
 }
 
-// fileSample is an image in a file of its own. Its bytes are read later, so a
-// broken link or an unreadable file is a sample that fails, not an end to the
-// listing.
+// fileSample is a sample in a file of its own. The file is read later, so that a
+// broken link or an unreadable file is a sample that fails, rather than an error of
+// the listing.
 func fileSample(name, file string) Sample {
 	s := Sample{Path: name, Label: -1}
 	if info, err := os.Stat(file); err == nil {
@@ -122,8 +126,8 @@ func fileSample(name, file string) Sample {
 	return s
 }
 
-// readFile appends the contents of a regular file to dst. A pipe or a device
-// would never end, so it is refused.
+// readFile appends the contents of a regular file to dst. Pipes and devices, which
+// may never end, are refused.
 func readFile(dst []byte, name string) ([]byte, error) {
 	info, err := os.Stat(name)
 	if err != nil {
@@ -140,11 +144,11 @@ func readFile(dst []byte, name string) ([]byte, error) {
 	return readAll(dst, f, info.Size())
 }
 
-// maxEncoded bounds the bytes of one encoded image.
+// maxEncoded is the largest image file that is read, in bytes.
 const maxEncoded = 512 << 20
 
-// readAll appends all of r to dst. size is what r is said to hold; memory grows
-// with what it really does.
+// readAll appends all of r to dst. size is the declared size of r; it is not trusted:
+// memory grows with the bytes that are really there.
 func readAll(dst []byte, r io.Reader, size int64) ([]byte, error) {
 	if size > maxEncoded {
 		return dst, fmt.Errorf("%d bytes, more than %d of one image are not read", size, maxEncoded)
@@ -168,8 +172,8 @@ func readAll(dst []byte, r io.Reader, size int64) ([]byte, error) {
 	}
 }
 
-// cause strips the file's full path from an error, since a manifest names
-// files by their path in the source and may be moved.
+// cause removes the path of the file from an error: a manifest names files by their
+// paths in the source, and may be read on another machine.
 func cause(err error) error {
 	var p *fs.PathError
 	if errors.As(err, &p) {

@@ -6,46 +6,46 @@ import (
 	"strings"
 )
 
-// splitOf maps the names that stand for splits to the split's name.
+// splitOf maps the names of split folders to the names of splits.
 var splitOf = map[string]string{
 	"train": "train",
 	"val":   "val", "valid": "val", "validation": "val",
 	"test": "test",
 }
 
-// imageSuffixes are the file names that count as images. Whether a file really
-// is one is found out when it is decoded.
+// imageSuffixes are the endings of the names of image files. Whether a file really
+// is an image shows when it is decoded.
 var imageSuffixes = map[string]bool{
 	".jpg": true, ".jpeg": true, ".jpe": true, ".jfif": true, ".png": true, ".gif": true,
 	".bmp": true, ".dib": true, ".tif": true, ".tiff": true, ".webp": true,
 }
 
-// isImage reports whether a path counts as an image: nothing in it begins with
-// a dot, and it ends like one.
+// isImage reports whether a path is named like an image. No folder or file in it
+// may begin with a dot.
 func isImage(name string) bool {
 	return imageSuffixes[strings.ToLower(path.Ext(name))] && !strings.HasPrefix(name, ".") && !strings.Contains(name, "/.")
 }
 
-// layout gives the samples of a listing their classes and splits by the
-// folders they lie in, and drops those that have no place:
+// layout derives the classes and splits of samples from the folders in which they
+// lie, and drops samples that fit none of these:
 //
 //	<class>/**          class folders
-//	<split>/<class>/**  the same in train, val (valid, validation) and test
-//	*                   images without labels, also inside split folders
+//	<split>/<class>/**  class folders in train, val (valid, validation) and test
+//	*                   images without labels, also in split folders
 //
 // The order of the samples is kept.
 type layout struct {
 	*Listing
-	top    string // a leading folder, with its slash, that does not count
-	splits map[string]bool
+	top    string            // a leading folder, with its slash, to be ignored
+	splits map[string]bool   // the split folders
 	loose  []string          // images beside class folders
 	beside []string          // images beside split folders
-	owner  map[string]string // split/class/name -> path
+	owner  map[string]string // path of the sample of each split/class/name
 }
 
-// arrange lays a listing out. from names the source in errors; others is the
-// number of its files that are no images. A single top folder is passed
-// through where strip is set.
+// arrange derives classes and splits, and the list of classes. from names the source
+// in errors; others is the number of its files that are not images. With strip, a
+// single top folder that holds everything is ignored.
 func (l *Listing) arrange(from string, others int, strip bool) error {
 	a := &layout{Listing: l, owner: map[string]string{}}
 	if strip {
@@ -69,11 +69,12 @@ func (l *Listing) arrange(from string, others int, strip bool) error {
 	if len(l.Samples) == 0 {
 		return fmt.Errorf("featurize: no images in %q (expected CLASS/*.jpg, SPLIT/CLASS/*.jpg or *.jpg; found %d other files): %w", from, others, ErrData)
 	}
-	l.number()
+	l.indexClasses()
 	return nil
 }
 
-// topFolder is the one folder that holds all samples, if it is none of a split.
+// topFolder is the folder that holds all samples, with a slash: "" if there is none
+// or it is a split folder.
 func topFolder(samples []Sample) string {
 	if len(samples) == 0 {
 		return ""
@@ -90,9 +91,9 @@ func topFolder(samples []Sample) string {
 	return top + "/"
 }
 
-// findSplits collects the split folders. Where other folders lie beside them
-// and none of them holds folders itself, they are classes that happen to be
-// called "train" or "test".
+// findSplits finds the split folders. If there are other folders beside them, and
+// none of them holds folders itself, they are class folders that happen to be called
+// "train" or "test".
 func (a *layout) findSplits() {
 	a.splits = map[string]bool{}
 	nested, rest := false, false
@@ -112,7 +113,8 @@ func (a *layout) findSplits() {
 	}
 }
 
-// inner is the path of a sample below its split folder.
+// inner splits the path of a sample into its split folder, if there are any, and the
+// path below it. ok is false if it lies in no split folder although there are some.
 func (a *layout) inner(s Sample) (folder, inner string, ok bool) {
 	rel := s.Path[len(a.top):]
 	if len(a.splits) == 0 {
@@ -122,8 +124,8 @@ func (a *layout) inner(s Sample) (folder, inner string, ok bool) {
 	return folder, inner, a.splits[folder]
 }
 
-// findClasses tells of which split folders ("" without splits) the images are
-// in class folders.
+// findClasses returns the split folders ("" if there are no splits) that hold class
+// folders.
 func (a *layout) findClasses() map[string]bool {
 	classed := map[string]bool{}
 	for _, s := range a.Samples {
@@ -134,8 +136,8 @@ func (a *layout) findClasses() map[string]bool {
 	return classed
 }
 
-// place finds the class and split of one sample; keep is false where it has
-// none.
+// place sets the class and split of a sample. keep is false if the sample fits
+// nowhere.
 func (a *layout) place(s *Sample, classed map[string]bool) (keep bool, err error) {
 	folder, inner, ok := a.inner(*s)
 	if !ok {
@@ -162,6 +164,7 @@ func (a *layout) place(s *Sample, classed map[string]bool) (keep bool, err error
 	return true, nil
 }
 
+// checkClass refuses the name of a class that classes.txt cannot hold.
 func checkClass(name string) error {
 	if strings.ContainsAny(name, "\n\r") {
 		return fmt.Errorf("class name %q: it cannot hold a line break (classes.txt has one a line): %w", name, ErrData)
@@ -169,6 +172,7 @@ func checkClass(name string) error {
 	return nil
 }
 
+// passOver notes that samples were dropped.
 func (a *layout) passOver(why string, names []string) {
 	if len(names) > 0 {
 		a.Notes = append(a.Notes, fmt.Sprintf("%d image(s) %s passed over, the first is %q", len(names), why, names[0]))

@@ -12,17 +12,17 @@ import (
 	"strings"
 )
 
-// maxLine bounds one line of a list file.
+// maxLine is the longest line of a list file, in bytes.
 const maxLine = 1 << 20
 
-// listRow is one line of a list file.
+// listRow is a line of a list file.
 type listRow struct {
 	path, label, split, group string
 }
 
-// listSource reads a list file. Its columns, or keys, are path (or file_name),
-// and, where they are there, label, split and group; others are passed over.
-// Paths are relative to root. The order of the lines is kept.
+// listSource reads a list file. It has a column, or JSON key, path or file_name, and
+// may have label, split and group; others are ignored. Paths are relative to root.
+// The order of the lines is kept.
 func listSource(name string, r io.Reader, root string) (*Listing, error) {
 	rows := readCSV
 	if strings.EqualFold(filepath.Ext(name), ".jsonl") {
@@ -48,10 +48,11 @@ func listSource(name string, r io.Reader, root string) (*Listing, error) {
 	if len(l.Samples) == 0 {
 		return nil, fmt.Errorf("featurize: list %q names no images: %w", name, ErrData)
 	}
-	l.number()
+	l.indexClasses()
 	return l, nil
 }
 
+// sample is the image that a line names.
 func (row listRow) sample(root string) (Sample, error) {
 	if row.path == "" {
 		return Sample{}, errors.New("the path is empty")
@@ -122,7 +123,7 @@ func readCSV(r io.Reader, yield func(line int, row listRow) error) error {
 	}
 }
 
-// readJSONL reads a JSON object a line.
+// readJSONL reads a JSON object from every line that is not blank.
 func readJSONL(r io.Reader, yield func(line int, row listRow) error) error {
 	lines := bufio.NewScanner(withoutBOM(r))
 	lines.Buffer(nil, maxLine)
@@ -151,7 +152,7 @@ func readJSONL(r io.Reader, yield func(line int, row listRow) error) error {
 	return lines.Err()
 }
 
-// word is a string, or a whole number that stands for one, or null for none.
+// word is a JSON string. A number counts as its digits, and null as "".
 type word string
 
 func (w *word) UnmarshalJSON(data []byte) error {
@@ -172,6 +173,7 @@ func (w *word) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
+// withoutBOM skips the byte order mark that some programs write before UTF-8.
 func withoutBOM(r io.Reader) io.Reader {
 	b := bufio.NewReader(r)
 	if head, _ := b.Peek(3); string(head) == "\xef\xbb\xbf" {

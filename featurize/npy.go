@@ -9,12 +9,12 @@ import (
 	"strings"
 )
 
-// npyHeader is the length of every header we write: room for any shape, and
-// the same for all of them, so that it can be written last.
+// npyHeader is the length of every header that is written. It has room for any shape,
+// and is the same for all, so that the header can be written last.
 const npyHeader = 128
 
-// putNPYHeader fills a header of the .npy format, version 1.0 (numpy's
-// lib/format): magic, version, length, and a Python literal padded with spaces.
+// putNPYHeader fills in a header of the .npy format, version 1.0 (numpy's lib/format):
+// magic, version, length, and a Python literal padded with spaces.
 func putNPYHeader(dst *[npyHeader]byte, dtype string, shape []int) {
 	dims := make([]string, len(shape))
 	for i, d := range shape {
@@ -35,7 +35,7 @@ func putNPYHeader(dst *[npyHeader]byte, dtype string, shape []int) {
 
 const npyMagic = "\x93NUMPY"
 
-// maxNPYHeader bounds the header of a file that we read.
+// maxNPYHeader is the longest header that is read, in bytes.
 const maxNPYHeader = 1 << 16
 
 var (

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// openNPZ returns the arrays of an .npz file, a zip archive of .npy files, by
-// name. Stored ones stay in the file, compressed ones are unpacked.
+// openNPZ returns the arrays of an .npz file, a zip archive of .npy files, by name.
+// Compressed arrays are decompressed into memory; the others stay in the file.
 func openNPZ(r io.ReaderAt, size int64) (map[string]*array, error) {
 	z, err := zip.NewReader(r, size)
 	if err != nil {
@@ -31,6 +31,7 @@ func openNPZ(r io.ReaderAt, size int64) (map[string]*array, error) {
 	return arrays, nil
 }
 
+// openMember opens an array of an .npz file.
 func openMember(r io.ReaderAt, size int64, f *zip.File) (*array, error) {
 	if f.Method == zip.Store {
 		at, err := f.DataOffset()

@@ -12,8 +12,8 @@ import (
 	"github.com/parquet-go/parquet-go/format"
 )
 
-// parquetRow is one sample in features.parquet. Label is -1 and class, split
-// and group are null where there is none.
+// parquetRow is a sample in features.parquet. Without a label, label is -1; class,
+// split and group are null if there is none.
 type parquetRow struct {
 	Path     string    `parquet:"path,plain"`
 	Label    int64     `parquet:"label,plain"`
@@ -23,11 +23,11 @@ type parquetRow struct {
 	Features []float32 `parquet:"features,list,plain"`
 }
 
-// groupBytes is about the size of the features of one row group.
+// groupBytes is the approximate size of the features of a row group.
 const groupBytes = 64 << 20
 
-// writeParquet writes a row for every sample that has one. Features are a
-// LIST of FLOAT, not compressed: they would hardly shrink.
+// writeParquet writes a row for every sample that has features. They are a LIST of
+// FLOAT, uncompressed because they would hardly shrink.
 func (s *setWriter) writeParquet(w io.Writer) error {
 	size := product(s.dims)
 	group := max(1, groupBytes/(4*size))
@@ -71,7 +71,8 @@ func orNil(s string) *string {
 	return &s
 }
 
-// parquetRows reads features.parquet in any order, fastest in its own.
+// parquetRows reads the rows of features.parquet, in any order; reading in sequence is
+// the fastest.
 type parquetRows struct {
 	reader *parquet.GenericReader[parquetFeatures]
 	n, dim int
@@ -126,8 +127,8 @@ func openParquet(r io.ReaderAt, size int64) (p *parquetRows, labels []int64, err
 	return p, labels, nil
 }
 
-// openBounded opens a file after it has compared the sizes that the file claims
-// with its own: the library takes memory for whatever is claimed.
+// openBounded opens a file. It first checks the sizes that the file declares against
+// its own size, because the library allocates whatever is declared.
 func openBounded(r io.ReaderAt, size int64) (*parquet.File, error) {
 	var tail [8]byte
 	if size < 12 {
@@ -164,8 +165,8 @@ func openBounded(r io.ReaderAt, size int64) (*parquet.File, error) {
 	return f, nil
 }
 
-// shape finds the shape of a row: the one written in the file, if it fits the
-// first row.
+// shape finds the shape of a row. It is written in the file, and must fit the first
+// row.
 func (p *parquetRows) shape(f *parquet.File) error {
 	text, _ := f.Lookup("shape")
 	for _, field := range strings.Fields(text) {
@@ -221,8 +222,8 @@ func (p *parquetRows) readRows(dst []float32, first int) (err error) {
 	return nil
 }
 
-// noPanic turns a panic of the parquet library, which some broken files cause,
-// into an error.
+// noPanic turns a panic of the parquet library into an error; some damaged files cause
+// one.
 func noPanic(err *error) {
 	if p := recover(); p != nil {
 		*err = fmt.Errorf("parquet: %v: %w", p, ErrFormat)

@@ -7,7 +7,7 @@ import (
 	"github.com/robust-transfer/rtx/onnx/safetensors"
 )
 
-// safetensorsType maps the format's names of types to ours.
+// safetensorsType maps the format's names of element types to dtypes.
 var safetensorsType = map[string]dtype{
 	"F64": {kind: 'f', size: 8}, "F32": {kind: 'f', size: 4}, "F16": {kind: 'f', size: 2}, "BF16": {kind: 'b', size: 2},
 	"I64": {kind: 'i', size: 8}, "I32": {kind: 'i', size: 4}, "I16": {kind: 'i', size: 2}, "I8": {kind: 'i', size: 1},
@@ -33,6 +33,7 @@ func openSafetensors(r io.ReaderAt, size int64) (map[string]*array, error) {
 	return arrays, nil
 }
 
+// writeSafetensors writes the tensors "features" and "labels".
 func (s *setWriter) writeSafetensors(w io.Writer) error {
 	header, err := safetensors.Header([]safetensors.Tensor{
 		{Name: "features", DType: "F32", Shape: append([]int{s.rows}, s.dims...)},

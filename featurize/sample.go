@@ -6,41 +6,43 @@ import (
 	"slices"
 )
 
-// Sample is one image of a source.
+// Sample is an image of a source.
 type Sample struct {
-	Path  string // unique in the source, slash-separated, as the manifest shows it
-	Class string // "" without a label
-	Label int    // index into the source's classes, -1 without a label
-	Split string // "train", "val", "test", or "" where the source has no splits
-	Group string // samples of one group belong together; "" without one
+	Path  string // unique in the source, with slashes, as the manifest shows it
+	Class string // "" if it has no label
+	Label int    // index into the source's classes; -1 if it has no label
+	Split string // "train", "val" or "test"; "" if the source has no splits
+	Group string // samples of one group are never put on two sides of a split; "" for none
 
-	Size    int64 // bytes
-	ModTime int64 // nanoseconds since 1970
+	Size    int64 // of the file, in bytes
+	ModTime int64 // of the file, in nanoseconds since 1970
 
-	// Read appends the encoded image to dst and returns it.
+	// Read appends the contents of the image file to dst and returns the result.
 	Read func(dst []byte) ([]byte, error)
 
-	index int // place in the whole listing, where this is a shard of it
+	index int // position in the whole listing, of which this may be a shard
 }
 
-// Listing is what a source holds, in the order in which it is extracted.
+// Listing is the list of images of a source, in the order in which their features
+// are computed. The caller closes it.
 type Listing struct {
 	Samples []Sample
-	Classes []string // sorted bytewise; empty where nothing is labelled
-	Notes   []string // what was passed over, a sentence each
+	Classes []string // sorted bytewise; empty if no sample has a label
+	Notes   []string // sentences on what was left out, for people to read
 
-	// Stream is set for a source that can be read only once, in its own
-	// order. It yields samples without labels, whose Read is good until the
-	// next one; when it has ended, the rest of the listing is filled in.
+	// Stream is set for a source that can be read only once, such as a tar archive
+	// on standard input. It yields samples in their own order, still without
+	// labels; each can be read until the next is asked for. When it ends, the other
+	// fields of the listing are complete.
 	Stream iter.Seq2[Sample, error]
 
 	closer io.Closer
 	shard  *Shard
-	whole  Identity // of the listing that this is a shard of
+	whole  Identity // of the listing of which this is a shard
 }
 
-// All yields every sample, in order. A sample can be read at any later time; one
-// of a stream has been read into memory for that.
+// All yields every sample in order. Samples can be read at any time until the
+// listing is closed; for that, those of a stream are read into memory.
 func (l *Listing) All() iter.Seq2[Sample, error] {
 	return func(yield func(Sample, error) bool) {
 		if l.Stream == nil {
@@ -62,7 +64,7 @@ func (l *Listing) All() iter.Seq2[Sample, error] {
 	}
 }
 
-// Close closes the files behind the samples.
+// Close closes the archive that the samples are read from, if any.
 func (l *Listing) Close() error {
 	if l.closer == nil {
 		return nil
@@ -70,8 +72,9 @@ func (l *Listing) Close() error {
 	return l.closer.Close()
 }
 
-// number makes the list of classes and labels the samples by it.
-func (l *Listing) number() {
+// indexClasses makes the sorted list of classes and labels the samples with their
+// indices.
+func (l *Listing) indexClasses() {
 	seen := map[string]bool{}
 	for _, s := range l.Samples {
 		if s.Class != "" && !seen[s.Class] {

@@ -10,13 +10,14 @@ import (
 	"strings"
 )
 
-// Shard is one of Count shares of a listing.
+// Shard names a share of a listing, so that several machines can compute the features
+// of one. Samples are assigned to shards by a hash of their paths.
 type Shard struct {
-	Index int `json:"index"` // from 0 on
+	Index int `json:"index"` // 0 to Count-1
 	Count int `json:"count"`
 }
 
-// ParseShard reads i/n.
+// ParseShard parses "i/n", shard i of n, counted from 0.
 func ParseShard(text string) (Shard, error) {
 	i, n, _ := strings.Cut(text, "/")
 	index, err1 := strconv.Atoi(i)
@@ -27,27 +28,27 @@ func ParseShard(text string) (Shard, error) {
 	return Shard{index, count}, nil
 }
 
-// Dir is the name of the folder of a shard, below that of all.
+// Dir is the name of the folder of a shard, below that of the set: "shard-0-of-4".
 func (s Shard) Dir() string { return fmt.Sprintf("shard-%d-of-%d", s.Index, s.Count) }
 
 var shardDir = regexp.MustCompile(`^shard-\d+-of-\d+$`)
 
 func isShardDir(name string) bool { return shardDir.MatchString(name) }
 
-// has tells by its path whether a sample is in the shard, so that images that
-// are added or removed leave the others where they are.
+// has reports whether a sample is in the shard. That depends on its path alone, so
+// that images which are added or removed leave the others in their shards.
 func (s Shard) has(x Sample) bool {
 	return int(crcOf([]byte(x.Path))%uint32(s.Count)) == s.Index
 }
 
-// Identity tells listings apart.
+// Identity identifies a listing.
 type Identity struct {
 	Samples int    `json:"samples"`
-	SHA256  string `json:"sha256"` // of the paths, labels and sizes
+	SHA256  string `json:"sha256"` // of the paths, labels and sizes of all samples
 }
 
-// Identity is that of the whole listing, also for a shard of it. It is known
-// when a stream has ended.
+// Identity returns the identity of the listing; that of the whole listing if this is a
+// shard of it. For a stream it is known once the stream has ended.
 func (l *Listing) Identity() Identity {
 	if l.shard != nil {
 		return l.whole
@@ -59,7 +60,8 @@ func (l *Listing) Identity() Identity {
 	return Identity{len(l.Samples), hex.EncodeToString(h.Sum(nil))}
 }
 
-// Take leaves only the samples of a shard. Labels stay those of the whole.
+// Take reduces the listing to the samples of a shard. Classes and labels stay those of
+// the whole listing.
 func (l *Listing) Take(s Shard) {
 	if l.Stream == nil {
 		l.take(s)
@@ -76,6 +78,7 @@ func (l *Listing) Take(s Shard) {
 	}
 }
 
+// only yields the samples of a stream that are in a shard.
 func only(stream iter.Seq2[Sample, error], s Shard) iter.Seq2[Sample, error] {
 	return func(yield func(Sample, error) bool) {
 		for x, err := range stream {
@@ -99,5 +102,5 @@ func (l *Listing) take(s Shard) {
 	l.Samples = kept
 }
 
-// Shard is the one that was taken, nil for the whole.
+// Shard returns the shard that was taken, or nil.
 func (l *Listing) Shard() *Shard { return l.shard }

@@ -15,20 +15,24 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// ErrData is wrapped by every error that says that the data cannot be used as
-// they are: no images, two of one name, a class name that cannot be written, a
-// broken archive.
+// ErrData is wrapped by every error that says that the data cannot be used as they
+// are: there are no images, or two of one name, or an archive is broken.
 var ErrData = errors.New("unusable data")
 
 // SourceConfig changes how a source is read. The zero value is the default.
 type SourceConfig struct {
-	Root  string    // where the paths of a list file begin; "": its own folder
-	Stdin io.Reader // what the name "-" stands for
+	Root  string    // folder to which the paths of a list file are relative; "": that of the list file
+	Stdin io.Reader // a tar archive, for the name "-"
 }
 
-// Source lists the images of a folder, an archive (.tar, .tar.gz, .tar.zst,
-// .zip), a list file (.csv, .jsonl) or one image; "-" is a tar archive on
-// c.Stdin. Files are told apart by their contents, and list files by name.
+// Source lists the images of a folder (see [Folder] for its layouts), of an archive
+// of such a folder (.tar, .tar.gz, .tar.zst, .zip), of a list file (.csv with a
+// header line, or .jsonl, with columns path or file_name, label, split and group), or
+// a single image. The name "-" stands for a tar archive on c.Stdin. Archives are
+// recognised by their contents, list files by their names.
+//
+// A compressed tar archive, or one on c.Stdin, is read once and in its own order: see
+// Listing.Stream. The caller closes the listing.
 func Source(ctx context.Context, name string, c SourceConfig) (*Listing, error) {
 	if name == "-" {
 		if c.Stdin == nil {
@@ -61,8 +65,8 @@ func Source(ctx context.Context, name string, c SourceConfig) (*Listing, error) 
 	return l, nil
 }
 
-// Images lists single images in the order given, under the names given, without
-// labels. One that is not there is a sample that fails.
+// Images lists image files, in the given order and without labels. Their paths are
+// the given names. A file that does not exist is a sample that fails.
 func Images(files ...string) *Listing {
 	l := &Listing{}
 	for _, f := range files {
@@ -71,7 +75,7 @@ func Images(files ...string) *Listing {
 	return l
 }
 
-// fileSource lists what one regular file holds.
+// fileSource lists the images of a regular file: an archive, a list or an image.
 func fileSource(ctx context.Context, f *os.File, info os.FileInfo, c SourceConfig) (*Listing, error) {
 	head := make([]byte, 512)
 	n, err := f.ReadAt(head, 0)
@@ -99,13 +103,13 @@ func fileSource(ctx context.Context, f *os.File, info os.FileInfo, c SourceConfi
 	return nil, fmt.Errorf("featurize: %q is no folder, tar or zip archive, list (.csv, .jsonl) or image: %w", name, ErrData)
 }
 
-// IsList tells list files, by their names.
+// IsList reports whether a file is a list file: whether it ends in .csv or .jsonl.
 func IsList(name string) bool {
 	ext := strings.ToLower(filepath.Ext(name))
 	return ext == ".csv" || ext == ".jsonl"
 }
 
-// kindOf tells archives and compressions by their first bytes.
+// kindOf recognises archives and compressed files by their first bytes.
 func kindOf(head []byte) string {
 	switch {
 	case bytes.HasPrefix(head, []byte("PK\x03\x04")), bytes.HasPrefix(head, []byte("PK\x05\x06")):
@@ -120,15 +124,16 @@ func kindOf(head []byte) string {
 	return ""
 }
 
-// maxWindow bounds the memory of a zstd stream: 128 MiB, what its own program
-// takes without --long=31. A stream of less than a megabyte has no use for more
-// than smallWindow, that of the highest level.
+// maxWindow bounds the memory of a zstd stream: 128 MiB, the default limit of the
+// zstd program. A stream of less than a megabyte needs no more than smallWindow, the
+// window of the highest level.
 const (
 	maxWindow   = 128 << 20
 	smallWindow = 8 << 20
 )
 
-// decompressed undoes what its first bytes say r is compressed with.
+// decompressed decompresses r, if its first bytes say that it is compressed. The
+// function it returns frees the decompressor.
 func decompressed(r *bufio.Reader) (io.Reader, func(), error) {
 	head, _ := r.Peek(4)
 	switch kindOf(head) {

@@ -12,8 +12,8 @@ import (
 	"strings"
 )
 
-// tarSource lists a tar archive that can be read at any place. Samples are
-// sorted bytewise by path; reading them is reading r.
+// tarSource lists a tar archive in a file. Samples are sorted bytewise by path, and
+// are read from r.
 func tarSource(ctx context.Context, name string, r io.ReaderAt, size int64, closer io.Closer) (*Listing, error) {
 	l := &Listing{closer: closer}
 	in := &tarInput{r: io.NewSectionReader(r, 0, size)}
@@ -45,8 +45,8 @@ func tarSource(ctx context.Context, name string, r io.ReaderAt, size int64, clos
 	return l, l.arrange(name, w.others, true)
 }
 
-// tarStream lists a tar archive, compressed or not, that is read once and in
-// its own order.
+// tarStream lists a tar archive, compressed or not, that is read once and in its own
+// order.
 func tarStream(name string, r *bufio.Reader, closer io.Closer) (*Listing, error) {
 	l := &Listing{closer: closer}
 	l.Notes = []string{fmt.Sprintf("%s is read as a stream, in its own order", name)}
@@ -85,13 +85,13 @@ func tarStream(name string, r *bufio.Reader, closer io.Closer) (*Listing, error)
 	return l, nil
 }
 
-// tarInput watches how a tar archive ends: with two blocks of zeros, if it is
-// whole. It can seek where its archive can, so that an index reads headers
-// only.
+// tarInput reads a tar archive and watches how it ends: a complete one ends in two
+// blocks of zeros. If the archive is a file it can seek, so that listing it reads
+// headers only.
 type tarInput struct {
-	r      *io.SectionReader
+	r      *io.SectionReader // a file; nil for a stream
 	stream io.Reader
-	zeros  int // read last, one after the other
+	zeros  int // number of zeros at the end of what has been read
 }
 
 // whole reports whether the end mark has been seen.
@@ -119,13 +119,13 @@ func (t *tarInput) Seek(offset int64, whence int) (int64, error) {
 	return t.r.Seek(offset, whence)
 }
 
-// archiveWalk judges the entries of an archive one by one.
+// archiveWalk checks the entries of an archive one by one.
 type archiveWalk struct {
 	name   string
-	seen   map[string]bool
+	seen   map[string]bool // paths of images
 	notes  []string
-	others int
-	links  int
+	others int    // files that are not named like images
+	links  int    // links that are named like images
 	link   string // the first of them
 }
 
@@ -133,7 +133,7 @@ func newArchiveWalk(name string) *archiveWalk {
 	return &archiveWalk{name: name, seen: map[string]bool{}}
 }
 
-// nextTar returns the next image; io.EOF at the end.
+// nextTar returns the next image of a tar archive, or io.EOF.
 func (w *archiveWalk) nextTar(t *tar.Reader) (Sample, error) {
 	for {
 		h, err := t.Next()
@@ -172,9 +172,9 @@ func (w *archiveWalk) nextTar(t *tar.Reader) (Sample, error) {
 	}
 }
 
-// entry refuses names that would lead out of the folder that the archive is
-// unpacked into. Nothing is unpacked here, but such an archive is not what it
-// seems.
+// entry cleans the name of an entry. It refuses names that would lead out of the
+// folder into which the archive is unpacked. Nothing is unpacked here, but such an
+// archive is not to be trusted.
 func (w *archiveWalk) entry(name string) (clean string, err error) {
 	unified := strings.ReplaceAll(name, `\`, "/")
 	drive := len(unified) > 1 && unified[1] == ':' && 'a' <= unified[0]|0x20 && unified[0]|0x20 <= 'z'
@@ -192,7 +192,8 @@ func (w *archiveWalk) entry(name string) (clean string, err error) {
 	return path.Clean(name), nil
 }
 
-// keep reports whether a file counts, and refuses the second of one name.
+// keep reports whether a file is named like an image. A second image of one name is
+// an error.
 func (w *archiveWalk) keep(clean string) (bool, error) {
 	if !isImage(clean) {
 		w.others++
@@ -205,6 +206,7 @@ func (w *archiveWalk) keep(clean string) (bool, error) {
 	return true, nil
 }
 
+// passLink counts a link, which is left out.
 func (w *archiveWalk) passLink(clean string) {
 	if !isImage(clean) {
 		return
@@ -218,6 +220,7 @@ func (w *archiveWalk) bad(name, what string) error {
 	return fmt.Errorf("featurize: archive %q: entry %q is %s, expected images: %w", w.name, name, what, ErrData)
 }
 
+// remarks are the notes on an archive that has been walked through.
 func (w *archiveWalk) remarks() []string {
 	if w.links > 0 {
 		w.notes = append(w.notes, fmt.Sprintf("%d link(s) in %q passed over, the first is %q", w.links, w.name, w.link))

@@ -5,13 +5,14 @@ import (
 	"github.com/robust-transfer/rtx/onnx"
 )
 
-// Transform says how an encoded image becomes the pixels of one batch row.
+// Transform says how an image file becomes a row of a batch: uint8 [H,W,3].
 type Transform struct {
 	Decode   pixels.DecodeConfig
 	Geometry pixels.Geometry
 }
 
-// TransformOf derives the transform from what the weights expect.
+// TransformOf returns the transform that a model's Spec asks for: its input size,
+// crop and interpolation. Normalisation is part of the network.
 func TransformOf(s onnx.Spec) Transform {
 	g := pixels.Geometry{Height: s.InputSize[0], Width: s.InputSize[1], Interpolation: pixels.Bilinear}
 	if s.Crop == "center" {
@@ -23,7 +24,7 @@ func TransformOf(s onnx.Spec) Transform {
 	return Transform{Geometry: g}
 }
 
-// size is the number of bytes of one row.
+// size is the size of a row in bytes.
 func (t Transform) size() int { return t.Geometry.Width * t.Geometry.Height * 3 }
 
 func (t Transform) row(batch []uint8, i int) []uint8 {

@@ -38,6 +38,7 @@ func zipSource(ctx context.Context, name string, r io.ReaderAt, size int64, clos
 	return l, l.arrange(name, w.others, true)
 }
 
+// zipEntry returns the sample of an entry; keep is false if it is not an image.
 func (w *archiveWalk) zipEntry(f *zip.File) (s Sample, keep bool, err error) {
 	clean, err := w.entry(f.Name)
 	if err != nil {

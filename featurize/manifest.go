@@ -1,0 +1,77 @@
+package featurize
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// Record is a line of a manifest: a sample of the source, with or without features.
+type Record struct {
+	Index int    // position in the whole listing, of which the set may be a shard
+	Row   int    // of its features; -1 if there are none
+	Path  string // of the image in its source
+	Class string // "" for none
+	Label int    // -1 for none
+	Split string // "" for none
+	Group string // "" for none
+	Error string // why the sample has no features; "" if it has some
+}
+
+// readManifest reads the lines of a manifest.
+func readManifest(r io.Reader) ([]Record, error) {
+	var records []Record
+	lines := bufio.NewReader(r)
+	for n := 1; ; n++ {
+		line, err := lines.ReadBytes('\n')
+		if err == io.EOF && len(bytes.TrimSpace(line)) == 0 {
+			return records, nil
+		}
+		if err != nil && err != io.EOF {
+			return nil, err
+		}
+		rec, err := parseRecord(line)
+		if err != nil {
+			return nil, fmt.Errorf("line %d: %w: %w", n, err, ErrFormat)
+		}
+		records = append(records, rec)
+	}
+}
+
+func parseRecord(line []byte) (Record, error) {
+	var o struct {
+		Index, Row, Label                *int
+		Path, Class, Split, Group, Error json.RawMessage
+	}
+	if err := json.Unmarshal(line, &o); err != nil {
+		return Record{}, err
+	}
+	r := Record{Row: -1, Label: -1}
+	for _, f := range []struct {
+		dst *int
+		src *int
+	}{{&r.Index, o.Index}, {&r.Row, o.Row}, {&r.Label, o.Label}} {
+		if f.src != nil {
+			*f.dst = *f.src
+		}
+	}
+	for _, f := range []struct {
+		dst *string
+		src json.RawMessage
+	}{{&r.Path, o.Path}, {&r.Class, o.Class}, {&r.Split, o.Split}, {&r.Group, o.Group}, {&r.Error, o.Error}} {
+		if len(f.src) == 0 || string(f.src) == "null" {
+			continue
+		}
+		var err error
+		if *f.dst, err = unquoteJSON(f.src); err != nil {
+			return Record{}, err
+		}
+	}
+	if (r.Row < 0) == (r.Error == "") || r.Path == "" || r.Row < -1 || r.Label < -1 || r.Index < 0 {
+		return Record{}, errors.New("expected a path, and either a row or an error")
+	}
+	return r, nil
+}
