@@ -34,6 +34,7 @@ func exportCommand(e *env) *cli.Command {
 			toggle("fold-bn", "make batch norms part of the convolutions before them"),
 			text("precision", "fp32", "fp32, or fp16 for convolutions and matrix products"),
 			number("opset", onnx.Opset, "the operator set `N` of the ONNX file"),
+			verifyFlag(),
 			jsonFlag(),
 			toggle("quiet", "no notes", "q"),
 			toggle("overwrite", "replace a file that is there"),
@@ -64,18 +65,11 @@ func (e *env) export(c *cli.Context) error {
 		}
 		own = append(own, object{{"tensors", n}}...)
 	} else {
-		if m, err = exportGraph(c, m); err != nil {
+		written, err := e.exportModel(ctx, c, m)
+		if err != nil {
 			return err
 		}
-		if err := free(c.String("out"), c.Bool("overwrite")); err != nil {
-			return err
-		}
-		if err := writeFile(ctx, c.String("out"), m.Write); err != nil {
-			return err
-		}
-		info := m.Inspect()
-		own = append(own, object{{"inputs", info.Inputs}, {"outputs", info.Outputs}, {"opset", m.Opset()}}...)
-		e.note("outputs %s", outputsOf(info))
+		own = append(own, written...)
 	}
 	if e.json {
 		e.print(e.result("rtx.export/1", "done", c.String("out"), own))
@@ -83,6 +77,39 @@ func (e *env) export(c *cli.Context) error {
 	}
 	fmt.Fprintln(e.stdout, c.String("out"))
 	return nil
+}
+
+// exportModel writes the model as an ONNX file, and returns what --json says of
+// it.
+func (e *env) exportModel(ctx context.Context, c *cli.Context, m *onnx.Model) (object, error) {
+	out := c.String("out")
+	if c.Bool("verify") {
+		if err := spared("out", out, m.Path()); err != nil { // the weights are read again
+			return nil, err
+		}
+	}
+	m, err := exportGraph(c, m)
+	if err != nil {
+		return nil, err
+	}
+	if err := free(out, c.Bool("overwrite")); err != nil {
+		return nil, err
+	}
+	if err := writeFile(ctx, out, m.Write); err != nil {
+		return nil, err
+	}
+	info := m.Inspect()
+	own := object{{"inputs", info.Inputs}, {"outputs", info.Outputs}, {"opset", m.Opset()}}
+	e.note("outputs %s", outputsOf(info))
+	if c.Bool("verify") {
+		v, err := verifyModel(ctx, out, m)
+		if err != nil {
+			return nil, err
+		}
+		own = append(own, object{{"verify", v.object()}}...)
+		e.noteVerified(v)
+	}
+	return own, nil
 }
 
 // exportKind looks at the flags alone.
@@ -106,7 +133,7 @@ func exportKind(c *cli.Context) (string, error) {
 			return "", &usageError{msg: fmt.Sprintf("--%s is %q, expected %s", name, v, strings.Join(may, " or "))}
 		}
 	}
-	graph := []string{"outputs", "embed-preprocess", "fold-bn", "precision", "opset"}
+	graph := []string{"outputs", "embed-preprocess", "fold-bn", "precision", "opset", "verify"}
 	if to == "onnx" {
 		graph = []string{"names"}
 	}

@@ -29,6 +29,7 @@ func importCommand(e *env) *cli.Command {
 			text("labels", "", "`FILE` of the classes' names in their order, one a line"),
 			text("key-map", "", "write what each tensor was called in the checkpoint to this CSV `FILE`"),
 		}, inputFlags(), []cli.Flag{
+			verifyFlag(),
 			jsonFlag(),
 			toggle("quiet", "no notes", "q"),
 			toggle("overwrite", "replace another model in OUT"),
@@ -48,6 +49,7 @@ type importOptions struct {
 	KeyMap      string `flag:"key-map"`
 	inputOptions
 	Overwrite bool `flag:"overwrite"`
+	Verify    bool `flag:"verify"`
 }
 
 // importing is one call of rtx import.
@@ -66,6 +68,7 @@ type converted struct {
 	model    *onnx.Model
 	imported *checkpoint.Imported
 	notes    []string
+	verified *verification // nil: not asked for
 }
 
 func (e *env) importModel(c *cli.Context) error {
@@ -96,6 +99,11 @@ func (e *env) importModel(c *cli.Context) error {
 	}
 	if made.imported != nil {
 		made.notes = append(made.notes, defects(made.imported)...)
+	}
+	if v.Verify {
+		if made.verified, err = verifyModel(ctx, v.Out, made.model); err != nil {
+			return err
+		}
 	}
 	if v.KeyMap != "" {
 		if err := writeFile(ctx, v.KeyMap, made.imported.WriteKeyMap); err != nil {
@@ -128,6 +136,9 @@ func (e *env) parseImport(c *cli.Context) (*importing, error) {
 	}
 	if err == nil {
 		v.path, v.claim, v.kind, err = e.modelKind(c.Args().First())
+	}
+	if err == nil && v.Verify {
+		err = spared("out", v.Out, v.path) // the weights are read again
 	}
 	if err == nil && v.KeyMap != "" {
 		err = spared("key-map", v.KeyMap, v.path, v.Out)
@@ -180,7 +191,7 @@ func (v *importing) convert() (*converted, error) {
 		ckpt.Close()
 		return nil, err
 	}
-	return &converted{im.Model, im, importNotes(im)}, nil
+	return &converted{model: im.Model, imported: im, notes: importNotes(im)}, nil
 }
 
 // change applies the flags to the Spec that the checkpoint would get.
@@ -231,6 +242,9 @@ func (v *importing) report(made *converted, status string) error {
 			{"skipped", list(n.Skipped)}, {"fields", list(im.File.Fields())}, {"not_executed", list(im.File.Classes())},
 		}...)
 	}
+	if made.verified != nil {
+		own = append(own, object{{"verify", made.verified.object()}}...)
+	}
 	if v.json {
 		v.print(v.result("rtx.import/1", status, v.Out, own))
 		return nil
@@ -247,6 +261,7 @@ func (v *importing) report(made *converted, status string) error {
 	if status == "cached" {
 		v.note("nothing to do: it is there")
 	}
+	v.noteVerified(made.verified)
 	fmt.Fprintln(v.stdout, v.Out)
 	return nil
 }

@@ -1,6 +1,7 @@
 package cli_test
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -90,5 +91,53 @@ func TestVerifyDifference(t *testing.T) {
 	}
 	if o := call("inspect", "--verify", filepath.Join("..", "onnx", "torch", "testdata", "arrays.pt")); o.code != 2 || !strings.Contains(o.stderr, "--verify goes with an ONNX file") {
 		t.Errorf("a checkpoint: %+v", o)
+	}
+}
+
+// TestImportVerify has a checkpoint imported and the file compared with it; then
+// the file with a bit of a weight changed.
+func TestImportVerify(t *testing.T) {
+	file, out := stateDict(t, "", weightsOf(t, "resnet8", 10)...), filepath.Join(t.TempDir(), "net.onnx")
+	v := verified(t, call("import", file, "-o", out, "--verify", "--json"))
+	if v["nodes"].(float64) < 30 || v["weight_bytes"].(float64) < 500e3 || len(v["differences"].([]any)) != 0 {
+		t.Errorf("%v", v)
+	}
+	if o := call("import", file, "-o", out, "--verify"); o.code != 0 || !strings.Contains(o.stderr, "verified: ") || !strings.Contains(o.stderr, "not verified: metadata") {
+		t.Errorf("%+v", o)
+	}
+	if o := call("import", file, "-o", out); o.code != 0 || strings.Contains(o.stderr, "verified") {
+		t.Errorf("unasked: %+v", o)
+	}
+
+	data, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data[len(data)/2] ^= 1
+	if err := os.WriteFile(out, data, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if o := call("import", file, "-o", out, "--verify"); o.code != 65 || !strings.Contains(o.stderr, "onnx-go reads another model: weight ") {
+		t.Errorf("a damaged file: %+v", o)
+	}
+	if o := call("import", out, "-o", out, "--overwrite", "--verify"); o.code != 2 || !strings.Contains(o.stderr, "the same file") {
+		t.Errorf("onto itself: %+v", o)
+	}
+}
+
+// TestExportVerify compares exported graphs.
+func TestExportVerify(t *testing.T) {
+	for _, flags := range [][]string{{}, {"--fold-bn"}, {"--precision", "fp16"}, {"--embed-preprocess", "--outputs", "c3,logits"}} {
+		out := filepath.Join(t.TempDir(), "out.onnx")
+		o := call(append([]string{"export", backbone, "-o", out, "--verify", "--json"}, flags...)...)
+		if v := verified(t, o); o.code != 0 || v["nodes"].(float64) < 20 || len(v["differences"].([]any)) != 0 {
+			t.Errorf("%v: %+v", flags, o)
+		}
+		if o := call("export", out, "-o", out, "--overwrite", "--verify"); o.code != 2 || !strings.Contains(o.stderr, "the same file") {
+			t.Errorf("onto itself: %+v", o)
+		}
+	}
+	if o := call("export", backbone, "-o", filepath.Join(t.TempDir(), "out.safetensors"), "--verify"); o.code != 2 || !strings.Contains(o.stderr, "--verify means nothing for safetensors") {
+		t.Errorf("%+v", o)
 	}
 }

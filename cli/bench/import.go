@@ -23,9 +23,9 @@ import (
 // those of robustness do: the time in units of reading the file with the digest
 // that the Spec gets, SHA-256, and the most memory in units of the weights.
 func (b *bench) imports(ctx context.Context) error {
-	rtx := filepath.Join(b.dir, "rtx")
-	if out, err := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", rtx, "./cli/rtx").CombinedOutput(); err != nil {
-		return fmt.Errorf("%w: %s", err, out)
+	rtx, err := b.build(ctx)
+	if err != nil {
+		return err
 	}
 	for _, name := range []string{"resnet50", "wide_resnet50_4"} {
 		if err := b.importOne(ctx, rtx, name); err != nil {
