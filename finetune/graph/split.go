@@ -1,0 +1,145 @@
+package graph
+
+import (
+	"fmt"
+	"sync/atomic"
+)
+
+// splits counts the calls of Split, so that no two share what they carry.
+var splits atomic.Int64
+
+// Split cuts a program at values into two that run one after the other on one
+// executor, with Go code between them: the first computes the values and what
+// leads to them, the second all the rest. at names outputs of the program or
+// values of the model. They are outputs of the first program, as are the outputs
+// of the whole that lead to them; all other outputs and all updates are the
+// second's, so that both read the state before the step.
+//
+// What the second reads of the first stays in the executor's memory, as variables
+// of the slot Carried, which are good until the first runs again. Constants,
+// variables and inputs are read by each program anew: an input that both read is
+// given to both. Running the halves is running the whole: the same operations on
+// the same values.
+func (p *Program) Split(at ...string) (first, second *Program, err error) {
+	before := make([]bool, len(p.Nodes)) // the first program's
+	var mark func(i int)
+	mark = func(i int) {
+		if before[i] {
+			return
+		}
+		before[i] = true
+		for _, k := range p.Nodes[i].In {
+			mark(k)
+		}
+	}
+	cut := map[string]int{}
+	for _, name := range at {
+		i, ok := p.find(name)
+		if !ok {
+			return nil, nil, fmt.Errorf("graph: split: the program computes no value %q", name)
+		}
+		cut[name] = i
+		mark(i)
+	}
+	if len(cut) == 0 {
+		return nil, nil, fmt.Errorf("graph: split: no values to cut at")
+	}
+	s := splitter{p: p, number: splits.Add(1), before: before}
+	s.first, s.second = newCopy(p), newCopy(p)
+	for _, o := range p.Outputs {
+		delete(cut, o.Name)
+		if before[o.Node] {
+			s.first.output(o.Name, s.early(o.Node))
+		} else {
+			s.second.output(o.Name, s.late(o.Node))
+		}
+	}
+	for _, name := range at {
+		if i, ok := cut[name]; ok {
+			s.first.output(name, s.early(i))
+			delete(cut, name)
+		}
+	}
+	for _, u := range p.Updates {
+		node := s.late(u.Node)
+		s.second.p.Updates = append(s.second.p.Updates, Update{u.Variable, node})
+	}
+	return s.first.p, s.second.p, nil
+}
+
+// find is the node of an output, or else of a value of the model.
+func (p *Program) find(name string) (int, bool) {
+	for _, o := range p.Outputs {
+		if o.Name == name {
+			return o.Node, true
+		}
+	}
+	for i, n := range p.Nodes {
+		if n.Op != nil && n.Name == name {
+			return i, true
+		}
+	}
+	return 0, false
+}
+
+// splitter makes two programs of one.
+type splitter struct {
+	p             *Program
+	number        int64
+	before        []bool // of each node, whether the first program computes it
+	first, second partial
+}
+
+// partial is a program that takes over nodes of another.
+type partial struct {
+	p  *Program
+	at map[int]int // nodes of the other -> its own
+}
+
+func newCopy(p *Program) partial { return partial{&Program{Added: p.Added}, map[int]int{}} }
+
+func (c partial) output(name string, node int) {
+	c.p.Outputs = append(c.p.Outputs, Output{name, node})
+}
+
+// add appends a node that stands for the other program's i-th.
+func (c partial) add(i int, n Node) int {
+	c.p.Nodes = append(c.p.Nodes, n)
+	c.at[i] = len(c.p.Nodes) - 1
+	return c.at[i]
+}
+
+// take takes over a node, and first what it reads, by of.
+func (c partial) take(p *Program, i int, of func(int) int) int {
+	n := p.Nodes[i]
+	in := make([]int, len(n.In))
+	for k, from := range n.In {
+		in[k] = of(from)
+	}
+	if n.In = in; len(in) == 0 {
+		n.In = nil
+	}
+	return c.add(i, n)
+}
+
+// early is a node in the first program.
+func (s *splitter) early(i int) int {
+	if k, ok := s.first.at[i]; ok {
+		return k
+	}
+	return s.first.take(s.p, i, s.early)
+}
+
+// late is a node in the second program: its own, or carried from the first.
+func (s *splitter) late(i int) int {
+	if k, ok := s.second.at[i]; ok {
+		return k
+	}
+	n := s.p.Nodes[i]
+	if !s.before[i] || n.Op == nil {
+		return s.second.take(s.p, i, s.late)
+	}
+	v := Variable{fmt.Sprintf("%d of split %d", i, s.number), Carried}
+	s.first.p.Updates = append(s.first.p.Updates, Update{v, s.early(i)})
+	return s.second.add(i, Node{Role: State, Name: v.Name, Slot: v.Slot, Shape: n.Shape})
+}

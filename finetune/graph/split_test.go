@@ -1,0 +1,138 @@
+package graph_test
+
+import (
+	"context"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/robust-transfer/rtx/finetune"
+	"github.com/robust-transfer/rtx/finetune/graph"
+	"github.com/robust-transfer/rtx/finetune/graph/graphtest"
+	"github.com/robust-transfer/rtx/finetune/tape"
+)
+
+// Running the halves of a step is running the step, bit for bit.
+func TestSplit(t *testing.T) {
+	adapt := graph.Config{Batch: 2, Adapt: true, Train: all, Optimizer: graph.SGD{Momentum: .9, Nesterov: true}}
+	frozen := graph.Config{Batch: 2, Train: all, Optimizer: graph.AdamW{Beta1: .9, Beta2: .999, Eps: 1e-8}, Clip: 1, EMA: .9}
+	for name, c := range map[string]graph.Config{"resnet18": adapt, "cifar_resnet20": frozen, "mobilenet_v2": adapt, "shufflenet_v2_x1_0": adapt, "mnasnet1_0": frozen} {
+		t.Run(name, func(t *testing.T) {
+			n, middle, err := graphtest.Untrained(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			whole, err := n.Program(c, graphtest.CrossEntropy)
+			if err != nil {
+				t.Fatal(err)
+			}
+			first, second, err := whole.Split(middle, graph.Logits)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(second.Updates) != len(whole.Updates) || len(first.Updates) == 0 || slices.ContainsFunc(first.Updates, func(u graph.Update) bool { return u.Slot != graph.Carried }) {
+				t.Errorf("%d and %d updates of %d", len(first.Updates), len(second.Updates), len(whole.Updates))
+			}
+			computed := 0
+			for _, p := range []*graph.Program{first, second} {
+				for _, x := range p.Nodes {
+					if x.Op != nil {
+						computed++
+					}
+				}
+			}
+			for _, x := range whole.Nodes {
+				if x.Op != nil {
+					computed--
+				}
+			}
+			if computed != 0 {
+				t.Errorf("the halves compute %d nodes more than the whole", computed)
+			}
+			var x, y tape.Executor[float32]
+			defer x.Close()
+			defer y.Close()
+			for _, e := range []*tape.Executor[float32]{&x, &y} {
+				if err := finetune.Load(n, e); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for step := range 2 {
+				in := graphtest.Inputs(whole, rand.New(rand.NewPCG(1, uint64(step))))
+				want, got := outputs(whole), outputs(whole)
+				run := func(e *tape.Executor[float32], p *graph.Program, out map[string][]float32) {
+					t.Helper()
+					if err := e.Run(context.Background(), p, in, out); err != nil {
+						t.Fatal(err)
+					}
+				}
+				run(&x, whole, want)
+				early, late := outputs(first), map[string][]float32{}
+				for name, v := range got {
+					if early[name] == nil {
+						late[name] = v
+					}
+				}
+				run(&y, first, early)
+				run(&y, second, late)
+				for name := range early {
+					if got[name] != nil {
+						got[name] = early[name]
+					}
+				}
+				if early[middle] == nil {
+					t.Errorf("the first half does not hand out %q", middle)
+				}
+				for name, v := range want {
+					if !slices.Equal(got[name], v) || math.IsNaN(float64(v[0])) {
+						t.Errorf("step %d: output %s is %v, want %v", step, name, got[name], v)
+					}
+				}
+			}
+			for _, u := range whole.Updates {
+				a, b := make([]float32, whole.Nodes[u.Node].Shape.Size()), make([]float32, whole.Nodes[u.Node].Shape.Size())
+				if err := x.Read(u.Variable, a); err != nil {
+					t.Fatal(err)
+				}
+				if err := y.Read(u.Variable, b); err != nil {
+					t.Fatal(err)
+				}
+				if !slices.Equal(a, b) {
+					for i := range a {
+						if a[i] != b[i] {
+							t.Errorf("%s differs: [%d] is %v, want %v", u.Variable, i, b[i], a[i])
+							break
+						}
+					}
+				}
+			}
+		})
+	}
+}
+
+// outputs is memory for the outputs of a program.
+func outputs(p *graph.Program) map[string][]float32 {
+	out := map[string][]float32{}
+	for _, o := range p.Outputs {
+		out[o.Name] = make([]float32, p.Nodes[o.Node].Shape.Size())
+	}
+	return out
+}
+
+func TestSplitErrors(t *testing.T) {
+	n, _, err := graphtest.Untrained("cifar_resnet20")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := n.Program(graph.Config{Batch: 2}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := p.Split("nothing"); err == nil {
+		t.Error("no error for a value that is not there")
+	}
+	if _, _, err := p.Split(); err == nil {
+		t.Error("no error for a cut at nothing")
+	}
+}

@@ -1,0 +1,14 @@
+package lower
+
+import "github.com/robust-transfer/rtx/finetune/graph"
+
+// Buffers is how many buffers a variable has.
+func (x *Executor) Buffers(v graph.Variable) int {
+	switch s := x.state[v]; {
+	case s == nil:
+		return 0
+	case s.next == nil:
+		return 1
+	}
+	return 2
+}

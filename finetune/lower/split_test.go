@@ -1,0 +1,85 @@
+package lower_test
+
+import (
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/robust-transfer/rtx/finetune"
+	"github.com/robust-transfer/rtx/finetune/graph"
+	"github.com/robust-transfer/rtx/finetune/graph/graphtest"
+	"github.com/robust-transfer/rtx/finetune/lower"
+)
+
+// The halves of a step give the bits of the whole. Behind a cut the gradient of a
+// maximum pooling looks for the largest values itself, which is the same
+// computation; where the two differ all the same, by 1e-6 at most, the tensors
+// are named.
+func TestSplit(t *testing.T) {
+	for _, name := range []string{"resnet18", "cifar_resnet20", "mobilenet_v2", "shufflenet_v2_x1_0", "densenet161"} {
+		if testing.Short() && name == "densenet161" {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			for _, c := range []lower.Config{{}, {Portable: true}} {
+				n, middle, err := graphtest.Untrained(name)
+				if err != nil {
+					t.Fatal(err)
+				}
+				p, err := n.Program(graph.Config{Batch: 4, Adapt: true, Train: everything, Optimizer: graph.SGD{Momentum: .9}}, graphtest.CrossEntropy)
+				if err != nil {
+					t.Fatal(err)
+				}
+				first, second, err := p.Split(middle)
+				if err != nil {
+					t.Fatal(err)
+				}
+				whole, halves := machine(t, c), machine(t, c)
+				for _, x := range []*lower.Executor{whole, halves} {
+					if err := finetune.Load(n, x); err != nil {
+						t.Fatal(err)
+					}
+				}
+				in := graphtest.Inputs(p, rand.New(rand.NewPCG(1, 1)))
+				want, got := values{graph.Loss: {0}}, values{graph.Loss: {0}}
+				for range 2 {
+					for _, err := range []error{whole.Run(t.Context(), p, in, want), halves.Run(t.Context(), first, in, nil), halves.Run(t.Context(), second, in, got)} {
+						if err != nil {
+							t.Fatal(err)
+						}
+					}
+				}
+				for _, u := range first.Updates {
+					if n := halves.Buffers(u.Variable); n != 1 {
+						t.Fatalf("%s, which one half writes and the other reads, has %d buffers", u.Variable, n)
+					}
+				}
+				if w := (graph.Variable{Name: n.Params()[0].Name}); halves.Buffers(w) != 2 {
+					t.Errorf("%s, which is read and written, has %d buffers", w, halves.Buffers(w))
+				}
+				other := map[string]float64{}
+				if d := apart(got[graph.Loss], want[graph.Loss]); d != 0 {
+					other[graph.Loss] = d
+				}
+				for _, u := range p.Updates {
+					a, b := make([]float32, p.Nodes[u.Node].Shape.Size()), make([]float32, p.Nodes[u.Node].Shape.Size())
+					if err := whole.Read(u.Variable, a); err != nil {
+						t.Fatal(err)
+					}
+					if err := halves.Read(u.Variable, b); err != nil {
+						t.Fatal(err)
+					}
+					if d := apart(b, a); d != 0 {
+						other[u.Variable.String()] = d
+					}
+				}
+				for _, v := range slices.Sorted(maps.Keys(other)) {
+					if t.Logf("%+v, %s: %.1e apart", c, v, other[v]); other[v] > 1e-6 {
+						t.Errorf("%s: %.1e apart, at most 1e-6", v, other[v])
+					}
+				}
+			}
+		})
+	}
+}
