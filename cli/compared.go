@@ -15,6 +15,7 @@ import (
 
 	"github.com/robust-transfer/rtx/cli/report"
 	"github.com/robust-transfer/rtx/featurize"
+	"github.com/robust-transfer/rtx/featurize/output"
 	"github.com/robust-transfer/rtx/finetune/metrics"
 	"github.com/robust-transfer/rtx/onnx"
 )
@@ -200,7 +201,7 @@ func (k *comparing) finish(r *report.Comparison) error {
 		return err
 	}
 	files = append(files, file{"args.yaml", func(w io.Writer) error { _, err := w.Write(args); return err }})
-	files = append(files, file{"results.csv", r.CSV}, file{"report.md", r.Markdown}, file{"report.html", r.HTML}, file{"compare.json", jsonFile(append(k.result("rtx.compare/1", "done", dir, own), object{{"rtx", buildVersion()}}...))})
+	files = append(files, file{"results.csv", r.CSV}, file{"report.md", r.Markdown}, file{"report.html", r.HTML}, file{"compare.json", output.JSON(append(k.result("rtx.compare/1", "done", dir, own), object{{"rtx", buildVersion()}}...))})
 	if err := writeFiles(k.c.Context, dir, files); err != nil {
 		return err
 	}

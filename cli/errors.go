@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/robust-transfer/rtx/featurize"
+	"github.com/robust-transfer/rtx/featurize/output"
 	"github.com/robust-transfer/rtx/finetune"
 	"github.com/robust-transfer/rtx/finetune/probe"
 	"github.com/robust-transfer/rtx/onnx"
@@ -71,9 +72,11 @@ func verdict(err error) (code int, hint string) {
 		return 2, usage.hint
 	case errors.As(err, &sig):
 		return 128 + int(sig.Signal), "everything computed is saved; the same command goes on from here"
-	case is(featurize.ErrConfig):
+	case is(output.ErrConfig):
 		return 2, startOver
-	case is(featurize.ErrLocked):
+	case is(output.ErrIrregular):
+		return 2, "name a new file"
+	case is(output.ErrLocked):
 		return 75, "wait for the other process, or choose another --out"
 	case is(syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG):
 		return 75, "make room; the same command goes on from here"

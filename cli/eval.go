@@ -9,6 +9,7 @@ import (
 	cli "github.com/urfave/cli/v2"
 
 	"github.com/robust-transfer/rtx/featurize"
+	"github.com/robust-transfer/rtx/featurize/output"
 	"github.com/robust-transfer/rtx/finetune/metrics"
 )
 
@@ -43,7 +44,7 @@ type evaluating struct {
 	scores  *metrics.Scores
 	ranked  map[string][]metrics.Ranked // of a stream's images, whose labels are not known yet
 	args    []byte
-	config  map[string]any
+	folder  *output.Folder // nil: nothing is kept
 }
 
 func (e *env) eval(c *cli.Context) error {
@@ -76,6 +77,12 @@ func (e *env) eval(c *cli.Context) error {
 		if err := v.match(); err != nil {
 			return err
 		}
+	}
+	if err := v.openFolder(); err != nil {
+		return err
+	}
+	if v.folder != nil {
+		defer v.folder.Close()
 	}
 	there, err := v.there()
 	if err != nil {

@@ -6,18 +6,16 @@ import (
 	"encoding/csv"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"math"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 
 	"github.com/robust-transfer/rtx/cli/report"
 	"github.com/robust-transfer/rtx/featurize"
+	"github.com/robust-transfer/rtx/featurize/output"
 )
 
 // evaluation is what rtx.eval/1 says, beside what every result says. Shares are
@@ -133,37 +131,56 @@ func (v *evaluating) evaluation() *evaluation {
 	return r
 }
 
-// there returns what OUT holds already, where it is of this command; nil where
-// there is something to do. A stream cannot be compared before it is read.
+var evaluationLayout = output.Layout{
+	Kind:  "evaluation",
+	Files: []string{"args.yaml", "per_class.csv", "confusion.csv", "confusion.svg", "eval.json"},
+}
+
+// evaluationSettings are what an evaluation depends on.
+type evaluationSettings struct {
+	featurize.Computation
+	Logits  string `json:"logits"`  // the value of the graph
+	Classes string `json:"classes"` // the places of the data's classes among the logits
+	Split   string `json:"split"`
+	Data    string `json:"data"`
+}
+
+// settings of a stream are known when it has ended.
+func (v *evaluating) settings() evaluationSettings {
+	return evaluationSettings{v.computation(), v.logits, fmt.Sprint(v.places), v.split, identity(v.samples)}
+}
+
+// openFolder locks OUT, where there is one.
+func (v *evaluating) openFolder() (err error) {
+	if dir := v.c.String("out"); dir != "" {
+		v.folder, err = output.Open(dir, evaluationLayout)
+	}
+	return err
+}
+
+// there returns the evaluation that OUT holds already, nil where there is
+// something to do.
 func (v *evaluating) there() (*evaluation, error) {
-	dir := v.c.String("out")
-	v.config = v.network.config()
-	v.config["logits"], v.config["classes"], v.config["split"], v.config["data"] = v.logits, fmt.Sprint(v.places), v.split, identity(v.samples)
-	if dir == "" {
+	if v.folder == nil || v.c.Bool("overwrite") {
 		return nil, nil
-	}
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && len(entries) == 0 || err == nil && v.c.Bool("overwrite") {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("output: %w", err)
-	}
-	var old struct {
-		Config map[string]any `json:"config"`
-		evaluation
-	}
-	data, err := os.ReadFile(filepath.Join(dir, "eval.json"))
-	if err != nil || json.Unmarshal(data, &old) != nil || old.Config == nil {
-		return nil, fmt.Errorf("output %q holds no evaluation: %w", dir, featurize.ErrConfig)
 	}
 	if v.listing.Stream != nil {
-		return nil, nil
+		_, err := v.folder.Compare(nil)
+		return nil, err
 	}
-	if diff := featurize.Difference(old.Config, v.config); diff != "" {
-		return nil, fmt.Errorf("output %q: %s: %w", dir, diff, featurize.ErrConfig)
+	begun, err := v.folder.Compare(v.settings())
+	if err != nil || !begun || !v.folder.Done() {
+		return nil, err
 	}
-	return &old.evaluation, nil
+	old := &evaluation{}
+	data, err := os.ReadFile(v.folder.Path("eval.json"))
+	if err == nil {
+		err = json.Unmarshal(data, old)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("output %q: eval.json: %w: %w", v.folder.Path(), err, output.ErrConfig)
+	}
+	return old, nil
 }
 
 // identity tells samples apart by path, label, size and time.
@@ -184,27 +201,27 @@ func (r *evaluation) fields() object {
 	}
 }
 
-// write makes the files of OUT, eval.json last.
+// write makes the files of OUT.
 func (v *evaluating) write(r *evaluation) error {
-	dir := v.c.String("out")
-	if dir == "" {
+	if v.folder == nil {
 		return nil
 	}
-	if v.listing.Stream != nil { // known only now
-		v.config["classes"], v.config["split"], v.config["data"] = fmt.Sprint(v.places), v.split, identity(v.samples)
+	settings := v.settings()
+	if err := v.folder.Begin(settings, v.c.Bool("overwrite") || v.listing.Stream != nil); err != nil {
+		return err
 	}
 	labels, counts := make([]string, len(r.PerClass)), slices.Concat(r.confusion...)
 	for i, c := range r.PerClass {
 		labels[i] = c.Label
 	}
-	head := append(v.result("rtx.eval/1", "done", dir, r.fields()), object{{"rtx", buildVersion()}, {"config", v.config}}...)
-	return writeFiles(v.c.Context, dir, []file{
-		{"args.yaml", func(w io.Writer) error { _, err := w.Write(v.args); return err }},
-		{"per_class.csv", func(w io.Writer) error { return csv.NewWriter(w).WriteAll(r.perClassRows(share.fraction)) }},
-		{"confusion.csv", func(w io.Writer) error { return csv.NewWriter(w).WriteAll(confusionRows(labels, r.confusion)) }},
-		{"confusion.svg", func(w io.Writer) error { return report.Confusion(w, labels, counts) }},
-		{"eval.json", jsonFile(head)},
-	})
+	head := append(v.result("rtx.eval/1", "done", v.folder.Path(), r.fields()), object{{"rtx", buildVersion()}, {"config", settings}}...)
+	return nothingWritten(v.folder.Put(v.c.Context,
+		output.Content{Name: "args.yaml", Write: func(w io.Writer) error { _, err := w.Write(v.args); return err }},
+		output.Content{Name: "per_class.csv", Write: func(w io.Writer) error { return csv.NewWriter(w).WriteAll(r.perClassRows(share.fraction)) }},
+		output.Content{Name: "confusion.csv", Write: func(w io.Writer) error { return csv.NewWriter(w).WriteAll(confusionRows(labels, r.confusion)) }},
+		output.Content{Name: "confusion.svg", Write: func(w io.Writer) error { return report.Confusion(w, labels, counts) }},
+		output.Content{Name: "eval.json", Write: output.JSON(head)},
+	))
 }
 
 // perClassRows is the table of the classes, with its header.

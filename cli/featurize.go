@@ -11,6 +11,7 @@ import (
 	cli "github.com/urfave/cli/v2"
 
 	"github.com/robust-transfer/rtx/featurize"
+	"github.com/robust-transfer/rtx/featurize/output"
 	"github.com/robust-transfer/rtx/featurize/pixels"
 	"github.com/robust-transfer/rtx/finetune"
 )
@@ -219,7 +220,7 @@ func (f *featurizing) prepare() error {
 		return err
 	}
 	f.job = featurize.Job{
-		Out: f.out, Listing: f.listing, Format: o.Format, RowDims: f.dims, Config: f.config(),
+		Out: f.out, Listing: f.listing, Format: o.Format, RowDims: f.dims, Settings: f.settings(),
 		Open:      func(context.Context) (*featurize.Extractor, error) { return f.extractor(), nil },
 		Overwrite: o.Overwrite, Verify: o.Verify, FailFast: o.OnError == "fail",
 		LimitSkipped: limit < 1, MaxSkipped: limit,
@@ -228,21 +229,20 @@ func (f *featurizing) prepare() error {
 	return nil
 }
 
-// config holds what the bytes of the features depend on, beside the images.
-func (f *featurizing) config() map[string]any {
-	c := f.network.config()
-	c["layer"], c["pool"], c["format"] = f.layer, f.options.Pool, f.options.Format
-	if f.adapted != nil { // so that sets from before there was a choice stay what they are
-		c["bn"], c["statistics"] = "adapt", f.adapted.digest
+// settings are what the features depend on beside the images.
+func (f *featurizing) settings() featurize.Settings {
+	s := featurize.Settings{Computation: f.computation(), Layer: f.layer, Pool: f.options.Pool}
+	if f.adapted != nil {
+		s.BatchNorms, s.Statistics = "adapt", f.adapted.digest
 	}
-	return c
+	return s
 }
 
 // describe says in run.json what the set was made with.
 func (f *featurizing) describe(p *featurize.Provenance) {
 	f.tellNotes()
 	p.Version, p.Data, p.ShardFrom = buildVersion(), f.Data, f.shardFrom
-	p.Model = featurize.ModelFile{File: f.model.Path(), SHA256: f.sum}
+	p.Model = output.ModelFile{File: f.model.Path(), SHA256: f.sum}
 	p.Spec, p.ResolvedSpec, p.Library = f.specOrigin(), f.spec, featurize.Library(f.library)
 	p.Device, p.DeviceWhy = f.session.Device()
 	p.Decoder.JPEG, p.Decoder.Version = pixels.JPEGDecoder()

@@ -10,6 +10,7 @@ import (
 	cli "github.com/urfave/cli/v2"
 
 	"github.com/robust-transfer/rtx/featurize"
+	"github.com/robust-transfer/rtx/featurize/output"
 	"github.com/robust-transfer/rtx/finetune"
 	"github.com/robust-transfer/rtx/finetune/augment"
 	"github.com/robust-transfer/rtx/finetune/classify"
@@ -90,8 +91,7 @@ type tuning struct {
 	places  []int   // of the data's classes among those of the head that is kept; nil: the head has the data's
 	base    string  // SHA-256 of the model
 	args    []byte
-	config  map[string]any
-	folder  *runFolder
+	folder  *output.Folder
 	trials  []*trial
 }
 
@@ -136,7 +136,7 @@ func (e *env) finetune(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	defer t.folder.close()
+	defer t.folder.Close()
 	if there != nil {
 		return t.report("cached", there)
 	}
@@ -296,7 +296,7 @@ func (t *tuning) protocol() string {
 
 // train is one training, or what is there of it.
 func (t *tuning) train(one *trial) (*finetune.Result, error) {
-	w, err := t.folder.trial(t, one)
+	w, err := t.trialWriter(one)
 	if err != nil {
 		return nil, err
 	}

@@ -418,6 +418,25 @@ func TestFinetuneTrials(t *testing.T) {
 	}
 }
 
+// TestFinetuneTrialsOverwrite starts over each of several trainings, also where their
+// folders lie in others.
+func TestFinetuneTrialsOverwrite(t *testing.T) {
+	needLibrary(t)
+	model, data := small(t, 2), splits(t, 2, map[string]int{"train": 16, "val": 8})
+	run := filepath.Join(t.TempDir(), "run")
+	args := []string{"-m", model, "-d", data, "-o", run, "-b", "8", "--lr", "0.01", "--lr", "0.05", "--seeds", "2", "--epochs"}
+	trained(t, append(args, "1")...)
+	if r := trained(t, append(args, "2", "--overwrite")...); r["steps"] != 4.0 {
+		t.Errorf("%v steps, want those of 2 epochs", r["steps"])
+	}
+	for _, rate := range []string{"0.01", "0.05"} {
+		last := metrics(t, filepath.Join(run, "seed-0", "lr-"+rate))
+		if end := last[len(last)-1]; end["step"] != 4.0 {
+			t.Errorf("learning rate %s ended with %v", rate, end)
+		}
+	}
+}
+
 // TestFinetuneEngines holds onnxruntime to the engine in Go.
 func TestFinetuneEngines(t *testing.T) {
 	needLibrary(t)

@@ -14,7 +14,6 @@ import (
 	cli "github.com/urfave/cli/v2"
 
 	"github.com/robust-transfer/rtx/featurize"
-	"github.com/robust-transfer/rtx/featurize/pixels"
 	"github.com/robust-transfer/rtx/onnx"
 	"github.com/robust-transfer/rtx/onnx/runtime"
 )
@@ -312,27 +311,13 @@ func (n *network) transform() featurize.Transform {
 	return t
 }
 
-// config holds what the network's output depends on, beside the images.
-func (n *network) config() map[string]any {
-	s := n.spec
-	decoder, version := pixels.JPEGDecoder()
+// computation is what the network's output depends on beside the images.
+func (n *network) computation() featurize.Computation {
 	device, _ := n.session.Device()
 	kind, _, _ := strings.Cut(device, ":")
-	normalization := "none"
-	switch {
-	case s.Normalized:
-		normalization = "in the network"
-	case len(s.Mean) > 0 || len(s.Std) > 0:
-		normalization = fmt.Sprintf("mean %v, std %v", s.Mean, s.Std)
-	}
-	return map[string]any{
-		"model": n.sum, "row": fmt.Sprint(n.dims),
-		"input_size": fmt.Sprintf("%dx%d", s.InputSize[0], s.InputSize[1]), "resize": fmt.Sprint(s.Resize), "crop": s.Crop,
-		"interpolation": s.Interpolation, "pre_resize": fmt.Sprint(n.PreResize), "range": fmt.Sprint(s.Range),
-		"channels": s.Channels, "clamp": fmt.Sprint(s.Clamp), "normalization": normalization,
-		"exif_rotate": fmt.Sprint(n.ExifRotate), "precision": n.Precision,
-		"batch_size": fmt.Sprint(n.batch), "jpeg_decoder": decoder + " " + version, "pixels": pixels.Version,
-		"onnxruntime": n.library.Version, "device": kind,
+	return featurize.Computation{
+		Model: n.sum, Row: fmt.Sprint(n.dims), Preparation: featurize.PreparationOf(n.spec, n.transform()),
+		Precision: n.Precision, BatchSize: n.batch, Library: n.library.Version, Device: kind,
 	}
 }
 

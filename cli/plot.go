@@ -9,6 +9,7 @@ import (
 
 	"github.com/robust-transfer/rtx/cli/report"
 	"github.com/robust-transfer/rtx/featurize"
+	"github.com/robust-transfer/rtx/featurize/output"
 	"github.com/robust-transfer/rtx/finetune/view"
 )
 
@@ -113,7 +114,7 @@ func (p *plotting) load() error {
 // write makes the file and tells what came out.
 func (p *plotting) write(d *report.Drawing, own object) error {
 	name := p.c.String("out")
-	o, err := createFile(name)
+	o, err := output.Create(name)
 	if err != nil {
 		return err
 	}
@@ -122,10 +123,10 @@ func (p *plotting) write(d *report.Drawing, own object) error {
 		to = d.PNG
 	}
 	if err := to(o); err != nil {
-		o.discard()
+		o.Discard()
 		return fmt.Errorf("output %q: %w", name, err)
 	}
-	if err := o.commit(); err != nil {
+	if err := o.Commit(); err != nil {
 		return err
 	}
 	if p.json {

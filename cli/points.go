@@ -8,7 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/robust-transfer/rtx/featurize"
+	"github.com/robust-transfer/rtx/featurize/output"
 	"github.com/robust-transfer/rtx/finetune/probe"
 )
 
@@ -38,9 +38,12 @@ func openPoints(dir string, config map[string]any, overwrite bool) (*points, err
 	lines := bytes.SplitAfter(text, []byte("\n"))
 	var old map[string]any
 	if json.Unmarshal(lines[0], &old) == nil && old != nil {
-		switch diff := featurize.Difference(old, config); {
+		diff, err := output.Difference(old, config)
+		switch {
+		case err != nil:
+			return nil, err
 		case diff != "" && !overwrite:
-			return nil, fmt.Errorf("output %q: %s: %w", dir, diff, featurize.ErrConfig)
+			return nil, fmt.Errorf("output %q: %s: %w", dir, diff, output.ErrConfig)
 		case diff != "":
 			lines = lines[:1]
 		}

@@ -10,6 +10,7 @@ import (
 	cli "github.com/urfave/cli/v2"
 
 	"github.com/robust-transfer/rtx/featurize"
+	"github.com/robust-transfer/rtx/featurize/output"
 )
 
 func predictCommand(e *env) *cli.Command {
@@ -34,9 +35,9 @@ func predictCommand(e *env) *cli.Command {
 type predicting struct {
 	classifier
 	c           *cli.Context
-	names       []string // of the classes
-	out         *outFile // nil: standard output
-	predictions []object // for --json without a file
+	names       []string     // of the classes
+	out         *output.File // nil: standard output
+	predictions []object     // for --json without a file
 }
 
 func (e *env) predict(c *cli.Context) error {
@@ -67,7 +68,7 @@ func (e *env) predict(c *cli.Context) error {
 	p.names = p.labels()
 	if out := c.String("out"); out != "" {
 		var err error
-		if p.out, err = createFile(out); err != nil {
+		if p.out, err = output.Create(out); err != nil {
 			return err
 		}
 	}
@@ -167,12 +168,12 @@ func (p *predicting) finish(err error) error {
 	switch {
 	case p.out == nil:
 	case err == nil:
-		err = p.out.commit()
+		err = p.out.Commit()
 	case interrupted:
-		where = fmt.Sprintf("the lines so far are in %q", p.out.file.Name())
-		err = errors.Join(err, p.out.keep())
+		name, kept := p.out.Keep()
+		where, err = fmt.Sprintf("the lines so far are in %q", name), errors.Join(err, kept)
 	default:
-		p.out.discard()
+		p.out.Discard()
 	}
 	status := "done"
 	if interrupted {

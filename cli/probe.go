@@ -12,7 +12,7 @@ import (
 
 	cli "github.com/urfave/cli/v2"
 
-	"github.com/robust-transfer/rtx/featurize"
+	"github.com/robust-transfer/rtx/featurize/output"
 	"github.com/robust-transfer/rtx/finetune/metrics"
 	"github.com/robust-transfer/rtx/finetune/probe"
 	"github.com/robust-transfer/rtx/onnx/runtime"
@@ -341,10 +341,14 @@ func (p *probing) there(dir string) (*probeResult, error) {
 		probeResult
 	}
 	if err != nil || json.Unmarshal(data, &old) != nil || old.Config == nil {
-		return nil, fmt.Errorf("output %q holds no probe: %w", dir, featurize.ErrConfig)
+		return nil, fmt.Errorf("output %q holds no probe: %w", dir, output.ErrConfig)
 	}
-	if diff := featurize.Difference(old.Config, p.config); diff != "" {
-		return nil, fmt.Errorf("output %q: %s: %w", dir, diff, featurize.ErrConfig)
+	diff, err := output.Difference(old.Config, p.config)
+	if err != nil {
+		return nil, err
+	}
+	if diff != "" {
+		return nil, fmt.Errorf("output %q: %s: %w", dir, diff, output.ErrConfig)
 	}
 	return &old.probeResult, nil
 }

@@ -10,6 +10,7 @@ import (
 	"strconv"
 
 	"github.com/robust-transfer/rtx/cli/report"
+	"github.com/robust-transfer/rtx/featurize/output"
 	"github.com/robust-transfer/rtx/finetune/metrics"
 	"github.com/robust-transfer/rtx/finetune/probe"
 	"github.com/robust-transfer/rtx/onnx"
@@ -144,7 +145,7 @@ func (p *probing) write(dir string, f *found) error {
 	whole := append(p.env.result("rtx.probe/1", "done", dir, f.result.fields()), object{{"rtx", buildVersion()}, {"config", p.config}}...)
 	files = append(files,
 		file{"predictions.csv", func(w io.Writer) error { return csv.NewWriter(w).WriteAll(p.predictions(f)) }},
-		file{"probe.json", jsonFile(whole)})
+		file{"probe.json", output.JSON(whole)})
 	if err := removeFiles(dir, "probe.json", "head.onnx", "classifier.onnx"); err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,9 +11,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"golang.org/x/sys/unix"
-
-	"github.com/robust-transfer/rtx/featurize"
+	"github.com/robust-transfer/rtx/featurize/output"
 	"github.com/robust-transfer/rtx/finetune"
 	"github.com/robust-transfer/rtx/finetune/augment"
 	"github.com/robust-transfer/rtx/finetune/classify"
@@ -22,8 +21,6 @@ import (
 // The files of a run, in its folder; those of several trainings lie in one
 // folder each.
 const (
-	lockFile    = "state/lock"
-	configFile  = "state/config.json"
 	checkedFile = "state/check.json"
 	outcomeFile = "state/outcome.json"
 	stateFile   = "state/state.safetensors"
@@ -32,95 +29,18 @@ const (
 	lastFile    = "weights/last.onnx"
 )
 
-// runFolder is the folder of a run, which this process alone writes.
-type runFolder struct {
-	dir  string
-	lock *os.File
-}
-
-// openRun locks a folder. One that holds something else than a run with this
-// configuration is ErrConfig; overwrite starts over.
-func openRun(dir string, config map[string]any, overwrite bool) (*runFolder, error) {
-	old, err := os.ReadFile(filepath.Join(dir, configFile))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("output: %w", err)
-	}
-	entries, err := os.ReadDir(dir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("output: %w", err)
-	}
-	if len(entries) > 0 && old == nil && !overwrite && !(len(entries) == 1 && entries[0].Name() == "state") {
-		return nil, fmt.Errorf("output %q is not empty and no run (it has %q): %w", dir, entries[0].Name(), featurize.ErrConfig)
-	}
-	if err := os.MkdirAll(filepath.Join(dir, "state"), 0o777); err != nil {
-		return nil, fmt.Errorf("output: %w", err)
-	}
-	f := &runFolder{dir: dir}
-	if f.lock, err = os.OpenFile(filepath.Join(dir, lockFile), os.O_CREATE|os.O_RDWR, 0o666); err != nil {
-		return nil, fmt.Errorf("output: %w", err)
-	}
-	if unix.Flock(int(f.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
-		f.close()
-		return nil, fmt.Errorf("output %q: %w", dir, featurize.ErrLocked)
-	}
-	var was map[string]any
-	if old != nil && (json.Unmarshal(old, &was) != nil || was == nil) && !overwrite {
-		f.close()
-		return nil, fmt.Errorf("output %q: %s is damaged: %w", dir, configFile, featurize.ErrConfig)
-	}
-	diff := featurize.Difference(was, config)
-	if was != nil && diff == "" && !overwrite {
-		return f, nil
-	}
-	if was != nil && !overwrite {
-		f.close()
-		return nil, fmt.Errorf("output %q: %s: %w", dir, diff, featurize.ErrConfig)
-	}
-	if err := f.begin(config); err != nil {
-		f.close()
-		return nil, err
-	}
-	return f, nil
-}
-
-// begin takes away what an earlier run has left, and notes the configuration.
-func (f *runFolder) begin(config map[string]any) error {
-	err := removeFiles(f.dir, configFile)
-	for _, name := range []string{outcomeFile, stateFile, metricsFile, "results.csv", "curves.svg", "run.json", "args.yaml", bestFile, lastFile, checkedFile} {
-		err = errors.Join(err, os.RemoveAll(filepath.Join(f.dir, name)))
-	}
-	for _, pattern := range []string{"seed-*", "lr-*"} {
-		dirs, _ := filepath.Glob(filepath.Join(f.dir, pattern))
-		for _, d := range dirs {
-			if _, old := os.Stat(filepath.Join(d, "state")); old == nil {
-				err = errors.Join(err, os.RemoveAll(d))
-			}
-		}
-	}
-	if err != nil {
-		return fmt.Errorf("output: %w", err)
-	}
-	text, err := json.Marshal(config)
-	if err == nil {
-		err = replaceFile(filepath.Join(f.dir, configFile), text)
-	}
-	return err
+// runLayout is that of a run. The folders of its trainings hold the same files and
+// no run.json.
+var runLayout = output.Layout{
+	Kind: "run", State: "state",
+	Files: []string{"args.yaml", metricsFile, bestFile, lastFile, "results.csv", "curves.svg", output.RunFile},
+	Parts: []string{"seed-*", "lr-*", "seed-*/lr-*"},
 }
 
 // replaceFile gives a file new contents, or leaves the old ones.
 func replaceFile(name string, data []byte) error {
-	f, err := createFile(name)
-	if err != nil {
-		return err
-	}
-	if _, err := f.Write(data); err != nil {
-		f.discard()
-		return fmt.Errorf("output: %w", err)
-	}
-	return f.commit()
+	return output.WriteFile(context.Background(), name, func(w io.Writer) error { _, err := w.Write(data); return err })
 }
-
-func (f *runFolder) close() { f.lock.Close() }
 
 // knownCheck is what an earlier command found in the images, nil where nothing
 // is known.
@@ -167,8 +87,8 @@ type trialWriter struct {
 // path is a file of the training.
 func (w *trialWriter) path(name string) string { return filepath.Join(w.dir, name) }
 
-func (f *runFolder) trial(t *tuning, one *trial) (*trialWriter, error) {
-	w := &trialWriter{tuning: t, dir: filepath.Join(f.dir, one.Dir)}
+func (t *tuning) trialWriter(one *trial) (*trialWriter, error) {
+	w := &trialWriter{tuning: t, dir: t.folder.Path(one.Dir)}
 	if one.Dir != "" {
 		w.called = fmt.Sprintf("seed %d, learning rate %g: ", one.Seed, one.Rate)
 	}

@@ -1,16 +1,16 @@
 package cli
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/robust-transfer/rtx/featurize"
+	"github.com/robust-transfer/rtx/featurize/output"
 	"github.com/robust-transfer/rtx/finetune"
 	"github.com/robust-transfer/rtx/finetune/classify"
+	"github.com/robust-transfer/rtx/onnx/runtime"
 )
 
 // tuned is what a run came to: that of its first seed, and all.
@@ -105,29 +105,38 @@ func (t *tuning) finish(f *tuned) error {
 			}
 		}
 	}
-	record := object{
-		{"schema", "rtx.run/1"}, {"verb", "finetune"}, {"status", "done"}, {"rtx", buildVersion()}, {"finished", time.Now().UTC().Format(time.RFC3339)},
-		{"model", object{{"file", t.c.String("model")}, {"sha256", t.base}}}, {"data", t.c.String("data")}, {"spec", t.specOrigin()},
-		{"resolved_spec", t.spec}, {"config", t.config}, {"listing", t.id}, {"result", f}, {"trials", t.trials}, {"engine", t.engine},
-		{"onnxruntime", t.library}, {"held_out", t.data.HeldOut()}, {"classes", t.data.Classes()}, {"failed", t.data.Check().Failed}, {"warnings", t.warnings},
+	record := runRecord{
+		Listing: t.id, Result: f, Trials: t.trials, Engine: t.engine, Library: t.library,
+		HeldOut: t.data.HeldOut(), Classes: t.data.Classes(), Failed: t.data.Check().Failed, Warnings: t.warnings,
 	}
-	return writeFiles(t.c.Context, t.out, []file{{"run.json", jsonFile(record)}})
+	record.Version, record.Data, record.Spec, record.ResolvedSpec = buildVersion(), t.Data, t.specOrigin(), t.spec
+	record.Model = output.ModelFile{File: t.Model, SHA256: t.base}
+	if err := record.Finish("finetune", t.runSettings()); err != nil {
+		return err
+	}
+	return nothingWritten(t.folder.Write(t.c.Context, output.Content{Name: output.RunFile, Write: output.JSON(record)}))
 }
 
-// readTuned reads the result of a finished run, nil where there is none.
+// runRecord is the run.json of a training run.
+type runRecord struct {
+	output.Run[runSettings]
+	Listing  featurize.Identity  `json:"listing"`
+	Result   *tuned              `json:"result"`
+	Trials   []*trial            `json:"trials"`
+	Engine   string              `json:"engine"`
+	Library  runtime.Library     `json:"onnxruntime"`
+	HeldOut  bool                `json:"held_out"`
+	Classes  []string            `json:"classes"`
+	Failed   []featurize.Failure `json:"failed"`
+	Warnings []string            `json:"warnings"`
+}
+
+// readTuned reads the result of a finished run.
 func readTuned(dir string) (*tuned, error) {
-	data, err := os.ReadFile(filepath.Join(dir, "run.json"))
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil
-	}
-	var r struct {
-		Result *tuned `json:"result"`
-	}
-	if err == nil {
-		err = json.Unmarshal(data, &r)
-	}
+	var r runRecord
+	err := output.ReadRun(dir, &r)
 	if err != nil || r.Result == nil || len(r.Result.Seeds) == 0 {
-		return nil, fmt.Errorf("output %q: run.json is damaged: %w", dir, featurize.ErrConfig)
+		return nil, fmt.Errorf("output %q: run.json is damaged: %w", dir, errors.Join(err, output.ErrConfig))
 	}
 	return r.Result, nil
 }

@@ -12,7 +12,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
-	"github.com/robust-transfer/rtx/featurize/pixels"
+	"github.com/robust-transfer/rtx/featurize/output"
 	"github.com/robust-transfer/rtx/finetune"
 	"github.com/robust-transfer/rtx/finetune/graph"
 	"github.com/robust-transfer/rtx/onnx"
@@ -249,56 +249,23 @@ func (t *tuning) fits(p finetune.Plan) error {
 // begun opens the run's folder and returns what is there already of this
 // command, nil where there is something to do.
 func (t *tuning) begun() (*tuned, error) {
-	t.config = t.describe()
 	var err error
-	if t.folder, err = openRun(t.out, t.config, t.c.Bool("overwrite")); err != nil {
+	if t.folder, err = output.Open(t.out, runLayout); err != nil {
 		return nil, err
 	}
-	found, err := readTuned(t.out)
+	var found *tuned
+	if err = t.folder.Begin(t.runSettings(), t.c.Bool("overwrite")); err == nil && t.folder.Done() {
+		found, err = readTuned(t.out)
+	}
 	if found == nil && err == nil {
 		var check []byte
 		if check, err = json.Marshal(t.data.Check()); err == nil {
-			err = errors.Join(replaceFile(filepath.Join(t.out, checkedFile), check), replaceFile(filepath.Join(t.out, "args.yaml"), t.args))
+			err = errors.Join(replaceFile(t.folder.Path(checkedFile), check), replaceFile(t.folder.Path("args.yaml"), t.args))
 		}
 	}
 	if err != nil {
-		t.folder.close()
+		t.folder.Close()
 		return nil, err
 	}
 	return found, nil
-}
-
-// describe holds what the weights depend on.
-func (t *tuning) describe() map[string]any {
-	s, r := t.spec, t.recipe
-	decoder, version := pixels.JPEGDecoder()
-	c := map[string]any{
-		"model": t.base, "data": fmt.Sprintf("%d images, %s", t.id.Samples, t.id.SHA256), "mode": r.Rules.Mode.String(), "bn": t.c.String("bn"),
-		"head": t.c.String("head"), "head_init": t.c.String("head-init"), "epochs": fmt.Sprint(r.Epochs), "batch_size": fmt.Sprint(r.BatchSize),
-		"lr": fmt.Sprint(t.rates), "optimizer": fmt.Sprintf("%T%+v", r.Optimizer, r.Optimizer), "rules": fmt.Sprintf("%+v", r.Rules),
-		"schedule": fmt.Sprintf("%T%+v", r.Schedule, r.Schedule), "warmup": fmt.Sprint(r.Warmup), "clip": fmt.Sprint(r.Clip), "ema": fmt.Sprint(r.EMA),
-		"label_smoothing": fmt.Sprint(t.task.LabelSmoothing), "mixup": fmt.Sprint(t.mixup.Alpha), "augment": t.policyText(), "patience": fmt.Sprint(r.Patience),
-		"metric": t.c.String("metric"), "max_time": fmt.Sprint(r.MaxTime), "val_fraction": t.c.String("val-fraction"), "seed": fmt.Sprint(t.c.Int("seed")),
-		"seeds": fmt.Sprint(t.c.Int("seeds")), "engine": t.engine, "device": t.Device, "threads": fmt.Sprint(cores(t.Threads)),
-		"input_size": fmt.Sprintf("%dx%d", s.InputSize[0], s.InputSize[1]), "resize": fmt.Sprint(s.Resize), "crop": s.Crop, "interpolation": s.Interpolation,
-		"pre_resize": fmt.Sprint(t.PreResize), "range": fmt.Sprint(s.Range), "channels": s.Channels, "clamp": fmt.Sprint(s.Clamp),
-		"normalization": fmt.Sprintf("%v %v %v", s.Normalized, s.Mean, s.Std), "exif_rotate": fmt.Sprint(t.ExifRotate),
-		"jpeg_decoder": decoder + " " + version, "pixels": pixels.Version,
-	}
-	if t.engine == "ort" {
-		c["onnxruntime"] = t.library.Version
-	}
-	return c
-}
-
-// policyText says what is done to training images.
-func (t *tuning) policyText() string {
-	p, text := t.policy, ""
-	switch {
-	case p.Resized != nil:
-		text = fmt.Sprintf("resized crop %v, ", *p.Resized)
-	case p.Padded != nil:
-		text = fmt.Sprintf("padded crop %+v, ", *p.Padded)
-	}
-	return text + fmt.Sprintf("flip %v, jitter %v", p.Flip, p.Jitter)
 }

@@ -5,15 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
-	"maps"
 	"os"
-	"path/filepath"
-	"reflect"
-	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/robust-transfer/rtx/featurize/output"
 )
 
 // Job computes the features of a listing into a folder.
@@ -22,10 +20,9 @@ type Job struct {
 	Listing *Listing
 	Format  string // one of Formats; "": npy
 
-	// Config holds what the bytes depend on beside the images, by name: the
-	// model's SHA-256, the transform, the batch size, the decoder... Values
-	// must survive JSON (strings, bools, float64, and maps and slices of them).
-	Config map[string]any
+	// Settings are what the rows depend on beside the images. Format and Row are
+	// filled in.
+	Settings Settings
 	// RowDims is the shape of one feature row.
 	RowDims []int
 	// Open returns what computes features. It is called only when there is
@@ -91,15 +88,16 @@ type run struct {
 // is whole; until then everything computed is kept in Out for the next Run.
 // On an interruption it returns the summary so far and the context's cause.
 func (j *Job) Run(ctx context.Context) (*Summary, error) {
-	s, err := openOutput(j.Out, j.Overwrite)
-	if err != nil {
-		return nil, err
-	}
-	defer s.close()
 	copied := *j
 	if copied.Format == "" {
 		copied.Format = "npy"
 	}
+	copied.Settings.Format, copied.Settings.Row = copied.Format, fmt.Sprint(j.RowDims)
+	s, err := openState(j.Out, copied.Settings, j.Overwrite)
+	if err != nil {
+		return nil, err
+	}
+	defer s.close()
 	r := &run{Job: &copied, state: s, unread: map[string]string{}}
 	r.sum.Warnings, r.sum.Dims = map[string]int{}, j.RowDims
 	return r.do(ctx)
@@ -136,20 +134,8 @@ func (r *run) do(ctx context.Context) (*Summary, error) {
 	return &r.sum, r.write()
 }
 
-// prepare settles whether what lies in Out may be gone on with.
+// prepare reads what lies in Out, and refuses to mix it with other images.
 func (r *run) prepare() error {
-	if r.Overwrite {
-		if err := r.reset(); err != nil {
-			return fmt.Errorf("featurize: overwrite %q: %w", r.Out, err)
-		}
-	}
-	if r.config != nil {
-		if diff := Difference(r.config, r.Config); diff != "" {
-			return fmt.Errorf("featurize: output %q: %s: %w", r.Out, diff, ErrConfig)
-		}
-	} else if err := r.setConfig(r.Config); err != nil {
-		return fmt.Errorf("featurize: output: %w", err)
-	}
 	if err := r.recall(r.Format, r.RowDims); err != nil {
 		return fmt.Errorf("featurize: output %q: %w", r.Out, err)
 	}
@@ -161,25 +147,7 @@ func (r *run) prepare() error {
 			return nil
 		}
 	}
-	return fmt.Errorf("featurize: output %q: data: none of its %d images is among the %d asked for: %w", r.Out, len(r.known), len(r.Listing.Samples), ErrConfig)
-}
-
-// Difference names every key whose value differs between two configurations; ""
-// for none.
-func Difference(old, now map[string]any) string {
-	keys := slices.Sorted(maps.Keys(now))
-	for k := range old {
-		if _, ok := now[k]; !ok {
-			keys = append(keys, k)
-		}
-	}
-	var diff []string
-	for _, k := range keys {
-		if !reflect.DeepEqual(old[k], now[k]) {
-			diff = append(diff, fmt.Sprintf("%s is %v there and %v here", k, old[k], now[k]))
-		}
-	}
-	return strings.Join(diff, "; ")
+	return fmt.Errorf("featurize: output %q: data: none of its %d images is among the %d asked for: %w", r.Out, len(r.known), len(r.Listing.Samples), output.ErrConfig)
 }
 
 // pending yields the samples that have no usable entry.
@@ -357,8 +325,8 @@ func (r *run) judge() error {
 // samples with the same labels and entries in the same places, and all its
 // files there.
 func (r *run) whole() bool {
-	for _, name := range append(featureFiles(r.Format), "classes.txt", "manifest.jsonl", "run.json") {
-		if _, err := os.Stat(filepath.Join(r.out, name)); err != nil {
+	for _, name := range append(featureFiles(r.Format), "classes.txt", "manifest.jsonl", output.RunFile) {
+		if _, err := os.Stat(r.Path(name)); err != nil {
 			return false
 		}
 	}
@@ -373,57 +341,52 @@ func (r *run) whole() bool {
 		}
 	}
 	var of Identity
-	data, err := os.ReadFile(r.path("listing.json"))
+	data, err := os.ReadFile(r.State("listing.json"))
 	if err != nil || json.Unmarshal(data, &of) != nil || of != r.Listing.Identity() {
 		return false
 	}
-	index, _, err := readEntries(r.path("index.jsonl"))
+	index, _, err := readEntries(r.State("index.jsonl"))
 	return err == nil && len(index) == len(r.Listing.Samples)
 }
 
-// write puts the set together in next/, makes it durable, and commits it.
+// write makes the set of what is known of the samples. It is not interrupted.
 func (r *run) write() error {
 	w := &setWriter{
-		dir: r.path("next"), format: r.Format, dims: r.RowDims, rows: r.sum.Samples, classes: r.Listing.Classes,
+		format: r.Format, dims: r.RowDims, rows: r.sum.Samples, classes: r.Listing.Classes,
 		listing: r.Listing.Identity(), sharded: r.Listing.shard != nil, records: r.records,
 		read: func(dst []byte, rec record) error { return r.readRow(dst, rec.entry) },
 	}
-	err := r.begin()
-	if err == nil && r.Format == "npy" && r.inOrder() {
-		err = r.linkFeatures(w)
+	if r.Format == "npy" && r.inOrder() {
+		w.link = func(name string) bool { return r.linkFeatures(w.featuresHeader(), name) }
 	}
+	p, err := r.provenance()
 	if err == nil {
-		err = w.write()
-	}
-	if err == nil && r.Args != nil {
-		err = w.bytes("args.yaml", r.Args)
-	}
-	if err == nil {
-		var run []byte
-		if run, err = r.provenance().encode(); err == nil {
-			err = w.bytes("run.json", run)
-		}
-	}
-	if err == nil {
-		err = r.finish()
+		err = w.write(context.Background(), r.Folder, p, r.args()...)
 	}
 	if err != nil {
-		return fmt.Errorf("featurize: write feature set %q: %w", r.out, err)
+		return fmt.Errorf("featurize: write feature set %q: %w", r.Out, err)
 	}
 	return nil
 }
 
+func (r *run) args() []output.Content {
+	if r.Args == nil {
+		return nil
+	}
+	return []output.Content{{Name: "args.yaml", Write: func(w io.Writer) error { _, err := w.Write(r.Args); return err }}}
+}
+
 // provenance is what run.json says of the job.
-func (r *run) provenance() *Provenance {
+func (r *run) provenance() (*Provenance, error) {
 	p := &Provenance{
-		Verb: "featurize", Config: r.Config, Listing: r.Listing.Identity(), Shard: r.Listing.Shard(),
+		Listing: r.Listing.Identity(), Shard: r.Listing.Shard(),
 		Counts:          Counts{r.sum.Samples, r.sum.Skipped, r.sum.Reused, r.sum.New, len(r.Listing.Classes)},
 		ImagesPerSecond: r.sum.ImagesPerSecond(), DecoderWarnings: r.sum.Warnings,
 	}
 	if r.Describe != nil {
 		r.Describe(p)
 	}
-	return p
+	return p, p.Finish("featurize", r.Settings)
 }
 
 // records yields what became of every sample.
@@ -458,15 +421,11 @@ func (r *run) inOrder() bool {
 // linkFeatures makes features.npy in the plain case, one job from beginning to
 // end: the rows in part.f32 only want their header. Where there are no links
 // the rows are copied later.
-func (r *run) linkFeatures(w *setWriter) error {
-	if _, err := r.rows.WriteAt(w.featuresHeader(), 0); err != nil {
-		return err
+func (r *run) linkFeatures(header []byte, name string) bool {
+	if _, err := r.rows.WriteAt(header, 0); err != nil {
+		return false
 	}
-	if err := r.rows.Sync(); err != nil {
-		return err
-	}
-	os.Link(r.path("part.f32"), r.path("next", "features.npy"))
-	return nil
+	return r.rows.Sync() == nil && os.Link(r.State("part.f32"), name) == nil
 }
 
 func checksum(s Sample, buffer []byte) (uint32, []byte, bool) {

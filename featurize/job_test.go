@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/robust-transfer/rtx/featurize"
+	"github.com/robust-transfer/rtx/featurize/output"
 	"github.com/robust-transfer/rtx/featurize/pixels"
 )
 
@@ -90,7 +91,7 @@ func job(t *testing.T, data, out string, net *sums) *featurize.Job {
 		t.Fatal(err)
 	}
 	return &featurize.Job{
-		Out: out, Listing: l, RowDims: []int{rowSize}, Config: map[string]any{"model": "sums", "batch_size": "4"},
+		Out: out, Listing: l, RowDims: []int{rowSize}, Settings: featurize.Settings{Computation: featurize.Computation{Model: "sums", BatchSize: batchSize}},
 		Open: opener(net),
 	}
 }
@@ -395,17 +396,17 @@ func TestJobRefuses(t *testing.T) {
 	want := set(t, out)
 
 	other := job(t, data, out, &sums{})
-	other.Config = map[string]any{"model": "other", "batch_size": "4"}
-	if _, err := other.Run(t.Context()); !errors.Is(err, featurize.ErrConfig) || !strings.Contains(err.Error(), "model is sums there and other here") || strings.Contains(err.Error(), "batch_size") {
+	other.Settings.Model = "other"
+	if _, err := other.Run(t.Context()); !errors.Is(err, output.ErrConfig) || !strings.Contains(err.Error(), "model is sums there and other here") || strings.Contains(err.Error(), "batch_size") {
 		t.Errorf("another configuration: %v", err)
 	}
 	elsewhere := t.TempDir()
 	writeImage(t, filepath.Join(elsewhere, "z", "1.png"), 1)
-	if _, err := job(t, elsewhere, out, &sums{}).Run(t.Context()); !errors.Is(err, featurize.ErrConfig) {
+	if _, err := job(t, elsewhere, out, &sums{}).Run(t.Context()); !errors.Is(err, output.ErrConfig) {
 		t.Errorf("other data: %v", err)
 	}
 	foreign := tree(t, "thesis.tex")
-	if _, err := job(t, data, foreign, &sums{}).Run(t.Context()); !errors.Is(err, featurize.ErrConfig) || !strings.Contains(err.Error(), "thesis.tex") {
+	if _, err := job(t, data, foreign, &sums{}).Run(t.Context()); !errors.Is(err, output.ErrConfig) || !strings.Contains(err.Error(), "thesis.tex") {
 		t.Errorf("a folder of other things: %v", err)
 	}
 	sameSet(t, set(t, out), want)
@@ -418,7 +419,7 @@ func TestJobRefuses(t *testing.T) {
 	}
 	// So does one whose record of the configuration is damaged.
 	os.WriteFile(filepath.Join(foreign, ".rtx", "config.json"), nil, 0o666)
-	if _, err := job(t, data, foreign, &sums{}).Run(t.Context()); !errors.Is(err, featurize.ErrConfig) || !strings.Contains(err.Error(), "config.json") {
+	if _, err := job(t, data, foreign, &sums{}).Run(t.Context()); !errors.Is(err, output.ErrConfig) || !strings.Contains(err.Error(), "config.json") {
 		t.Errorf("a damaged configuration: %v", err)
 	}
 	if s := mustRun(t, over); s.New != 6 {
@@ -442,7 +443,7 @@ func TestJobRefuses(t *testing.T) {
 	done := make(chan error)
 	go func() { _, err := slow.Run(t.Context()); done <- err }()
 	<-entered
-	if _, err := job(t, data, busy, &sums{}).Run(t.Context()); !errors.Is(err, featurize.ErrLocked) {
+	if _, err := job(t, data, busy, &sums{}).Run(t.Context()); !errors.Is(err, output.ErrLocked) {
 		t.Errorf("a locked output: %v", err)
 	}
 	close(leave)

@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 
-	"golang.org/x/sys/unix"
+	"github.com/robust-transfer/rtx/featurize/output"
 )
 
 // Merge joins the shards of a listing into one feature set, the same as if
@@ -49,15 +49,16 @@ func (m *Merge) Run(ctx context.Context) (*Summary, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := openOutput(m.Out, m.Overwrite)
+	whole := mergedProvenance(parts)
+	whole.Config.Format = m.Format
+	s, err := openState(m.Out, whole.Config, m.Overwrite)
 	if err != nil {
 		return nil, err
 	}
 	defer s.close()
 	sum := summaryOf(records, parts[0].set.Dims)
-	whole := mergedProvenance(parts, m.Format)
 	w := &setWriter{
-		dir: s.path("next"), format: m.Format, dims: sum.Dims, rows: sum.Samples, classes: parts[0].set.Classes,
+		format: m.Format, dims: sum.Dims, rows: sum.Samples, classes: parts[0].set.Classes,
 		listing: whole.Listing,
 		records: func(yield func(record) bool) {
 			for _, r := range records {
@@ -67,60 +68,31 @@ func (m *Merge) Run(ctx context.Context) (*Summary, error) {
 			}
 		},
 		read: func(dst []byte, r record) error {
-			if err := context.Cause(ctx); err != nil {
-				return err
-			}
 			return parts[r.from].set.stored.rows.readRows(floatsOf(dst), r.entry.Row)
 		},
 	}
-	if done, err := m.settle(s, whole, w); done || err != nil {
+	there, err := ReadProvenance(m.Out)
+	if err == nil && there.Listing == whole.Listing && there.Model == whole.Model && w.written(s) {
 		sum.Status, sum.Reused, sum.New = "cached", sum.Samples, 0
-		return sum, err
+		return sum, nil
 	}
-	if err := m.write(s, w, whole); err != nil {
+	if err := m.write(ctx, s, w, whole); err != nil {
 		return nil, fmt.Errorf("featurize: merge into %q: %w", m.Out, err)
 	}
 	sum.Status = "done"
 	return sum, nil
 }
 
-func (m *Merge) write(s *state, w *setWriter, p *Provenance) error {
-	if err := s.begin(); err != nil {
-		return err
-	}
-	if err := w.write(); err != nil {
-		return err
-	}
+func (m *Merge) write(ctx context.Context, s *state, w *setWriter, p *Provenance) error {
 	p.Shards = m.Dirs
 	if m.Describe != nil {
 		m.Describe(p)
 	}
-	run, err := p.encode()
-	if err != nil {
-		return err
+	err := p.Finish("merge", p.Config)
+	if err == nil {
+		err = w.write(ctx, s.Folder, p)
 	}
-	if err := w.bytes("run.json", run); err != nil {
-		return err
-	}
-	return s.finish()
-}
-
-// settle decides what to do about a set that is in Out; done where it is the
-// one that is asked for.
-func (m *Merge) settle(s *state, want *Provenance, w *setWriter) (done bool, err error) {
-	if m.Overwrite {
-		if err := s.reset(); err != nil {
-			return false, fmt.Errorf("featurize: overwrite %q: %w", m.Out, err)
-		}
-	}
-	if s.config == nil {
-		return false, s.setConfig(want.Config)
-	}
-	if diff := Difference(s.config, want.Config); diff != "" {
-		return false, fmt.Errorf("featurize: output %q: %s: %w", m.Out, diff, ErrConfig)
-	}
-	there, err := ReadProvenance(m.Out)
-	return err == nil && there.Listing == want.Listing && there.Model == want.Model && w.written(s), nil
+	return err
 }
 
 // open opens every shard and finds out whether they belong together.
@@ -139,7 +111,11 @@ func (m *Merge) open() (parts []part, err error) {
 	slices.SortStableFunc(parts, func(a, b part) int { return cmp.Compare(a.Shard.Index, b.Shard.Index) })
 	first := parts[0]
 	for _, p := range parts[1:] {
-		if diff := Difference(first.Config, p.Config); diff != "" {
+		diff, err := output.Difference(first.Config, p.Config)
+		if err != nil {
+			return parts, err
+		}
+		if diff != "" {
 			return parts, fmt.Errorf("featurize: shards %q and %q: %s: %w", first.dir, p.dir, diff, ErrData)
 		}
 		if p.Shard.Count != first.Shard.Count {
@@ -148,7 +124,7 @@ func (m *Merge) open() (parts []part, err error) {
 	}
 	for i, p := range parts {
 		if sameFolder(p.dir, m.Out) {
-			return parts, fmt.Errorf("featurize: output %q is one of the shards: %w", m.Out, ErrConfig)
+			return parts, fmt.Errorf("featurize: output %q is one of the shards: %w", m.Out, output.ErrConfig)
 		}
 		switch {
 		case p.Shard.Index > i:
@@ -161,7 +137,7 @@ func (m *Merge) open() (parts []part, err error) {
 		return parts, fmt.Errorf("featurize: shard %d of %d is missing: %w", n, first.Shard.Count, ErrData)
 	}
 	if m.Format == "" {
-		m.Format, _ = first.Config["format"].(string)
+		m.Format = first.Config.Format
 	}
 	if !slices.Contains(Formats, m.Format) {
 		m.Format = "npy"
@@ -202,18 +178,17 @@ func shardDirs(dirs []string) ([]string, error) {
 // openPart opens a shard. While it is open no job writes to it.
 func openPart(dir string) (p part, err error) {
 	p = part{dir: dir, index: map[string]entry{}}
-	if lock, err := os.Open(filepath.Join(dir, stateDir, "lock")); err == nil {
-		defer func() {
-			if p.set == nil {
-				lock.Close()
-				return
-			}
-			p.set.stored.files = append(p.set.stored.files, lock)
-		}()
-		if unix.Flock(int(lock.Fd()), unix.LOCK_SH|unix.LOCK_NB) != nil {
-			return p, fmt.Errorf("featurize: shard %q: %w", dir, ErrLocked)
-		}
+	lock, err := output.Share(dir, setLayout)
+	if err != nil {
+		return p, fmt.Errorf("featurize: shard: %w", err)
 	}
+	defer func() {
+		if p.set == nil {
+			lock.Close()
+			return
+		}
+		p.set.stored.files = append(p.set.stored.files, lock)
+	}()
 	if p.Provenance, err = ReadProvenance(dir); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			err = fmt.Errorf("%w (not finished, or no feature set): %w", err, ErrData)
@@ -223,7 +198,7 @@ func openPart(dir string) (p part, err error) {
 	if p.Shard == nil {
 		return p, fmt.Errorf("featurize: %q is no shard but a whole feature set: %w", dir, ErrData)
 	}
-	entries, _, err := readEntries(filepath.Join(dir, stateDir, "index.jsonl"))
+	entries, _, err := readEntries(filepath.Join(dir, ".rtx", "index.jsonl"))
 	if err != nil {
 		return p, fmt.Errorf("featurize: shard %q: %w", dir, err)
 	}

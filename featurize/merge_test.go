@@ -3,7 +3,6 @@ package featurize_test
 import (
 	"bytes"
 	"errors"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/robust-transfer/rtx/featurize"
+	"github.com/robust-transfer/rtx/featurize/output"
 )
 
 // shards computes the shards of a folder of images, and returns their folder.
@@ -22,7 +22,6 @@ func shards(t *testing.T, data string, n int, change func(i int, j *featurize.Jo
 		shard := featurize.Shard{Index: i, Count: n}
 		j := job(t, data, filepath.Join(out, shard.Dir()), &sums{})
 		j.Listing.Take(shard)
-		j.Config["format"] = "npy"
 		if change != nil {
 			change(i, j)
 		}
@@ -42,7 +41,6 @@ func TestMerge(t *testing.T) {
 	os.WriteFile(filepath.Join(data, "a", "broken.png"), []byte("no image"), 0o666)
 	whole := t.TempDir()
 	j := job(t, data, whole, &sums{})
-	j.Config["format"] = "npy"
 	mustRun(t, j)
 	for _, n := range []int{1, 4, 40} { // 40: some are empty
 		t.Run(strconv.Itoa(n), func(t *testing.T) {
@@ -58,7 +56,6 @@ func TestMerge(t *testing.T) {
 			// The merged set is gone on with like any other.
 			net := &sums{}
 			j := job(t, data, out, net)
-			j.Config["format"] = "npy"
 			if s := mustRun(t, j); s.Status != "cached" || net.runs != 0 {
 				t.Errorf("gone on with: %+v", s)
 			}
@@ -76,7 +73,6 @@ func TestShardsStay(t *testing.T) {
 		shard := featurize.Shard{Index: i, Count: 3}
 		j := job(t, data, filepath.Join(out, shard.Dir()), &sums{})
 		j.Listing.Take(shard)
-		j.Config["format"] = "npy"
 		computed += mustRun(t, j).New
 	}
 	if computed != 1 {
@@ -91,7 +87,7 @@ func TestShardsStay(t *testing.T) {
 func TestMergeProvenance(t *testing.T) {
 	data := dataset(t, 12)
 	os.WriteFile(filepath.Join(data, "a", "broken.png"), []byte("no image"), 0o666)
-	model := featurize.ModelFile{File: "sums.onnx", SHA256: "5035"}
+	model := output.ModelFile{File: "sums.onnx", SHA256: "5035"}
 	out := shards(t, data, 3, func(i int, j *featurize.Job) {
 		j.Describe = func(p *featurize.Provenance) {
 			p.Model, p.Data, p.ResolvedSpec.Arch = model, data, "sums"
@@ -142,7 +138,6 @@ func TestMergeAgain(t *testing.T) {
 			shard := featurize.Shard{Index: i, Count: 2}
 			j := job(t, data, filepath.Join(out, shard.Dir()), &sums{})
 			j.Listing.Take(shard)
-			j.Config["format"] = "npy"
 			mustRun(t, j)
 		}
 	}
@@ -157,7 +152,6 @@ func TestMergeAgain(t *testing.T) {
 	}
 	whole := t.TempDir()
 	j := job(t, data, whole, &sums{})
-	j.Config["format"] = "npy"
 	mustRun(t, j)
 	sameSet(t, set(t, out), set(t, whole))
 	os.Remove(filepath.Join(out, "labels.npy"))
@@ -177,8 +171,8 @@ func TestMergeRefuses(t *testing.T) {
 	}{
 		{"another model", func(t *testing.T) []string {
 			return []string{shards(t, data, 3, func(i int, j *featurize.Job) {
-				if j.Config = maps.Clone(j.Config); i == 2 {
-					j.Config["model"] = "other"
+				if i == 2 {
+					j.Settings.Model = "other"
 				}
 			})}
 		}, "model is sums there and other here"},
@@ -242,14 +236,14 @@ func TestMergeOutput(t *testing.T) {
 	shard := filepath.Join(out, "shard-0-of-2")
 	want := set(t, shard)
 	for _, overwrite := range []bool{false, true} {
-		if err := run(shard, overwrite); !errors.Is(err, featurize.ErrConfig) || !strings.Contains(err.Error(), "one of the shards") {
+		if err := run(shard, overwrite); !errors.Is(err, output.ErrConfig) || !strings.Contains(err.Error(), "one of the shards") {
 			t.Errorf("into a shard: %v", err)
 		}
 	}
 	sameSet(t, set(t, shard), want)
 
 	foreign := tree(t, "thesis.tex")
-	if err := run(foreign, false); !errors.Is(err, featurize.ErrConfig) {
+	if err := run(foreign, false); !errors.Is(err, output.ErrConfig) {
 		t.Errorf("into a folder of other things: %v", err)
 	}
 	if err := run(foreign, true); err != nil {
@@ -261,7 +255,7 @@ func TestMergeOutput(t *testing.T) {
 
 	// A shard that is being written is not read.
 	j := job(t, data, shard, &sums{before: func(int) error {
-		if err := run(t.TempDir(), false); !errors.Is(err, featurize.ErrLocked) {
+		if err := run(t.TempDir(), false); !errors.Is(err, output.ErrLocked) {
 			t.Errorf("a shard under way: %v", err)
 		}
 		return nil

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"maps"
 	"math"
 	"os"
 	"os/exec"
@@ -21,7 +20,7 @@ import (
 // jobOf is a job that writes a format.
 func jobOf(t *testing.T, format, data, out string, net *sums) *featurize.Job {
 	j := job(t, data, out, net)
-	j.Format, j.Config["format"] = format, format
+	j.Format = format
 	return j
 }
 
@@ -121,8 +120,7 @@ func TestMergeFormats(t *testing.T) {
 		whole := t.TempDir()
 		mustRun(t, jobOf(t, format, data, whole, &sums{}))
 		out := shards(t, data, 2, func(_ int, j *featurize.Job) {
-			j.Format, j.Config = format, maps.Clone(j.Config)
-			j.Config["format"] = format
+			j.Format = format
 		})
 		if _, err := merge(t, out, out); err != nil {
 			t.Fatal(err)
@@ -276,7 +274,7 @@ func fuzzSet(f *testing.F, format string, spare, factor int) {
 		f.Fatal(err)
 	}
 	out := filepath.Join(f.TempDir(), "set")
-	j := &featurize.Job{Out: out, Listing: l, Format: format, RowDims: []int{rowSize}, Config: map[string]any{}, Open: opener(&sums{})}
+	j := &featurize.Job{Out: out, Listing: l, Format: format, RowDims: []int{rowSize}, Open: opener(&sums{})}
 	if _, err := j.Run(f.Context()); err != nil {
 		f.Fatal(err)
 	}

@@ -9,30 +9,27 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 
-	"golang.org/x/sys/unix"
+	"github.com/robust-transfer/rtx/featurize/output"
 )
 
-// What a job keeps in OUT/.rtx, so that it can be taken up at any moment:
+// setLayout is that of a feature set. Its state holds, beside what package output
+// describes, so that a job can be taken up at any moment:
 //
-//	lock         held while a process writes here
-//	config.json  what the bytes depend on
-//	index.jsonl  one entry a sample of the finished set beside it
-//	listing.json what that set is of
-//	part.f32     rows of the job under way, after room for an npy header
-//	part.jsonl   one entry a finished sample of that job
-//	next/        the new files of the set, being written
-//	commit/      next/ once it is whole: its files only wait to be moved
-const stateDir = ".rtx"
-
-var (
-	// ErrLocked says that another process is writing to the same folder.
-	ErrLocked = errors.New("output is being written by another process")
-	// ErrConfig says that the output holds something else than was asked for.
-	ErrConfig = errors.New("output holds another configuration")
-)
+//	index.jsonl   one entry a sample of the finished set beside it
+//	listing.json  what that set is of
+//	part.f32      rows of the job under way, after room for an npy header
+//	part.jsonl    one entry a finished sample of that job
+var setLayout = output.Layout{
+	Kind: "feature set",
+	Files: []string{
+		"features.npy", "labels.npy", "features.npz", "features.safetensors", "features.parquet",
+		"classes.txt", "manifest.jsonl", "args.yaml", output.RunFile,
+	},
+	Working: []string{"part.jsonl", "part.f32"},
+	Beside:  []string{"shard-*-of-*"},
+}
 
 // entry is one line of index.jsonl and part.jsonl. Path is kept as bytes: a
 // file name need not be UTF-8.
@@ -51,104 +48,30 @@ type entry struct {
 	part bool // Row counts in part.f32, else in features.npy
 }
 
-// state is an output folder that this process has locked.
+// state is an output folder that this process has locked, and what is known of
+// its samples.
 type state struct {
-	out     string
-	rowSize int // floats; 0 until known
-	lock    *os.File
+	*output.Folder
+	rowSize int              // floats; 0 until known
 	known   map[string]entry // what was there when this process came
 	fresh   map[string]entry // appended by it
-	config  map[string]any   // nil in a new folder
 
 	old         *stored  // the finished set, or nil
 	rows, lines *os.File // part.f32 and part.jsonl, open for appending
 	parts       int      // rows in part.f32
 }
 
-// openState locks out, finishes a commit that was cut off, and reads what is
-// known already. It creates out.
-func openState(out string) (*state, error) {
-	foreign, err := foreignFiles(out)
+// openState begins or goes on with the feature set in out.
+func openState(out string, settings Settings, overwrite bool) (*state, error) {
+	f, err := output.Open(out, setLayout)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("featurize: %w", err)
 	}
-	if foreign != "" {
-		return nil, fmt.Errorf("featurize: output %q is not empty and no feature set (it has %q): %w", out, foreign, ErrConfig)
+	if err := f.Begin(settings, overwrite); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("featurize: %w", err)
 	}
-	dir := filepath.Join(out, stateDir)
-	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return nil, fmt.Errorf("featurize: output: %w", err)
-	}
-	s := &state{out: out, known: map[string]entry{}, fresh: map[string]entry{}}
-	if s.lock, err = os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o666); err != nil {
-		return nil, fmt.Errorf("featurize: output: %w", err)
-	}
-	if err := unix.Flock(int(s.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		s.lock.Close()
-		return nil, fmt.Errorf("featurize: %q: %w", out, ErrLocked)
-	}
-	if err := s.load(); err != nil {
-		s.close()
-		return nil, fmt.Errorf("featurize: output %q: %w", out, err)
-	}
-	return s, nil
-}
-
-// openOutput is openState; where that finds a folder of other things and may
-// overwrite, what is written goes beside them.
-func openOutput(out string, overwrite bool) (*state, error) {
-	s, err := openState(out)
-	if err == nil || !overwrite || !errors.Is(err, ErrConfig) {
-		return s, err
-	}
-	if err := os.MkdirAll(filepath.Join(out, stateDir), 0o777); err != nil {
-		return nil, fmt.Errorf("featurize: output: %w", err)
-	}
-	return openState(out)
-}
-
-// foreignFiles names a file of a folder that no job of ours has begun.
-func foreignFiles(out string) (string, error) {
-	entries, err := os.ReadDir(out)
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil
-	}
-	if err != nil {
-		return "", fmt.Errorf("featurize: output: %w", err)
-	}
-	foreign := ""
-	for _, e := range entries {
-		switch {
-		case e.Name() == stateDir:
-			return "", nil
-		case foreign == "" && !isShardDir(e.Name()):
-			foreign = e.Name()
-		}
-	}
-	return foreign, nil
-}
-
-func (s *state) path(name ...string) string {
-	return filepath.Join(append([]string{s.out, stateDir}, name...)...)
-}
-
-func (s *state) load() error {
-	if err := s.commit(); err != nil {
-		return err
-	}
-	if err := os.RemoveAll(s.path("next")); err != nil {
-		return err
-	}
-	data, err := os.ReadFile(s.path("config.json"))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if err == nil {
-		if err := json.Unmarshal(data, &s.config); err != nil { // damaged, so of no configuration that can be asked for
-			s.config = map[string]any{stateDir + "/config.json": err.Error()}
-		}
-	}
-	return nil
+	return &state{Folder: f, known: map[string]entry{}, fresh: map[string]entry{}}, nil
 }
 
 // recall reads the entries of the finished set, which is of the given format
@@ -156,11 +79,11 @@ func (s *state) load() error {
 // appending.
 func (s *state) recall(format string, rowDims []int) error {
 	s.rowSize = product(rowDims)
-	index, _, err := readEntries(s.path("index.jsonl"))
+	index, _, err := readEntries(s.State("index.jsonl"))
 	if err != nil {
 		return err
 	}
-	if s.old, err = openStored(s.out, format); err == nil && s.old.n == rowsOf(index) && slices.Equal(s.old.dims, rowDims) {
+	if s.old, err = openStored(s.Path(), format); err == nil && s.old.n == rowsOf(index) && slices.Equal(s.old.dims, rowDims) {
 		for _, e := range index {
 			s.known[string(e.Path)] = e
 		}
@@ -171,14 +94,14 @@ func (s *state) recall(format string, rowDims []int) error {
 // openPart keeps every entry whose row is wholly there, and cuts both files
 // back to that.
 func (s *state) openPart() error {
-	entries, good, err := readEntries(s.path("part.jsonl"))
+	entries, good, err := readEntries(s.State("part.jsonl"))
 	if err != nil {
 		return err
 	}
-	if s.rows, err = os.OpenFile(s.path("part.f32"), os.O_CREATE|os.O_RDWR, 0o666); err != nil {
+	if s.rows, err = os.OpenFile(s.State("part.f32"), os.O_CREATE|os.O_RDWR, 0o666); err != nil {
 		return err
 	}
-	if s.lines, err = os.OpenFile(s.path("part.jsonl"), os.O_CREATE|os.O_RDWR, 0o666); err != nil {
+	if s.lines, err = os.OpenFile(s.State("part.jsonl"), os.O_CREATE|os.O_RDWR, 0o666); err != nil {
 		return err
 	}
 	info, err := s.rows.Stat()
@@ -270,75 +193,6 @@ func (s *state) append(results []Result) error {
 	return nil
 }
 
-// begin makes an empty next/.
-func (s *state) begin() error {
-	if err := os.RemoveAll(s.path("next")); err != nil {
-		return err
-	}
-	return os.Mkdir(s.path("next"), 0o777)
-}
-
-// finish commits next/, which is whole.
-func (s *state) finish() error {
-	if err := os.Rename(s.path("next"), s.path("commit")); err != nil {
-		return err
-	}
-	return s.commit()
-}
-
-// commit moves the files of commit/ to their places. It may be cut off and
-// called again any number of times.
-func (s *state) commit() error {
-	if _, err := os.Stat(s.path("commit")); err != nil {
-		return nil
-	}
-	for _, name := range setFiles {
-		to := filepath.Join(s.out, name)
-		if name == "index.jsonl" || name == "listing.json" {
-			to = s.path(name)
-		}
-		if err := os.Rename(s.path("commit", name), to); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-	}
-	for _, name := range []string{"part.jsonl", "part.f32", "commit"} {
-		if err := os.RemoveAll(s.path(name)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// reset forgets everything that this folder knows and removes the files of
-// its set, and nothing else.
-func (s *state) reset() error {
-	for _, name := range setFiles {
-		if err := os.RemoveAll(filepath.Join(s.out, name)); err != nil {
-			return err
-		}
-	}
-	for _, name := range []string{"index.jsonl", "listing.json", "part.jsonl", "part.f32", "next", "commit", "config.json"} {
-		if err := os.RemoveAll(s.path(name)); err != nil {
-			return err
-		}
-	}
-	s.config = nil
-	return nil
-}
-
-// setConfig records what the bytes depend on, before the first of them.
-func (s *state) setConfig(c map[string]any) error {
-	data, err := json.MarshalIndent(c, "", "  ")
-	if err != nil {
-		return err
-	}
-	tmp := s.path("config.json.tmp")
-	if err := os.WriteFile(tmp, append(data, '\n'), 0o666); err != nil {
-		return err
-	}
-	return os.Rename(tmp, s.path("config.json"))
-}
-
 // readRow reads the row of an entry from where it lies.
 func (s *state) readRow(dst []byte, e entry) error {
 	if e.part {
@@ -352,11 +206,12 @@ func (s *state) close() {
 	if s.old != nil {
 		s.old.Close()
 	}
-	for _, f := range []*os.File{s.rows, s.lines, s.lock} {
+	for _, f := range []*os.File{s.rows, s.lines} {
 		if f != nil {
 			f.Close()
 		}
 	}
+	s.Folder.Close()
 }
 
 // readEntries reads whole lines; good is the length of what they take up. A

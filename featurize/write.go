@@ -1,8 +1,8 @@
 package featurize
 
 import (
-	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/robust-transfer/rtx/featurize/output"
 )
 
 // Formats are the kinds of files that features are written to.
@@ -25,13 +27,6 @@ func featureFiles(format string) []string {
 	return []string{"features." + format}
 }
 
-// setFiles are the files of sets of all formats, in the order in which a
-// commit moves them. run.json is last: with it the set is done.
-var setFiles = []string{
-	"features.npy", "labels.npy", "features.npz", "features.safetensors", "features.parquet",
-	"classes.txt", "manifest.jsonl", "args.yaml", "index.jsonl", "listing.json", "run.json",
-}
-
 // record is a sample of a set that is being written: with a row, or with the
 // reason why it has none.
 type record struct {
@@ -43,7 +38,6 @@ type record struct {
 
 // setWriter writes the files of a feature set into a folder.
 type setWriter struct {
-	dir     string
 	format  string
 	dims    []int // of one row
 	rows    int
@@ -52,40 +46,47 @@ type setWriter struct {
 	sharded bool // the manifest shows the place of a sample among all
 	records iter.Seq[record]
 	read    func(dst []byte, r record) error // the row of a record
+	link    func(name string) bool           // makes features.npy without copying rows; nil, or false: it cannot
 }
 
-// write writes all files but those of features, and these too unless they are
-// there already.
-func (s *setWriter) write() error {
-	parts := []struct {
-		name  string
-		write func(io.Writer) error
-	}{
-		{"features.npy", s.features}, {"labels.npy", s.labels}, {"features.npz", s.writeNPZ},
-		{"features.safetensors", s.writeSafetensors}, {"features.parquet", s.writeParquet},
-		{"classes.txt", s.classLines}, {"manifest.jsonl", s.manifest}, {"index.jsonl", s.index},
-		{"listing.json", func(w io.Writer) error { return json.NewEncoder(w).Encode(s.listing) }},
+// write makes the set appear in a folder, with more files beside its own.
+func (s *setWriter) write(ctx context.Context, to *output.Folder, p *Provenance, more ...output.Content) error {
+	stage, err := to.Stage()
+	if err != nil {
+		return err
 	}
-	for _, p := range parts {
-		foreign := strings.HasPrefix(p.name, "features.") || p.name == "labels.npy"
-		if foreign && !slices.Contains(featureFiles(s.format), p.name) {
+	linked := s.link != nil && s.link(filepath.Join(stage, "features.npy"))
+	for _, c := range append(s.contents(p), more...) {
+		if linked && c.Name == "features.npy" {
 			continue
 		}
-		if _, err := os.Stat(filepath.Join(s.dir, p.name)); err == nil {
-			continue
-		}
-		if err := s.file(p.name, p.write); err != nil {
+		if err := to.WriteStaged(ctx, c); err != nil {
 			return err
 		}
 	}
-	return nil
+	return to.Commit()
+}
+
+// contents are the files of the set.
+func (s *setWriter) contents(p *Provenance) []output.Content {
+	files := map[string][]output.Content{
+		"npy": {{Name: "features.npy", Write: s.features}, {Name: "labels.npy", Write: s.labels}},
+		"npz": {{Name: "features.npz", Write: s.writeNPZ}}, "safetensors": {{Name: "features.safetensors", Write: s.writeSafetensors}},
+		"parquet": {{Name: "features.parquet", Write: s.writeParquet}},
+	}[s.format]
+	return append(files,
+		output.Content{Name: "classes.txt", Write: s.classLines},
+		output.Content{Name: "manifest.jsonl", Write: s.manifest},
+		output.Content{Name: "index.jsonl", Write: s.index},
+		output.Content{Name: "listing.json", Write: func(w io.Writer) error { return json.NewEncoder(w).Encode(s.listing) }},
+		output.Content{Name: output.RunFile, Write: output.JSON(p)})
 }
 
 // written reports whether the set that would be written is there: the same
 // entries and the same manifest, and all its files.
 func (s *setWriter) written(in *state) bool {
 	for _, name := range featureFiles(s.format) {
-		if _, err := os.Stat(filepath.Join(in.out, name)); err != nil {
+		if _, err := os.Stat(in.Path(name)); err != nil {
 			return false
 		}
 	}
@@ -94,32 +95,7 @@ func (s *setWriter) written(in *state) bool {
 		got, err := os.ReadFile(file)
 		return err == nil && write(&want) == nil && bytes.Equal(got, want.Bytes())
 	}
-	return same(in.path("index.jsonl"), s.index) && same(filepath.Join(in.out, "manifest.jsonl"), s.manifest)
-}
-
-// bytes writes a file of the set.
-func (s *setWriter) bytes(name string, data []byte) error {
-	return s.file(name, func(w io.Writer) error { _, err := w.Write(data); return err })
-}
-
-// file creates one and makes it durable.
-func (s *setWriter) file(name string, fill func(io.Writer) error) error {
-	f, err := os.Create(filepath.Join(s.dir, name))
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	w := bufio.NewWriterSize(f, 1<<20)
-	if err := fill(w); err != nil {
-		return err
-	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	return f.Close()
+	return same(in.State("index.jsonl"), s.index) && same(in.Path("manifest.jsonl"), s.manifest)
 }
 
 // each calls yield with every record that has a row, in order.

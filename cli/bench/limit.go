@@ -62,7 +62,7 @@ func (b *bench) job(ctx context.Context, n *network, data, format string) (whole
 	}
 	var last time.Time
 	j := featurize.Job{
-		Out: out, Listing: listing, Format: format, RowDims: n.dims, Config: map[string]any{"what": "bench"},
+		Out: out, Listing: listing, Format: format, RowDims: n.dims,
 		Open: func(context.Context) (*featurize.Extractor, error) {
 			return &featurize.Extractor{Network: n, Transform: n.transform, BatchSize: batch, Workers: runtime.Cores()}, nil
 		},

@@ -1,0 +1,101 @@
+package output
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// ErrIrregular says that an output file cannot be replaced, since it is a folder,
+// a device or a pipe.
+var ErrIrregular = errors.New("the output is no regular file")
+
+// File is a file that is being written, as NAME.part. Commit gives it its name.
+type File struct {
+	*bufio.Writer
+	file *os.File
+	name string
+}
+
+// Create begins a file. A file that has the name already stays until Commit; it
+// is ErrIrregular where that is no regular file, and ErrLocked where another
+// process is writing it.
+func Create(name string) (*File, error) {
+	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("output %q: %w", name, ErrIrregular)
+	}
+	f, err := os.OpenFile(name+".part", os.O_RDWR|os.O_CREATE, 0o666)
+	if err != nil {
+		return nil, fmt.Errorf("output: %w", err)
+	}
+	// A process that ends between open and lock has given the file its name.
+	if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil || !named(f) {
+		f.Close()
+		return nil, fmt.Errorf("output %q: %w", name, ErrLocked)
+	}
+	if err := f.Truncate(0); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("output: %w", err)
+	}
+	return &File{bufio.NewWriter(f), f, name}, nil
+}
+
+// Commit makes what was written durable and gives the file its name.
+func (f *File) Commit() error {
+	err := errors.Join(f.Flush(), f.file.Sync())
+	if err == nil {
+		err = os.Rename(f.file.Name(), f.name)
+	}
+	if err = errors.Join(err, f.file.Close()); err != nil {
+		return fmt.Errorf("output: %w", err)
+	}
+	return nil
+}
+
+// Keep leaves what was written under another name, which it returns: NAME.part.
+func (f *File) Keep() (name string, err error) {
+	return f.file.Name(), errors.Join(f.Flush(), f.file.Close())
+}
+
+// Discard removes what was written.
+func (f *File) Discard() { os.Remove(f.file.Name()); f.file.Close() }
+
+// WriteFile makes a file of what write writes. When the context ends or write
+// fails, a file that had the name before stays as it was; the error is then the
+// context's cause, or that of write.
+func WriteFile(ctx context.Context, name string, write func(io.Writer) error) error {
+	f, err := Create(name)
+	if err != nil {
+		return err
+	}
+	if err := write(until{ctx, f}); err != nil {
+		f.Discard()
+		if cause := context.Cause(ctx); cause != nil {
+			return cause
+		}
+		return fmt.Errorf("output %q: %w", name, err)
+	}
+	return f.Commit()
+}
+
+func writeBytes(name string, data []byte) error {
+	return WriteFile(context.Background(), name, func(w io.Writer) error { _, err := w.Write(data); return err })
+}
+
+// until is a writer that fails once its context ends.
+type until struct {
+	ctx context.Context
+	io.Writer
+}
+
+func (u until) Write(b []byte) (int, error) {
+	if err := u.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return u.Writer.Write(b)
+}

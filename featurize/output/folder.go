@@ -1,0 +1,215 @@
+package output
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+var (
+	// ErrConfig says that a folder holds something other than what was asked for.
+	ErrConfig = errors.New("output holds another configuration")
+	// ErrLocked says that another process is writing to the same folder or file.
+	ErrLocked = errors.New("output is being written by another process")
+)
+
+// Layout says what folders of one kind consist of. Names are relative to the
+// folder; those of Files, Parts and Beside may be patterns of [filepath.Match].
+type Layout struct {
+	Kind  string // what such a folder holds, as errors call it: "feature set"
+	State string // the folder of the state; "": .rtx
+
+	// Files are the results, in the order in which Put moves them to their places.
+	// The last one is the mark.
+	Files []string
+	// Parts are folders of results that have a state of their own. Overwriting
+	// removes them with the rest.
+	Parts []string
+	// Working are files of the state that only an unfinished job needs. Put removes
+	// them when the results are in place.
+	Working []string
+	// Beside may lie in a folder before a job begins there.
+	Beside []string
+}
+
+// Folder is an output folder that this process has locked.
+type Folder struct {
+	dir    string
+	layout Layout
+	lock   *os.File
+	record *record // what the folder was begun with; nil in a new one
+	made   bool    // the folder was not there before
+}
+
+// Open locks a folder, which it makes where there is none, and completes a Put
+// that was cut off. It is ErrLocked where another process has the folder open.
+// Nothing of it is there any more after Close unless Begin was called.
+func Open(dir string, l Layout) (*Folder, error) {
+	f := &Folder{dir: dir, layout: l.defaults()}
+	_, err := os.Stat(dir)
+	f.made = errors.Is(err, fs.ErrNotExist)
+	if f.lock, err = lock(f.State("lock")); err != nil {
+		return nil, fmt.Errorf("output %q: %w", dir, err)
+	}
+	if err = f.commit(); err == nil {
+		err = os.RemoveAll(f.State("next"))
+	}
+	if err == nil {
+		f.record, err = readRecord(f.State(recordName))
+	}
+	if err != nil {
+		f.lock.Close()
+		return nil, fmt.Errorf("output %q: %w", dir, err)
+	}
+	return f, nil
+}
+
+// Path is a file of the folder.
+func (f *Folder) Path(name ...string) string {
+	return filepath.Join(append([]string{f.dir}, name...)...)
+}
+
+// State is a file of the folder's state.
+func (f *Folder) State(name ...string) string {
+	return filepath.Join(append([]string{f.dir, f.layout.State}, name...)...)
+}
+
+// Done reports whether the folder is finished: whether its mark is there.
+func (f *Folder) Done() bool {
+	_, err := os.Stat(f.Path(f.mark()))
+	return err == nil
+}
+
+func (f *Folder) mark() string { return f.layout.Files[len(f.layout.Files)-1] }
+
+// Begin goes on with a folder that was begun with the same settings, and records
+// the settings in a new one. A folder that holds anything else is ErrConfig, or
+// starts over when overwriting, which it also does where the settings are the
+// same.
+func (f *Folder) Begin(settings any, overwrite bool) error {
+	if !overwrite {
+		if begun, err := f.Compare(settings); begun || err != nil {
+			return err
+		}
+	}
+	if err := f.clear(); err != nil {
+		return fmt.Errorf("output %q: overwrite: %w", f.dir, err)
+	}
+	r, err := newRecord(f.layout.Kind, settings)
+	if err != nil {
+		return err
+	}
+	f.record = r
+	return r.write(f.State(recordName))
+}
+
+// Compare reports whether the folder was begun with these settings; false stands
+// for a new folder. Where it holds anything else the error is ErrConfig and tells
+// what that is. Settings are nil while they are not known: then only another kind
+// of folder is refused.
+func (f *Folder) Compare(settings any) (begun bool, err error) {
+	now := &record{Kind: f.layout.Kind}
+	if settings != nil {
+		if now, err = newRecord(f.layout.Kind, settings); err != nil {
+			return false, err
+		}
+	}
+	reason := ""
+	switch there := f.record; {
+	case there == nil:
+		reason, err = f.foreign()
+	case there.Version != recordVersion:
+		reason = "what it holds was made by another version of rtx, which recorded its settings in another form"
+	case there.damage != nil:
+		reason = fmt.Sprintf("%s is damaged: %v", recordName, there.damage)
+	case there.Kind != now.Kind:
+		reason = fmt.Sprintf("it holds no %s (it is of the kind %q)", now.Kind, there.Kind)
+	case settings != nil && there.Key != now.Key:
+		reason = difference(there.Settings, now.Settings)
+	}
+	switch {
+	case err != nil:
+		return false, fmt.Errorf("output %q: %w", f.dir, err)
+	case reason != "":
+		return false, fmt.Errorf("output %q: %s: %w", f.dir, reason, ErrConfig)
+	}
+	return f.record != nil, nil
+}
+
+// foreign says what lies in a folder without a record.
+func (f *Folder) foreign() (string, error) {
+	if f.Done() {
+		return fmt.Sprintf("it has %q but no record of the settings it was made with, as of earlier versions of rtx", f.mark()), nil
+	}
+	entries, err := os.ReadDir(f.dir)
+	for _, e := range entries {
+		if e.Name() != f.layout.State && !matches(f.layout.Beside, e.Name()) {
+			return fmt.Sprintf("it is not empty and holds no %s (it has %q)", f.layout.Kind, e.Name()), nil
+		}
+	}
+	return "", err
+}
+
+func matches(patterns []string, name string) bool {
+	for _, p := range patterns {
+		if ok, _ := filepath.Match(p, name); ok {
+			return true
+		}
+	}
+	return false
+}
+
+// clear removes the results and the state.
+func (f *Folder) clear() error {
+	f.record = nil
+	names, err := f.belongings()
+	for _, name := range names {
+		err = errors.Join(err, os.RemoveAll(name))
+	}
+	return err
+}
+
+// belongings are what overwriting removes. The record comes first: without it
+// nothing that a kill leaves of the rest is taken for a result.
+func (f *Folder) belongings() ([]string, error) {
+	all := []string{f.State(recordName), f.Path(f.mark())}
+	for _, pattern := range f.layout.Files {
+		names, _ := filepath.Glob(f.Path(pattern))
+		all = append(all, names...)
+	}
+	for _, pattern := range f.layout.Parts {
+		states, _ := filepath.Glob(f.Path(pattern, f.layout.State))
+		for _, state := range states {
+			all = append(all, filepath.Dir(state))
+		}
+	}
+	entries, err := os.ReadDir(f.State())
+	for _, e := range entries {
+		if e.Name() != "lock" {
+			all = append(all, f.State(e.Name()))
+		}
+	}
+	return all, err
+}
+
+// Close unlocks the folder. Of one that was not begun it takes away what Open
+// made.
+func (f *Folder) Close() error {
+	if f.record == nil {
+		os.Remove(f.lock.Name())
+		os.Remove(f.State())
+		if f.made {
+			os.Remove(f.dir)
+		}
+	}
+	return f.lock.Close()
+}
+
+func (l Layout) defaults() Layout {
+	if l.State == "" {
+		l.State = ".rtx"
+	}
+	return l
+}

@@ -1,0 +1,72 @@
+package output
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// Share keeps other processes from writing to a folder while it is read, until
+// what it returns is closed. It is ErrLocked where one is writing. A folder whose
+// state was removed has nothing to lock.
+func Share(dir string, l Layout) (io.Closer, error) {
+	f := Folder{dir: dir, layout: l.defaults()}
+	file, err := os.Open(f.State("lock"))
+	if err != nil {
+		return io.NopCloser(nil), nil
+	}
+	if unix.Flock(int(file.Fd()), unix.LOCK_SH|unix.LOCK_NB) != nil {
+		file.Close()
+		return nil, fmt.Errorf("output %q: %w", dir, ErrLocked)
+	}
+	return file, nil
+}
+
+// lock opens a file that no other process has locked.
+func lock(name string) (*os.File, error) {
+	for try := 0; ; try++ {
+		err := os.MkdirAll(filepath.Dir(name), 0o777)
+		var file *os.File
+		if err == nil {
+			file, err = os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o666)
+		}
+		// Close of another process may remove the folder while this one makes it.
+		if (errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrExist)) && try < 10 {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if err = acquire(file); err == nil {
+			return file, nil
+		}
+		file.Close()
+		if err == ErrLocked || try >= 10 {
+			return nil, err
+		}
+	}
+}
+
+// acquire locks an open file. It is fs.ErrNotExist where another process has
+// removed the file since, so that locking it would keep nobody out.
+func acquire(file *os.File) error {
+	if unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
+		return ErrLocked
+	}
+	if !named(file) {
+		return fs.ErrNotExist
+	}
+	return nil
+}
+
+// named reports whether an open file is still the one of its name.
+func named(f *os.File) bool {
+	open, err1 := f.Stat()
+	there, err2 := os.Stat(f.Name())
+	return err1 == nil && err2 == nil && os.SameFile(open, there)
+}
