@@ -2,6 +2,7 @@
 #
 #   make demo    get what is missing, build, draw images, featurize them
 #   make test    all tests
+#   make golden  remake the files under testdata by their scripts (PYTHONS=..., GOLDEN=finetune/testdata)
 #   make parity  compare with Python's Pillow, PyTorch and readers (PYTHON=...)
 #   make bench   measure (PYTHON=...)
 #   make gpu-check  compare a GPU with the CPU and with torch (PYTHON=...); GPU_CHECK=--cpu for a dry run
@@ -17,7 +18,12 @@ RTX    := bin/rtx
 DATA   ?=
 export CGO_ENABLED = 1
 
-.PHONY: demo build test lint parity bench gpu-check need jpeg library
+# What is tried in turn for each script of make golden.
+PYTHONS ?= $(PYTHON) $(TORCH_PYTHON)
+# A part of the names of the files to make; empty: all.
+GOLDEN ?=
+
+.PHONY: demo build test lint golden parity bench gpu-check need jpeg library
 .NOTPARALLEL:
 
 build: need
@@ -57,6 +63,9 @@ lint: build
 	$(GO) vet ./...
 	@bad=$$(gofmt -l $$(git ls-files '*.go' 2>/dev/null || find . -name '*.go')); [ -z "$$bad" ] || { echo "gofmt: $$bad"; exit 1; }
 	@command -v staticcheck >/dev/null && staticcheck ./... || $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
+
+golden:
+	PYTHONS="$(PYTHONS)" $(PYTHON) .ci/golden.py $(GOLDEN)
 
 parity: build
 	@PYTHON=$(PYTHON) bash featurize/pixels/testdata/parity.sh

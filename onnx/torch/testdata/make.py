@@ -4,7 +4,7 @@ golden.tsv      file, place, dtype, size, first half of the SHA-256 of the conti
 real.tsv        the same of the files in the folder of shared test data
 pickles.jsonl   pickles of every protocol, base64, and their values in JSON
 
-    python3 make.py [SHARED_DATA]        # torch 1.13, dill
+    python3 make.py [--tables] [SHARED_DATA]        # torch 1.13, dill
 """
 import argparse, base64, collections, copy, glob, hashlib, io, json, os, pickle, struct, sys, warnings, zipfile
 import dill, numpy as np, torch
@@ -344,7 +344,7 @@ def save(name, value, suffix="", **kw):
     torch.save(value, os.path.join(here, name + suffix), **kw)
 
 
-if __name__ == "__main__":
+def files():
     for name, make in cases.items():
         value = make()
         save(name, value, ".pt")
@@ -367,9 +367,23 @@ if __name__ == "__main__":
     deflate("views")
     legacy_parts()
     pickles()
+
+
+# Files made anew may differ in bytes that do not matter: legacy files name storages
+# by addresses in memory, and a few weights are trained. --tables writes the tables
+# alone, of the files that are there. (A dilled lambda has the number of its line in
+# this script.)
+if __name__ == "__main__":
+    args = sys.argv[1:]
+    if args[:1] == ["--tables"]:
+        args = args[1:]
+        for make in cases.values():
+            make()  # puts what the files name into torch
+    else:
+        files()
     made = [p for p in glob.glob(os.path.join(here, "*.p*t*")) + glob.glob(os.path.join(here, "*.ckpt")) if not p.endswith(".py") and "hostile" not in p and "quantized" not in p]
     table("golden.tsv", made, here)
     safetensors()
-    if len(sys.argv) > 1:
-        nets = [p for g in ("nets/*.th", "nets/*.pth", "ours/*.pt") for p in glob.glob(os.path.join(sys.argv[1], g))]
-        table("real.tsv", nets, sys.argv[1])
+    if args:
+        nets = [p for g in ("nets/*.th", "nets/*.pth", "ours/*.pt") for p in glob.glob(os.path.join(args[0], g))]
+        table("real.tsv", nets, args[0])
