@@ -49,11 +49,11 @@ func (c *classifier) open(ctx context.Context) error {
 	if err := c.network.open(ctx, c.logits, false); err != nil {
 		return err
 	}
-	if len(c.dims) != 1 {
+	if len(c.session.Row) != 1 {
 		c.session.Close()
-		return fmt.Errorf("%q: the logits %q have shape [N%s], expected [N,K]: %w", c.model.Path(), c.logits, strings.ReplaceAll(fmt.Sprint(c.dims)[1:], " ", ","), onnx.ErrNoLogits)
+		return fmt.Errorf("%q: the logits %q have shape [N%s], expected [N,K]: %w", c.model.Path(), c.logits, strings.ReplaceAll(fmt.Sprint(c.session.Row)[1:], " ", ","), onnx.ErrNoLogits)
 	}
-	if k := c.dims[0]; c.classes != nil && len(c.classes) != k {
+	if k := c.session.Row[0]; c.classes != nil && len(c.classes) != k {
 		c.session.Close()
 		return hinted{fmt.Errorf("%q: the file names %d classes and has %d logits: %w", c.model.Path(), len(c.classes), k, onnx.ErrFormat), "the metadata entry classes is a JSON list with a name for each logit"}
 	}
@@ -66,7 +66,7 @@ func (c *classifier) labels() []string {
 		return c.classes
 	}
 	c.warn("%s names no classes; labels are the places of the logits, from 0 on", c.model.Path())
-	labels := make([]string, c.dims[0])
+	labels := make([]string, c.session.Row[0])
 	for i := range labels {
 		labels[i] = strconv.Itoa(i)
 	}
@@ -149,10 +149,10 @@ func (c *classifier) imagesPerSecond() float64 {
 func (c *classifier) placesOf(data []string) ([]int, error) {
 	places := make([]int, len(data))
 	if c.classes == nil {
-		if len(data) != c.dims[0] {
-			return nil, hinted{fmt.Errorf("%q names no classes, and its %d logits are not the %d classes of the data: %w", c.model.Path(), c.dims[0], len(data), featurize.ErrData), "the model's metadata entry classes names them, a JSON list"}
+		if len(data) != c.session.Row[0] {
+			return nil, hinted{fmt.Errorf("%q names no classes, and its %d logits are not the %d classes of the data: %w", c.model.Path(), c.session.Row[0], len(data), featurize.ErrData), "the model's metadata entry classes names them, a JSON list"}
 		}
-		c.warn("%s names no classes; its %d logits are taken for the data's classes in sorted order", c.model.Path(), c.dims[0])
+		c.warn("%s names no classes; its %d logits are taken for the data's classes in sorted order", c.model.Path(), c.session.Row[0])
 		for i := range places {
 			places[i] = i
 		}

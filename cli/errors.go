@@ -52,6 +52,7 @@ func verdict(err error) (code int, hint string) {
 	var mismatch *arch.Mismatch
 	var different *verify.DifferenceError
 	var classes *onnx.ClassMismatch
+	var value *onnx.ValueError
 	var claim *checkpoint.ClaimError
 	if errors.As(err, &h) {
 		code, _ := verdict(h.error)
@@ -96,6 +97,8 @@ func verdict(err error) (code int, hint string) {
 		return 69, "rtx runtime install gets a library, rtx doctor tells what is missing"
 	case is(onnx.ErrNoImageInput, onnx.ErrInputs):
 		return 65, "rtx inspect shows the model's inputs"
+	case is(onnx.ErrSpec), errors.As(err, &value):
+		return 2, "rtx inspect shows the model"
 	case is(runtime.ErrModel):
 		return 65, "rtx inspect shows the model's operators and their versions"
 	case errors.As(err, &model):

@@ -182,7 +182,7 @@ func (v *evaluating) match() error {
 
 // run computes and counts.
 func (v *evaluating) run() error {
-	v.scores = metrics.New(v.dims[0], metrics.Config{})
+	v.scores = metrics.New(v.session.Row[0], metrics.Config{})
 	samples, total := v.listing.All(), 0
 	if v.listing.Stream != nil {
 		v.ranked = map[string][]metrics.Ranked{}

@@ -102,7 +102,7 @@ func (v *evaluating) evaluation() *evaluation {
 	r := &evaluation{
 		Protocol: v.split, Split: v.split, Top1: share(v.scores.Top1()), Top5: share(v.scores.TopK()), MeanPerClass: share(mean),
 		N: v.scores.N(), ECE: share(v.scores.ECE()), Skipped: len(v.failed), ImagesPerSecond: v.imagesPerSecond(),
-		Classes: v.dims[0], Absent: absent, Model: modelFile{v.model.Path(), v.sum}, Spec: v.specOrigin(), Device: device,
+		Classes: v.session.Row[0], Absent: absent, Model: modelFile{v.model.Path(), v.sum}, Spec: v.specOrigin(), Device: device,
 		PerClass: []classScore{}, Failed: []failure{},
 	}
 	for _, f := range v.failed {

@@ -198,12 +198,12 @@ func (f *featurizing) findLayer() error {
 	if err := f.load(); err != nil {
 		return err
 	}
-	f.layer = f.options.Layer
-	if f.layer == "features" {
-		if f.layer = f.spec.Feature; f.layer == "" {
-			_, err := f.model.FeatureValue()
-			return hinted{err, "--layer names the value"}
-		}
+	if f.layer = f.options.Layer; f.layer != "features" {
+		return nil
+	}
+	var err error
+	if f.layer, err = f.model.Feature(f.spec); err != nil {
+		return hinted{err, "--layer names the value"}
 	}
 	return nil
 }
@@ -220,7 +220,7 @@ func (f *featurizing) prepare() error {
 		return err
 	}
 	f.job = featurize.Job{
-		Out: f.out, Listing: f.listing, Format: o.Format, RowDims: f.dims, Settings: f.settings(),
+		Out: f.out, Listing: f.listing, Format: o.Format, RowDims: f.session.Row, Settings: f.settings(),
 		Open:      func(context.Context) (*featurize.Extractor, error) { return f.extractor(), nil },
 		Overwrite: o.Overwrite, Verify: o.Verify, FailFast: o.OnError == "fail",
 		LimitSkipped: limit < 1, MaxSkipped: limit,

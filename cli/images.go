@@ -95,8 +95,7 @@ type network struct {
 	listing *featurize.Listing
 	told    int // of the listing's notes
 	library runtime.Library
-	session *runtime.Session
-	dims    []int // of one row of the output
+	session *runtime.Images
 }
 
 // check looks at the options alone.
@@ -241,9 +240,8 @@ func (n *network) tellNotes() {
 	n.told = len(n.listing.Notes)
 }
 
-// open finds the library, opens a session with one value of the model as its
-// output and learns its shape. Where the file does not say that the value is
-// to be pooled, the session does, and is opened a second time.
+// open finds the library and opens a session with one value of the model as its
+// output.
 func (n *network) open(ctx context.Context, value string, pool bool) error {
 	var err error
 	if n.sum, err = n.model.SHA256(); err != nil {
@@ -252,27 +250,13 @@ func (n *network) open(ctx context.Context, value string, pool bool) error {
 	if n.library, err = runtime.Find(n.Library); err != nil {
 		return err
 	}
-	for model := n.model; ; model = n.model.WithRank(value, 4) {
-		g, err := model.ForImages(n.spec, onnx.ImageConfig{Outputs: []string{value}, Pool: pool})
-		if errors.Is(err, onnx.ErrInputs) {
-			return err
-		}
-		if err != nil {
-			return &usageError{msg: err.Error(), hint: "rtx inspect shows the model"}
-		}
-		if n.session, err = runtime.Open(g, runtime.Options{
-			Library: n.library, Threads: n.Threads, Device: n.Device, Precision: n.Precision,
-		}); err != nil {
-			return err
-		}
-		if n.dims, err = n.row(ctx); err != nil {
-			n.session.Close()
-			return err
-		}
-		if !pool || len(n.dims) != 3 || model != n.model {
-			break
-		}
-		n.session.Close()
+	config := runtime.ImagesConfig{Value: value, Pool: pool, BatchSize: n.batch}
+	if n.session, err = runtime.OpenImages(ctx, n.model, n.spec, config, n.sessionOptions()); err != nil {
+		return err
+	}
+	if size := n.session.BatchSize; size != n.batch {
+		n.warn("%s takes batches of %d images only, not of %d", n.model.Path(), size, n.batch)
+		n.batch = size
 	}
 	if device, why := n.session.Device(); device == "cpu" && n.Device == "auto" {
 		n.note("on the CPU: %s", why)
@@ -280,28 +264,14 @@ func (n *network) open(ctx context.Context, value string, pool bool) error {
 	return nil
 }
 
-// row is the shape of one row of the session's output. A model that was made
-// for one batch size, and runs with no other, gets that.
-func (n *network) row(ctx context.Context) ([]int, error) {
-	dims, err := n.session.Dims(ctx, n.batch)
-	if size := n.model.FixedBatch(); errors.Is(err, runtime.ErrModel) && size > 0 && size != n.batch {
-		n.warn("%s takes batches of %d images only, not of %d", n.model.Path(), size, n.batch)
-		n.batch = size
-		dims, err = n.session.Dims(ctx, n.batch)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return dims[0][1:], nil
+// sessionOptions say how onnxruntime runs.
+func (n *network) sessionOptions() runtime.Options {
+	return runtime.Options{Library: n.library, Threads: n.Threads, Device: n.Device, Precision: n.Precision}
 }
 
 // extractor carries images through the network.
 func (n *network) extractor() *featurize.Extractor {
-	row := 1
-	for _, d := range n.dims {
-		row *= d
-	}
-	return &featurize.Extractor{Network: n.session, Transform: n.transform(), BatchSize: n.batch, RowSize: row, Workers: cores(n.Workers)}
+	return &featurize.Extractor{Network: n.session, Transform: n.transform(), BatchSize: n.batch, RowSize: n.session.RowSize(), Workers: cores(n.Workers)}
 }
 
 // transform is what is done to images before the network gets them.
@@ -316,7 +286,7 @@ func (n *network) computation() featurize.Computation {
 	device, _ := n.session.Device()
 	kind, _, _ := strings.Cut(device, ":")
 	return featurize.Computation{
-		Model: n.sum, Row: fmt.Sprint(n.dims), Preparation: featurize.PreparationOf(n.spec, n.transform()),
+		Model: n.sum, Row: fmt.Sprint(n.session.Row), Preparation: featurize.PreparationOf(n.spec, n.transform()),
 		Precision: n.Precision, BatchSize: n.batch, Library: n.library.Version, Device: kind,
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/robust-transfer/rtx/finetune/metrics"
 	"github.com/robust-transfer/rtx/finetune/probe"
 	"github.com/robust-transfer/rtx/onnx"
+	"github.com/robust-transfer/rtx/onnx/runtime"
 )
 
 // probeResult is what rtx.probe/1 says, beside what every result says. Shares
@@ -270,11 +271,11 @@ func (p *probing) ranked(m *onnx.Model, run *featurizeRun) (*onnx.Model, error) 
 	if m.Rank(run.Config.Layer) >= 0 {
 		return m, nil
 	}
-	n := network{env: p.env, model: m, spec: run.ResolvedSpec, batch: 1}
+	n := network{env: p.env}
 	readOptions(p.c, &n.networkOptions)
-	if err := n.open(p.c.Context, run.Config.Layer, false); err != nil {
+	var err error
+	if n.library, err = runtime.Find(n.Library); err != nil {
 		return nil, err
 	}
-	defer n.session.Close()
-	return m.WithRank(run.Config.Layer, len(n.dims)+1), nil
+	return runtime.DeclareRank(p.c.Context, m, run.ResolvedSpec, run.Config.Layer, n.sessionOptions())
 }

@@ -120,10 +120,8 @@ func (t *tuning) trainable() error {
 
 // features is the value that the head reads, and how many numbers it has.
 func (t *tuning) features() (value string, width int, err error) {
-	if value = t.spec.Feature; value == "" {
-		if value, err = t.model.FeatureValue(); err != nil {
-			return "", 0, err
-		}
+	if value, err = t.model.Feature(t.spec); err != nil {
+		return "", 0, err
 	}
 	if width = t.model.Width(value); width == 0 {
 		return "", 0, hinted{fmt.Errorf("%q does not say how many features %q has: %w", t.model.Path(), value, onnx.ErrFormat), "rtx import writes a model that does"}

@@ -182,11 +182,9 @@ func (m *Model) Adopt() (*Model, error) {
 	if logits, _, err := c.LogitsValue(); err == nil {
 		outputs = append(outputs, Output{"logits", logits})
 	}
-	feature := spec.Feature
-	if feature == "" {
-		if feature, err = c.FeatureValue(); err != nil {
-			return nil, err
-		}
+	feature, err := c.Feature(spec)
+	if err != nil {
+		return nil, err
 	}
 	if len(outputs) == 0 || outputs[0].Value != feature {
 		outputs = append(outputs, Output{"features", feature})

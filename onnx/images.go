@@ -27,11 +27,9 @@ func (m *Model) ForImages(spec Spec, c ImageConfig) (*Model, error) {
 	}
 	outputs := c.Outputs
 	if len(outputs) == 0 {
-		feature := spec.Feature
-		if feature == "" {
-			if feature, err = m.FeatureValue(); err != nil {
-				return nil, err
-			}
+		feature, err := m.Feature(spec)
+		if err != nil {
+			return nil, err
 		}
 		outputs = []string{feature}
 	}
@@ -91,10 +89,10 @@ func (b *prefix) constant(t *pb.TensorProto) string {
 func (b *prefix) build(in image) error {
 	s, g := b.spec, b.model.Proto.Graph
 	if s.Layout != in.layout {
-		return fmt.Errorf("onnx: the spec's layout is %q, the model's input %q is %q", s.Layout, in.name, in.layout)
+		return fmt.Errorf("onnx: the spec's layout is %q, the model's input %q is %q: %w", s.Layout, in.name, in.layout, ErrSpec)
 	}
 	if !in.dynamic && (s.InputSize[0] != in.height || s.InputSize[1] != in.width) {
-		return fmt.Errorf("onnx: input size %dx%d, the model takes %dx%d only", s.InputSize[0], s.InputSize[1], in.height, in.width)
+		return fmt.Errorf("onnx: input size %dx%d, the model takes %dx%d only: %w", s.InputSize[0], s.InputSize[1], in.height, in.width, ErrSpec)
 	}
 	b.last = b.name + "images"
 	if in.name != "images" && !usesName(g, "images") {

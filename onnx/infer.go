@@ -156,6 +156,15 @@ func elements(dims []int64) int64 {
 	return n
 }
 
+// Feature names the value that the features are: the Spec's, else that of
+// [Model.FeatureValue].
+func (m *Model) Feature(spec Spec) (string, error) {
+	if spec.Feature != "" {
+		return spec.Feature, nil
+	}
+	return m.FeatureValue()
+}
+
 // FeatureValue names the value that the features are: the output called
 // "features", else what enters the last Gemm or MatMul, else, in a trunk that
 // has no such head, the output.

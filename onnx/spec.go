@@ -20,6 +20,9 @@ var ErrNoImageInput = errors.New("no image input")
 // ErrInputs says that a model needs other inputs beside images.
 var ErrInputs = errors.New("images are not enough")
 
+// ErrSpec says that a Spec asks for images that the model does not take.
+var ErrSpec = errors.New("the spec does not fit the model")
+
 // Spec says what the weights of a model expect of their input, and where its
 // features are. The zero value of a field means that nothing is known.
 type Spec struct {

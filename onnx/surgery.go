@@ -36,7 +36,7 @@ func (m *Model) Cut(values ...string) (*Model, error) {
 	c.Proto.Graph.Output = nil
 	for _, v := range values {
 		if !made[v] || v == "" {
-			return nil, fmt.Errorf("onnx: the model has no value %q%s", v, near(v, made))
+			return nil, &ValueError{v, nearest(v, made)}
 		}
 		out := info[v]
 		if t := valueOf(out); !t.Known {
@@ -139,18 +139,28 @@ func filter[T any](in []T, keep func(T) bool) []T {
 	return out
 }
 
-// near suggests the value whose name is closest.
-func near(name string, among map[string]bool) string {
+// ValueError is the error of a value that a graph does not have.
+type ValueError struct {
+	Value   string
+	Nearest string // the value with the most similar name; "": none is similar
+}
+
+func (e *ValueError) Error() string {
+	if e.Nearest == "" {
+		return fmt.Sprintf("onnx: the model has no value %q", e.Value)
+	}
+	return fmt.Sprintf("onnx: the model has no value %q, did you mean %q?", e.Value, e.Nearest)
+}
+
+// nearest is the name that is the most similar, "" where none is.
+func nearest(name string, among map[string]bool) string {
 	best, at := "", len(name)/2+2
 	for v := range among {
 		if d := distance(name, v); d < at || d == at && v < best {
 			best, at = v, d
 		}
 	}
-	if best == "" {
-		return " (rtx inspect lists them)"
-	}
-	return fmt.Sprintf(", did you mean %q?", best)
+	return best
 }
 
 // distance is Levenshtein's.

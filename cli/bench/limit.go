@@ -10,16 +10,14 @@ import (
 
 	"github.com/robust-transfer/rtx/featurize"
 	"github.com/robust-transfer/rtx/featurize/pixels"
-	"github.com/robust-transfer/rtx/onnx"
 	"github.com/robust-transfer/rtx/onnx/arch"
 	"github.com/robust-transfer/rtx/onnx/runtime"
 )
 
 // network is a session and how its input is made.
 type network struct {
-	*runtime.Session
+	*runtime.Images
 	transform featurize.Transform
-	dims      []int
 }
 
 const batch = 32
@@ -33,19 +31,11 @@ func (b *bench) open(ctx context.Context, name string) (*network, error) {
 	if err != nil {
 		return nil, err
 	}
-	g, err := m.ForImages(spec, onnx.ImageConfig{Outputs: []string{spec.Feature}, Pool: true})
+	s, err := runtime.OpenImages(ctx, m, spec, runtime.ImagesConfig{Pool: true, BatchSize: batch}, runtime.Options{Library: b.lib, Device: "cpu"})
 	if err != nil {
 		return nil, err
 	}
-	s, err := runtime.Open(g, runtime.Options{Library: b.lib, Device: "cpu"})
-	if err != nil {
-		return nil, err
-	}
-	dims, err := s.Dims(ctx, batch)
-	if err != nil {
-		return nil, err
-	}
-	return &network{s, featurize.TransformOf(spec), dims[0][1:]}, nil
+	return &network{s, featurize.TransformOf(spec)}, nil
 }
 
 // job featurizes a folder and returns seconds in all, and of them those that
@@ -62,7 +52,7 @@ func (b *bench) job(ctx context.Context, n *network, data, format string) (whole
 	}
 	var last time.Time
 	j := featurize.Job{
-		Out: out, Listing: listing, Format: format, RowDims: n.dims,
+		Out: out, Listing: listing, Format: format, RowDims: n.Row,
 		Open: func(context.Context) (*featurize.Extractor, error) {
 			return &featurize.Extractor{Network: n, Transform: n.transform, BatchSize: batch, Workers: runtime.Cores()}, nil
 		},
@@ -74,11 +64,7 @@ func (b *bench) job(ctx context.Context, n *network, data, format string) (whole
 
 // bare runs the network alone, on pixels that are ready, and returns images/s.
 func (n *network) bare(ctx context.Context, batches int) (float64, error) {
-	size := 1
-	for _, d := range n.dims {
-		size *= d
-	}
-	src, dst := make([]uint8, batch*3*n.transform.Geometry.Width*n.transform.Geometry.Height), make([]float32, batch*size)
+	src, dst := make([]uint8, batch*3*n.transform.Geometry.Width*n.transform.Geometry.Height), make([]float32, batch*n.RowSize())
 	for i := range src {
 		src[i] = uint8(i * 2654435761 >> 16)
 	}

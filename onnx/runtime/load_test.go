@@ -2,6 +2,8 @@ package runtime
 
 import (
 	"encoding/json"
+	"flag"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,10 +24,18 @@ type loaded struct {
 	Peak    int64 // bytes, of resident memory
 }
 
-// TestMain is also the child: RTX_LOAD=bare or rtx opens RTX_LOAD_FILE.
+// TestMain is also the child: RTX_LOAD=bare or rtx opens RTX_LOAD_FILE. Without
+// onnxruntime it leaves out the Examples, which cannot skip themselves, and says
+// so.
 func TestMain(m *testing.M) {
 	mode := os.Getenv("RTX_LOAD")
 	if mode == "" {
+		flag.Parse()
+		if _, err := Find(""); err != nil && os.Getenv("RTX_REQUIRE_ORT") != "1" {
+			fmt.Fprintf(os.Stderr, "Examples are skipped: %v: rtx runtime install\n", err)
+			skip := flag.Lookup("test.skip")
+			skip.Value.Set(strings.TrimPrefix(skip.Value.String()+"|^Example", "|"))
+		}
 		os.Exit(m.Run())
 	}
 	start := time.Now()
