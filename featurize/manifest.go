@@ -75,3 +75,41 @@ func parseRecord(line []byte) (Record, error) {
 	}
 	return r, nil
 }
+
+// manifest writes a line for every sample, with its row or with its error.
+func (s *setWriter) manifest(w io.Writer) error {
+	grouped := false
+	for r := range s.records {
+		grouped = grouped || r.Group != ""
+	}
+	row := 0
+	for r := range s.records {
+		line := "{"
+		if s.sharded {
+			line += fmt.Sprintf(`"index":%d,`, r.index)
+		}
+		if r.reason == "" {
+			line += fmt.Sprintf(`"row":%d,`, row)
+			row++
+		}
+		line += `"path":` + quoteJSON(r.Path)
+		line += `,"class":` + orNull(r.Class) + fmt.Sprintf(`,"label":%d`, r.Label) + `,"split":` + orNull(r.Split)
+		if grouped {
+			line += `,"group":` + orNull(r.Group)
+		}
+		if r.reason != "" {
+			line += `,"error":` + quoteJSON(r.reason)
+		}
+		if _, err := io.WriteString(w, line+"}\n"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func orNull(s string) string {
+	if s == "" {
+		return "null"
+	}
+	return quoteJSON(s)
+}
