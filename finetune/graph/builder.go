@@ -132,8 +132,9 @@ type Added struct {
 }
 
 // Param adds a parameter that the model does not have, such as the weight of a
-// new layer. It is trained by the same rules as the model's, if Config.Train
-// says so; start are its first values. The same name is the same parameter.
+// new layer; p.Head should be true where it belongs to the head. Config.Train is
+// asked whether it is trained, as for the model's. start are its first values.
+// The same name is the same parameter.
 func (b *Builder) Param(p Param, start []float32) Value {
 	if len(start) != p.Shape.Size() {
 		b.fail("parameter %q has %d first values, expected %v", p.Name, len(start), p.Shape)

@@ -1,6 +1,14 @@
-// Package tape runs training steps on gorgonia's tape machine: pure Go, on
-// every platform, in float32 or float64. It serves where onnxruntime is not,
-// and as the reference.
+// Package tape executes programs of finetune/graph on gorgonia's tape machine: in
+// pure Go, on every platform, in float32 or float64.
+//
+// An [Executor] of float32 is a finetune.Executor: it trains where onnxruntime is
+// not installed, many times slower than finetune/lower. That of float64 is the
+// reference that other executors are compared with. The zero value is ready:
+//
+//	x := &tape.Executor[float32]{}
+//	defer x.Close()
+//
+// Results do not depend on the number of cores.
 package tape
 
 import (
