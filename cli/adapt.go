@@ -3,9 +3,12 @@ package cli
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
+	"math"
 	"slices"
 
 	cli "github.com/urfave/cli/v2"
@@ -279,4 +282,17 @@ func (a *adaptation) keep(n *network, m *onnx.Model, net *graph.Network, x finet
 		return nil
 	})
 	return err
+}
+
+// writeFloats writes the bytes of x, little-endian.
+func writeFloats(w io.Writer, x []float32) {
+	var b [1 << 16]byte
+	for len(x) > 0 {
+		n := min(len(x), len(b)/4)
+		for i, v := range x[:n] {
+			binary.LittleEndian.PutUint32(b[4*i:], math.Float32bits(v))
+		}
+		w.Write(b[:4*n])
+		x = x[n:]
+	}
 }

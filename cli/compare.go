@@ -138,7 +138,9 @@ func (k *comparing) check() error {
 	if err := n.check(); err != nil {
 		return err
 	}
-	if _, err := probeConfig(k.c); err != nil {
+	var training trainingOptions
+	readOptions(k.c, &training)
+	if _, err := training.config(); err != nil {
 		return err
 	}
 	for _, model := range k.c.Args().Slice() {

@@ -1,15 +1,10 @@
 package cli
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"math"
 	"os"
 	"path/filepath"
 
@@ -21,11 +16,7 @@ import (
 // features are a feature set in memory, and what is known of its making.
 type features struct {
 	*probe.Set
-	path   string
-	paths  []string // by row
-	splits []string // by row, "" without one
-	id     string   // of all that a probe sees
-	run    *featurizeRun
+	run *featurizeRun // nil: another program made them
 }
 
 // featurizeRun is what run.json tells of a set that rtx made.
@@ -53,28 +44,11 @@ func readFeatures(path, labels string, p probe.Products) (*features, error) {
 		return nil, err
 	}
 	defer s.Close()
-	d := probe.Data{N: s.Len(), D: 1, Classes: s.Classes}
-	for _, n := range s.Dims {
-		d.D *= n
-	}
-	d.X = make([]float32, d.N*d.D)
-	if err := s.Read(d.X, 0); err != nil {
+	d, err := probe.ReadFeatures(s)
+	if err != nil {
 		return nil, err
 	}
-	f := &features{path: path}
-	grouped := false
-	for _, r := range s.Records {
-		if r.Row < 0 {
-			continue
-		}
-		d.Y, d.Groups = append(d.Y, r.Label), append(d.Groups, r.Group)
-		f.paths, f.splits = append(f.paths, r.Path), append(f.splits, r.Split)
-		grouped = grouped || r.Group != ""
-	}
-	if !grouped {
-		d.Groups = nil
-	}
-	f.id = f.identity(d)
+	f := &features{}
 	if f.run, err = readRun(path); err != nil {
 		return nil, err
 	}
@@ -94,21 +68,6 @@ func openFeatures(path, labels string) (*featurize.Set, error) {
 	return featurize.OpenSet(path)
 }
 
-// identity is a digest of the features and all that belongs to their rows.
-func (f *features) identity(d probe.Data) string {
-	h := sha256.New()
-	fmt.Fprintf(h, "%d %d %q\n", d.N, d.D, d.Classes)
-	for i := range d.Y {
-		group := ""
-		if d.Groups != nil {
-			group = d.Groups[i]
-		}
-		fmt.Fprintf(h, "%q %d %q %q\n", f.paths[i], d.Y[i], f.splits[i], group)
-	}
-	writeFloats(h, d.X)
-	return fmt.Sprintf("%d x %d, %s", d.N, d.D, hex.EncodeToString(h.Sum(nil))[:16])
-}
-
 // readRun reads the run.json of a feature set, nil where there is none.
 func readRun(dir string) (*featurizeRun, error) {
 	data, err := os.ReadFile(filepath.Join(dir, "run.json"))
@@ -120,17 +79,4 @@ func readRun(dir string) (*featurizeRun, error) {
 		return nil, fmt.Errorf("%q: run.json: %w: %w", dir, err, featurize.ErrFormat)
 	}
 	return &r, nil
-}
-
-// writeFloats writes the bytes of x, little-endian.
-func writeFloats(w io.Writer, x []float32) {
-	var b [1 << 16]byte
-	for len(x) > 0 {
-		n := min(len(x), len(b)/4)
-		for i, v := range x[:n] {
-			binary.LittleEndian.PutUint32(b[4*i:], math.Float32bits(v))
-		}
-		w.Write(b[:4*n])
-		x = x[n:]
-	}
 }

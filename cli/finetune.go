@@ -15,7 +15,7 @@ import (
 	"github.com/robust-transfer/rtx/finetune/augment"
 	"github.com/robust-transfer/rtx/finetune/classify"
 	"github.com/robust-transfer/rtx/finetune/lower"
-	"github.com/robust-transfer/rtx/finetune/probe"
+	"github.com/robust-transfer/rtx/finetune/stratify"
 )
 
 func finetuneCommand(e *env) *cli.Command {
@@ -193,7 +193,7 @@ func (t *tuning) open() error {
 		Known: knownCheck(t.out), Progress: p.concurrent(),
 	})
 	p.end()
-	if errors.Is(err, probe.ErrData) {
+	if errors.As(err, new(*stratify.Error)) {
 		return hinted{err, "--val-fraction says how many are held out; 0: none"}
 	}
 	if err != nil {

@@ -35,15 +35,16 @@ var order = []string{"cli", "detect", "finetune", "featurize", "onnx"}
 
 // never lists imports that the order alone would allow.
 var never = map[string][]string{
-	"featurize":        {"onnx/runtime"},
-	"finetune/attack":  {"finetune"},
-	"finetune/probe":   {"finetune"},
-	"finetune/metrics": {"*"},
-	"finetune/graph":   {"finetune"},
-	"onnx":             {"onnx/runtime", "onnx/torch", "onnx/arch", "onnx/verify", "onnx/checkpoint"},
-	"onnx/checkpoint":  {"assets", "onnx/runtime"},
-	"assets":           {"*"},
-	"onnx/pb":          {"*"},
+	"featurize":         {"onnx/runtime"},
+	"finetune/attack":   {"finetune"},
+	"finetune/probe":    {"finetune"},
+	"finetune/metrics":  {"*"},
+	"finetune/stratify": {"*"},
+	"finetune/graph":    {"finetune"},
+	"onnx":              {"onnx/runtime", "onnx/torch", "onnx/arch", "onnx/verify", "onnx/checkpoint"},
+	"onnx/checkpoint":   {"assets", "onnx/runtime"},
+	"assets":            {"*"},
+	"onnx/pb":           {"*"},
 }
 
 type pkg struct {

@@ -12,10 +12,13 @@ import (
 	"github.com/robust-transfer/rtx/finetune/probe"
 )
 
-// points keeps finished grid points, so that an interrupted probe goes on.
+// points keeps finished grid points in a file, so that an interrupted probe goes
+// on where it stopped.
 type points struct {
-	file *os.File
-	done map[string]probe.Point
+	file  *os.File
+	done  map[string]probe.Point // by pointKey, of an earlier run
+	n     int                    // points of this run
+	added func(n int)            // is told of each
 }
 
 func pointsFile(dir string) string { return filepath.Join(dir, ".rtx", "points.jsonl") }
@@ -73,12 +76,16 @@ func openPoints(dir string, config map[string]any, overwrite bool) (*points, err
 
 func pointKey(seed uint64, at probe.Place) string { return fmt.Sprint(seed, at) }
 
-func (p *points) known(seed uint64, at probe.Place) (probe.Point, bool) {
+// Known returns a point of an earlier run.
+func (p *points) Known(seed uint64, at probe.Place) (probe.Point, bool) {
 	pt, ok := p.done[pointKey(seed, at)]
 	return pt, ok
 }
 
-func (p *points) add(seed uint64, pt probe.Point) error {
+// Add keeps a point.
+func (p *points) Add(seed uint64, pt probe.Point) error {
+	p.n++
+	p.added(p.n)
 	line, err := json.Marshal(struct {
 		Seed uint64 `json:"seed"`
 		probe.Point

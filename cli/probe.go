@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,8 +15,8 @@ import (
 	cli "github.com/urfave/cli/v2"
 
 	"github.com/robust-transfer/rtx/featurize/output"
-	"github.com/robust-transfer/rtx/finetune/metrics"
 	"github.com/robust-transfer/rtx/finetune/probe"
+	"github.com/robust-transfer/rtx/onnx"
 	"github.com/robust-transfer/rtx/onnx/runtime"
 )
 
@@ -42,7 +44,17 @@ func probeCommand(e *env) *cli.Command {
 	}
 }
 
-// probeFlags say how a classifier is trained and judged.
+// trainingOptions say how a classifier is trained and judged.
+type trainingOptions struct {
+	Solver   string   `flag:"solver"`
+	Reg      []string `flag:"reg"`
+	Folds    int      `flag:"folds"`
+	Seeds    int      `flag:"seeds"`
+	Seed     int      `flag:"seed"`
+	PerClass int      `flag:"per-class"`
+	Balanced bool     `flag:"balanced"`
+}
+
 func probeFlags(seeds int) []cli.Flag {
 	return []cli.Flag{
 		text("solver", "lbfgs", "lbfgs and sgd: logistic regression; ridge: regression on one-hot labels; knn"),
@@ -55,104 +67,130 @@ func probeFlags(seeds int) []cli.Flag {
 	}
 }
 
-// probing is one call of the verb.
+// probeOptions are those of the verb, in the order of args.yaml.
+type probeOptions struct {
+	Data       string `flag:"data"`
+	Labels     string `flag:"labels"`
+	Test       string `flag:"test"`
+	TestLabels string `flag:"test-labels"`
+	Out        string `flag:"out"`
+	trainingOptions
+	Attach    string `flag:"attach"`
+	Threads   int    `flag:"threads"`
+	Library   string `flag:"onnxruntime"`
+	Overwrite bool   `flag:"overwrite"`
+}
+
+// probing is a probe in the making.
 type probing struct {
 	*env
-	c        *cli.Context
-	solver   probe.Config
-	data     *features
-	test     *features // data, where it has the test split itself
-	engine   string
-	protocol string
-	train    []int // rows of data
-	val      []int
-	judged   []int // rows of test
-	config   map[string]any
-	args     []byte
-	progress *progress
-	seen     int // finished points
+	probeOptions
+	config probe.EvaluateConfig
+	engine string // what multiplies
+	data   *features
+	test   *features // nil: data has what is judged on
+	plan   *probe.Plan
+	record map[string]any // what the figures depend on
+	args   []byte
+	status string
+	result *probeResult
 }
 
 func (e *env) probe(c *cli.Context) error {
 	if err := e.begin(c); err != nil {
 		return err
 	}
-	p := &probing{env: e, c: c}
-	if err := p.check(); err != nil {
+	var o probeOptions
+	readOptions(c, &o)
+	p, err := e.trainProbe(c.Context, o)
+	if err != nil {
 		return err
+	}
+	return p.report()
+}
+
+// trainProbe trains and judges a probe, where OUT does not hold it already, and
+// attaches it to a model where one is named.
+func (e *env) trainProbe(ctx context.Context, o probeOptions) (*probing, error) {
+	p := &probing{env: e, probeOptions: o}
+	if err := p.check(); err != nil {
+		return nil, err
 	}
 	products, err := p.products()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if closer, ok := products.(*runtime.Products); ok {
 		defer closer.Close()
 	}
 	if err := p.load(products); err != nil {
-		return err
+		return nil, err
 	}
-	if err := p.protocolOf(); err != nil {
-		return err
+	if err := p.makePlan(); err != nil {
+		return nil, err
 	}
-	status, found, err := p.result()
-	if err != nil {
-		return err
+	if err := p.run(ctx); err != nil {
+		return nil, err
 	}
-	if model := c.String("attach"); model != "" {
-		if err := p.attach(model); err != nil {
-			return err
-		}
+	if o.Attach != "" {
+		return p, e.attach(ctx, attachOptions{Model: o.Attach, Probe: o.Out, Features: o.Data, Threads: o.Threads, Library: o.Library}, p.data.run)
 	}
-	return p.report(status, found)
+	return p, nil
 }
 
-// check looks at the flags alone.
+// check looks at the options alone.
 func (p *probing) check() error {
-	c := p.c
-	if err := required("rtx probe -d FEATURES -o OUT", "data", c.String("data"), "out", c.String("out")); err != nil {
+	if err := required("rtx probe -d FEATURES -o OUT", "data", p.Data, "out", p.Out); err != nil {
 		return err
 	}
 	var err error
-	if p.solver, err = probeConfig(c); err != nil {
+	if p.config, err = p.trainingOptions.config(); err != nil {
 		return err
 	}
-	if c.String("test-labels") != "" && c.String("test") == "" {
+	if p.TestLabels != "" && p.Test == "" {
 		return &usageError{msg: "--test-labels goes with --test"}
 	}
-	if c.String("attach") != "" && p.solver.Solver == "knn" {
+	if p.Attach != "" && p.Solver == "knn" {
 		return &usageError{msg: "--attach goes with a linear classifier, and --solver is knn"}
 	}
-	p.args, err = resolved(c)
+	p.args, err = recordedOptions(&p.probeOptions)
 	return err
 }
 
-// probeConfig reads probeFlags.
-func probeConfig(c *cli.Context) (cfg probe.Config, err error) {
-	cfg = probe.Config{Solver: c.String("solver"), Balanced: c.Bool("balanced"), Folds: c.Int("folds")}
-	if !slices.Contains(probe.Solvers, cfg.Solver) {
-		return cfg, &usageError{msg: fmt.Sprintf("--solver is %q, expected %s", cfg.Solver, strings.Join(probe.Solvers, ", "))}
+// config is what the options mean.
+func (o trainingOptions) config() (c probe.EvaluateConfig, err error) {
+	if !slices.Contains(probe.Solvers, o.Solver) {
+		return c, &usageError{msg: fmt.Sprintf("--solver is %q, expected %s", o.Solver, strings.Join(probe.Solvers, ", "))}
 	}
 	for _, b := range []struct {
-		name        string
-		least, most int
-	}{{"folds", 2, 100}, {"seeds", 1, 1000}, {"seed", 0, 1 << 30}, {"per-class", 0, 1 << 30}} {
-		if v := c.Int(b.name); v < b.least || v > b.most {
-			return cfg, &usageError{msg: fmt.Sprintf("--%s is %d, expected %d to %d", b.name, v, b.least, b.most)}
+		flag           string
+		v, least, most int
+	}{{"folds", o.Folds, 2, 100}, {"seeds", o.Seeds, 1, 1000}, {"seed", o.Seed, 0, 1 << 30}, {"per-class", o.PerClass, 0, 1 << 30}} {
+		if b.v < b.least || b.v > b.most {
+			return c, &usageError{msg: fmt.Sprintf("--%s is %d, expected %d to %d", b.flag, b.v, b.least, b.most)}
 		}
 	}
-	cfg.Grid = probe.Grid(cfg.Solver)
-	regs := c.StringSlice("reg")
-	if len(regs) == 0 {
-		return cfg, nil
+	c.Solver, c.Balanced, c.Folds, c.Seed = o.Solver, o.Balanced, o.Folds, uint64(o.Seed)
+	c.Seeds, c.PerClass = o.Seeds, o.PerClass
+	c.Grid, err = o.grid()
+	return c, err
+}
+
+// grid is the solver's grid with the penalties, or numbers of neighbours, that
+// --reg gives; each goes with all rates or metrics.
+func (o trainingOptions) grid() ([]probe.Setting, error) {
+	all := probe.Grid(o.Solver)
+	if len(o.Reg) == 0 {
+		return all, nil
 	}
 	var grid []probe.Setting
-	for _, text := range regs {
+	for _, text := range o.Reg {
 		x, err := strconv.ParseFloat(text, 64)
-		if err != nil || !(x > 0) || x > 1e12 || cfg.Solver == "knn" && x != float64(int(x)) {
-			return cfg, &usageError{msg: fmt.Sprintf("--reg is %q, expected a penalty above 0, or for knn a number of neighbours", text)}
+		if err != nil || !(x > 0) || x > 1e12 || o.Solver == "knn" && x != float64(int(x)) {
+			return nil, &usageError{msg: fmt.Sprintf("--reg is %q, expected a penalty above 0, or for knn a number of neighbours", text)}
 		}
-		for _, s := range cfg.Grid { // all rates or metrics with each
-			if cfg.Solver == "knn" {
+		for _, s := range all {
+			if o.Solver == "knn" {
 				s.K = int(x)
 			} else {
 				s.Lambda = x
@@ -162,15 +200,14 @@ func probeConfig(c *cli.Context) (cfg probe.Config, err error) {
 			}
 		}
 	}
-	cfg.Grid = grid
-	return cfg, nil
+	return grid, nil
 }
 
 // products is what multiplies: onnxruntime where it is found, else Go.
 func (p *probing) products() (probe.Products, error) {
-	lib, err := runtime.Find(p.c.String("onnxruntime"))
+	lib, err := runtime.Find(p.Library)
 	if err != nil {
-		if p.c.String("onnxruntime") != "" || os.Getenv("RTX_ONNXRUNTIME") != "" {
+		if p.Library != "" || os.Getenv("RTX_ONNXRUNTIME") != "" {
 			return nil, err
 		}
 		p.engine = "gonum"
@@ -178,161 +215,122 @@ func (p *probing) products() (probe.Products, error) {
 		return probe.Gonum{}, nil
 	}
 	p.engine = "onnxruntime " + lib.Version
-	return runtime.NewProducts(runtime.Options{Library: lib, Threads: p.c.Int("threads")})
+	return runtime.NewProducts(runtime.Options{Library: lib, Threads: p.Threads})
 }
 
 // load reads the features.
 func (p *probing) load(products probe.Products) error {
 	var err error
-	if p.data, err = readFeatures(p.c.String("data"), p.c.String("labels"), products); err != nil {
+	if p.data, err = readFeatures(p.Data, p.Labels, products); err != nil || p.Test == "" {
 		return err
 	}
-	p.test = p.data
-	if name := p.c.String("test"); name != "" {
-		if p.test, err = readFeatures(name, p.c.String("test-labels"), products); err != nil {
-			return err
-		}
-		if err := p.data.Fits(p.test.Set); err != nil {
-			return fmt.Errorf("--test %q: %w", name, err)
-		}
+	if p.test, err = readFeatures(p.Test, p.TestLabels, products); err != nil {
+		return err
+	}
+	if err := p.data.Fits(p.test.Set); err != nil {
+		return fmt.Errorf("--test %q: %w", p.Test, err)
 	}
 	return nil
 }
 
-// protocolOf says which rows train, choose and judge.
-func (p *probing) protocolOf() error {
-	of := map[string][]int{}
-	for _, row := range p.data.Labelled() {
-		of[p.data.splits[row]] = append(of[p.data.splits[row]], row)
+// makePlan finds the rows to train and to judge on, tells what a reader of the
+// figures should know of them, and records what the figures depend on.
+func (p *probing) makePlan() (err error) {
+	judged := p.data
+	if p.test == nil {
+		p.plan, err = probe.NewPlan(p.data.Set, nil)
+	} else {
+		judged = p.test
+		p.plan, err = probe.NewPlan(p.data.Set, p.test.Set)
 	}
-	if left := p.data.N - len(p.data.Labelled()); left > 0 {
-		p.warn("%d samples without a label are left out", left)
+	if err != nil {
+		return err
 	}
-	p.train = append(slices.Clone(of[""]), of["train"]...)
-	slices.Sort(p.train)
-	p.val = of["val"]
-	switch {
-	case p.test != p.data:
-		p.protocol, p.judged = "test", p.outside()
-		if n := len(of["test"]); n > 0 {
-			p.warn("the %d samples of the test split of %q are left out; --test takes their place", n, p.data.path)
-		}
-	case len(of["test"]) > 0:
-		p.protocol, p.judged = "test", of["test"]
-	case len(p.val) > 0 && len(p.train) > 0:
-		p.protocol, p.judged, p.val = "val", p.val, nil
-		p.warn("there is no test split; the figures are of the val split, and settings are chosen in folds of the training samples")
-	default:
-		p.protocol, p.train = "cv", append(p.train, p.val...)
-		p.val, p.judged = nil, p.train
-	}
-	switch {
-	case len(p.judged) == 0:
-		return fmt.Errorf("none of the samples to judge on has a label: %w", probe.ErrData)
-	case len(p.train) == 0:
-		return fmt.Errorf("no sample to train on: all are of the test or val split: %w", probe.ErrData)
-	}
-	if p.protocol != "cv" {
-		p.tellOverlap()
-	}
+	p.tellCaveats()
 	var grid []string
-	for _, s := range p.solver.Grid {
+	for _, s := range p.config.Grid {
 		grid = append(grid, fmt.Sprint(s))
 	}
-	p.config = map[string]any{
-		"data": p.data.id, "test": p.test.id, "solver": p.solver.Solver, "grid": strings.Join(grid, " "), "folds": fmt.Sprint(p.solver.Folds),
-		"seeds": fmt.Sprint(p.c.Int("seeds")), "seed": fmt.Sprint(p.c.Int("seed")), "per_class": fmt.Sprint(p.c.Int("per-class")),
-		"balanced": fmt.Sprint(p.solver.Balanced), "engine": p.engine,
+	p.record = map[string]any{
+		"data": p.data.Digest(), "test": judged.Digest(), "solver": p.Solver, "grid": strings.Join(grid, " "), "folds": fmt.Sprint(p.Folds),
+		"seeds": fmt.Sprint(p.Seeds), "seed": fmt.Sprint(p.Seed), "per_class": fmt.Sprint(p.PerClass),
+		"balanced": fmt.Sprint(p.Balanced), "engine": p.engine,
 	}
 	return nil
 }
 
-// tellOverlap warns of groups that the caller's splits part, and of classes that
-// are judged and cannot be learned.
-func (p *probing) tellOverlap() {
-	learned, groups := map[int]bool{}, map[string]bool{}
-	for _, row := range p.train {
-		learned[p.data.Y[row]] = true
+// tellCaveats warns of what a plan leaves out or cannot keep apart.
+func (p *probing) tellCaveats() {
+	c := p.plan.Caveats
+	if c.Unlabelled > 0 {
+		p.warn("%d samples without a label are left out", c.Unlabelled)
 	}
-	for _, row := range slices.Concat(p.train, p.val) {
-		if p.data.Groups != nil && p.data.Groups[row] != "" {
-			groups[p.data.Groups[row]] = true
-		}
+	if c.TestOnly {
+		p.warn("of %q only the %d samples of the test split are judged on", p.Test, len(p.plan.Rows))
 	}
-	parted, missing := map[string]bool{}, map[int]bool{}
-	for _, row := range p.judged {
-		if p.test.Groups != nil && groups[p.test.Groups[row]] {
-			parted[p.test.Groups[row]] = true
-		}
-		if y := p.test.Y[row]; !learned[y] && !missing[y] {
-			missing[y] = true
-			p.warn("class %q has samples to judge on and none to train on; all of them count as wrong", p.data.Classes[y])
-		}
-	}
-	if len(parted) > 0 {
-		p.warn("%d groups have samples both to train on and to judge on; the figures may be too good", len(parted))
-	}
-}
-
-// outside are the rows of --test to judge on: of its test split, where it has
-// one, as its others may be images that were trained on; else all.
-func (p *probing) outside() []int {
-	all := p.test.Labelled()
-	own := slices.DeleteFunc(slices.Clone(all), func(row int) bool { return p.test.splits[row] != "test" })
-	switch {
-	case len(own) > 0 && len(own) < len(all):
-		p.warn("of %q only the %d samples of the test split are judged on", p.test.path, len(own))
-		return own
-	case p.test.id == p.data.id:
+	if c.Trained {
 		p.warn("--test holds the samples that are trained on; the figures tell nothing of others")
 	}
-	return all
+	if c.OutsideTest > 0 {
+		p.warn("the %d samples of the test split of %q are left out; --test takes their place", c.OutsideTest, p.Data)
+	}
+	if p.plan.Protocol == probe.Validation {
+		p.warn("there is no test split; the figures are of the val split, and settings are chosen in folds of the training samples")
+	}
+	for _, y := range c.Unlearned {
+		p.warn("class %q has samples to judge on and none to train on; all of them count as wrong", p.data.Classes[y])
+	}
+	if c.SharedGroups > 0 {
+		p.warn("%d groups have samples both to train on and to judge on; the figures may be too good", c.SharedGroups)
+	}
 }
 
-// result is what OUT holds of this command already, or what comes out now.
-func (p *probing) result() (status string, r *probeResult, err error) {
-	dir := p.c.String("out")
-	old, err := p.there(dir)
-	if err != nil || old != nil {
-		return "cached", old, err
+// run finds the result that OUT holds of this command already, or comes to one.
+func (p *probing) run(ctx context.Context) error {
+	var err error
+	if p.result, err = p.there(); err != nil || p.result != nil {
+		p.status = "cached"
+		return err
 	}
-	points, err := openPoints(dir, p.config, p.c.Bool("overwrite"))
+	points, err := openPoints(p.Out, p.record, p.Overwrite)
 	if err != nil {
-		return "", nil, err
+		return err
 	}
 	defer points.close()
-	p.progress = newProgress(p.env)
-	p.progress.noun = "fits"
-	found, err := p.run(points)
-	p.progress.end()
+	shown := newProgress(p.env)
+	shown.noun = "fits"
+	points.added = func(n int) { shown.update(n, 0) }
+	p.config.Points = points
+	found, err := probe.Evaluate(ctx, p.plan, p.config)
+	shown.end()
+	if errors.As(err, new(signalled)) {
+		return partial{err, p.env.result("rtx.probe/1", "interrupted", p.Out, object{{"points", points.n}})}
+	}
 	if err != nil {
-		var sig signalled
-		if errors.As(err, &sig) {
-			err = partial{err, p.env.result("rtx.probe/1", "interrupted", dir, object{{"points", p.seen}})}
-		}
-		return "", nil, err
+		return err
 	}
-	if err := p.write(dir, found); err != nil {
-		return "", nil, err
+	p.status, p.result = "done", newProbeResult(p.plan, found, p.Solver, p.engine)
+	if err := p.write(ctx, found); err != nil {
+		return err
 	}
-	return "done", found.result, points.remove()
+	return points.remove()
 }
 
 // there reads the result that OUT holds, nil where there is something to do.
-func (p *probing) there(dir string) (*probeResult, error) {
-	if p.c.Bool("overwrite") {
+func (p *probing) there() (*probeResult, error) {
+	if p.Overwrite {
 		return nil, nil
 	}
-	entries, err := os.ReadDir(dir)
+	entries, err := os.ReadDir(p.Out)
 	if errors.Is(err, os.ErrNotExist) || err == nil && (len(entries) == 0 || len(entries) == 1 && entries[0].Name() == ".rtx") {
 		return nil, nil // or ended before its first point
 	}
 	if err != nil {
 		return nil, fmt.Errorf("output: %w", err)
 	}
-	data, err := os.ReadFile(filepath.Join(dir, "probe.json"))
+	data, err := os.ReadFile(filepath.Join(p.Out, "probe.json"))
 	if errors.Is(err, os.ErrNotExist) {
-		if _, err := os.Stat(pointsFile(dir)); err == nil {
+		if _, err := os.Stat(pointsFile(p.Out)); err == nil {
 			return nil, nil // interrupted
 		}
 	}
@@ -341,111 +339,33 @@ func (p *probing) there(dir string) (*probeResult, error) {
 		probeResult
 	}
 	if err != nil || json.Unmarshal(data, &old) != nil || old.Config == nil {
-		return nil, fmt.Errorf("output %q holds no probe: %w", dir, output.ErrConfig)
+		return nil, fmt.Errorf("output %q holds no probe: %w", p.Out, output.ErrConfig)
 	}
-	diff, err := output.Difference(old.Config, p.config)
+	diff, err := output.Difference(old.Config, p.record)
 	if err != nil {
 		return nil, err
 	}
 	if diff != "" {
-		return nil, fmt.Errorf("output %q: %s: %w", dir, diff, output.ErrConfig)
+		return nil, fmt.Errorf("output %q: %s: %w", p.Out, diff, output.ErrConfig)
 	}
 	return &old.probeResult, nil
 }
 
-// judgement is what one seed came to on the judged rows.
-type judgement struct {
-	seed     uint64
-	top      [][]metrics.Ranked // by judged row
-	selected *probe.Selected    // for cv: of all training rows
-	folds    []*probe.Selected
-}
-
-// found is all that a run came to.
-type found struct {
-	result *probeResult
-	seeds  []judgement
-	head   probe.Model // of the first seed
-}
-
-// run trains and judges with every seed.
-func (p *probing) run(points *points) (*found, error) {
-	f := &found{}
-	for i := range p.c.Int("seeds") {
-		seed := uint64(p.c.Int("seed") + i)
-		cfg := p.solver
-		cfg.Seed = seed
-		cfg.Known = func(at probe.Place) (probe.Point, bool) { return points.known(seed, at) }
-		cfg.Done = func(pt probe.Point) error {
-			p.seen++
-			p.progress.update(p.seen, 0)
-			return points.add(seed, pt)
-		}
-		j, err := p.judge(cfg, i == 0)
+// write makes the files of OUT, probe.json last. Those of an earlier probe are
+// removed first, so that they are not taken for this one's.
+func (p *probing) write(ctx context.Context, found *probe.Evaluation) error {
+	files := []file{{"args.yaml", func(w io.Writer) error { _, err := w.Write(p.args); return err }}}
+	if head, ok := found.Selected.Model.(*probe.Head); ok {
+		m, err := onnx.NewLinear(onnx.Linear{W: head.W, B: head.B, D: head.D, Classes: p.data.Classes})
 		if err != nil {
-			return nil, err
+			return err
 		}
-		f.seeds = append(f.seeds, *j)
-		if i == 0 {
-			f.head = j.selected.Model
-		}
+		files = append(files, file{"head.onnx", m.Write})
 	}
-	var err error
-	f.result, err = p.summary(f)
-	return f, err
-}
-
-// judge trains and judges with one seed. Where folds are judged, the classifier
-// of all rows is trained for the first seed only.
-func (p *probing) judge(cfg probe.Config, first bool) (*judgement, error) {
-	ctx, k := p.c.Context, len(p.data.Classes)
-	j := &judgement{seed: cfg.Seed}
-	subset := func(rows []int) ([]int, error) {
-		if n := p.c.Int("per-class"); n > 0 {
-			return probe.PerClass(p.data.Data, rows, n, cfg.Seed)
-		}
-		return rows, nil
+	whole := append(p.env.result("rtx.probe/1", "done", p.Out, p.result.fields()), object{{"rtx", buildVersion()}, {"config", p.record}}...)
+	files = append(files, file{"predictions.csv", found.Predictions.WriteCSV}, file{"probe.json", output.JSON(whole)})
+	if err := removeFiles(p.Out, "probe.json", "head.onnx", "classifier.onnx"); err != nil {
+		return err
 	}
-	train, err := subset(p.train)
-	if err != nil {
-		return nil, err
-	}
-	scores := make([]float32, len(p.judged)*k)
-	if p.protocol == "cv" {
-		folds, err := probe.Folds(p.data.Data, p.train, p.solver.Folds, cfg.Seed)
-		if err != nil {
-			return nil, err
-		}
-		for i := range folds {
-			if folds[i].Train, err = subset(folds[i].Train); err != nil {
-				return nil, err
-			}
-		}
-		out, err := probe.CrossValidate(ctx, p.data.Set, folds, cfg)
-		if err != nil {
-			return nil, err
-		}
-		for i, row := range p.judged {
-			copy(scores[i*k:][:k], out.Scores[row*k:][:k])
-		}
-		j.folds = out.Folds
-	}
-	if p.protocol != "cv" || first {
-		if j.selected, err = probe.Select(ctx, p.data.Set, train, p.val, cfg); err != nil {
-			return nil, err
-		}
-	}
-	if p.protocol != "cv" {
-		if err := j.selected.Model.Scores(ctx, scores, p.test.Set, p.judged); err != nil {
-			return nil, err
-		}
-	}
-	for i := range p.judged {
-		top, err := metrics.Top(scores[i*k:][:k], min(5, k))
-		if err != nil {
-			return nil, fmt.Errorf("%q: %w", p.test.paths[p.judged[i]], err)
-		}
-		j.top = append(j.top, top)
-	}
-	return j, nil
+	return writeFiles(ctx, p.Out, files)
 }

@@ -5,7 +5,7 @@ import (
 
 	"github.com/robust-transfer/rtx/featurize"
 	"github.com/robust-transfer/rtx/finetune"
-	"github.com/robust-transfer/rtx/finetune/probe"
+	"github.com/robust-transfer/rtx/finetune/stratify"
 )
 
 // Split is a part of the data.
@@ -49,10 +49,10 @@ func (d *Data) part(failed map[string]bool, fraction float64, seed uint64) error
 	if len(d.rows[Validation]) > 0 || fraction < 0 {
 		return nil
 	}
-	rows := probe.Data{N: len(all), Y: labels, Classes: d.listing.Classes, Groups: groups}
-	fold, err := probe.Holdout(rows, d.rows[Training], fraction, seed)
+	by := stratify.Labels{Y: labels, Classes: d.listing.Classes, Groups: groups}
+	fold, err := stratify.Holdout(by, d.rows[Training], fraction, seed)
 	if err != nil {
-		return fmt.Errorf("augment: samples to validate on: %w", err)
+		return fmt.Errorf("augment: samples to validate on: %w: %w", err, featurize.ErrData)
 	}
 	d.rows[Training], d.rows[Validation], d.heldOut = fold.Train, fold.Test, true
 	if !(Policy{}).startsAs(d.config.Policy) { // they were prepared for training

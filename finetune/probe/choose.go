@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"math"
+
+	"github.com/robust-transfer/rtx/finetune/stratify"
 )
 
 // Select chooses among the grid inside the training rows, and fits the choice
@@ -23,13 +25,14 @@ func choose(ctx context.Context, s *Set, train, val []int, c Config, outer int) 
 	if err != nil {
 		return nil, err
 	}
-	var folds []Fold
+	var folds []stratify.Fold
 	first := 0
 	if len(val) > 0 {
-		folds, first = []Fold{{Train: train, Test: val}}, -1
+		folds, first = []stratify.Fold{{Train: train, Test: val}}, -1
 		err = s.apart(folds)
 	} else {
-		folds, err = s.choosing(train, c.Folds, c.Seed)
+		folds, err = stratify.InnerFolds(s.Labels(), train, c.Folds, c.Seed)
+		err = parted("settings cannot be chosen on ", err)
 	}
 	if err != nil {
 		return nil, err
@@ -72,13 +75,13 @@ func best(tallies []tally, c Config) *Selected {
 
 // path fits the grid to the training part of a fold, from strong to weak, and
 // tests every point on the rest.
-func path(ctx context.Context, s *Set, f Fold, c Config, outer, inner int) ([]Point, error) {
+func path(ctx context.Context, s *Set, f stratify.Fold, c Config, outer, inner int) ([]Point, error) {
 	points, known := make([]Point, len(c.Grid)), make([]bool, len(c.Grid))
 	left := 0 // as far as the path must be gone
 	for i, at := range c.Grid {
 		place := Place{outer, inner, at}
-		if c.Known != nil {
-			points[i], known[i] = c.Known(place)
+		if c.Points != nil {
+			points[i], known[i] = c.Points.Known(c.Seed, place)
 		}
 		if points[i].Place = place; !known[i] {
 			left = i + 1
@@ -109,9 +112,9 @@ func path(ctx context.Context, s *Set, f Fold, c Config, outer, inner int) ([]Po
 		if err := p.test(ctx, m, s, f.Test); err != nil {
 			return nil, err
 		}
-		if points[i] = p; c.Done != nil {
+		if points[i] = p; c.Points != nil {
 			p.W = x
-			if err := c.Done(p); err != nil {
+			if err := c.Points.Add(c.Seed, p); err != nil {
 				return nil, err
 			}
 		}
@@ -173,7 +176,7 @@ func (t tally) score(at Setting) Score {
 
 // CrossValidate runs Select inside the training part of each fold, and scores
 // the held-out part by what it gave: nested cross-validation.
-func CrossValidate(ctx context.Context, s *Set, folds []Fold, c Config) (*OutOfFold, error) {
+func CrossValidate(ctx context.Context, s *Set, folds []stratify.Fold, c Config) (*OutOfFold, error) {
 	c, err := c.complete()
 	if err != nil {
 		return nil, err
@@ -204,7 +207,7 @@ func CrossValidate(ctx context.Context, s *Set, folds []Fold, c Config) (*OutOfF
 }
 
 // apart checks that no row is trained on and tested on, or tested twice.
-func (s *Set) apart(folds []Fold) error {
+func (s *Set) apart(folds []stratify.Fold) error {
 	tested := make([]bool, s.N)
 	for i, f := range folds {
 		if len(f.Train) == 0 || len(f.Test) == 0 {

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/robust-transfer/rtx/finetune/probe"
+	"github.com/robust-transfer/rtx/finetune/stratify"
 )
 
 func set(t testing.TB, d probe.Data) *probe.Set {
@@ -20,6 +21,33 @@ func set(t testing.TB, d probe.Data) *probe.Set {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// told is a store of points that knows none and tells of each.
+type told func(probe.Point) error
+
+func (told) Known(uint64, probe.Place) (probe.Point, bool) { return probe.Point{}, false }
+func (f told) Add(_ uint64, p probe.Point) error           { return f(p) }
+
+// remembered is a store of points that another one fills.
+type remembered struct {
+	told
+	points map[string]probe.Point
+}
+
+func place(seed uint64, at probe.Place) string { return fmt.Sprint(seed, at) }
+
+func (r remembered) Known(seed uint64, at probe.Place) (probe.Point, bool) {
+	p, ok := r.points[place(seed, at)]
+	return p, ok
+}
+
+func names(n int) []string {
+	out := make([]string, n)
+	for i := range out {
+		out[i] = fmt.Sprint("c", i)
+	}
+	return out
 }
 
 // few are two settings for each solver.
@@ -83,7 +111,7 @@ func TestLeak(t *testing.T) {
 // TestLeakOutOfFold: a held-out row's label does not change its own scores.
 func TestLeakOutOfFold(t *testing.T) {
 	d := goldens(t)[4].data()
-	folds, err := probe.Folds(d, nil, 4, 1)
+	folds, err := stratify.Folds(d.Labels(), nil, 4, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +143,7 @@ func TestCrossValidate(t *testing.T) {
 	d := goldens(t)[4].data()
 	d.Y[3] = -1
 	s := set(t, d)
-	folds, err := probe.Folds(d, nil, 3, 1)
+	folds, err := stratify.Folds(d.Labels(), nil, 3, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +179,7 @@ func TestCrossValidate(t *testing.T) {
 func TestResume(t *testing.T) {
 	d := goldens(t)[4].data()
 	s := set(t, d)
-	folds, err := probe.Folds(d, nil, 3, 1)
+	folds, err := stratify.Folds(d.Labels(), nil, 3, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,31 +191,29 @@ func TestResume(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				finished := map[probe.Place]probe.Point{}
+				finished := map[string]probe.Point{}
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
-				c.Done = func(p probe.Point) error {
-					if _, again := finished[p.Place]; again {
+				add := told(func(p probe.Point) error {
+					if _, again := finished[place(0, p.Place)]; again {
 						t.Errorf("%v is done twice", p.Place)
 					}
 					if !weights {
 						p.W = nil
 					}
-					if finished[p.Place] = p; len(finished) == 5 {
+					if finished[place(0, p.Place)] = p; len(finished) == 5 {
 						cancel()
 					}
 					return nil
-				}
+				})
+				c.Points = add
 				if _, err := probe.CrossValidate(ctx, s, folds, c); !errors.Is(err, context.Canceled) {
 					t.Fatal(err)
 				}
 				if len(finished) != 5 {
 					t.Fatalf("%d points are finished, expected 5", len(finished))
 				}
-				c.Known = func(at probe.Place) (probe.Point, bool) {
-					p, ok := finished[at]
-					return p, ok
-				}
+				c.Points = remembered{add, finished}
 				got, err := probe.CrossValidate(t.Context(), s, folds, c)
 				if err != nil {
 					t.Fatal(err)
@@ -204,7 +230,7 @@ func TestResume(t *testing.T) {
 		}
 	}
 	stop := errors.New("the disk is full")
-	c := probe.Config{Grid: few["lbfgs"], Done: func(probe.Point) error { return stop }}
+	c := probe.Config{Grid: few["lbfgs"], Points: told(func(probe.Point) error { return stop })}
 	if _, err := probe.Select(t.Context(), s, nil, nil, c); !errors.Is(err, stop) {
 		t.Error(err)
 	}
@@ -348,15 +374,15 @@ func TestOneSample(t *testing.T) {
 	s := set(t, d)
 	for _, solver := range probe.Solvers {
 		of := 0
-		c := probe.Config{Solver: solver, Grid: few[solver][:1], Epochs: 3, Done: func(p probe.Point) error {
+		c := probe.Config{Solver: solver, Grid: few[solver][:1], Epochs: 3, Points: told(func(p probe.Point) error {
 			of += p.Of[2]
 			return nil
-		}}
+		})}
 		if _, err := probe.Select(t.Context(), s, nil, nil, c); err != nil || of != 0 {
 			t.Errorf("%s: %v; held out %d times", solver, err, of)
 		}
 	}
-	if _, err := probe.Folds(d, nil, 5, 1); !errors.Is(err, probe.ErrData) || !strings.Contains(err.Error(), `"c2" has one row`) {
+	if _, err := stratify.Folds(d.Labels(), nil, 5, 1); !errors.As(err, new(*stratify.Error)) || !strings.Contains(err.Error(), `"c2" has one row`) {
 		t.Error(err)
 	}
 }
@@ -446,11 +472,11 @@ func TestMisuse(t *testing.T) {
 			return err
 		},
 		"a fold overlapping": func() error {
-			_, err := probe.CrossValidate(t.Context(), s, []probe.Fold{{Train: []int{0, 1}, Test: []int{1}}}, probe.Config{})
+			_, err := probe.CrossValidate(t.Context(), s, []stratify.Fold{{Train: []int{0, 1}, Test: []int{1}}}, probe.Config{})
 			return err
 		},
 		"tested twice": func() error {
-			_, err := probe.CrossValidate(t.Context(), s, []probe.Fold{{Train: []int{0, 2}, Test: []int{1}}, {Train: []int{0, 2}, Test: []int{1}}}, probe.Config{})
+			_, err := probe.CrossValidate(t.Context(), s, []stratify.Fold{{Train: []int{0, 2}, Test: []int{1}}, {Train: []int{0, 2}, Test: []int{1}}}, probe.Config{})
 			return err
 		},
 		"scores too short": func() error {

@@ -5,6 +5,10 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
+	"sync"
+
+	"github.com/robust-transfer/rtx/finetune/stratify"
 )
 
 // ErrData is wrapped by every error that says that features or labels cannot be
@@ -18,12 +22,15 @@ type Data struct {
 	Y       []int    // [N], 0 to len(Classes)-1, -1 without a label
 	Classes []string // by label
 	Groups  []string // nil, or [N]: no split parts the rows of one group; "" is a group of its own
+	Splits  []string // nil, or [N], for NewPlan: "test", "val", or "train" or "" to train on; rows of others are left out
+	Names   []string // nil, or [N], what the rows are called in predictions and errors, such as paths of images
 }
 
 // Set is data that were checked, and what multiplies them.
 type Set struct {
 	Data
 	products Products
+	digest   func() string
 }
 
 // NewSet checks data once: shapes, labels, and that every feature is finite
@@ -35,7 +42,7 @@ func NewSet(d Data, p Products) (*Set, error) {
 	if p == nil {
 		p = Gonum{}
 	}
-	return &Set{d, p}, nil
+	return &Set{d, p, sync.OnceValue(d.digest)}, nil
 }
 
 func (d Data) check() error {
@@ -44,6 +51,9 @@ func (d Data) check() error {
 	}
 	if len(d.Y) != d.N || d.Groups != nil && len(d.Groups) != d.N {
 		return fmt.Errorf("%d labels and %d groups for %d rows", len(d.Y), len(d.Groups), d.N)
+	}
+	if d.Splits != nil && len(d.Splits) != d.N || d.Names != nil && len(d.Names) != d.N {
+		return fmt.Errorf("%d splits and %d names for %d rows", len(d.Splits), len(d.Names), d.N)
 	}
 	for i, y := range d.Y {
 		if y < -1 || y >= len(d.Classes) {
@@ -68,36 +78,51 @@ func (d Data) check() error {
 	return nil
 }
 
-// Labelled are the rows that have a label, in order.
-func (d Data) Labelled() []int {
-	rows := []int{}
-	for i, y := range d.Y {
-		if y >= 0 {
-			rows = append(rows, i)
-		}
-	}
-	return rows
+// Labels are what folds and draws of the rows are made by.
+func (d Data) Labels() stratify.Labels {
+	return stratify.Labels{Y: d.Y, Classes: d.Classes, Groups: d.Groups}
 }
 
 // rows checks a choice of rows, nil for all that have a label.
 func (d Data) rows(rows []int) ([]int, error) {
-	if rows == nil {
-		rows = d.Labelled()
+	rows, err := d.Labels().Rows(rows)
+	return rows, parted("", err)
+}
+
+// parted adds to an error of stratify what could not be done, and that the data
+// are at fault where they are.
+func parted(what string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, new(*stratify.Error)):
+		return fmt.Errorf("probe: %s%w: %w", what, err, ErrData)
 	}
-	if len(rows) == 0 {
-		return nil, fmt.Errorf("probe: no row has a label: %w", ErrData)
+	return fmt.Errorf("probe: %s%w", what, err)
+}
+
+// split is the split of a row, "" without one.
+func (d Data) split(row int) string {
+	if d.Splits == nil {
+		return ""
 	}
-	seen := make([]bool, d.N)
-	for _, i := range rows {
-		if i < 0 || i >= d.N || seen[i] {
-			return nil, fmt.Errorf("probe: row %d of %d, given twice or not there", i, d.N)
-		}
-		seen[i] = true
-		if d.Y[i] < 0 {
-			return nil, fmt.Errorf("probe: row %d has no label: %w", i, ErrData)
-		}
+	return d.Splits[row]
+}
+
+// group is the group of a row, "" without one.
+func (d Data) group(row int) string {
+	if d.Groups == nil {
+		return ""
 	}
-	return rows, nil
+	return d.Groups[row]
+}
+
+// name is what a row is called: its number where it has no name.
+func (d Data) name(row int) string {
+	if d.Names == nil {
+		return strconv.Itoa(row)
+	}
+	return d.Names[row]
 }
 
 // Fits says whether a model of s can be asked about t: their widths and class

@@ -1,6 +1,18 @@
 // Package probe answers how well fixed features serve a task: it fits a small
-// classifier on a feature set and chooses its settings inside the training rows
-// only. This is the "fixed-feature transfer" of Salman et al. (2020, section 3).
+// classifier on a feature set, chooses its settings inside the training rows only,
+// and judges it on rows that took no part in either. This is the "fixed-feature
+// transfer" of Salman et al. (2020, section 3).
+//
+//	data, err := probe.ReadFeatures(features) // or a Data of your own
+//	set, err := probe.NewSet(data, nil)
+//	plan, err := probe.NewPlan(set, nil)      // what trains, what chooses, what is judged on
+//	found, err := probe.Evaluate(ctx, plan, probe.EvaluateConfig{})
+//	head := found.Selected.Model.(*probe.Head) // logits = W x + b, for onnx.Model.Attach
+//
+// Evaluate is made of Select, which chooses and fits, and of CrossValidate, which
+// does so in every fold; Fit fits a single setting.
+//
+// # Solvers
 //
 //   - lbfgs: multinomial logistic regression with an L2 penalty, along a path
 //     from strong to weak penalties, each point started from the one before
@@ -8,10 +20,9 @@
 //   - ridge: regression on one-hot labels in closed form
 //   - knn: the nearest neighbours, by cosine or Euclidean distance
 //
-// The linear ones see features standardised by the mean and the standard
-// deviation of their training rows. That is folded into the head: X is read
-// where it lies and is neither copied nor changed, and the head takes features
-// as they are.
+// The linear ones are fitted to features standardised by the mean and the standard
+// deviation of their training rows. The standardisation is folded into the weights
+// of the head, which takes features as they are. X is neither copied nor changed.
 //
 // # Objectives
 //
@@ -27,16 +38,17 @@
 //
 // # Data
 //
-// Features that are not finite are an error that names row and column. Rows
-// without a label are left out. Training rows of a single class, fewer of them
-// than there are classes, and features that are all constant are errors; so are
-// other widths or classes in a test set, by Set.Fits. All of these wrap ErrData.
+// Rows without a label are left out. These are errors that wrap ErrData: features
+// that are not finite (the error names row and column), training rows of a single
+// class, fewer training rows than classes, features that are all constant, and a
+// test set of another width or of other classes (Set.Fits).
 //
-// One constant feature weighs 0. A class without training rows is never
-// predicted: its logit is -1e30, by ridge 0 with all weights 0, its share of
-// neighbours 0. A class in one row, or in one group, is trained on, and never
-// held out where settings are chosen; Folds refuses it.
+// A feature that is constant over the training rows gets the weight 0. A class
+// without training rows is never predicted: its logit is -1e30, by ridge 0 with all
+// weights 0, its share of neighbours 0. A class with one training row, or in one
+// group, is never held out where settings are chosen, and cannot be cross-validated.
 //
-// Matrix products are float32 through Products; what is summed over rows is
-// summed in float64, in blocks of rows, and so are the solver's vectors.
+// Matrix products are float32, by Products. Sums over rows are float64, taken over
+// blocks of rows, and so are the solvers' vectors: figures do not depend on the
+// number of cores.
 package probe

@@ -162,13 +162,13 @@ func TestPath(t *testing.T) {
 	each(t, func(t *testing.T, g golden, s *probe.Set) {
 		test, train := g.parts()
 		at := 0
-		c := probe.Config{Balanced: g.Balanced, Done: func(p probe.Point) error {
+		c := probe.Config{Balanced: g.Balanced, Points: told(func(p probe.Point) error {
 			if want := g.LBFGS[at]; p.Setting.Lambda != want.Lambda || math.Abs(p.Fit.Objective/want.Objective-1) > 1e-5 || !p.Fit.Converged {
 				t.Errorf("%+v, scikit-learn finds %v", p.Fit, want.Objective)
 			}
 			at++
 			return nil
-		}}
+		})}
 		if _, err := probe.Select(t.Context(), s, train, test, c); err != nil {
 			t.Fatal(err)
 		}

@@ -19,12 +19,18 @@ type Config struct {
 	Folds    int       // of the choice where no validation rows are given; 0: 5
 	Epochs   int       // of sgd; 0: 30
 	Seed     uint64    // of folds and of sgd's order of rows
+	Points   Points    // where finished grid points are kept; nil: nowhere
+}
 
-	// Done is told each grid point when it is finished; an error of it ends the
-	// work. Known, where given, is asked for a point before it is computed: what
-	// Done was told of it earlier, in the same data and Config.
-	Done  func(Point) error
-	Known func(Place) (Point, bool)
+// Points keeps the finished points of a choice, so that interrupted work goes on
+// where it stopped: a file, or a map. The points of one store are of the same
+// data and Config, but for the seed.
+type Points interface {
+	// Known returns what Add was given of a point, in this run or an earlier one.
+	// It is asked before a point is computed.
+	Known(seed uint64, at Place) (Point, bool)
+	// Add is given each point that was computed. An error ends the work.
+	Add(seed uint64, p Point) error
 }
 
 // Place names a point of the work.
@@ -42,7 +48,7 @@ type Point struct {
 	Correct []int     `json:"correct"` // of them, by class
 	Of      []int     `json:"of"`      // held-out rows, by class
 	Fit     Report    `json:"fit"`
-	W       []float64 `json:"-"` // lbfgs: where the next point of this path starts; Known may leave it out, then the path is gone through again
+	W       []float64 `json:"-"` // lbfgs: where the next point of this path starts; Known may leave it out, then the path is computed again up to the first point that is missing
 }
 
 // Report tells of one fit.

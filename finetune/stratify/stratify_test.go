@@ -1,4 +1,4 @@
-package probe_test
+package stratify_test
 
 import (
 	"errors"
@@ -9,14 +9,14 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/robust-transfer/rtx/finetune/probe"
+	"github.com/robust-transfer/rtx/finetune/stratify"
 )
 
-// labelled are n rows without use, of uneven classes: class c has 2c+3 of every
+// labelled are n rows of uneven classes: class c has 2c+3 of every
 // (classes+2)·classes.
-func labelled(n, classes int, seed uint64) probe.Data {
+func labelled(n, classes int, seed uint64) stratify.Labels {
 	r := rand.New(rand.NewPCG(seed, 9))
-	d := probe.Data{X: make([]float32, n), N: n, D: 1, Classes: names(classes)}
+	d := stratify.Labels{Classes: names(classes)}
 	var of []int
 	for c := range classes {
 		for range 2*c + 3 {
@@ -38,7 +38,11 @@ func names(n int) []string {
 	return out
 }
 
-func count(d probe.Data, rows []int) []int {
+func count(d stratify.Labels, rows []int) []int {
+	rows, err := d.Rows(rows)
+	if err != nil {
+		panic(err)
+	}
 	n := make([]int, len(d.Classes))
 	for _, i := range rows {
 		n[d.Y[i]]++
@@ -51,21 +55,21 @@ func TestFolds(t *testing.T) {
 		t.Run(fmt.Sprint(c), func(t *testing.T) {
 			d := labelled(c.n, c.classes, 1)
 			if c.group > 0 {
-				for i := range d.N {
+				for i := range len(d.Y) {
 					d.Groups = append(d.Groups, fmt.Sprint(i/c.group))
 				}
 			}
-			folds, err := probe.Folds(d, nil, c.k, 7)
+			folds, err := stratify.Folds(d, nil, c.k, 7)
 			if err != nil {
 				t.Fatal(err)
 			}
-			again, _ := probe.Folds(d, nil, c.k, 7)
-			other, _ := probe.Folds(d, nil, c.k, 8)
+			again, _ := stratify.Folds(d, nil, c.k, 7)
+			other, _ := stratify.Folds(d, nil, c.k, 8)
 			if fmt.Sprint(folds) != fmt.Sprint(again) || fmt.Sprint(folds) == fmt.Sprint(other) {
 				t.Error("folds do not follow the seed")
 			}
-			all := count(d, d.Labelled())
-			seen := make([]int, d.N)
+			all := count(d, nil)
+			seen := make([]int, len(d.Y))
 			for f, fold := range folds {
 				whole(t, d, fold)
 				for _, i := range fold.Test {
@@ -89,10 +93,10 @@ func TestFolds(t *testing.T) {
 }
 
 // whole wants every row on one side, and every group.
-func whole(t *testing.T, d probe.Data, f probe.Fold) {
+func whole(t *testing.T, d stratify.Labels, f stratify.Fold) {
 	t.Helper()
-	if len(f.Train)+len(f.Test) != d.N || !slices.IsSorted(f.Train) || !slices.IsSorted(f.Test) {
-		t.Fatalf("%d and %d of %d rows, or out of order", len(f.Train), len(f.Test), d.N)
+	if len(f.Train)+len(f.Test) != len(d.Y) || !slices.IsSorted(f.Train) || !slices.IsSorted(f.Test) {
+		t.Fatalf("%d and %d of %d rows, or out of order", len(f.Train), len(f.Test), len(d.Y))
 	}
 	side := map[string]bool{}
 	for _, i := range f.Test {
@@ -113,12 +117,12 @@ func whole(t *testing.T, d probe.Data, f probe.Fold) {
 func TestHoldout(t *testing.T) {
 	d := labelled(400, 4, 2)
 	for _, fraction := range []float64{.1, .25, .5} {
-		f, err := probe.Holdout(d, nil, fraction, 3)
+		f, err := stratify.Holdout(d, nil, fraction, 3)
 		if err != nil {
 			t.Fatal(err)
 		}
 		whole(t, d, f)
-		all := count(d, d.Labelled())
+		all := count(d, nil)
 		for class, n := range count(d, f.Test) {
 			if want := fraction * float64(all[class]); math.Abs(float64(n)-want) > 1 {
 				t.Errorf("%v: %d of class %d, its share is %.1f", fraction, n, class, want)
@@ -126,7 +130,7 @@ func TestHoldout(t *testing.T) {
 		}
 	}
 	for _, fraction := range []float64{0, 1, -1, math.NaN()} {
-		if _, err := probe.Holdout(d, nil, fraction, 3); err == nil {
+		if _, err := stratify.Holdout(d, nil, fraction, 3); err == nil {
 			t.Errorf("%v of the rows were held out", fraction)
 		}
 	}
@@ -137,7 +141,7 @@ func TestPerClass(t *testing.T) {
 	d.Y[17] = -1
 	var last []int
 	for _, n := range []int{1, 2, 10, 40} {
-		rows, err := probe.PerClass(d, nil, n, 5)
+		rows, err := stratify.PerClass(d, nil, n, 5)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -151,7 +155,52 @@ func TestPerClass(t *testing.T) {
 		}
 		last = rows
 	}
-	if _, err := probe.PerClass(d, nil, 60, 5); !errors.Is(err, probe.ErrData) || !strings.Contains(err.Error(), `"c0" has 51 rows`) {
+	if _, err := stratify.PerClass(d, nil, 60, 5); !errors.As(err, new(*stratify.Error)) || !strings.Contains(err.Error(), `"c0" has 51 rows`) {
 		t.Error(err)
+	}
+}
+
+// TestInnerFolds keeps a class of one row, or of one group, in training.
+func TestInnerFolds(t *testing.T) {
+	l := stratify.Labels{Y: []int{0, 0, 0, 1, 1, 2}, Classes: names(3), Groups: []string{"", "", "", "g", "g", ""}}
+	folds, err := stratify.InnerFolds(l, nil, 5, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var held []int
+	for _, f := range folds {
+		held = append(held, f.Test...)
+		if !slices.Contains(f.Train, 3) || !slices.Contains(f.Train, 4) || !slices.Contains(f.Train, 5) {
+			t.Errorf("trained on %d, without the only group of a class", f.Train)
+		}
+	}
+	if slices.Sort(held); !slices.Equal(held, []int{0, 1, 2}) {
+		t.Errorf("held out: %d", held)
+	}
+	if _, err := stratify.InnerFolds(l, []int{2, 3, 5}, 5, 1); !errors.As(err, new(*stratify.Error)) {
+		t.Errorf("no class has two units: %v", err)
+	}
+}
+
+// TestRows tells what is wrong with the rows from what is wrong with the call.
+func TestRows(t *testing.T) {
+	l := stratify.Labels{Y: []int{0, -1, 1}, Classes: names(2)}
+	for _, c := range []struct {
+		rows []int
+		want string
+		few  bool
+	}{{[]int{0, 1}, "row 1 has no label", true}, {[]int{}, "no row has a label", true}, {[]int{0, 0}, "given twice", false}, {[]int{3}, "not there", false}} {
+		for name, err := range map[string]error{
+			"Rows":    func() error { _, err := l.Rows(c.rows); return err }(),
+			"Folds":   func() error { _, err := stratify.Folds(l, c.rows, 2, 1); return err }(),
+			"Holdout": func() error { _, err := stratify.Holdout(l, c.rows, .5, 1); return err }(),
+		} {
+			if err == nil || !strings.Contains(err.Error(), c.want) || errors.As(err, new(*stratify.Error)) != c.few {
+				t.Errorf("%s of %d: %v", name, c.rows, err)
+			}
+		}
+	}
+	if rows, err := l.Rows(nil); err != nil || !slices.Equal(rows, []int{0, 2}) {
+		t.Errorf("%d %v", rows, err)
 	}
 }

@@ -1,0 +1,164 @@
+// Package stratify parts labelled rows: into folds of a cross-validation, into
+// training and validation rows, into small draws of each class. Every part has
+// its share of every class as far as whole groups allow: rows of one group, such
+// as the photographs of one patient, are never on both sides.
+//
+//	labels := stratify.Labels{Y: y, Classes: []string{"cat", "dog"}}
+//	fold, err := stratify.Holdout(labels, nil, 0.1, seed)
+//	// train on fold.Train, validate on fold.Test: row numbers of y
+//
+// Rows are numbers from 0 on. What a function returns depends on its arguments
+// alone: the same seed parts the same rows alike.
+package stratify
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+)
+
+// Labels are what rows are parted by.
+type Labels struct {
+	Y       []int    // [N], the class of each row, 0 to len(Classes)-1; -1: no label
+	Classes []string // their names, by number
+	Groups  []string // nil, or [N], the group of each row; "" is a group of its own
+}
+
+// Fold is a part of the rows that is held out, and the others, both in ascending
+// order.
+type Fold struct{ Train, Test []int }
+
+// Error says that rows cannot be parted as they should be: too few of them have
+// a label, or there are too few of a class or too few groups.
+type Error struct{ reason string }
+
+// Error says what there is too little of.
+func (e *Error) Error() string { return e.reason }
+
+func tooFew(format string, args ...any) error { return &Error{fmt.Sprintf(format, args...)} }
+
+// Rows checks a choice of rows, each at most once and with a label, and returns
+// it; nil stands for all rows that have a label. A row without a label, or none
+// with one, is an *Error.
+func (l Labels) Rows(rows []int) ([]int, error) {
+	if rows == nil {
+		for i, y := range l.Y {
+			if y >= 0 {
+				rows = append(rows, i)
+			}
+		}
+	}
+	if len(rows) == 0 {
+		return nil, tooFew("no row has a label")
+	}
+	seen := make([]bool, len(l.Y))
+	for _, i := range rows {
+		if i < 0 || i >= len(l.Y) || seen[i] {
+			return nil, fmt.Errorf("row %d of %d, given twice or not there", i, len(l.Y))
+		}
+		seen[i] = true
+		if l.Y[i] < 0 {
+			return nil, tooFew("row %d has no label", i)
+		}
+	}
+	return rows, nil
+}
+
+// Folds parts rows (nil: all that have a label) into k held-out parts. Fewer
+// groups than k are an *Error, and so is a class in one group only: held out, it
+// could not be learned.
+func Folds(l Labels, rows []int, k int, seed uint64) ([]Fold, error) {
+	rows, err := l.Rows(rows)
+	if err != nil {
+		return nil, err
+	}
+	units := l.units(rows, seed)
+	if k < 2 || k > len(units) {
+		return nil, tooFew("%d folds of %d rows in %d groups", k, len(rows), len(units))
+	}
+	for c, n := range unitsOfClass(units, len(l.Classes)) {
+		if n == 1 {
+			return nil, tooFew("class %q has one row or one group, expected two at least, to learn from one and test on the other", l.Classes[c])
+		}
+	}
+	return l.folds(units, k), nil
+}
+
+// InnerFolds are folds to choose settings on, inside training rows: at most k of
+// them, fewer where there are fewer groups. A class in one group only is never
+// held out. Rows of which none can be held out are an *Error.
+func InnerFolds(l Labels, rows []int, k int, seed uint64) ([]Fold, error) {
+	rows, err := l.Rows(rows)
+	if err != nil {
+		return nil, err
+	}
+	units := l.units(rows, seed)
+	if k = min(k, len(units)); k >= 2 {
+		folds := l.folds(units, k)
+		if slices.ContainsFunc(folds, func(f Fold) bool { return len(f.Test) > 0 }) {
+			return folds, nil
+		}
+	}
+	return nil, tooFew("%d rows in %d groups: no class has two", len(rows), len(units))
+}
+
+// Holdout holds out a fraction of the rows (nil: all that have a label): of each
+// class its share, rounded. A fraction that leaves one of the two parts empty is
+// an *Error.
+func Holdout(l Labels, rows []int, fraction float64, seed uint64) (Fold, error) {
+	rows, err := l.Rows(rows)
+	if err != nil {
+		return Fold{}, err
+	}
+	var f Fold
+	if fraction > 0 && fraction < 1 {
+		units := l.units(rows, seed)
+		for i, part := range deal(units, []float64{1 - fraction, fraction}, len(l.Classes)) {
+			if part == 1 {
+				f.Test = append(f.Test, units[i].rows...)
+			} else {
+				f.Train = append(f.Train, units[i].rows...)
+			}
+		}
+	}
+	if len(f.Train) == 0 || len(f.Test) == 0 {
+		return Fold{}, tooFew("%v of %d rows cannot be held out", fraction, len(rows))
+	}
+	slices.Sort(f.Train)
+	slices.Sort(f.Test)
+	return f, nil
+}
+
+// PerClass draws n rows of each class that occurs among rows (nil: all that have
+// a label), in ascending order. Draws of one seed are nested: a smaller n is a
+// part of a larger one. Groups are not kept whole. A class with fewer rows is an
+// *Error.
+func PerClass(l Labels, rows []int, n int, seed uint64) ([]int, error) {
+	rows, err := l.Rows(rows)
+	if err != nil {
+		return nil, err
+	}
+	var drawn []int
+	have := make([]int, len(l.Classes))
+	for _, i := range shuffled(rows, seed) {
+		have[l.Y[i]]++
+		if have[l.Y[i]] <= n {
+			drawn = append(drawn, i)
+		}
+	}
+	for c, k := range have {
+		if k > 0 && k < n {
+			return nil, tooFew("class %q has %d rows, %d were asked for", l.Classes[c], k, n)
+		}
+	}
+	slices.Sort(drawn)
+	return drawn, nil
+}
+
+// shuffled copies rows in an order that depends on the seed alone.
+func shuffled(rows []int, seed uint64) []int {
+	out := slices.Clone(rows)
+	slices.Sort(out)
+	rand.New(rand.NewPCG(seed, 1)).Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
+	return out
+}

@@ -1,0 +1,111 @@
+package stratify
+
+import (
+	"cmp"
+	"slices"
+)
+
+// unit is what stays together: a row, or the rows of a group.
+type unit struct {
+	rows    []int
+	classes []share
+}
+
+// share is how many of a unit's rows are of a class.
+type share struct{ class, n int }
+
+// units are in the order of the seed, the larger ones first.
+func (l Labels) units(rows []int, seed uint64) []unit {
+	var units []unit
+	of := map[string]int{}
+	for _, i := range shuffled(rows, seed) {
+		at, known := len(units), false
+		if l.Groups != nil && l.Groups[i] != "" {
+			if at, known = of[l.Groups[i]]; !known {
+				at = len(units)
+				of[l.Groups[i]] = at
+			}
+		}
+		if !known {
+			units = append(units, unit{})
+		}
+		u := &units[at]
+		u.rows = append(u.rows, i)
+		c := slices.IndexFunc(u.classes, func(s share) bool { return s.class == l.Y[i] })
+		if c < 0 {
+			c, u.classes = len(u.classes), append(u.classes, share{class: l.Y[i]})
+		}
+		u.classes[c].n++
+	}
+	slices.SortStableFunc(units, func(a, b unit) int { return cmp.Compare(len(b.rows), len(a.rows)) })
+	return units
+}
+
+// unitsOfClass counts the units that have rows of each class.
+func unitsOfClass(units []unit, classes int) []int {
+	n := make([]int, classes)
+	for _, u := range units {
+		for _, c := range u.classes {
+			n[c.class]++
+		}
+	}
+	return n
+}
+
+// deal gives each unit to the part that lacks most of the unit's classes, for
+// its share; among equals to the part that lacks most rows.
+func deal(units []unit, shares []float64, classes int) []int {
+	total := make([]int, classes)
+	for _, u := range units {
+		for _, c := range u.classes {
+			total[c.class] += c.n
+		}
+	}
+	have, size := make([]int, len(shares)*classes), make([]int, len(shares))
+	to := make([]int, len(units))
+	for i, u := range units {
+		best, filled := 0, 0.0
+		for f, s := range shares {
+			full := 0.0
+			for _, c := range u.classes {
+				full += float64(c.n) * (float64(have[f*classes+c.class]) + float64(c.n)/2) / (float64(total[c.class]) * s)
+			}
+			if f == 0 || full < filled-1e-9 || full < filled+1e-9 && float64(size[f])/s < float64(size[best])/shares[best] {
+				best, filled = f, full
+			}
+		}
+		to[i] = best
+		size[best] += len(u.rows)
+		for _, c := range u.classes {
+			have[best*classes+c.class] += c.n
+		}
+	}
+	return to
+}
+
+// folds deals units into k parts, each of which is held out once. The only unit
+// of a class is held out in none.
+func (l Labels) folds(units []unit, k int) []Fold {
+	shares := make([]float64, k)
+	for f := range shares {
+		shares[f] = 1 / float64(k)
+	}
+	count := unitsOfClass(units, len(l.Classes))
+	part := deal(units, shares, len(l.Classes))
+	folds := make([]Fold, k)
+	for i, u := range units {
+		only := slices.ContainsFunc(u.classes, func(c share) bool { return count[c.class] == 1 })
+		for f := range folds {
+			if part[i] == f && !only {
+				folds[f].Test = append(folds[f].Test, u.rows...)
+			} else {
+				folds[f].Train = append(folds[f].Train, u.rows...)
+			}
+		}
+	}
+	for _, f := range folds {
+		slices.Sort(f.Train)
+		slices.Sort(f.Test)
+	}
+	return folds
+}
