@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// npy is an array in the .npy format.
+// npy encodes an array in the .npy format.
 func npy(t *testing.T, dtype string, shape []int, values any) []byte {
 	t.Helper()
 	var head [npyHeader]byte

@@ -1,22 +1,60 @@
-// Package featurize turns images into features.
+// Package featurize computes the features of images with a network, and writes and
+// reads feature sets: features, labels and a manifest in a folder.
 //
-// A [Source] lists samples; an [Extractor] reads, decodes and resizes them on
-// several cores, packs them into batches of one size and runs a [Network] over
-// them; [Job] writes what comes out as a feature set and takes up an
-// interrupted set where it stopped.
+// There are two levels. An [Extractor] computes features and hands them to a function;
+// a [Job] writes them as a feature set, and continues it when it is interrupted, or
+// when images are added. Both need a [Source] of images and a [Network], which is a
+// session of package onnx/runtime, or any type with its Run method:
 //
-// Pixels are 8-bit RGB, batches are uint8 [B,H,W,3] (normalisation happens
-// inside the network), features are float32, row-major, one row a sample.
+//	listing, err := featurize.Source(ctx, "photos", featurize.SourceConfig{})
+//	...
+//	defer listing.Close()
+//	spec, _, err := model.Spec()
+//	...
+//	e := featurize.Extractor{
+//		Network: session, RowSize: 512, // of features for an image
+//		Transform: featurize.TransformOf(spec), BatchSize: 32, Workers: runtime.NumCPU(),
+//	}
+//	err = e.Extract(ctx, listing.All(), func(batch []featurize.Result) error {
+//		for _, r := range batch { ... r.Sample.Path, r.Features, r.Err ... }
+//		return nil
+//	})
 //
-// A feature set is a folder:
+// The Examples do both with a network of a few lines. [OpenSet] opens a feature set, and
+// [OpenArrays] features that another program wrote. [Merge] joins sets that several
+// machines computed, each a [Shard] of the images.
 //
-//	features.npy    float32 [N,D]; row i belongs to the manifest line with "row": i
-//	labels.npy      int64 [N]; -1 where a sample has no label
-//	classes.txt     one class a line; line k is label k
-//	manifest.jsonl  one line a sample: row, path, class, label, split; or error
-//	.rtx/           what resuming needs; may be deleted once the set is done
+// # Layouts
 //
-// Every batch, the last one too, has the same number of rows, so that the
-// network sees one shape only and a row does not depend on how many others
-// were asked for.
+// Pixels are 8-bit RGB, and batches uint8 [B,H,W,3]: normalisation is part of the
+// network. Features are float32, row-major, a row for each image. Every batch has the
+// same number of rows, the last one too, so that the network sees one shape only, and
+// the features of an image do not depend on how many others there are.
+//
+// An image that cannot be read or decoded has no row. It is reported with the reason,
+// and does not end the work unless the caller asks for that.
+//
+// # Feature sets
+//
+//	features.npy    float32 [N,D]; row i belongs to the manifest's line with "row": i
+//	labels.npy      int64 [N]; -1 for an image without a label
+//	classes.txt     a class per line; line k, from 0 on, is label k
+//	manifest.jsonl  a line per image: row, path, class, label, split; or error
+//	run.json        a Provenance: model, settings, counts
+//	.rtx/           what is needed to continue the set; may be deleted once it is done
+//
+// In place of the two .npy files there may be features.npz, features.safetensors or
+// features.parquet. The folder follows the protocol of package featurize/output.
+//
+// # Memory
+//
+// An Extractor holds three batches and an image per worker, however many images there
+// are. A Set holds labels and the manifest; its features stay in the file until they are
+// read.
+//
+// # Errors
+//
+// [ErrData]: the images cannot be used as they are. [ErrFormat]: a file of a feature set
+// is damaged. [ErrLabels]: features come without labels. Jobs return output.ErrConfig
+// for a folder of other settings, and output.ErrLocked for one that is in use.
 package featurize

@@ -59,6 +59,53 @@ func Example() {
 	// red/1.png 1 [100 0 0] <nil>
 }
 
+// A feature set in a folder, computed, then continued and opened.
+func ExampleJob() {
+	ctx := context.Background()
+	dir := classFolders()
+	defer os.RemoveAll(dir)
+
+	job := featurize.Job{
+		Out:     filepath.Join(dir, ".features"),
+		RowDims: []int{3},
+		Open: func(context.Context) (*featurize.Extractor, error) {
+			return &featurize.Extractor{
+				Network:   meanColour{},
+				Transform: featurize.Transform{Geometry: pixels.Geometry{Width: 32, Height: 32}},
+				BatchSize: 2, Workers: 2,
+			}, nil
+		},
+	}
+	for range 2 { // the second time there is nothing to do
+		listing, err := featurize.Source(ctx, dir, featurize.SourceConfig{})
+		if err != nil {
+			log.Fatal(err)
+		}
+		job.Listing = listing
+		sum, err := job.Run(ctx)
+		listing.Close()
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(sum.Status, sum.New, "new,", sum.Reused, "reused")
+	}
+
+	set, err := featurize.OpenSet(job.Out)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer set.Close()
+	x := make([]float32, set.Len()*3)
+	if err := set.Read(x, 0); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(set.Dims, set.Classes, set.Labels, x)
+	// Output:
+	// done 3 new, 0 reused
+	// cached 0 new, 3 reused
+	// [3] [blue red] [0 1 1] [0 0 200 200 0 0 100 0 0]
+}
+
 // classFolders writes three small images into class folders.
 func classFolders() (dir string) {
 	dir, err := os.MkdirTemp("", "images")

@@ -11,7 +11,7 @@ import (
 	"github.com/robust-transfer/rtx/featurize"
 )
 
-// tree makes files below a new folder; a name that ends in "->target" is a
+// tree makes files in a new folder. A name that ends in "->target" is that of a
 // symbolic link.
 func tree(t *testing.T, names ...string) string {
 	t.Helper()

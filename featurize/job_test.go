@@ -27,7 +27,7 @@ import (
 
 const side, rowSize, batchSize = 8, 3, 4
 
-// sums is a network whose features are the sums of the channels.
+// sums is a network whose features are the sums over the pixels of each channel.
 type sums struct {
 	runs   int
 	before func(run int) error // called before every run
@@ -50,7 +50,7 @@ func (s *sums) Run(_ context.Context, n int, src []uint8, dst ...[]float32) erro
 	return nil
 }
 
-// writeImage draws a picture that belongs to its number alone.
+// writeImage writes an image that depends on its number alone.
 func writeImage(t testing.TB, file string, number int) {
 	t.Helper()
 	m := image.NewNRGBA(image.Rect(0, 0, 11+number%3, 9))
@@ -83,7 +83,7 @@ func dataset(t *testing.T, n int) string {
 	return root
 }
 
-// job prepares a job over data that computes with net.
+// job prepares a job that computes the features of data with net.
 func job(t *testing.T, data, out string, net *sums) *featurize.Job {
 	t.Helper()
 	l, err := featurize.Folder(t.Context(), data)
@@ -190,7 +190,7 @@ func TestJob(t *testing.T) {
 		}
 	}
 
-	// The same again: only what could not be read is tried, nothing computed.
+	// Again: only files that could not be read are tried, and nothing is computed.
 	os.Remove(filepath.Join(data, "b", "999.png"))
 	mustRun(t, job(t, data, out, &sums{}))
 	net := &sums{}
@@ -229,7 +229,8 @@ func TestJobChangedData(t *testing.T) {
 		t.Errorf("third run: %+v", s)
 	}
 
-	// Touched but not changed: computed anew without Verify, reused with it.
+	// A file with another time but the same contents is computed anew without Verify,
+	// and reused with it.
 	file, now := filepath.Join(data, "d", "new.png"), time.Now()
 	os.Chtimes(file, now, now)
 	j := job(t, data, out, &sums{})
@@ -237,13 +238,13 @@ func TestJobChangedData(t *testing.T) {
 	if s := mustRun(t, j); s.New != 0 {
 		t.Errorf("verified: %+v", s)
 	}
-	// Changed, with the same size and time.
+	// A file with other contents but the same size and time.
 	info, _ := os.Stat(file)
 	b, _ := os.ReadFile(file)
 	b[len(b)-20] ^= 1
 	os.WriteFile(file, b, 0o666)
 	os.Chtimes(file, info.ModTime(), info.ModTime())
-	// Interrupted, it does not say that all is well.
+	// An interrupted job does not report success.
 	stopped, cancel := context.WithCancel(t.Context())
 	cancel()
 	j = job(t, data, out, &sums{})
@@ -258,7 +259,7 @@ func TestJobChangedData(t *testing.T) {
 	}
 }
 
-// TestJobVerifyStream compares contents of a stream, which passes only once.
+// TestJobVerifyStream compares the contents of a stream, which can be read only once.
 func TestJobVerifyStream(t *testing.T) {
 	data, out, want := dataset(t, 6), t.TempDir(), t.TempDir()
 	stream := func(to string) *featurize.Summary {
@@ -283,7 +284,7 @@ func TestJobVerifyStream(t *testing.T) {
 	sameSet(t, set(t, out), set(t, want))
 }
 
-// TestJobInterrupted stops a job in every batch and takes it up again.
+// TestJobInterrupted interrupts a job in every batch and resumes it.
 func TestJobInterrupted(t *testing.T) {
 	data, want := dataset(t, 21), t.TempDir()
 	os.MkdirAll(filepath.Join(data, "z"), 0o777)
@@ -325,8 +326,8 @@ func TestJobInterrupted(t *testing.T) {
 	sameSet(t, set(t, out), set(t, want))
 }
 
-// TestJobCutOff cuts the files of an interrupted job anywhere, as a power cut
-// or a full disk may, and wants the same set from the next run.
+// TestJobCutOff truncates the files of an interrupted job anywhere, as a power failure
+// or a full disk may, and checks that the next run gives the same set.
 func TestJobCutOff(t *testing.T) {
 	data, want := dataset(t, 21), t.TempDir()
 	os.MkdirAll(filepath.Join(data, "z"), 0o777)
@@ -365,7 +366,7 @@ func TestJobCutOff(t *testing.T) {
 	}
 }
 
-// TestJobCommit ends the process between any two of the renames of a commit.
+// TestJobCommit stops between any two renames of a commit.
 func TestJobCommit(t *testing.T) {
 	data, out := dataset(t, 10), t.TempDir()
 	mustRun(t, job(t, data, out, &sums{}))
@@ -471,7 +472,7 @@ func TestJobBadImages(t *testing.T) {
 	if s := mustRun(t, limit); s.Reused != 6 || !reflect.DeepEqual([]string{s.Failed[0].Path}, []string{"b/bad.png"}) {
 		t.Errorf("a wider limit: %+v", s)
 	}
-	// What is wanted of a set holds for one that is there, too.
+	// The limits apply to a finished set too.
 	limit.MaxSkipped = 0.1
 	if _, err := limit.Run(t.Context()); !errors.Is(err, featurize.ErrData) || !strings.Contains(err.Error(), "1 of 7") {
 		t.Errorf("a narrower limit: %v", err)

@@ -2,7 +2,6 @@ package featurize
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -10,35 +9,7 @@ import (
 	"github.com/robust-transfer/rtx/featurize/output"
 )
 
-// whole reports whether the set on disk is the one of the listing: the same
-// samples with the same labels and entries in the same places, and all its
-// files there.
-func (r *run) whole() bool {
-	for _, name := range append(featureFiles(r.Format), "classes.txt", "manifest.jsonl", output.RunFile) {
-		if _, err := os.Stat(r.Path(name)); err != nil {
-			return false
-		}
-	}
-	next := 0
-	for _, s := range r.Listing.Samples {
-		e := r.entry(s.Path)
-		if e.part || e.Row >= 0 && e.Row != next {
-			return false
-		}
-		if e.Row >= 0 {
-			next++
-		}
-	}
-	var of Identity
-	data, err := os.ReadFile(r.State("listing.json"))
-	if err != nil || json.Unmarshal(data, &of) != nil || of != r.Listing.Identity() {
-		return false
-	}
-	index, _, err := readEntries(r.State("index.jsonl"))
-	return err == nil && len(index) == len(r.Listing.Samples)
-}
-
-// write makes the set of what is known of the samples. It is not interrupted.
+// write writes the set from what is known of the samples. It cannot be interrupted.
 func (r *run) write() error {
 	w := &setWriter{
 		format: r.Format, dims: r.RowDims, rows: r.sum.Samples, classes: r.Listing.Classes,
@@ -58,6 +29,7 @@ func (r *run) write() error {
 	return nil
 }
 
+// args is the file args.yaml, if there is one.
 func (r *run) args() []output.Content {
 	if r.Args == nil {
 		return nil
@@ -78,7 +50,7 @@ func (r *run) provenance() (*Provenance, error) {
 	return p, p.Finish("featurize", r.Settings)
 }
 
-// records yields what became of every sample.
+// records yields every sample, with its features or the reason why it has none.
 func (r *run) records(yield func(record) bool) {
 	for _, s := range r.Listing.Samples {
 		rec := record{Sample: s, reason: r.failure(s)}
@@ -92,24 +64,9 @@ func (r *run) records(yield func(record) bool) {
 	}
 }
 
-// inOrder reports whether part.f32 holds the rows of the set and no others.
-func (r *run) inOrder() bool {
-	next := 0
-	for _, s := range r.Listing.Samples {
-		if r.failure(s) != "" {
-			continue
-		}
-		if e := r.entry(s.Path); !e.part || e.Row != next {
-			return false
-		}
-		next++
-	}
-	return next == r.parts
-}
-
-// linkFeatures makes features.npy in the plain case, one job from beginning to
-// end: the rows in part.f32 only want their header. Where there are no links
-// the rows are copied later.
+// linkFeatures makes features.npy without copying, in the simple case that one run
+// computed all rows: part.f32 needs only its header. It returns false if the file
+// system has no links; then the rows are copied.
 func (r *run) linkFeatures(header []byte, name string) bool {
 	if _, err := r.rows.WriteAt(header, 0); err != nil {
 		return false

@@ -76,7 +76,7 @@ func parseRecord(line []byte) (Record, error) {
 	return r, nil
 }
 
-// manifest writes a line for every sample, with its row or with its error.
+// manifest writes a line for every sample, with its row or its error.
 func (s *setWriter) manifest(w io.Writer) error {
 	grouped := false
 	for r := range s.records {
@@ -105,11 +105,4 @@ func (s *setWriter) manifest(w io.Writer) error {
 		}
 	}
 	return nil
-}
-
-func orNull(s string) string {
-	if s == "" {
-		return "null"
-	}
-	return quoteJSON(s)
 }

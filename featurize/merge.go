@@ -3,38 +3,26 @@ package featurize
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 
 	"github.com/robust-transfer/rtx/featurize/output"
 )
 
-// Merge joins the shards of a listing into one feature set, the same as if
-// there had been no shards. The set can be gone on with by a [Job].
+// Merge joins the feature sets of all shards of a listing into one. The result equals a
+// set that was computed without shards, and a [Job] can continue it.
 type Merge struct {
-	Dirs      []string // of the shards, or of folders of them, in any order
+	Dirs      []string // folders of shards, or folders that hold these, in any order
 	Out       string
 	Format    string // one of Formats; "": that of the shards
-	Overwrite bool   // start over where Out holds something else
+	Overwrite bool   // start over in a folder of other settings
 
-	// Describe adds to run.json what only the caller knows; nil: nothing.
+	// Describe, unless nil, adds to run.json what only the caller knows.
 	Describe func(*Provenance)
 }
 
-// part is one shard, open for reading.
-type part struct {
-	*Provenance
-	dir   string
-	set   *Set
-	index map[string]entry
-}
-
-// Run checks that the shards are all there and belong together, and writes the
-// set.
+// Run checks that the shards are complete and belong together, and writes the set. If
+// they do not, the error is an ErrData that names what is missing or different.
 func (m *Merge) Run(ctx context.Context) (*Summary, error) {
 	parts, err := m.open()
 	defer func() {
@@ -83,6 +71,7 @@ func (m *Merge) Run(ctx context.Context) (*Summary, error) {
 	return sum, nil
 }
 
+// write writes the merged set.
 func (m *Merge) write(ctx context.Context, s *state, w *setWriter, p *Provenance) error {
 	p.Shards = m.Dirs
 	if m.Describe != nil {
@@ -95,7 +84,7 @@ func (m *Merge) write(ctx context.Context, s *state, w *setWriter, p *Provenance
 	return err
 }
 
-// open opens every shard and finds out whether they belong together.
+// open opens the shards and checks that they belong together.
 func (m *Merge) open() (parts []part, err error) {
 	dirs, err := shardDirs(m.Dirs)
 	if err != nil {
@@ -145,111 +134,7 @@ func (m *Merge) open() (parts []part, err error) {
 	return parts, nil
 }
 
-func sameFolder(a, b string) bool {
-	x, err1 := os.Stat(a)
-	y, err2 := os.Stat(b)
-	return err1 == nil && err2 == nil && os.SameFile(x, y)
-}
-
-// shardDirs replaces folders of shards by the shards.
-func shardDirs(dirs []string) ([]string, error) {
-	var out []string
-	for _, dir := range dirs {
-		entries, err := os.ReadDir(dir)
-		if err != nil {
-			return nil, fmt.Errorf("featurize: shard: %w", err)
-		}
-		before := len(out)
-		for _, e := range entries {
-			if isShardDir(e.Name()) {
-				out = append(out, filepath.Join(dir, e.Name()))
-			}
-		}
-		if len(out) == before {
-			out = append(out, dir)
-		}
-	}
-	if len(out) == 0 {
-		return nil, fmt.Errorf("featurize: no shards to merge: %w", ErrData)
-	}
-	return out, nil
-}
-
-// openPart opens a shard. While it is open no job writes to it.
-func openPart(dir string) (p part, err error) {
-	p = part{dir: dir, index: map[string]entry{}}
-	lock, err := output.Share(dir, setLayout)
-	if err != nil {
-		return p, fmt.Errorf("featurize: shard: %w", err)
-	}
-	defer func() {
-		if p.set == nil {
-			lock.Close()
-			return
-		}
-		p.set.stored.files = append(p.set.stored.files, lock)
-	}()
-	if p.Provenance, err = ReadProvenance(dir); err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			err = fmt.Errorf("%w (not finished, or no feature set): %w", err, ErrData)
-		}
-		return p, fmt.Errorf("featurize: shard %q: %w", dir, err)
-	}
-	if p.Shard == nil {
-		return p, fmt.Errorf("featurize: %q is no shard but a whole feature set: %w", dir, ErrData)
-	}
-	entries, _, err := readEntries(filepath.Join(dir, ".rtx", "index.jsonl"))
-	if err != nil {
-		return p, fmt.Errorf("featurize: shard %q: %w", dir, err)
-	}
-	for _, e := range entries {
-		p.index[string(e.Path)] = e
-	}
-	p.set, err = OpenSet(dir)
-	return p, err
-}
-
-// together orders the records of the shards by their places in the listing.
-func together(parts []part) ([]record, error) {
-	for _, p := range parts[1:] {
-		if a, b := parts[0].Listing, p.Listing; a != b {
-			return nil, fmt.Errorf("featurize: shards %q and %q are of different listings: %s: %w", parts[0].dir, p.dir, a.differs(b), ErrData)
-		}
-	}
-	n := 0
-	for _, p := range parts {
-		n += len(p.set.Records)
-	}
-	if n != parts[0].Listing.Samples {
-		return nil, fmt.Errorf("featurize: the shards have %d samples, the listing has %d: %w", n, parts[0].Listing.Samples, ErrData)
-	}
-	records := make([]record, n)
-	for from, p := range parts {
-		if !slices.Equal(p.set.Dims, parts[0].set.Dims) {
-			return nil, fmt.Errorf("featurize: rows of shape %v in %q and %v in %q: %w", parts[0].set.Dims, parts[0].dir, p.set.Dims, p.dir, ErrData)
-		}
-		for _, r := range p.set.Records {
-			if r.Index >= n || records[r.Index].Path != "" {
-				return nil, fmt.Errorf("featurize: shard %q: place %d of %d for %q is taken or beyond: %w", p.dir, r.Index, n, r.Path, ErrData)
-			}
-			e := p.index[r.Path]
-			e.Row = r.Row
-			records[r.Index] = record{
-				Sample: Sample{Path: r.Path, Class: r.Class, Label: r.Label, Split: r.Split, Group: r.Group, Size: e.Size, ModTime: e.Time},
-				reason: r.Error, entry: e, from: from,
-			}
-		}
-	}
-	return records, nil
-}
-
-func (a Identity) differs(b Identity) string {
-	if a.Samples != b.Samples {
-		return fmt.Sprintf("%d and %d samples", a.Samples, b.Samples)
-	}
-	return fmt.Sprintf("%d samples each, but other paths, labels or sizes", a.Samples)
-}
-
+// summaryOf is the summary of a merged set.
 func summaryOf(records []record, dims []int) *Summary {
 	sum := &Summary{Dims: dims}
 	for _, r := range records {

@@ -53,7 +53,7 @@ func TestMerge(t *testing.T) {
 			if s, err = merge(t, out, out); err != nil || s.Status != "cached" {
 				t.Errorf("again: %+v, %v", s, err)
 			}
-			// The merged set is gone on with like any other.
+			// A job can continue the merged set like any other.
 			net := &sums{}
 			j := job(t, data, out, net)
 			if s := mustRun(t, j); s.Status != "cached" || net.runs != 0 {
@@ -63,7 +63,7 @@ func TestMerge(t *testing.T) {
 	}
 }
 
-// TestShardsStay holds that adding images leaves the others in their shards.
+// TestShardsStay checks that adding images leaves the others in their shards.
 func TestShardsStay(t *testing.T) {
 	data := dataset(t, 30)
 	out := shards(t, data, 3, nil)
@@ -83,7 +83,8 @@ func TestShardsStay(t *testing.T) {
 	}
 }
 
-// TestMergeProvenance has run.json tell of a merged set what it tells of the shards.
+// TestMergeProvenance checks that the run.json of a merged set says what those of the
+// shards say.
 func TestMergeProvenance(t *testing.T) {
 	data := dataset(t, 12)
 	os.WriteFile(filepath.Join(data, "a", "broken.png"), []byte("no image"), 0o666)
@@ -108,7 +109,7 @@ func TestMergeProvenance(t *testing.T) {
 		!slices.Equal(p.Warnings, []string{"all", "shard 0", "shard 1", "shard 2"}) || p.DecoderWarnings["odd"] != 3 || !slices.Equal(p.Shards, []string{out}) {
 		t.Errorf("%+v", p)
 	}
-	// A set that was merged before run.json told of the model is written anew.
+	// A set that was merged when run.json did not name the model is written anew.
 	file := filepath.Join(out, "run.json")
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -122,8 +123,8 @@ func TestMergeProvenance(t *testing.T) {
 	}
 }
 
-// TestMergeAgain merges shards of which one was computed anew, for an image that
-// was changed and kept its size, and a set that lost a file.
+// TestMergeAgain merges again after a shard was computed anew, for an image that changed
+// and kept its size, and after the merged set lost a file.
 func TestMergeAgain(t *testing.T) {
 	data := dataset(t, 9)
 	out := t.TempDir()
@@ -224,7 +225,7 @@ func TestMergeRefuses(t *testing.T) {
 	}
 }
 
-// TestMergeOutput holds what a merge leaves alone, and what it overwrites.
+// TestMergeOutput checks which folders a merge refuses, and which it overwrites.
 func TestMergeOutput(t *testing.T) {
 	data := dataset(t, 12)
 	out := shards(t, data, 2, nil)

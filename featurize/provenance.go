@@ -9,34 +9,34 @@ import (
 	"github.com/robust-transfer/rtx/featurize/output"
 )
 
-// Provenance is the run.json of a feature set: what the set was made of, how,
-// and what came out. A folder that has one holds a whole set, since it is the
-// last file to be written.
+// Provenance is the run.json of a feature set: what the set was made from, how, and
+// with what result. It is the last file to be written, so a folder that has one holds a
+// complete set.
 type Provenance struct {
 	output.Run[Settings]
-	Shards    []string `json:"shards,omitempty"` // what was merged
+	Shards    []string `json:"shards,omitempty"` // the folders that were merged
 	Listing   Identity `json:"listing"`
 	Shard     *Shard   `json:"shard"`      // nil: all images
-	ShardFrom string   `json:"shard_from"` // the flag or variable that chose the shard
+	ShardFrom string   `json:"shard_from"` // where the caller took the shard from
 
 	Library         Library        `json:"onnxruntime"`
 	Device          string         `json:"device"`
-	DeviceWhy       string         `json:"device_why"` // why it is not a GPU
+	DeviceWhy       string         `json:"device_why"` // why it is not a GPU; "" if it is
 	Decoder         Decoder        `json:"decoder"`
 	Counts          Counts         `json:"counts"`
-	ImagesPerSecond float64        `json:"images_per_second"` // of the new rows; 0: none, or merged
-	DecoderWarnings map[string]int `json:"decoder_warnings"`  // images by warning
+	ImagesPerSecond float64        `json:"images_per_second"` // of new rows; 0 if there are none, or after a merge
+	DecoderWarnings map[string]int `json:"decoder_warnings"`  // number of images, by warning
 	Warnings        []string       `json:"warnings"`
 }
 
-// Library is the onnxruntime that computed.
+// Library is the onnxruntime library that computed the features.
 type Library struct {
 	Path    string `json:"path"`
 	Version string `json:"version"`
 	Source  string `json:"source"` // how it was found
 }
 
-// Decoder is what decoded JPEG files.
+// Decoder is the decoder of JPEG files: see pixels.JPEGDecoder.
 type Decoder struct {
 	JPEG    string `json:"jpeg"`
 	Version string `json:"version"`
@@ -44,15 +44,15 @@ type Decoder struct {
 
 // Counts are numbers of images, and of classes.
 type Counts struct {
-	Samples int `json:"samples"` // with a row
-	Skipped int `json:"skipped"` // without one
-	Reused  int `json:"reused"`  // rows that were there already
-	New     int `json:"new"`     // rows computed
+	Samples int `json:"samples"` // with features
+	Skipped int `json:"skipped"` // without
+	Reused  int `json:"reused"`  // rows that former runs computed
+	New     int `json:"new"`     // rows that this run computed
 	Classes int `json:"classes"`
 }
 
-// ReadProvenance reads the run.json of a feature set. The error is fs.ErrNotExist
-// where there is none and ErrFormat where it is of something else.
+// ReadProvenance reads the run.json of the feature set in a folder. The error is
+// fs.ErrNotExist if there is none, and ErrFormat if it is that of something else.
 func ReadProvenance(dir string) (*Provenance, error) {
 	p := &Provenance{}
 	err := output.ReadRun(dir, p)
@@ -67,8 +67,8 @@ func ReadProvenance(dir string) (*Provenance, error) {
 	return p, nil
 }
 
-// mergedProvenance is that of a set whose shards are parts: what they have in
-// common is told by the first, and counts add up.
+// mergedProvenance is the provenance of a merged set: that of the first shard, with the
+// counts and warnings of all.
 func mergedProvenance(parts []part) *Provenance {
 	p := *parts[0].Provenance
 	p.Version, p.Shard, p.ShardFrom, p.ImagesPerSecond = "", nil, "", 0

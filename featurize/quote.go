@@ -8,9 +8,17 @@ import (
 	"unicode/utf8"
 )
 
-// quoteJSON writes a JSON string. Bytes that are not UTF-8 become lone
-// surrogates, U+DC80 to U+DCFF, as Python's os.fsdecode has them, so that
-// os.fsencode gives back the name of the file.
+// orNull writes a JSON string, or null for "".
+func orNull(s string) string {
+	if s == "" {
+		return "null"
+	}
+	return quoteJSON(s)
+}
+
+// quoteJSON writes a JSON string. Bytes that are not UTF-8 become lone surrogates,
+// U+DC80 to U+DCFF, as in Python's os.fsdecode; os.fsencode then returns the name of
+// the file.
 func quoteJSON(s string) string {
 	var b strings.Builder
 	b.WriteByte('"')
@@ -33,7 +41,7 @@ func quoteJSON(s string) string {
 	return b.String()
 }
 
-// unquoteJSON reads a JSON string, lone surrogates as quoteJSON writes them.
+// unquoteJSON reads a JSON string, with lone surrogates as quoteJSON writes them.
 func unquoteJSON(raw []byte) (string, error) {
 	const mark = `\udc`
 	var out strings.Builder

@@ -17,14 +17,14 @@ import (
 	"github.com/robust-transfer/rtx/featurize"
 )
 
-// jobOf is a job that writes a format.
+// jobOf is a job that writes features in a format.
 func jobOf(t *testing.T, format, data, out string, net *sums) *featurize.Job {
 	j := job(t, data, out, net)
 	j.Format = format
 	return j
 }
 
-// rows reads all of a set.
+// rows reads all rows of a set.
 func rows(t testing.TB, s *featurize.Set) []float32 {
 	t.Helper()
 	n := s.Len()
@@ -88,8 +88,7 @@ func TestFormats(t *testing.T) {
 	}
 }
 
-// sameFiles compares all files of two sets; of run.json what does not differ from
-// time to time.
+// sameFiles compares all files of two sets; of run.json it leaves out times and speed.
 func sameFiles(t *testing.T, a, b string) {
 	t.Helper()
 	entries, err := os.ReadDir(b)
@@ -129,8 +128,8 @@ func TestMergeFormats(t *testing.T) {
 	}
 }
 
-// TestOtherReaders has the usual Python readers open what we write. It needs
-// any of numpy, pyarrow, duckdb and safetensors.
+// TestOtherReaders has Python libraries read feature sets: whichever of numpy, pyarrow,
+// duckdb and safetensors are installed.
 func TestOtherReaders(t *testing.T) {
 	python := os.Getenv("PYTHON")
 	if python == "" {
@@ -151,7 +150,7 @@ func TestOtherReaders(t *testing.T) {
 	t.Logf("%s", out)
 }
 
-// TestForeignArrays reads what numpy and others may have written.
+// TestForeignArrays reads arrays as numpy and others write them.
 func TestForeignArrays(t *testing.T) {
 	var half, double, big bytes.Buffer
 	for i, v := range []float64{1, -2.5, 0.25, 6e-8, 65504, math.Inf(-1)} {
@@ -210,7 +209,7 @@ func npyFile(header string, data []byte) []byte {
 	return append(append(b, header...), data...)
 }
 
-// openFiles opens a set that a test has made up.
+// openFiles opens a set of which a test has made the files.
 func openFiles(t testing.TB, files map[string][]byte) (*featurize.Set, error) {
 	dir := t.TempDir()
 	for name, data := range files {
@@ -262,8 +261,8 @@ func TestBadManifests(t *testing.T) {
 	}
 }
 
-// fuzzSet holds that no feature file makes a reader crash, or take memory
-// beyond a small multiple of the file.
+// fuzzSet checks that no feature file makes the reader crash, or take more memory than a
+// small multiple of the file.
 func fuzzSet(f *testing.F, format string, spare, factor int) {
 	data := f.TempDir()
 	for i := range 3 {

@@ -7,45 +7,47 @@ import (
 	"github.com/robust-transfer/rtx/onnx"
 )
 
-// Settings are what the rows of a feature set depend on beside the images. A
-// folder that was begun with other settings is not gone on with.
+// Settings are what the features of a set depend on beside the images. A job does not
+// continue a folder that was begun with other settings. They are recorded and compared
+// as JSON; empty ones are compared like any other.
 type Settings struct {
 	Computation
-	Layer      string `json:"layer"` // the value of the graph
-	Pool       string `json:"pool"`  // "avg": maps are averaged; "none"
+	Layer      string `json:"layer"` // the value of the graph that the features are
+	Pool       string `json:"pool"`  // "avg": feature maps are averaged over space; "none"
 	Format     string `json:"format"`
-	BatchNorms string `json:"bn,omitempty"`         // "adapt": with statistics of the images
-	Statistics string `json:"statistics,omitempty"` // the digest of these
+	BatchNorms string `json:"bn,omitempty"`         // "adapt": with the statistics of the images
+	Statistics string `json:"statistics,omitempty"` // digest of these
 }
 
 // Computation is what the output of a network depends on beside the images.
 type Computation struct {
-	Model string `json:"model"` // SHA-256
-	Row   string `json:"row"`   // the shape of the output for one image: "[512]"
+	Model string `json:"model"` // SHA-256 of the file
+	Row   string `json:"row"`   // shape of the output for an image: "[512]"
 	Preparation
-	Precision string `json:"precision"`
+	Precision string `json:"precision"` // "fp32", "tf32" or "fp16"
 	BatchSize int    `json:"batch_size,string"`
-	Library   string `json:"onnxruntime"` // its version
-	Device    string `json:"device"`      // its kind: "cpu" or "cuda"
+	Library   string `json:"onnxruntime"` // version of the library
+	Device    string `json:"device"`      // kind of device: "cpu" or "cuda"
 }
 
-// Preparation is how images become the input of a network.
+// Preparation is how image files become the input of a network.
 type Preparation struct {
 	InputSize     string `json:"input_size"` // height x width: "224x224"
 	Resize        int    `json:"resize,string"`
 	Crop          string `json:"crop"`
 	Interpolation string `json:"interpolation"`
 	PreResize     int    `json:"pre_resize,string"`
-	Range         string `json:"range"` // what 0 and 255 become: "[0 1]"
+	Range         string `json:"range"` // the values of 0 and 255: "[0 1]"
 	Channels      string `json:"channels"`
-	Clamp         string `json:"clamp"` // low and high: "[]" for none
+	Clamp         string `json:"clamp"` // low and high; "[]" for none
 	Normalization string `json:"normalization"`
 	ExifRotate    bool   `json:"exif_rotate,string"`
-	JPEGDecoder   string `json:"jpeg_decoder"` // its name and version
-	Pixels        string `json:"pixels"`       // the version of package pixels
+	JPEGDecoder   string `json:"jpeg_decoder"` // name and version
+	Pixels        string `json:"pixels"`       // version of package pixels
 }
 
-// PreparationOf is the preparation that a Spec asks for by a Transform made of it.
+// PreparationOf returns the preparation by a model's Spec and the transform that was
+// made of it, with the decoder of this process.
 func PreparationOf(s onnx.Spec, t Transform) Preparation {
 	decoder, version := pixels.JPEGDecoder()
 	normalization := "none"

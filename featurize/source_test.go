@@ -21,7 +21,7 @@ import (
 	"github.com/robust-transfer/rtx/featurize"
 )
 
-// member is one entry of an archive that a test makes.
+// member is an entry of an archive that a test makes.
 type member struct {
 	name string
 	data string
@@ -92,8 +92,8 @@ func writeFile(t testing.TB, name string, data []byte) string {
 	return file
 }
 
-// members reads a data folder back, in an order of its own: unpaired images
-// first, so that a stream differs from a sorted source.
+// members reads a data folder, in an order in which a stream differs from a sorted
+// source.
 func members(t *testing.T, data, prefix string) []member {
 	t.Helper()
 	l, err := featurize.Folder(t.Context(), data)
@@ -111,8 +111,8 @@ func members(t *testing.T, data, prefix string) []member {
 	return out
 }
 
-// TestSourcesAgree is the promise that the same images give the same features
-// and labels, wherever they lie.
+// TestSourcesAgree checks that the same images give the same features and labels from
+// every kind of source.
 func TestSourcesAgree(t *testing.T) {
 	data := dataset(t, 13)
 	want := t.TempDir()
@@ -173,8 +173,8 @@ func TestSourcesAgree(t *testing.T) {
 	}
 }
 
-// TestStreamOrder keeps the order of a stream, takes it up after it was cut
-// off, and finds one image more.
+// TestStreamOrder checks that the order of a stream is kept, that an interrupted stream
+// is resumed, and that an additional image is found.
 func TestStreamOrder(t *testing.T) {
 	data := dataset(t, 11)
 	m := members(t, data, "")
@@ -342,8 +342,8 @@ func TestList(t *testing.T) {
 	}
 }
 
-// TestRelabelled holds that a list whose labels change gives the new ones,
-// without computing anything.
+// TestRelabelled checks that changing the labels of a list changes those of the set,
+// and computes nothing.
 func TestRelabelled(t *testing.T) {
 	data, out := dataset(t, 3), t.TempDir()
 	for i, label := range []string{"x", "y"} {
@@ -386,8 +386,8 @@ func TestSourceKinds(t *testing.T) {
 	}
 }
 
-// fuzzSource holds that no input makes a source crash, or take memory beyond
-// a small multiple of it.
+// fuzzSource checks that no input makes a source crash, or take more memory than a small
+// multiple of it.
 func fuzzSource(f *testing.F, name string, seeds ...[]byte) {
 	for _, s := range seeds {
 		f.Add(s)
@@ -402,8 +402,8 @@ func fuzzSource(f *testing.F, name string, seeds ...[]byte) {
 		runtime.ReadMemStats(&before)
 		drain(t, file)
 		runtime.ReadMemStats(&after)
-		// Deflate packs 1,032 bytes into one at most; readers have buffers,
-		// and that of zstd has its window.
+		// Deflate compresses by a factor of at most 1,032. Readers have buffers, and
+		// that of zstd its window.
 		if got, may := after.TotalAlloc-before.TotalAlloc, uint64(16<<20+4000*len(data)); got > may {
 			t.Errorf("%d bytes allocated for %d of input", got, len(data))
 		}
@@ -427,8 +427,8 @@ func FuzzJSONL(f *testing.F) {
 	fuzzSource(f, "x.jsonl", []byte("{\"path\":\"a\",\"label\":1,\"split\":\"val\",\"group\":null}\n\n{}"))
 }
 
-// TestAll keeps the samples of a folder, an archive and a stream and reads them
-// last to first.
+// TestAll keeps the samples of a folder, an archive and a stream, and reads them in
+// reverse.
 func TestAll(t *testing.T) {
 	dir := t.TempDir()
 	archive := tarOf(t, member{"a/1.png", "one", tar.TypeReg}, member{"a/2.png", "two", tar.TypeReg}, member{"b/3.png", "three", tar.TypeReg})

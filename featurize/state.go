@@ -7,20 +7,19 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"slices"
 
 	"github.com/robust-transfer/rtx/featurize/output"
 )
 
-// setLayout is that of a feature set. Its state holds, beside what package output
-// describes, so that a job can be taken up at any moment:
+// setLayout is the layout of the folder of a feature set. So that a job can be resumed
+// at any moment, its state holds, beside what package output describes:
 //
-//	index.jsonl   one entry a sample of the finished set beside it
-//	listing.json  what that set is of
-//	part.f32      rows of the job under way, after room for an npy header
-//	part.jsonl    one entry a finished sample of that job
+//	index.jsonl   an entry for every sample of the finished set
+//	listing.json  the identity of the listing of that set
+//	part.f32      rows that an unfinished job has computed, after room for an npy header
+//	part.jsonl    an entry for every sample that it has finished
 var setLayout = output.Layout{
 	Kind: "feature set",
 	Files: []string{
@@ -31,37 +30,20 @@ var setLayout = output.Layout{
 	Beside:  []string{"shard-*-of-*"},
 }
 
-// entry is one line of index.jsonl and part.jsonl. Path is kept as bytes: a
-// file name need not be UTF-8.
-type entry struct {
-	Path  []byte `json:"path"`
-	Size  int64  `json:"size"`
-	Time  int64  `json:"mtime"`
-	Sum   uint32 `json:"crc32c"`          // of the encoded image
-	Row   int    `json:"row"`             // -1 with Error
-	Error string `json:"error,omitempty"` // why it does not decode
-
-	// RowSum is the CRC-32C of the row. It vouches for part.f32 after a power
-	// cut, which may keep a line and lose the row written before it.
-	RowSum uint32 `json:"row_crc32c,omitempty"`
-
-	part bool // Row counts in part.f32, else in features.npy
-}
-
-// state is an output folder that this process has locked, and what is known of
+// state is the folder of a feature set, locked by this process, and what is known of
 // its samples.
 type state struct {
 	*output.Folder
-	rowSize int              // floats; 0 until known
-	known   map[string]entry // what was there when this process came
-	fresh   map[string]entry // appended by it
+	rowSize int              // numbers in a row; 0 until known
+	known   map[string]entry // entries of former runs
+	fresh   map[string]entry // entries of this run
 
 	old         *stored  // the finished set, or nil
 	rows, lines *os.File // part.f32 and part.jsonl, open for appending
 	parts       int      // rows in part.f32
 }
 
-// openState begins or goes on with the feature set in out.
+// openState opens the folder of a feature set, to begin the set or to resume it.
 func openState(out string, settings Settings, overwrite bool) (*state, error) {
 	f, err := output.Open(out, setLayout)
 	if err != nil {
@@ -74,10 +56,9 @@ func openState(out string, settings Settings, overwrite bool) (*state, error) {
 	return &state{Folder: f, known: map[string]entry{}, fresh: map[string]entry{}}, nil
 }
 
-// recall reads the entries of the finished set, which is of the given format
-// and shape of a row, and of the job that was cut off, and opens the latter for
-// appending.
-func (s *state) recall(format string, rowDims []int) error {
+// load reads the entries of the finished set, if it has the given format and shape of a
+// row, and those of an unfinished job, to which new ones will be appended.
+func (s *state) load(format string, rowDims []int) error {
 	s.rowSize = product(rowDims)
 	index, _, err := readEntries(s.State("index.jsonl"))
 	if err != nil {
@@ -91,8 +72,8 @@ func (s *state) recall(format string, rowDims []int) error {
 	return s.openPart()
 }
 
-// openPart keeps every entry whose row is wholly there, and cuts both files
-// back to that.
+// openPart opens the files of an unfinished job. It keeps the entries whose rows are
+// complete, and truncates both files to these.
 func (s *state) openPart() error {
 	entries, good, err := readEntries(s.State("part.jsonl"))
 	if err != nil {
@@ -113,7 +94,7 @@ func (s *state) openPart() error {
 	r := bufio.NewReaderSize(io.NewSectionReader(s.rows, npyHeader, max(0, info.Size()-npyHeader)), 1<<20)
 	for _, e := range entries {
 		if e.Row >= whole || e.Row >= 0 && e.Row != s.parts {
-			// Rows are written before their lines: this is a damaged folder.
+			// Rows are written before their lines, so the folder is damaged.
 			good, s.parts, s.known = 0, 0, dropParts(s.known)
 			break
 		}
@@ -143,16 +124,7 @@ func (s *state) openPart() error {
 	return err
 }
 
-func dropParts(known map[string]entry) map[string]entry {
-	for k, e := range known {
-		if e.part {
-			delete(known, k)
-		}
-	}
-	return known
-}
-
-// entry is what is known of a sample, the newest first.
+// entry returns the latest entry of a sample.
 func (s *state) entry(path string) entry {
 	if e, ok := s.fresh[path]; ok {
 		return e
@@ -160,8 +132,8 @@ func (s *state) entry(path string) entry {
 	return s.known[path]
 }
 
-// append saves the results of a batch: rows first, then the lines that vouch
-// for them. Samples that could not be read leave no line and are tried again.
+// append saves the results of a batch: first the rows, then the lines of their entries.
+// Samples that could not be read get no entry, so that they are tried again.
 func (s *state) append(results []Result) error {
 	var rows, lines bytes.Buffer
 	for _, r := range results {
@@ -193,7 +165,7 @@ func (s *state) append(results []Result) error {
 	return nil
 }
 
-// readRow reads the row of an entry from where it lies.
+// readRow reads the row of an entry from the file in which it is.
 func (s *state) readRow(dst []byte, e entry) error {
 	if e.part {
 		_, err := s.rows.ReadAt(dst, npyHeader+int64(e.Row)*int64(len(dst)))
@@ -212,30 +184,4 @@ func (s *state) close() {
 		}
 	}
 	s.Folder.Close()
-}
-
-// readEntries reads whole lines; good is the length of what they take up. A
-// missing file has none.
-func readEntries(name string) (entries []entry, good int64, err error) {
-	f, err := os.Open(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, 0, nil
-	}
-	if err != nil {
-		return nil, 0, err
-	}
-	defer f.Close()
-	for r := bufio.NewReader(f); ; {
-		line, err := r.ReadBytes('\n')
-		var e entry
-		if err != nil || json.Unmarshal(line, &e) != nil {
-			return entries, good, nil
-		}
-		entries = append(entries, e)
-		good += int64(len(line))
-	}
-}
-
-func rowsOf(entries []entry) int {
-	return len(slices.DeleteFunc(slices.Clone(entries), func(e entry) bool { return e.Row < 0 }))
 }

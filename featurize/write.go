@@ -13,7 +13,7 @@ import (
 	"github.com/robust-transfer/rtx/featurize/output"
 )
 
-// Formats are the kinds of files that features are written to.
+// Formats are the file formats of features, by name.
 var Formats = []string{"npy", "npz", "safetensors", "parquet"}
 
 // featureFiles are the files of a format that hold features and labels.
@@ -24,26 +24,26 @@ func featureFiles(format string) []string {
 	return []string{"features." + format}
 }
 
-// record is a sample of a set that is being written: with a row, or with the
-// reason why it has none.
+// record is a sample of a set that is being written, with features or with the reason
+// why it has none.
 type record struct {
 	Sample
 	reason string
-	entry  entry // its row is not where it will be; a nil Path leaves it out of the index
-	from   int   // whose row it is, where rows come from several places
+	entry  entry // where its row is now; one without Path is left out of the index
+	from   int   // index of the shard that the row comes from, when merging
 }
 
 // setWriter writes the files of a feature set into a folder.
 type setWriter struct {
 	format  string
-	dims    []int // of one row
+	dims    []int // shape of a row
 	rows    int
 	classes []string
 	listing Identity
-	sharded bool // the manifest shows the place of a sample among all
+	sharded bool // the manifest gives the position of a sample in the whole listing
 	records iter.Seq[record]
-	read    func(dst []byte, r record) error // the row of a record
-	link    func(name string) bool           // makes features.npy without copying rows; nil, or false: it cannot
+	read    func(dst []byte, r record) error // reads the row of a record
+	link    func(name string) bool           // makes features.npy without copying rows, unless it returns false; may be nil
 }
 
 // write makes the set appear in a folder, with more files beside its own.
@@ -79,8 +79,8 @@ func (s *setWriter) contents(p *Provenance) []output.Content {
 		output.Content{Name: output.RunFile, Write: output.JSON(p)})
 }
 
-// written reports whether the set that would be written is there: the same
-// entries and the same manifest, and all its files.
+// written reports whether the set is in the folder already, with the same entries and
+// the same manifest.
 func (s *setWriter) written(in *state) bool {
 	for _, name := range featureFiles(s.format) {
 		if _, err := os.Stat(in.Path(name)); err != nil {
@@ -95,7 +95,7 @@ func (s *setWriter) written(in *state) bool {
 	return same(in.State("index.jsonl"), s.index) && same(in.Path("manifest.jsonl"), s.manifest)
 }
 
-// each calls yield with every record that has a row, in order.
+// each calls yield with every record that has features, in order.
 func (s *setWriter) each(yield func(record) error) error {
 	for r := range s.records {
 		if r.reason != "" {
@@ -157,7 +157,7 @@ func (s *setWriter) classLines(w io.Writer) error {
 	return nil
 }
 
-// index writes what the next run reuses.
+// index writes the entries by which the next run reuses features.
 func (s *setWriter) index(w io.Writer) error {
 	enc := json.NewEncoder(w)
 	row := 0
