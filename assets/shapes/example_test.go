@@ -11,18 +11,20 @@ import (
 
 // Three labelled images, as PNG files in memory.
 func Example() {
-	var files [][]byte
-	for class := range 3 {
-		img := shapes.Draw(class, 1, shapes.Config{Size: 32})
+	files := map[string][]byte{}
+	for class, name := range shapes.Names[:3] {
 		var file bytes.Buffer
-		if err := png.Encode(&file, img); err != nil {
+		if err := png.Encode(&file, shapes.Draw(class, 1, shapes.Config{Size: 32})); err != nil {
 			log.Fatal(err)
 		}
-		files = append(files, file.Bytes())
-		fmt.Println(shapes.Names[class], img.Bounds().Size())
+		files[name] = file.Bytes()
+	}
+	for _, name := range []string{"arrow", "crescent", "cross"} {
+		config, err := png.DecodeConfig(bytes.NewReader(files[name]))
+		fmt.Println(name, config.Width, config.Height, err)
 	}
 	// Output:
-	// arrow (32,32)
-	// crescent (32,32)
-	// cross (32,32)
+	// arrow 32 32 <nil>
+	// crescent 32 32 <nil>
+	// cross 32 32 <nil>
 }
