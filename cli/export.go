@@ -106,7 +106,7 @@ func (e *env) exportModel(ctx context.Context, c *cli.Context, m *onnx.Model) (o
 		if err != nil {
 			return nil, err
 		}
-		own = append(own, object{{"verify", v.object()}}...)
+		own = append(own, object{{"verify", v}}...)
 		e.noteVerified(v)
 	}
 	return own, nil

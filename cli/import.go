@@ -243,7 +243,7 @@ func (v *importing) report(made *converted, status string) error {
 		}...)
 	}
 	if made.verified != nil {
-		own = append(own, object{{"verify", made.verified.object()}}...)
+		own = append(own, object{{"verify", made.verified}}...)
 	}
 	if v.json {
 		v.print(v.result("rtx.import/1", status, v.Out, own))

@@ -61,7 +61,7 @@ func (e *env) inspectModel(ctx context.Context, path string, verified bool) erro
 		if v == nil {
 			return err
 		}
-		own, rows, failed = append(own, object{{"verify", v.object()}}...), append(rows, v.rows()...), err
+		own, rows, failed = append(own, object{{"verify", v}}...), append(rows, v.rows()...), err
 	}
 	if e.json && failed != nil {
 		return partial{failed, e.result("rtx.inspect/1", "failed", "", own)}

@@ -23,9 +23,10 @@ func verifyFlag() cli.Flag {
 
 // verification is what an independent reading of a file found.
 type verification struct {
+	Reader string `json:"reader"`
 	*verify.Result
-	differences []verify.Difference
-	took        time.Duration
+	Differences []verify.Difference `json:"differences"`
+	Seconds     float64             `json:"seconds"`
 }
 
 // verifyModel has onnx-go read a file and compares it with the model that it
@@ -36,37 +37,22 @@ func verifyModel(ctx context.Context, path string, m *onnx.Model) (*verification
 	if r == nil {
 		return nil, err
 	}
-	v := &verification{Result: r, took: time.Since(start)}
+	v := &verification{Reader: "onnx-go", Result: r, Differences: []verify.Difference{}, Seconds: time.Since(start).Seconds()}
 	var different *verify.DifferenceError
 	if errors.As(err, &different) {
-		v.differences = different.Differences
+		v.Differences = different.Differences
 	}
 	return v, err
-}
-
-// object is what --json says of it.
-func (v *verification) object() object {
-	undecoded, differences := []object{}, []object{}
-	for _, u := range v.Undecoded {
-		undecoded = append(undecoded, object{{"part", u.Part}, {"name", u.Name}, {"why", u.Why}})
-	}
-	for _, d := range v.differences {
-		differences = append(differences, object{{"part", d.Part}, {"name", d.Name}, {"model", d.Model}, {"file", d.File}})
-	}
-	return object{
-		{"reader", "onnx-go"}, {"nodes", v.Nodes}, {"attributes", v.Attributes}, {"weights", v.Weights}, {"weight_bytes", v.WeightBytes},
-		{"inputs", v.Inputs}, {"outputs", v.Outputs}, {"undecoded", undecoded}, {"differences", differences}, {"seconds", v.took.Seconds()},
-	}
 }
 
 // String says what was compared.
 func (v *verification) String() string {
 	text := fmt.Sprintf("%s, %s, %s of %.1f MB, %s, %s", count(v.Nodes, "node"), count(v.Attributes, "attribute"), count(v.Weights, "weight"),
 		float64(v.WeightBytes)/1e6, count(v.Inputs, "input"), count(v.Outputs, "output"))
-	if n := len(v.differences); n > 0 {
+	if n := len(v.Differences); n > 0 {
 		return text + ": onnx-go reads " + count(n, "difference")
 	}
-	return text + fmt.Sprintf(": onnx-go reads the same, in %.2f s", v.took.Seconds())
+	return text + fmt.Sprintf(": onnx-go reads the same, in %.2f s", v.Seconds)
 }
 
 func count(n int, what string) string {
@@ -106,7 +92,7 @@ func (v *verification) rows() [][2]string {
 	for _, text := range v.undecoded() {
 		rows = append(rows, [2]string{"not verified", text})
 	}
-	for _, d := range v.differences {
+	for _, d := range v.Differences {
 		rows = append(rows, [2]string{"different", d.String()})
 	}
 	return rows

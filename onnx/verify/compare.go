@@ -30,10 +30,10 @@ func (e *DifferenceError) Error() string {
 
 // Difference is a part that a model and a file have differently.
 type Difference struct {
-	Part  Part
-	Name  string // of a node: its first output
-	Model string // what the model has; "": no such part
-	File  string // what onnx-go reads; "": no such part
+	Part  Part   `json:"part"`
+	Name  string `json:"name"`  // of a node: its first output
+	Model string `json:"model"` // what the model has; "": no such part
+	File  string `json:"file"`  // what onnx-go reads; "": no such part
 }
 
 // String is a sentence without a full stop.
@@ -58,7 +58,7 @@ type comparison struct {
 }
 
 func newComparison(m *onnx.Model) *comparison {
-	c := &comparison{model: m, tensors: m.Tensors(), places: map[string][]int{}, sources: map[string]bool{}, result: &Result{}}
+	c := &comparison{model: m, tensors: m.Tensors(), places: map[string][]int{}, sources: map[string]bool{}, result: &Result{Undecoded: []Undecoded{}}}
 	for i, t := range c.tensors {
 		c.places[t.Name] = append(c.places[t.Name], i)
 	}

@@ -15,23 +15,23 @@ import (
 
 // Result says what of a file was compared with a model.
 type Result struct {
-	Nodes       int
-	Attributes  int
-	Weights     int   // initializers
-	WeightBytes int64 // of their values
-	Inputs      int
-	Outputs     int
+	Nodes       int   `json:"nodes"`
+	Attributes  int   `json:"attributes"`
+	Weights     int   `json:"weights"`      // initializers
+	WeightBytes int64 `json:"weight_bytes"` // of their values
+	Inputs      int   `json:"inputs"`
+	Outputs     int   `json:"outputs"`
 
 	// Undecoded names what could not be compared.
-	Undecoded []Undecoded
+	Undecoded []Undecoded `json:"undecoded"`
 }
 
 // Undecoded is a part of a file, or of the model that it should hold, which
 // onnx-go does not decode or hand out.
 type Undecoded struct {
-	Part Part
-	Name string // of a node: its first output
-	Why  string
+	Part Part   `json:"part"`
+	Name string `json:"name"` // of a node: its first output
+	Why  string `json:"why"`
 }
 
 // Part is a kind of thing that a model consists of.
