@@ -125,6 +125,13 @@ func TestFinetune(t *testing.T) {
 			t.Errorf("predict: %+v", got)
 		}
 	})
+	t.Run("verified", func(t *testing.T) {
+		for _, name := range []string{"best", "last"} {
+			if v := at(r, "verify", name).(map[string]any); v["nodes"].(float64) < 30 || v["weights"].(float64) < 40 || v["seconds"] == 0.0 || len(v["differences"].([]any)) != 0 {
+				t.Errorf("%s.onnx: %v", name, v)
+			}
+		}
+	})
 	t.Run("metrics", func(t *testing.T) { checkMetrics(t, run, r) })
 	t.Run("curves", func(t *testing.T) {
 		for d := xml.NewDecoder(bytes.NewReader(readFile(t, run, "curves.svg"))); ; {

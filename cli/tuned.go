@@ -80,7 +80,7 @@ func (f *tuned) object(weights string) object {
 	return object{
 		{"protocol", f.Protocol}, {"top1", f.Top1}, {"top1_sd", f.SD}, {"mean_per_class", f.PerClass},
 		{"best", object{{"epoch", epochOf(first.Best)}, {"val", scoreObject(first.Best)}, {"test", scoreObject(first.Test)}}},
-		{"weights", weights}, {"steps", first.Steps}, {"stop", first.Stop}, {"lr", first.Rate}, {"seeds", seeds},
+		{"weights", weights}, {"steps", first.Steps}, {"stop", first.Stop}, {"lr", first.Rate}, {"seeds", seeds}, {"verify", first.Verify},
 	}
 }
 
