@@ -31,29 +31,24 @@ type env struct {
 
 // Main runs rtx with the arguments after the program's name and returns the
 // exit code.
-func Main(args []string, stdout, stderr io.Writer) (code int) {
+func Main(args []string, stdout, stderr io.Writer) int {
 	result := &watched{Writer: stdout}
 	e := &env{stdout: result, stderr: stderr, start: time.Now(), progress: "auto", warnings: []string{}}
 	e.json = asksForJSON(args)
-	defer func() {
-		if p := recover(); p != nil {
-			if os.Getenv("RTX_DEBUG") != "" {
-				debug.PrintStack()
-			}
-			code = e.fail(fmt.Errorf("internal error: %v", p))
-		}
-	}()
 	ctx, stop := interruptible()
 	defer stop()
 
-	app := newApp(e)
-	args, err := arrange(app, args)
-	if err == nil {
-		args, err = withConfig(app, args)
-	}
-	if err == nil {
-		err = app.RunContext(ctx, append([]string{"rtx"}, args...))
-	}
+	err := guarded(func() error {
+		app := newApp(e)
+		args, err := arrange(app, args)
+		if err == nil {
+			args, err = withConfig(app, args)
+		}
+		if err == nil {
+			err = app.RunContext(ctx, append([]string{"rtx"}, args...))
+		}
+		return err
+	})
 	if errors.Is(err, context.Canceled) { // say which signal it was
 		err = fmt.Errorf("%w", context.Cause(ctx))
 	}
@@ -65,6 +60,19 @@ func Main(args []string, stdout, stderr io.Writer) (code int) {
 		return e.fail(err)
 	}
 	return 0
+}
+
+// guarded calls f and makes an error of a panic.
+func guarded(f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			if os.Getenv("RTX_DEBUG") != "" {
+				debug.PrintStack()
+			}
+			err = fmt.Errorf("internal error: %v", p)
+		}
+	}()
+	return f()
 }
 
 func newApp(e *env) *cli.App {

@@ -1,24 +1,20 @@
 package cli
 
 import (
-	"bytes"
 	"context"
-	"encoding/csv"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 
 	cli "github.com/urfave/cli/v2"
 
 	"github.com/robust-transfer/rtx/cli/report"
 	"github.com/robust-transfer/rtx/featurize"
+	"github.com/robust-transfer/rtx/featurize/output"
 	"github.com/robust-transfer/rtx/onnx"
 )
 
@@ -39,111 +35,72 @@ func compareCommand(e *env) *cli.Command {
 	}
 }
 
-// comparing is one call of the verb.
-type comparing struct {
-	*env
-	c      *cli.Context
-	names  []string // of the models, in their folders
-	found  []*contender
-	failed []report.Failure
+// compareOptions are those of the verb, in the order of args.yaml.
+type compareOptions struct {
+	dataOptions
+	Out string `flag:"out"`
+	trainingOptions
+	BN string `flag:"bn"`
+	runOptions
+	skipOptions
+	Library   string `flag:"onnxruntime"`
+	Overwrite bool   `flag:"overwrite"`
+	specOptions
 }
 
-// contender is a backbone with its probe.
-type contender struct {
-	model, name string
-	features    map[string]any // rtx.featurize/1
-	probe       probeResult
-	paths       []string  // of the judged samples
-	right       []float64 // the share of the seeds that have the sample right
-	most        []bool    // more than half of them
-	spec        onnx.Spec
+// comparing is a comparison in the making.
+type comparing struct {
+	*env
+	compareOptions
+	models  []string
+	names   []string // of the models, in their folders
+	command string   // the command line, for the report
+	found   []*contender
+	failed  []report.Failure
 }
 
 func (e *env) compare(c *cli.Context) error {
 	if err := e.begin(c); err != nil {
 		return err
 	}
-	k := &comparing{env: e, c: c}
+	k := &comparing{env: e, models: c.Args().Slice(), command: commandLine(c)}
+	readOptions(c, &k.compareOptions)
 	if err := k.check(); err != nil {
 		return err
 	}
-	var errs []error
-	for i, model := range c.Args().Slice() {
-		e.note("%s (%d of %d)", model, i+1, c.NArg())
-		one, err := k.contend(model, k.names[i])
-		var sig signalled
-		var v verbError
-		switch {
-		case errors.As(err, &sig):
-			return k.interrupted(err)
-		case errors.As(err, &v) && v.hint == startOver: // no fault of the model's, and the report there is of others
-			return fmt.Errorf("%s: %w", model, err)
-		case err != nil:
-			errs = append(errs, err)
-			k.failed = append(k.failed, report.Failure{Model: model, Reason: err.Error()})
-			e.warn("%s: %v", model, err)
-		default:
-			k.found = append(k.found, one)
-		}
+	if err := k.probeAll(c.Context); err != nil {
+		return k.interrupted(err)
 	}
-	if len(k.found) == 0 {
-		return k.none(errs)
-	}
-	r, err := k.rank()
+	ranked, err := k.rank()
 	if err != nil {
 		return err
 	}
-	return k.interrupted(k.finish(r))
+	return k.interrupted(k.finish(c.Context, ranked))
 }
 
-// interrupted adds what is finished to an error of a signal.
-func (k *comparing) interrupted(err error) error {
-	var sig signalled
-	if !errors.As(err, &sig) {
-		return err
-	}
-	return partial{sig, k.result("rtx.compare/1", "interrupted", k.c.String("out"), object{{"finished", len(k.found)}})}
-}
-
-// none is the error where all backbones failed: with the exit code of each, where
-// they have the same.
-func (k *comparing) none(errs []error) error {
-	err := fmt.Errorf("none of the %d backbones could be probed; the first, %q: %w", len(errs), k.failed[0].Model, errs[0])
-	first, _ := verdict(errs[0])
-	for _, other := range errs {
-		if code, _ := verdict(other); code != first {
-			return fmt.Errorf("%s: %w", err, featurize.ErrData)
-		}
-	}
-	return err
-}
-
-// check looks at the flags alone and names the models.
+// check looks at the options alone and names the models.
 func (k *comparing) check() error {
-	n := networkOptions{}
-	readOptions(k.c, &n)
 	const usage = "rtx compare MODEL... -d IMAGES -o OUT"
-	if k.c.NArg() == 0 {
+	if len(k.models) == 0 {
 		return &usageError{msg: "no models are named", hint: usage}
 	}
-	if err := required(usage, "data", n.Data, "out", k.c.String("out")); err != nil {
+	if err := required(usage, "data", k.Data, "out", k.Out); err != nil {
 		return err
 	}
-	if n.Data == "-" {
+	if k.Data == "-" {
 		return &usageError{msg: "--data is -, which can be read only once", hint: "name a file"}
 	}
-	if err := oneOf("bn", k.c.String("bn"), "frozen", "adapt"); err != nil {
+	if err := oneOf("bn", k.BN, "frozen", "adapt"); err != nil {
 		return err
 	}
+	n := k.network("")
 	if err := n.check(); err != nil {
 		return err
 	}
-	var training trainingOptions
-	readOptions(k.c, &training)
-	if _, err := training.config(); err != nil {
+	if _, err := k.trainingOptions.config(); err != nil {
 		return err
 	}
-	for _, model := range k.c.Args().Slice() {
+	for _, model := range k.models {
 		name := backboneName(model)
 		for i, base := 2, name; slices.Contains(k.names, name); i++ {
 			name = fmt.Sprintf("%s-%d", base, i)
@@ -151,6 +108,11 @@ func (k *comparing) check() error {
 		k.names = append(k.names, name)
 	}
 	return nil
+}
+
+// network is the part of the options that says how a model runs.
+func (o *compareOptions) network(model string) networkOptions {
+	return networkOptions{Model: model, dataOptions: o.dataOptions, runOptions: o.runOptions, skipOptions: o.skipOptions, Library: o.Library, specOptions: o.specOptions}
 }
 
 // backboneName is what tables call a model: its file without extension, its
@@ -172,137 +134,125 @@ func backboneName(model string) string {
 	return name
 }
 
-// verbError is how another verb ended.
-type verbError struct {
-	code      int
-	msg, hint string
-}
-
-func (v verbError) Error() string { return v.msg }
-
-// verb runs another verb and returns its object. What the environment says of
-// --config is for this command, not for the other.
-func (k *comparing) verb(args ...string) (map[string]any, error) {
-	if err := context.Cause(k.c.Context); err != nil { // a signal between two verbs
-		return nil, err
-	}
-	var out bytes.Buffer
-	var shown io.Writer = io.Discard
-	if k.env.progress != "none" {
-		args, shown = append(args, "--progress", k.env.progress), k.stderr
-	}
-	code := Main(append(args, "--json", "--config="), &out, shown)
-	var o map[string]any
-	if err := json.Unmarshal(out.Bytes(), &o); err != nil {
-		return nil, fmt.Errorf("rtx %s: %w", args[0], err)
-	}
-	if warnings, ok := o["warnings"].([]any); ok {
-		for _, w := range warnings {
-			if text := fmt.Sprint(w); !slices.Contains(k.warnings, text) {
-				k.warn("%s", text)
-			}
-		}
-	}
-	switch {
-	case code == 0:
-		return o, nil
-	case code > 128:
-		return nil, signalled{syscall.Signal(code - 128)}
-	}
-	return nil, verbError{code, fmt.Sprint(o["error"]), fmt.Sprint(o["hint"])}
-}
-
-// passed are the flags of the command line that another verb has, too.
-func (k *comparing) passed(flags ...[]cli.Flag) []string {
-	var args []string
-	for _, f := range slices.Concat(flags...) {
-		name := f.Names()[0]
-		if slices.Contains([]string{"config", "json", "progress", "quiet"}, name) || !k.c.IsSet(name) && name != "seeds" {
+// probeAll probes every model. One that fails is told of in the end; a signal, and
+// an output of another comparison, end it all.
+func (k *comparing) probeAll(ctx context.Context) error {
+	var errs []error
+	for i, model := range k.models {
+		k.note("%s (%d of %d)", model, i+1, len(k.models))
+		one, err := k.contend(ctx, model, k.names[i])
+		if err == nil {
+			k.found = append(k.found, one)
 			continue
 		}
-		if list, ok := f.(*cli.StringSliceFlag); ok {
-			for _, v := range k.c.StringSlice(list.Name) {
-				args = append(args, "--"+name+"="+v)
-			}
-			continue
+		if errors.As(err, new(signalled)) {
+			return err
 		}
-		args = append(args, fmt.Sprintf("--%s=%v", name, k.c.Value(name)))
+		if _, hint := verdict(err); hint == startOver { // no fault of the model's, and the report there is of others
+			return fmt.Errorf("%s: %w", model, err)
+		}
+		errs = append(errs, err)
+		k.failed = append(k.failed, report.Failure{Model: model, Reason: oneLine(err)})
+		k.warn("%s: %s", model, oneLine(err))
 	}
-	if k.c.Bool("overwrite") {
-		args = append(args, "--overwrite")
+	if len(k.found) == 0 {
+		return k.none(errs)
 	}
-	return args
+	return nil
 }
 
-func (k *comparing) featuresOf(name string) string {
-	return filepath.Join(k.c.String("out"), "features", name)
-}
-func (k *comparing) probeOf(name string) string {
-	return filepath.Join(k.c.String("out"), "probes", name)
+// oneLine is the text of an error, as it is told in a table.
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", " ") }
+
+// interrupted adds what is finished to an error of a signal.
+func (k *comparing) interrupted(err error) error {
+	var sig signalled
+	if !errors.As(err, &sig) {
+		return err
+	}
+	return partial{sig, k.result("rtx.compare/1", "interrupted", k.Out, object{{"finished", len(k.found)}})}
 }
 
-// probeArgs are those of rtx probe for a model.
-func (k *comparing) probeArgs(name string) []string {
-	args := append([]string{"probe", "-d", k.featuresOf(name), "-o", k.probeOf(name)}, k.passed(probeFlags(0), []cli.Flag{libraryFlag()})...)
-	if k.c.IsSet("threads") {
-		args = append(args, fmt.Sprint("--threads=", k.c.Int("threads")))
+// none is the error where all backbones failed: with the exit code of each, where
+// they have the same.
+func (k *comparing) none(errs []error) error {
+	err := fmt.Errorf("none of the %d backbones could be probed; the first, %q: %w", len(errs), k.failed[0].Model, errs[0])
+	first, _ := verdict(errs[0])
+	for _, other := range errs {
+		if code, _ := verdict(other); code != first {
+			return fmt.Errorf("%s: %w", err, featurize.ErrData)
+		}
 	}
-	return args
+	return err
 }
 
-// contend featurizes and probes with one model.
-func (k *comparing) contend(model, name string) (*contender, error) {
-	one := &contender{model: model, name: name}
-	var err error
-	one.features, err = k.verb(append([]string{"featurize", "-m", model, "-o", k.featuresOf(name)}, k.passed(dataFlags(), []cli.Flag{bnFlag()}, runFlags(), skipFlags(), outputFlags(), specFlags())...)...)
-	if err != nil {
-		return nil, err
-	}
-	if _, err = k.verb(k.probeArgs(name)...); err != nil {
-		return nil, err
-	}
-	text, err := os.ReadFile(filepath.Join(k.probeOf(name), "probe.json"))
-	if err != nil {
-		return nil, err
-	}
-	if err := json.Unmarshal(text, &one.probe); err != nil {
-		return nil, err
-	}
-	if err := one.read(filepath.Join(k.probeOf(name), "predictions.csv")); err != nil {
-		return nil, err
-	}
-	if len(k.found) > 0 && !slices.Equal(one.paths, k.found[0].paths) {
-		return nil, fmt.Errorf("%d samples can be judged, and not the same as the %d of %s: %w", len(one.paths), len(k.found[0].paths), k.found[0].model, featurize.ErrData)
-	}
-	run, err := readRun(k.featuresOf(name))
-	if err != nil || run == nil {
-		return nil, errors.Join(err, errors.New("the features have no run.json"))
-	}
-	one.spec = run.ResolvedSpec
-	return one, nil
-}
-
-// read takes in the predictions of a probe.
-func (one *contender) read(path string) error {
-	f, err := os.Open(path)
+// finish writes the files of OUT, and tells.
+func (k *comparing) finish(ctx context.Context, r *report.Comparison) error {
+	files, err := k.best(ctx)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	rows, err := csv.NewReader(f).ReadAll()
-	if err != nil || len(rows) < 2 || len(rows[0]) < 3 {
-		return fmt.Errorf("%q: no predictions of rtx probe: %w", path, errors.Join(err, featurize.ErrFormat))
+	r.Notes = k.notes()
+	own := k.fields(r)
+	args, err := recordedOptions(&k.compareOptions)
+	if err != nil {
+		return err
 	}
-	for _, r := range rows[1:] {
-		right := 0.0
-		for _, predicted := range r[2:] {
-			if predicted == r[1] {
-				right += 1 / float64(len(r)-2)
-			}
+	files = append(files, file{"args.yaml", func(w io.Writer) error { _, err := w.Write(args); return err }})
+	files = append(files, file{"results.csv", r.CSV}, file{"report.md", r.Markdown}, file{"report.html", r.HTML}, file{"compare.json", output.JSON(append(k.result("rtx.compare/1", "done", k.Out, own), object{{"rtx", buildVersion()}}...))})
+	if err := writeFiles(ctx, k.Out, files); err != nil {
+		return err
+	}
+	if k.json && len(k.failed) == 0 {
+		k.print(k.result("rtx.compare/1", "done", k.Out, own))
+	} else if !k.json {
+		if err := k.table(r); err != nil {
+			return err
 		}
-		one.paths = append(one.paths, r[0])
-		// Of an even number of seeds that are divided the first decides.
-		one.right, one.most = append(one.right, right), append(one.most, right > 0.5+1e-9 || math.Abs(right-0.5) < 1e-9 && r[2] == r[1])
+	}
+	if n := len(k.failed); n > 0 {
+		err := fmt.Errorf("%d of %d backbones failed; the first, %s: %s", n, len(k.models), k.failed[0].Model, k.failed[0].Reason)
+		return hinted{partial{err, k.result("rtx.compare/1", "failed", k.Out, own)}, "the figures of the others are in " + k.Out}
 	}
 	return nil
+}
+
+// best is best.onnx, the classifier of the best backbone; where there is none, that
+// of an earlier comparison is removed.
+func (k *comparing) best(ctx context.Context) ([]file, error) {
+	if k.Solver == "knn" {
+		k.warn("best.onnx is for linear classifiers, and --solver is knn")
+		return nil, removeFiles(k.Out, "best.onnx")
+	}
+	best := k.found[0]
+	err := k.attachBest(ctx, best)
+	if errors.As(err, new(signalled)) {
+		return nil, err
+	}
+	if err != nil {
+		k.warn("best.onnx is not written: %s", oneLine(err))
+		return nil, removeFiles(k.Out, "best.onnx")
+	}
+	m, err := onnx.Load(filepath.Join(k.probeOf(best.name), "classifier.onnx"))
+	if err != nil {
+		return nil, err
+	}
+	return []file{{"best.onnx", m.Write}}, nil
+}
+
+func (k *comparing) fields(r *report.Comparison) object {
+	var ranking []object
+	for i, b := range r.Models {
+		p := k.found[i].probe
+		ranking = append(ranking, object{
+			{"model", k.found[i].model}, {"name", b.Name}, {"rank", b.Rank}, {"top1", p.Top1}, {"sd", p.Top1SD}, {"low", p.Low}, {"high", p.High},
+			{"mean_per_class", p.MeanPerClass}, {"n", p.N}, {"p_vs_best", share(b.P)}, {"arch", b.Arch}, {"norm", b.Norm}, {"eps", share(b.Eps)}, {"imagenet_top1", share(b.ImageNet)},
+			{"features", k.featuresOf(b.Name)}, {"probe", k.probeOf(b.Name)},
+		})
+	}
+	failed := []object{}
+	for _, f := range k.failed {
+		failed = append(failed, object{{"model", f.Model}, {"error", f.Reason}})
+	}
+	return object{{"ranking", ranking}, {"best", k.found[0].model}, {"failed", failed}, {"protocol", k.found[0].probe.Protocol}}
 }

@@ -48,7 +48,6 @@ func verdict(err error) (code int, hint string) {
 	var later temporary
 	var model untrainable
 	var h hinted
-	var verb verbError
 	var mismatch *arch.Mismatch
 	var different *verify.DifferenceError
 	var classes *onnx.ClassMismatch
@@ -67,8 +66,6 @@ func verdict(err error) (code int, hint string) {
 		return false
 	}
 	switch {
-	case errors.As(err, &verb):
-		return verb.code, verb.hint
 	case errors.As(err, &usage):
 		return 2, usage.hint
 	case errors.As(err, &sig):

@@ -29,11 +29,11 @@ func featurizeCommand(e *env) *cli.Command {
 			text("model", "", "the backbone: an ONNX or PyTorch `FILE`, or a name of rtx models", "m"),
 		}, dataFlags(), []cli.Flag{
 			text("out", "", "the `FOLDER` of the feature set", "o"),
-			text("layer", "features", "the `VALUE` of the graph to take; features finds it"),
-			text("pool", "avg", "`HOW` a value [N,C,H,W] becomes features: avg or none"),
+			text("layer", defaultFeatures.Layer, "the `VALUE` of the graph to take; features finds it"),
+			text("pool", defaultFeatures.Pool, "`HOW` a value [N,C,H,W] becomes features: avg or none"),
 			bnFlag(),
 		}, runFlags(), []cli.Flag{
-			text("format", "npy", "`KIND` of file for the features: npy, npz, safetensors or parquet"),
+			text("format", defaultFeatures.Format, "`KIND` of file for the features: npy, npz, safetensors or parquet"),
 			text("shard", "", "take share `I/N` of the images, into OUT/shard-I-of-N; none takes all (default: from SLURM_ARRAY_TASK_ID; /N: I from there or from JOB_COMPLETION_INDEX)"),
 		}, skipFlags(), outputFlags(), []cli.Flag{
 			toggle("overwrite", "start over where OUT holds something else"),
@@ -60,6 +60,10 @@ type featurizeOptions struct {
 	Verify    bool   `flag:"verify"`
 	specOptions
 }
+
+// defaultFeatures are the options that say which features are computed, where
+// nothing else is asked for.
+var defaultFeatures = featurizeOptions{Layer: "features", Pool: "avg", Format: "npy"}
 
 // featurizing is a feature set in the making.
 type featurizing struct {

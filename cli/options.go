@@ -81,3 +81,32 @@ func oneOf(flag, value string, may ...string) error {
 	}
 	return nil
 }
+
+// commandLine is the command line, for people.
+func commandLine(c *cli.Context) string {
+	args := []string{"rtx " + c.Command.Name}
+	for _, model := range c.Args().Slice() {
+		args = append(args, quoted(model))
+	}
+	for _, f := range c.Command.Flags {
+		name := f.Names()[0]
+		if slices.Contains(notRecorded, name) || !c.IsSet(name) {
+			continue
+		}
+		if _, ok := f.(*cli.StringSliceFlag); ok {
+			for _, v := range c.StringSlice(name) {
+				args = append(args, "--"+name, quoted(v))
+			}
+			continue
+		}
+		args = append(args, "--"+name, quoted(strings.Trim(fmt.Sprint(c.Value(name)), "[]")))
+	}
+	return strings.Join(args, " ")
+}
+
+func quoted(arg string) string {
+	if strings.ContainsAny(arg, " \t\n'\"$&|;<>()*?[]#~`\\") {
+		return "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
+	}
+	return arg
+}

@@ -19,6 +19,7 @@ func TestOptions(t *testing.T) {
 	}{
 		"featurize": {featurizeCommand(&env{}), &featurizeOptions{}, []string{"-m", "a b.onnx", "--data", "- x", "--pool=none", "-b", "7", "--exif-rotate", "--resize", "08", "--overwrite"}},
 		"probe":     {probeCommand(&env{}), &probeOptions{}, []string{"-d", "x", "--reg", "1", "--reg=2", "--balanced", "--attach", "m"}},
+		"compare":   {compareCommand(&env{}), &compareOptions{}, []string{"-d", "x", "--seed", "3", "--bn", "adapt", "--channels", "bgr"}},
 		"adapt":     {adaptCommand(&env{}), &adaptOptions{}, nil},
 	} {
 		t.Run(verb, func(t *testing.T) {

@@ -19,7 +19,7 @@
 //
 // To compare classifiers on the same test samples, [Bootstrap] gives the spread of
 // a figure, [PairwiseMcNemar] tests every two of them and corrects the p values,
-// and [Ranks] orders them by what the tests tell apart. [FitLine] is for relations
+// and [Rank] orders them and gives those that the tests cannot tell apart one rank. [FitLine] is for relations
 // between figures, such as ImageNet accuracy and that of transfer.
 //
 // # Sources

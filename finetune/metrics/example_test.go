@@ -35,30 +35,28 @@ func Example() {
 	// class 2: 0 of 1 right, precision 0.00
 }
 
-// Compare three classifiers on the same forty test samples.
-func ExamplePairwiseMcNemar() {
+// Rank three classifiers on the same forty test samples.
+func ExampleRank() {
 	right := make([][]bool, 3)
 	accuracy := make([]float64, 3)
-	for i, wrong := range []int{2, 4, 20} { // the first so many samples are wrong
+	for i, wrong := range []int{4, 20, 2} { // the first so many samples are wrong
 		right[i] = make([]bool, 40)
 		for s := wrong; s < 40; s++ {
 			right[i][s] = true
 			accuracy[i] += 1. / 40
 		}
 	}
-	tests, err := metrics.PairwiseMcNemar(right)
+	r, err := metrics.Rank(accuracy, right, 0.05)
 	if err != nil {
 		log.Fatal(err)
 	}
-	for _, t := range tests {
-		fmt.Printf("%d and %d: %d against %d samples, p = %.4f\n", t.A, t.B, t.OnlyA, t.OnlyB, t.Holm)
+	for place, i := range r.Order {
+		fmt.Printf("rank %d: classifier %d, accuracy %.2f, p against the best %.4f\n", r.Ranks[place], i, accuracy[i], r.P[place])
 	}
-	fmt.Println("ranks", metrics.Ranks(accuracy, tests, 0.05))
 	// Output:
-	// 0 and 1: 2 against 0 samples, p = 0.5000
-	// 0 and 2: 18 against 0 samples, p = 0.0000
-	// 1 and 2: 16 against 0 samples, p = 0.0001
-	// ranks [1 1 3]
+	// rank 1: classifier 2, accuracy 0.95, p against the best NaN
+	// rank 1: classifier 0, accuracy 0.90, p against the best 0.5000
+	// rank 3: classifier 1, accuracy 0.50, p against the best 0.0000
 }
 
 // The interval of an accuracy over bootstrap samples of the test set.

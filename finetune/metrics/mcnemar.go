@@ -94,15 +94,10 @@ func Holm(p []float64) []float64 {
 	return corrected
 }
 
-// Ranks returns the rank of each classifier: one more than the number of
+// ranksOf returns the rank of each classifier: one more than the number of
 // classifiers that are significantly better, with a higher accuracy and a
-// Holm-corrected p value below alpha. So rank 1 is shared by the best classifier
-// and all those that cannot be told apart from it.
-//
-// Significance is not transitive. A classifier that errs on almost the same samples
-// as the best one can differ from it significantly, and rank lower, where a less
-// accurate one that errs on other samples does not.
-func Ranks(top1 []float64, pairs []PairTest, alpha float64) []int {
+// Holm-corrected p value below alpha.
+func ranksOf(top1 []float64, pairs []PairTest, alpha float64) []int {
 	ranks := make([]int, len(top1))
 	for i := range ranks {
 		ranks[i] = 1

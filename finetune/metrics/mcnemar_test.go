@@ -172,7 +172,7 @@ func TestPairwiseMcNemar(t *testing.T) {
 	if p := pairs[1]; p.A != 0 || p.B != 2 || p.OnlyA != 28 || p.OnlyB != 0 || p.Exact || math.Abs(p.P-3.3515963e-7) > 1e-13 || math.Abs(p.Holm-5*p.P) > 1e-15 {
 		t.Errorf("%+v", p)
 	}
-	if got := Ranks([]float64{.98, .97, .70, .69}, pairs, 0.05); !slices.Equal(got, []int{1, 1, 3, 3}) {
+	if got := ranksOf([]float64{.98, .97, .70, .69}, pairs, 0.05); !slices.Equal(got, []int{1, 1, 3, 3}) {
 		t.Errorf("ranks %v", got)
 	}
 	for name, bad := range map[string][][]bool{"lengths": {{true, false}, {true}}, "no samples": {{}, {}}} {
@@ -209,7 +209,7 @@ func TestRanks(t *testing.T) {
 					pairs = append(pairs, p)
 				}
 			}
-			if got := Ranks(c.top1, pairs, 0.05); !slices.Equal(got, c.want) {
+			if got := ranksOf(c.top1, pairs, 0.05); !slices.Equal(got, c.want) {
 				t.Errorf("%v, want %v", got, c.want)
 			}
 		})

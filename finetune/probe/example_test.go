@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 
 	"github.com/robust-transfer/rtx/assets"
+	"github.com/robust-transfer/rtx/finetune/metrics"
 	"github.com/robust-transfer/rtx/finetune/probe"
 	"github.com/robust-transfer/rtx/onnx"
 )
@@ -64,4 +65,36 @@ func Example() {
 	// Output:
 	// test: 79 % of 100 right, trained on 200
 	// [daisy tulip] <nil>
+}
+
+// Ask which of two feature sets of the same photographs serves better, and whether
+// they can be told apart.
+func ExampleEvaluate() {
+	var top1 []float64
+	var right [][]bool
+	for _, distance := range []float32{0.1, 0.4} {
+		set, err := probe.NewSet(flowers(300, 24, distance), nil)
+		if err != nil {
+			log.Fatal(err)
+		}
+		plan, err := probe.NewPlan(set, nil)
+		if err != nil {
+			log.Fatal(err)
+		}
+		found, err := probe.Evaluate(context.Background(), plan, probe.EvaluateConfig{Config: probe.Config{Solver: "ridge"}, Seeds: 3})
+		if err != nil {
+			log.Fatal(err)
+		}
+		top1, right = append(top1, found.Top1), append(right, metrics.Majority(found.Predictions.Right()))
+	}
+	ranking, err := metrics.Rank(top1, right, 0.05)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for place, i := range ranking.Order {
+		fmt.Printf("rank %d: set %d, %.0f %%\n", ranking.Ranks[place], i, 100*top1[i])
+	}
+	// Output:
+	// rank 1: set 1, 78 %
+	// rank 2: set 0, 52 %
 }
