@@ -3,7 +3,8 @@
 
     golden.py [--any-version] [PATTERN...]
 
-PATTERN is a part of FOLDER/FILE; without one, all are made. .ci/goldens.tsv names
+PATTERN is a part of FOLDER/FILE; without one, all are made but those that take
+hours. .ci/goldens.tsv names
 the scripts and the packages that they need, in the versions that made the
 committed files. Interpreters are tried in turn: those in $PYTHONS, then python3 and
 /usr/bin/python3. --any-version takes other versions as well.
@@ -32,7 +33,6 @@ import zipfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 DATA = os.path.abspath(os.environ.get("RTX_SHARED_DATA", os.path.join(ROOT, "..", "shared", "data")))
-CLOSE = 1e-5
 VERSIONS = """
 import importlib.metadata as m, json, sys
 found = {}
@@ -83,11 +83,11 @@ def chosen(needs, any_version):
     return None, "; ".join(lacks)
 
 
-def close(a, b):
-    return a == b or abs(a - b) <= CLOSE * max(1, abs(a), abs(b))
+def close(a, b, within):
+    return a == b or abs(a - b) <= within * max(1, abs(a), abs(b))
 
 
-def same_text(a, b):
+def same_text(a, b, within):
     word = re.compile(r"[\w.+-]+")
     if word.sub("0", a) != word.sub("0", b):
         return False
@@ -95,18 +95,18 @@ def same_text(a, b):
     for x, y in zip(word.findall(python.sub("", a)), word.findall(python.sub("", b))):
         if x != y:
             try:
-                if not close(float(x), float(y)):
+                if not close(float(x), float(y), within):
                     return False
             except ValueError:
                 return False
     return True
 
 
-def same_floats(a, b):
+def same_floats(a, b, within):
     if a == b or len(a) != len(b) or len(a) % 4:
         return a == b
     words = ((a[i:i + 4], b[i:i + 4]) for i in range(0, len(a), 4))
-    return all(x == y or close(*struct.unpack("<ff", x + y)) for x, y in words)
+    return all(x == y or close(*struct.unpack("<ff", x + y), within) for x, y in words)
 
 
 class Inert:
@@ -158,24 +158,24 @@ def legacy(data):
     return ops, storages, f.read()
 
 
-def same(a, b):
+def same(a, b, within):
     """Whether two files differ in nothing that matters."""
     if a == b:
         return True
     if a[:2] == b[:2] == b"\x1f\x8b":
-        return same(gzip.decompress(a), gzip.decompress(b))
+        return same(gzip.decompress(a), gzip.decompress(b), within)
     if a[:2] == b[:2] == b"PK":
         x, y = zipfile.ZipFile(io.BytesIO(a)), zipfile.ZipFile(io.BytesIO(b))
-        return x.namelist() == y.namelist() and all(same_floats(x.read(n), y.read(n)) for n in x.namelist())
+        return x.namelist() == y.namelist() and all(same_floats(x.read(n), y.read(n), within) for n in x.namelist())
     try:
-        return same_text(a.decode(), b.decode())
+        return same_text(a.decode(), b.decode(), within)
     except UnicodeDecodeError:
         pass
     try:
         (x, stored, rest), (y, other, tail) = legacy(a), legacy(b)
     except Exception:  # no such checkpoint
         return False
-    return x == y and rest == tail and stored.keys() == other.keys() and all(same_floats(stored[k], other[k]) for k in stored)
+    return x == y and rest == tail and stored.keys() == other.keys() and all(same_floats(stored[k], other[k], within) for k in stored)
 
 
 def make(work, folder, command, outputs, python):
@@ -201,7 +201,7 @@ def read(path):
         return f.read()
 
 
-def settle(work, folder, outputs, names):
+def settle(work, folder, outputs, names, within):
     """Replaces the committed files that differ, and names them; the others go into
     the copy, for the scripts that come after. Also returns how many of these were
     not equal byte by byte."""
@@ -211,7 +211,7 @@ def settle(work, folder, outputs, names):
         old, new = os.path.join(ROOT, folder, name), os.path.join(work, folder, name)
         if not os.path.exists(new):
             changed.append(name + " (no longer made)")
-        elif os.path.exists(old) and same(read(old), read(new)):
+        elif os.path.exists(old) and same(read(old), read(new), within):
             kept += read(old) != read(new)
             shutil.copyfile(old, new)
         else:
@@ -231,6 +231,10 @@ def main():
             if patterns and not any(p in name for p in patterns):
                 continue
             needs_data = needs.pop("DATA", None) is not None
+            slow, within = needs.pop("slow", None) is not None, float(needs.pop("within", 1e-5))
+            if slow and not patterns:
+                print("SKIPPED  %s: takes hours; make golden GOLDEN=%s makes it" % (name, folder + "/" + outputs[0]), flush=True)
+                continue
             python, found = chosen(needs, "--any-version" in sys.argv)
             if needs_data and not os.path.isdir(DATA):
                 python, found = None, "the shared test data are not in %s (RTX_SHARED_DATA)" % DATA
@@ -240,7 +244,7 @@ def main():
                 continue
             start = time.time()
             names = make(work, folder, command, outputs, python)
-            changed, kept = settle(work, folder, outputs, names) if names else ([], 0)
+            changed, kept = settle(work, folder, outputs, names, within) if names else ([], 0)
             failed += not names
             print("%s  %s: %s, %s; %.0f s%s" % ("FAILED " if not names else "CHANGED" if changed else "same   ", name, python,
                   ", ".join("%s %s" % v for v in found.items()), time.time() - start, "; %d but for rounding" % kept if kept else ""),
