@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	"github.com/robust-transfer/rtx/assets"
+	"github.com/robust-transfer/rtx/cli/catalogue"
 	"github.com/robust-transfer/rtx/onnx"
 	"github.com/robust-transfer/rtx/onnx/checkpoint"
 )
@@ -48,7 +49,7 @@ func (e *env) importedModel(path string, claim *assets.Checkpoint) (*onnx.Model,
 	if err != nil {
 		return nil, fmt.Errorf("the folder of imported models: %w", err)
 	}
-	sum, err := fileSum(path)
+	sum, err := catalogue.FileSHA256(path)
 	if err != nil {
 		return nil, err
 	}

@@ -97,7 +97,7 @@ func (k *comparing) backbone(one *contender) report.Backbone {
 		b.Norm, b.Eps = r.Norm, r.Eps
 	}
 	if c, err := k.openCatalogue(); err == nil {
-		if m := c.find(one.model); m != nil {
+		if m := c.Find(one.model); m != nil {
 			b.Norm, b.Eps = m.Norm, m.Eps
 			if m.Top1 > 0 {
 				b.ImageNet = m.Top1

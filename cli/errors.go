@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/robust-transfer/rtx/cli/catalogue"
 	"github.com/robust-transfer/rtx/featurize"
 	"github.com/robust-transfer/rtx/featurize/output"
 	"github.com/robust-transfer/rtx/finetune"
@@ -33,6 +34,11 @@ type hinted struct {
 
 func (h hinted) Unwrap() error { return h.error }
 
+// temporary is a failure that may not happen the next time.
+type temporary struct{ error }
+
+func (t temporary) Unwrap() error { return t.error }
+
 // untrainable is a model that training cannot compute.
 type untrainable struct{ error }
 
@@ -46,6 +52,9 @@ func verdict(err error) (code int, hint string) {
 	var usage *usageError
 	var sig signalled
 	var later temporary
+	var download *catalogue.TemporaryError
+	var missing *catalogue.MissingError
+	var taken *catalogue.TakenError
 	var model untrainable
 	var h hinted
 	var mismatch *arch.Mismatch
@@ -78,13 +87,15 @@ func verdict(err error) (code int, hint string) {
 		return 75, "wait for the other process, or choose another --out"
 	case is(syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG):
 		return 75, "make room; the same command goes on from here"
-	case errors.As(err, &later):
+	case errors.As(err, &later), errors.As(err, &download):
 		return 75, "try again later; the same command goes on from here"
-	case is(errMissing):
-		return 69, ""
-	case is(errUnavailable):
+	case errors.As(err, &missing):
+		return 69, missingHint(missing.Model)
+	case errors.As(err, &taken):
+		return 2, takenHint(taken)
+	case is(catalogue.ErrUnavailable):
 		return 69, "--from takes a file that came another way; HTTPS_PROXY names a proxy"
-	case is(errRefused):
+	case is(catalogue.ErrRefused):
 		return 65, "the same command tries anew; --from names another place"
 	case errors.As(err, &claim):
 		return 65, ""

@@ -68,3 +68,16 @@ func removeFiles(dir string, names ...string) error {
 	}
 	return nil
 }
+
+// copyFile makes a file of another one.
+func copyFile(ctx context.Context, from, to string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	return output.WriteFile(ctx, to, func(w io.Writer) error {
+		_, err := io.Copy(w, in)
+		return err
+	})
+}

@@ -19,7 +19,7 @@ var doors = map[string][]string{
 	"google.golang.org/protobuf":        {"onnx", "onnx/pb", "onnx/verify"},
 	"github.com/urfave/cli/v2":          {"cli"},
 	"github.com/goccy/go-yaml":          {"cli"},
-	"golang.org/x/sys":                  {"cli", "featurize/output"},
+	"golang.org/x/sys":                  {"cli", "cli/catalogue", "featurize/output"},
 	"github.com/owulveryck/onnx-go":     {"onnx/verify"},
 	"gorgonia.org/gorgonia":             {"finetune/graph", "finetune/tape"},
 	"gorgonia.org/tensor":               {"finetune/graph", "finetune/tape", "onnx/verify"}, // onnx-go hands them out

@@ -2,13 +2,13 @@ package cli
 
 import (
 	"fmt"
-	"path"
 	"strings"
 	"text/tabwriter"
 
 	cli "github.com/urfave/cli/v2"
 
 	"github.com/robust-transfer/rtx/assets"
+	"github.com/robust-transfer/rtx/cli/catalogue"
 )
 
 func modelsCommand(e *env) *cli.Command {
@@ -57,21 +57,16 @@ func (e *env) models(c *cli.Context) error {
 		return err
 	}
 	pattern := c.Args().First()
-	var found []*entry
-	for i := range all.entries {
-		if matches(pattern, &all.entries[i]) {
-			found = append(found, &all.entries[i])
-		}
-	}
+	found := all.Match(pattern)
 	if len(found) == 0 {
-		return &usageError{msg: fmt.Sprintf("no model's name or architecture matches %q", pattern), hint: suggest(pattern, append(all.names(), "get", "add"), "rtx models lists all")}
+		return &usageError{msg: fmt.Sprintf("no model's name or architecture matches %q", pattern), hint: suggest(pattern, append(all.Names(), "get", "add"), "rtx models lists all")}
 	}
 	if e.json {
 		list := []object{}
 		for _, m := range found {
-			list = append(list, all.object(m))
+			list = append(list, modelObject(all, m))
 		}
-		e.print(e.result("rtx.models/1", "done", all.dir, object{{"models", list}}))
+		e.print(e.result("rtx.models/1", "done", all.Dir, object{{"models", list}}))
 		return nil
 	}
 	w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
@@ -81,20 +76,9 @@ func (e *env) models(c *cli.Context) error {
 		if m.Top1 > 0 {
 			top1 = fmt.Sprintf("%.2f", 100*m.Top1)
 		}
-		fmt.Fprintln(w, strings.Join([]string{m.Name, orDash(m.Arch), orDash(m.Norm), epsText(m.Checkpoint), top1, orDash(m.Licence), all.state(m)}, "\t"))
+		fmt.Fprintln(w, strings.Join([]string{m.Name, orDash(m.Arch), orDash(m.Norm), epsText(m.Checkpoint), top1, orDash(m.Licence), modelState(all, m)}, "\t"))
 	}
 	return w.Flush()
-}
-
-// matches tells whether a pattern fits a model's name or architecture; the
-// empty one fits all.
-func matches(pattern string, m *entry) bool {
-	for _, text := range []string{m.Name, m.Arch} {
-		if ok, err := path.Match(pattern, text); err == nil && ok || strings.Contains(text, pattern) {
-			return true
-		}
-	}
-	return false
 }
 
 func orDash(s string) string {
@@ -114,25 +98,34 @@ func epsText(c assets.Checkpoint) string {
 	return fmt.Sprintf("%g", c.Eps)
 }
 
-// object is an entry as --json shows it; what is not known is null.
-func (c *catalogue) object(m *entry) object {
+// modelState is where the file of a model is.
+func modelState(c *catalogue.Catalogue, m *catalogue.Model) string {
+	switch {
+	case m.Bundled:
+		return "bundled"
+	case c.Has(m):
+		return "in cache"
+	}
+	return "not fetched"
+}
+
+// modelObject is a model as --json shows it; what is not known is null.
+func modelObject(c *catalogue.Catalogue, m *catalogue.Model) object {
 	known := func(v any, is bool) any {
 		if !is {
 			return nil
 		}
 		return v
 	}
-	state, sum, size, path := c.state(m), m.SHA256, m.Size, ""
-	switch {
-	case m.Bundled:
-		sum, size = bundledSum(m)
-	case state == "in cache":
-		sum, size, path = m.kept.Model.SHA256, m.kept.Model.Size, c.path(m)
+	state, path := modelState(c, m), ""
+	if state == "in cache" {
+		path = c.Path(m)
 	}
+	sum, size := c.Digest(m)
 	return object{
 		{"name", m.Name}, {"arch", known(m.Arch, m.Arch != "")}, {"norm", known(m.Norm, m.Norm != "")}, {"eps", known(m.Eps, m.Norm != "")},
 		{"imagenet_top1", known(m.Top1, m.Top1 > 0)}, {"classes", known(m.Classes, m.Classes > 0)}, {"licence", known(m.Licence, m.Licence != "")},
-		{"state", state}, {"added", m.added}, {"file", m.File}, {"path", known(path, path != "")}, {"size", known(size, size > 0)},
+		{"state", state}, {"added", m.Added}, {"file", m.File}, {"path", known(path, path != "")}, {"size", known(size, size > 0)},
 		{"sha256", known(sum, len(sum) == 64)}, {"sha256_prefix", known(sum, sum != "")}, {"url", known(m.URL, m.URL != "")}, {"layout", known(m.Layout, m.Layout != "")},
 	}
 }

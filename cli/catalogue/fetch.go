@@ -1,4 +1,4 @@
-package cli
+package catalogue
 
 import (
 	"context"
@@ -18,33 +18,22 @@ import (
 )
 
 var (
-	// errUnavailable says that a host cannot be reached or will not give a file.
-	errUnavailable = errors.New("it cannot be had from there")
-	// errRefused says that what came is not the file that was wanted.
-	errRefused = errors.New("it was not kept")
 	errChanged = errors.New("it changed while it was fetched")
 	errStalled = errors.New("nothing came any more")
 )
 
-// temporary is a failure that may not happen the next time.
-type temporary struct {
-	error
-	after time.Duration // what the host asks to wait
-}
-
-func (t temporary) Unwrap() error { return t.error }
-
-// fetcher downloads files. What has come of one lies in a part file, with a
-// note beside it of what it is a part of.
+// fetcher downloads files. What has come of a file lies in a part file; a note
+// beside it says which file it is a part of.
 type fetcher struct {
 	client   *http.Client
-	tries    int           // in a row that bring less than a megabyte
+	agent    string        // User-Agent
+	tries    int           // at most, in a row, that each bring less than a megabyte
 	pause    time.Duration // before the second of them; twice that before the third
 	stall    time.Duration // the longest time without a byte
 	progress func(done, total int64)
 }
 
-// partNote says which version of which file a part belongs to.
+// partNote says of which version of which file a part file is the beginning.
 type partNote struct {
 	URL       string `json:"url"`
 	Validator string `json:"validator"` // an ETag or a Last-Modified date; "" for none
@@ -54,21 +43,21 @@ type partNote struct {
 
 func noteOf(part string) string { return part + ".json" }
 
-// newFetcher heeds the proxy settings of the environment.
-func newFetcher(progress func(done, total int64)) *fetcher {
+// newFetcher uses the proxy that the environment names.
+func newFetcher(agent string, progress func(done, total int64)) *fetcher {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.ResponseHeaderTimeout = time.Minute
-	return &fetcher{&http.Client{Transport: t}, 5, time.Second, time.Minute, progress}
+	return &fetcher{&http.Client{Transport: t}, agent, 5, time.Second, time.Minute, progress}
 }
 
-// fetch fills part with a file of size bytes, 0 where that is not known, and
-// goes on with what part holds of it. It returns the SHA-256 that the host
-// announces, "" where it does not.
+// fetch downloads a file of size bytes, 0 where that is not known, to part, and
+// continues with what part holds of it already. It returns the SHA-256 that the
+// host announces, "" where it announces none.
 func (f *fetcher) fetch(ctx context.Context, from, part string, size int64) (announced string, err error) {
 	best := sizeOf(part)
 	for try := 1; ; try++ {
 		announced, err = f.attempt(ctx, from, part, size)
-		var t temporary
+		var t *TemporaryError
 		if err == nil || !errors.As(err, &t) {
 			return announced, err
 		}
@@ -81,7 +70,7 @@ func (f *fetcher) fetch(ctx context.Context, from, part string, size int64) (ann
 		select {
 		case <-ctx.Done():
 			return "", context.Cause(ctx)
-		case <-time.After(max(f.pause<<(try-1), min(t.after, time.Minute))):
+		case <-time.After(max(f.pause<<(try-1), min(t.After, time.Minute))):
 		}
 	}
 }
@@ -94,9 +83,11 @@ func (f *fetcher) attempt(ctx context.Context, from, part string, size int64) (s
 	defer timer.Stop()
 	req, err := http.NewRequestWithContext(inner, http.MethodGet, from, nil)
 	if err != nil {
-		return "", &usageError{msg: err.Error()}
+		return "", err
 	}
-	req.Header.Set("User-Agent", "rtx/"+buildVersion())
+	if f.agent != "" {
+		req.Header.Set("User-Agent", f.agent)
+	}
 	req.Header.Set("Accept-Encoding", "identity")
 	have, offset := readPart(part, from)
 	if offset > 0 {
@@ -119,7 +110,7 @@ func (f *fetcher) attempt(ctx context.Context, from, part string, size int64) (s
 		return "", err
 	}
 	if size > 0 && whole.Total >= 0 && whole.Total != size {
-		return "", fmt.Errorf("%s is a file of %d bytes, expected %d: %w", shown(from), whole.Total, size, errRefused)
+		return "", fmt.Errorf("%s is a file of %d bytes, expected %d: %w", Redacted(from), whole.Total, size, ErrRefused)
 	}
 	if resp.StatusCode == http.StatusOK {
 		offset = 0
@@ -127,8 +118,8 @@ func (f *fetcher) attempt(ctx context.Context, from, part string, size int64) (s
 	return whole.SHA256, f.receive(ctx, inner, resp.Body, part, offset, whole, func() { timer.Reset(f.stall) })
 }
 
-// answer looks at the status and the headers, and tells what the whole file
-// is.
+// answer checks the status and the headers of a response, and returns what they
+// say of the whole file.
 func (f *fetcher) answer(resp *http.Response, from string, offset int64, have partNote) (partNote, error) {
 	whole := partNote{from, validatorOf(resp.Header), resp.ContentLength, announcedBy(resp)}
 	switch status := resp.StatusCode; {
@@ -136,24 +127,24 @@ func (f *fetcher) answer(resp *http.Response, from string, offset int64, have pa
 		var first, last, total int64
 		n, _ := fmt.Sscanf(resp.Header.Get("Content-Range"), "bytes %d-%d/%d", &first, &last, &total)
 		if n != 3 || first != offset || total != have.Total || whole.Validator != "" && whole.Validator != have.Validator {
-			return whole, temporary{error: fmt.Errorf("%s: %w", shown(from), errChanged)}
+			return whole, &TemporaryError{Err: fmt.Errorf("%s: %w", Redacted(from), errChanged)}
 		}
 		return have, nil
 	case status == http.StatusRequestedRangeNotSatisfiable:
-		return whole, temporary{error: fmt.Errorf("%s: %w", shown(from), errChanged)}
+		return whole, &TemporaryError{Err: fmt.Errorf("%s: %w", Redacted(from), errChanged)}
 	case status == http.StatusRequestTimeout || status == http.StatusTooManyRequests || status >= 500:
 		seconds, _ := strconv.Atoi(resp.Header.Get("Retry-After"))
-		return whole, temporary{fmt.Errorf("%s: %s", shown(from), resp.Status), time.Duration(seconds) * time.Second}
+		return whole, &TemporaryError{fmt.Errorf("%s: %s", Redacted(from), resp.Status), time.Duration(seconds) * time.Second}
 	case status != http.StatusOK:
-		return whole, fmt.Errorf("%s: %s: %w", shown(from), resp.Status, errUnavailable)
+		return whole, fmt.Errorf("%s: %s: %w", Redacted(from), resp.Status, ErrUnavailable)
 	}
 	if strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html") {
-		return whole, fmt.Errorf("%s is an HTML page, not a checkpoint: %w", shown(from), errRefused)
+		return whole, fmt.Errorf("%s is an HTML page, not a checkpoint: %w", Redacted(from), ErrRefused)
 	}
 	return whole, nil
 }
 
-// receive appends to part from offset on, and notes first what it is.
+// receive writes the note, and then the body to part, from offset on.
 func (f *fetcher) receive(ctx, inner context.Context, body io.Reader, part string, offset int64, whole partNote, alive func()) error {
 	file, err := os.OpenFile(part, os.O_CREATE|os.O_RDWR, 0o666)
 	if err != nil {
@@ -184,35 +175,36 @@ func (f *fetcher) receive(ctx, inner context.Context, body io.Reader, part strin
 			return file.Close()
 		}
 		if err != nil {
-			return broken(ctx, inner, fmt.Errorf("%s ended after %d of %d bytes: %w", shown(whole.URL), offset, whole.Total, err))
+			return broken(ctx, inner, fmt.Errorf("%s ended after %d of %d bytes: %w", Redacted(whole.URL), offset, whole.Total, err))
 		}
 	}
 }
 
-// broken says what a failed request means: that the user ended it, that the
-// host is not there, or that another try may help.
+// broken classifies the error of a request: the user ended it, the host cannot be
+// reached, or another attempt may succeed.
 func broken(ctx, inner context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	var request *url.Error
 	if errors.As(err, &request) {
-		request.URL = shown(request.URL)
+		request.URL = Redacted(request.URL)
 	}
 	if inner.Err() != nil {
-		return temporary{error: fmt.Errorf("%w: %w", err, context.Cause(inner))}
+		return &TemporaryError{Err: fmt.Errorf("%w: %w", err, context.Cause(inner))}
 	}
 	var op *net.OpError
 	var dns *net.DNSError
 	var cert *tls.CertificateVerificationError
 	if errors.As(err, &dns) || errors.As(err, &cert) || errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect") {
-		return fmt.Errorf("%w: %w", err, errUnavailable)
+		return fmt.Errorf("%w: %w", err, ErrUnavailable)
 	}
-	return temporary{error: err}
+	return &TemporaryError{Err: err}
 }
 
-// readPart tells what part holds of a file: nothing where it belongs to
-// another, or where the host could not tell that it is still the same.
+// readPart returns the note of a part file and how many bytes of the file at the
+// address it holds: 0 where it is a part of another file, or where the host gave
+// no means to tell whether the file is still the same.
 func readPart(part, from string) (partNote, int64) {
 	var n partNote
 	data, err := os.ReadFile(noteOf(part))
@@ -222,7 +214,7 @@ func readPart(part, from string) (partNote, int64) {
 	return n, sizeOf(part)
 }
 
-// validatorOf is what If-Range takes: a strong ETag, or else a date.
+// validatorOf is the value for If-Range: a strong ETag, or else a date.
 func validatorOf(h http.Header) string {
 	if tag := h.Get("ETag"); strings.HasPrefix(tag, `"`) {
 		return tag
@@ -230,8 +222,8 @@ func validatorOf(h http.Header) string {
 	return h.Get("Last-Modified")
 }
 
-// announcedBy finds the digest that a host of Git LFS files gives, in the
-// answer or in one that led to it.
+// announcedBy finds the SHA-256 that hosts of Git LFS files send, in the response
+// or in one of those that redirected to it.
 func announcedBy(r *http.Response) string {
 	for ; r != nil; r = r.Request.Response {
 		sum := strings.Trim(r.Header.Get("X-Linked-Etag"), `"`)
@@ -242,28 +234,9 @@ func announcedBy(r *http.Response) string {
 	return ""
 }
 
-func sizeOf(file string) int64 {
-	info, err := os.Stat(file)
-	if err != nil {
-		return 0
-	}
-	return info.Size()
-}
-
-// writeJSON replaces a small file at once.
-func writeJSON(file string, v any) error {
-	data, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(file+".new", append(data, '\n'), 0o666); err != nil {
-		return err
-	}
-	return os.Rename(file+".new", file)
-}
-
-// shown is an address without what may be secret in it, or a file name.
-func shown(address string) string {
+// Redacted is a URL without its query and user, which may be secret. A file name
+// is returned as it is.
+func Redacted(address string) string {
 	u, err := url.Parse(address)
 	if err != nil || !isURL(address) {
 		return address
@@ -272,7 +245,7 @@ func shown(address string) string {
 	return u.String()
 }
 
-// isURL tells an address from a file name.
+// isURL tells a URL from a file name.
 func isURL(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && (u.Scheme == "http" || u.Scheme == "https")

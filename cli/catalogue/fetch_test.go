@@ -1,4 +1,4 @@
-package cli
+package catalogue
 
 import (
 	"bytes"
@@ -88,7 +88,7 @@ func payload(n int) []byte {
 }
 
 func quick() *fetcher {
-	f := newFetcher(nil)
+	f := newFetcher("rtx/test", nil)
 	f.pause, f.stall, f.tries = time.Millisecond, 2*time.Second, 4
 	return f
 }
@@ -111,10 +111,10 @@ func TestFetch(t *testing.T) {
 		"busy, then there":       {host: &host{fail: 2, status: 503}, requests: 3},
 		"too many requests":      {host: &host{fail: 99, status: 429}, requests: 4, want: "429"},
 		"always cut":             {host: &host{cut: 99, noRange: true}, requests: 4, want: "of 300000 bytes"},
-		"not found":              {host: &host{fail: 99, status: 404}, requests: 1, want: "404", target: errUnavailable},
-		"forbidden":              {host: &host{fail: 99, status: 403}, requests: 1, want: "403", target: errUnavailable},
-		"an HTML page with 200":  {host: &host{page: "<html>log in</html>"}, requests: 1, want: "HTML page", target: errRefused},
-		"another size":           {host: &host{content: content[:1000]}, requests: 1, want: "of 1000 bytes, expected 300000", target: errRefused},
+		"not found":              {host: &host{fail: 99, status: 404}, requests: 1, want: "404", target: ErrUnavailable},
+		"forbidden":              {host: &host{fail: 99, status: 403}, requests: 1, want: "403", target: ErrUnavailable},
+		"an HTML page with 200":  {host: &host{page: "<html>log in</html>"}, requests: 1, want: "HTML page", target: ErrRefused},
+		"another size":           {host: &host{content: content[:1000]}, requests: 1, want: "of 1000 bytes, expected 300000", target: ErrRefused},
 		"nothing comes any more": {host: &host{wait: time.Hour}, requests: 4, want: "nothing came"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -137,7 +137,7 @@ func TestFetch(t *testing.T) {
 				t.Errorf("%d requests, want %d", n, c.requests)
 			}
 			if c.want != "" {
-				var later temporary
+				var later *TemporaryError
 				if err == nil || !strings.Contains(err.Error(), c.want) || c.target != nil && !errors.Is(err, c.target) || (c.target == nil) != errors.As(err, &later) {
 					t.Errorf("%v, want %q", err, c.want)
 				}
@@ -223,21 +223,7 @@ func TestFetchCancelled(t *testing.T) {
 func TestFetchUnreachable(t *testing.T) {
 	server := httptest.NewServer(nil)
 	server.Close()
-	if _, err := quick().fetch(context.Background(), server.URL, filepath.Join(t.TempDir(), "part"), 0); !errors.Is(err, errUnavailable) {
+	if _, err := quick().fetch(context.Background(), server.URL, filepath.Join(t.TempDir(), "part"), 0); !errors.Is(err, ErrUnavailable) {
 		t.Error(err)
-	}
-}
-
-func TestParseEps(t *testing.T) {
-	for text, want := range map[string]float64{"l2:0.5": 0.5, "linf:4/255": 4. / 255, "l2:3": 3, "linf:1": 1, "l2:0": 0} {
-		if norm, eps, err := parseEps(text); err != nil || eps != want || !strings.HasPrefix(text, norm+":") {
-			t.Errorf("%s: %s %v %v", text, norm, eps, err)
-		}
-	}
-	for text, hint := range map[string]string{"linf:4": "linf:4/255", "4/255": "l2:0.5", "l1:3": "l2:0.5", "l2:-1": "l2:0.5", "l2:1/0": "l2:0.5", "l2:": "l2:0.5", "l2:nan": "l2:0.5"} {
-		_, _, err := parseEps(text)
-		if code, h := verdict(err); code != 2 || !strings.Contains(h, hint) {
-			t.Errorf("%s: %v, hint %q", text, err, h)
-		}
 	}
 }

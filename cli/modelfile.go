@@ -1,0 +1,87 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/robust-transfer/rtx/assets"
+	"github.com/robust-transfer/rtx/cli/catalogue"
+	"github.com/robust-transfer/rtx/onnx"
+	"github.com/robust-transfer/rtx/onnx/checkpoint"
+)
+
+// openCatalogue opens the catalogue in the user's cache, and warns of records
+// that cannot be read.
+func (e *env) openCatalogue() (*catalogue.Catalogue, error) {
+	dir, err := catalogue.DefaultDir()
+	if err != nil {
+		return nil, err
+	}
+	c, err := catalogue.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, file := range c.Unreadable {
+		e.warn("%s is no record of a model; remove it", file)
+	}
+	return c, nil
+}
+
+// unknownModel is the error for a name that nothing has, with the name that was
+// probably meant.
+func unknownModel(c *catalogue.Catalogue, err *catalogue.UnknownError) error {
+	if err.Model != nil {
+		return &usageError{msg: err.Error(), hint: "did you mean the model " + err.Model.Name}
+	}
+	return &usageError{msg: err.Error(), hint: suggest(err.Name, c.Names(), "rtx models lists the names that a model can have")}
+}
+
+// modelFile finds the file of a MODEL: a file that exists, or the one in the
+// cache that belongs to a name. It also returns what the catalogue says of it.
+func (e *env) modelFile(model string) (string, *assets.Checkpoint, error) {
+	if catalogue.IsFile(model) {
+		return model, nil, nil
+	}
+	c, err := e.openCatalogue()
+	if err != nil {
+		return "", nil, err
+	}
+	path, m, err := c.Locate(model)
+	var unknown *catalogue.UnknownError
+	if errors.As(err, &unknown) {
+		err = unknownModel(c, unknown)
+	}
+	if err != nil || m == nil {
+		return path, nil, err
+	}
+	return path, &m.Checkpoint, nil
+}
+
+// modelKind finds the file of a MODEL and tells its format.
+func (e *env) modelKind(model string) (path string, claim *assets.Checkpoint, kind checkpoint.Kind, err error) {
+	if path, claim, err = e.modelFile(model); err != nil {
+		return "", nil, "", err
+	}
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return "", nil, "", fmt.Errorf("%q is a folder: %w", path, onnx.ErrFormat)
+	}
+	kind, err = checkpoint.KindOf(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = hinted{&usageError{msg: err.Error()}, "a model is an ONNX file, a PyTorch checkpoint or a name that rtx models lists"}
+	}
+	return path, claim, kind, err
+}
+
+// loadModel reads a MODEL: an ONNX file, or a checkpoint, which is imported.
+func (e *env) loadModel(model string) (*onnx.Model, error) {
+	path, claim, kind, err := e.modelKind(model)
+	if err != nil {
+		return nil, err
+	}
+	if kind.Checkpoint() {
+		return e.importedModel(path, claim)
+	}
+	return onnx.Load(path)
+}
