@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/robust-transfer/rtx/featurize"
 	"github.com/robust-transfer/rtx/onnx"
 	"github.com/robust-transfer/rtx/onnx/runtime"
 )
@@ -21,7 +22,7 @@ type attachOptions struct {
 
 // attach writes the model with the head of a probe as classifier.onnx; run tells
 // what the features are of.
-func (e *env) attach(ctx context.Context, o attachOptions, run *featurizeRun) error {
+func (e *env) attach(ctx context.Context, o attachOptions, run *featurize.Provenance) error {
 	head, err := onnx.LoadLinear(filepath.Join(o.Probe, "head.onnx"))
 	if err != nil {
 		return err
@@ -40,8 +41,8 @@ func (e *env) attach(ctx context.Context, o attachOptions, run *featurizeRun) er
 	if err := madeBy(m, o.Model, sum, run); err != nil {
 		return err
 	}
-	if run.Config.PreResize != "0" && run.Config.PreResize != "" {
-		e.warn("classifier.onnx says nothing of --pre-resize %s, which the features had", run.Config.PreResize)
+	if run.Config.PreResize != 0 {
+		e.warn("classifier.onnx says nothing of --pre-resize %d, which the features had", run.Config.PreResize)
 	}
 	if m, err = m.WithSpec(run.ResolvedSpec); err != nil {
 		return err
@@ -69,7 +70,7 @@ func (e *env) attach(ctx context.Context, o attachOptions, run *featurizeRun) er
 // madeBy refuses a model that the features are not of: another one, or one whose
 // batch norms have other statistics. The model that rtx adapt made of theirs, with
 // the statistics that they were computed with, is as good.
-func madeBy(m *onnx.Model, name, sum string, run *featurizeRun) error {
+func madeBy(m *onnx.Model, name, sum string, run *featurize.Provenance) error {
 	statistics, original := run.Config.Statistics, run.Model.SHA256
 	if own := m.Metadata(statisticsKey); own != "" && own == statistics {
 		if spec, _, err := m.Spec(); err == nil && slices.Contains(spec.Parents, original) {
@@ -87,7 +88,7 @@ func madeBy(m *onnx.Model, name, sum string, run *featurizeRun) error {
 
 // ranked is the model with the dimensions of the features' layer declared: where
 // its file does not say them, onnxruntime does.
-func ranked(ctx context.Context, m *onnx.Model, run *featurizeRun, o attachOptions) (*onnx.Model, error) {
+func ranked(ctx context.Context, m *onnx.Model, run *featurize.Provenance, o attachOptions) (*onnx.Model, error) {
 	if m.Rank(run.Config.Layer) >= 0 {
 		return m, nil
 	}

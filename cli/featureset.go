@@ -1,34 +1,19 @@
 package cli
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 
 	"github.com/robust-transfer/rtx/featurize"
 	"github.com/robust-transfer/rtx/finetune/probe"
-	"github.com/robust-transfer/rtx/onnx"
 )
 
 // features are a feature set in memory, and what is known of its making.
 type features struct {
 	*probe.Set
-	run *featurizeRun // nil: another program made them
-}
-
-// featurizeRun is what run.json tells of a set that rtx made.
-type featurizeRun struct {
-	Model        modelFile `json:"model"`
-	ResolvedSpec onnx.Spec `json:"resolved_spec"`
-	Config       struct {
-		Layer      string `json:"layer"`
-		Pool       string `json:"pool"`
-		PreResize  string `json:"pre_resize"`
-		Statistics string `json:"statistics"` // of batch norms adapted to the images; "": the model's
-	} `json:"config"`
+	run *featurize.Provenance // nil: another program made them
 }
 
 // readFeatures reads a feature set: a folder of featurize, or arrays that
@@ -68,15 +53,15 @@ func openFeatures(path, labels string) (*featurize.Set, error) {
 	return featurize.OpenSet(path)
 }
 
-// readRun reads the run.json of a feature set, nil where there is none.
-func readRun(dir string) (*featurizeRun, error) {
-	data, err := os.ReadFile(filepath.Join(dir, "run.json"))
-	if err != nil {
-		return nil, nil // another program's
+// readRun reads the run.json of a feature set, nil where there is none, as in the
+// sets of other programs.
+func readRun(dir string) (*featurize.Provenance, error) {
+	p, err := featurize.ReadProvenance(dir)
+	switch {
+	case errors.Is(err, featurize.ErrFormat):
+		return nil, fmt.Errorf("%q: %w", dir, err)
+	case err != nil:
+		return nil, nil
 	}
-	var r featurizeRun
-	if err := json.Unmarshal(data, &r); err != nil {
-		return nil, fmt.Errorf("%q: run.json: %w: %w", dir, err, featurize.ErrFormat)
-	}
-	return &r, nil
+	return p, nil
 }

@@ -16,12 +16,14 @@ import (
 func TestFolders(t *testing.T) {
 	needLibrary(t)
 	data := drawn(t, 30)
+	_, set := shapesOf(t, 60)
 	for _, c := range []struct {
 		name, state, record string // record: what earlier versions left in the state; "": nothing
 		args                []string
 	}{
 		{"featurize", ".rtx", `{"model":"5035","batch_size":"32"}`, []string{"-m", backbone, "-d", data}},
 		{"finetune", "state", `{"model":"5035","optimizer":"graph.SGD{Momentum:0.9 Nesterov:true}"}`, []string{"-m", small(t, 2), "-d", splits(t, 2, map[string]int{"train": 16, "val": 8}), "--epochs", "1", "-b", "8"}},
+		{"probe", ".rtx", "", []string{"-d", set, "--solver", "ridge"}},
 		{"eval", ".rtx", "", []string{"-m", variant(t, named(shapes.Names[:]...)), "-d", data}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

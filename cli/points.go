@@ -5,10 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
-	"path/filepath"
 
-	"github.com/robust-transfer/rtx/featurize/output"
 	"github.com/robust-transfer/rtx/finetune/probe"
 )
 
@@ -21,52 +20,30 @@ type points struct {
 	added func(n int)            // is told of each
 }
 
-func pointsFile(dir string) string { return filepath.Join(dir, ".rtx", "points.jsonl") }
-
-// openPoints reads what an earlier run with the same configuration finished;
-// overwrite drops what one with another did.
-func openPoints(dir string, config map[string]any, overwrite bool) (*points, error) {
-	if err := os.MkdirAll(filepath.Dir(pointsFile(dir)), 0o777); err != nil {
-		return nil, fmt.Errorf("output: %w", err)
-	}
+// openPoints reads what an earlier run has finished, and goes on behind its last
+// whole line.
+func openPoints(name string) (*points, error) {
 	p := &points{done: map[string]probe.Point{}}
-	text, err := os.ReadFile(pointsFile(dir))
+	text, err := os.ReadFile(name)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("output: %w", err)
 	}
-	head, err := json.Marshal(config)
-	if err != nil {
-		return nil, err
-	}
-	lines := bytes.SplitAfter(text, []byte("\n"))
-	var old map[string]any
-	if json.Unmarshal(lines[0], &old) == nil && old != nil {
-		diff, err := output.Difference(old, config)
-		switch {
-		case err != nil:
-			return nil, err
-		case diff != "" && !overwrite:
-			return nil, fmt.Errorf("output %q: %s: %w", dir, diff, output.ErrConfig)
-		case diff != "":
-			lines = lines[:1]
+	whole := 0
+	for _, line := range bytes.SplitAfter(text, []byte("\n")) {
+		var k struct {
+			Seed uint64
+			probe.Point
 		}
-		for _, l := range lines[1:] {
-			var k struct {
-				Seed uint64
-				probe.Point
-			}
-			if json.Unmarshal(l, &k) == nil && bytes.HasSuffix(l, []byte("\n")) {
-				p.done[pointKey(k.Seed, k.Place)] = k.Point
-				head = append(append(head, '\n'), bytes.TrimSpace(l)...)
-			}
+		if !bytes.HasSuffix(line, []byte("\n")) || json.Unmarshal(line, &k) != nil {
+			break
 		}
+		p.done[pointKey(k.Seed, k.Place)] = k.Point
+		whole += len(line)
 	}
-	fresh := pointsFile(dir) + ".new"
-	if err = os.WriteFile(fresh, append(head, '\n'), 0o666); err == nil {
-		err = os.Rename(fresh, pointsFile(dir))
-	}
-	if err == nil {
-		p.file, err = os.OpenFile(pointsFile(dir), os.O_WRONLY|os.O_APPEND, 0)
+	if p.file, err = os.OpenFile(name, os.O_WRONLY|os.O_CREATE, 0o666); err == nil {
+		if err = p.file.Truncate(int64(whole)); err == nil {
+			_, err = p.file.Seek(int64(whole), io.SeekStart)
+		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("output: %w", err)
@@ -100,9 +77,3 @@ func (p *points) Add(seed uint64, pt probe.Point) error {
 }
 
 func (p *points) close() { p.file.Close() }
-
-// remove takes the points away, once the result is there.
-func (p *points) remove() error {
-	p.file.Close()
-	return os.RemoveAll(filepath.Dir(p.file.Name()))
-}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -90,7 +89,7 @@ type probing struct {
 	data   *features
 	test   *features // nil: data has what is judged on
 	plan   *probe.Plan
-	record map[string]any // what the figures depend on
+	folder *output.Folder
 	args   []byte
 	status string
 	result *probeResult
@@ -116,6 +115,11 @@ func (e *env) trainProbe(ctx context.Context, o probeOptions) (*probing, error) 
 	if err := p.check(); err != nil {
 		return nil, err
 	}
+	var err error
+	if p.folder, err = output.Open(p.Out, probeLayout); err != nil {
+		return nil, err
+	}
+	defer p.folder.Close()
 	products, err := p.products()
 	if err != nil {
 		return nil, err
@@ -233,30 +237,47 @@ func (p *probing) load(products probe.Products) error {
 	return nil
 }
 
-// makePlan finds the rows to train and to judge on, tells what a reader of the
-// figures should know of them, and records what the figures depend on.
+// makePlan finds the rows to train and to judge on, and tells what a reader of the
+// figures should know of them.
 func (p *probing) makePlan() (err error) {
-	judged := p.data
 	if p.test == nil {
 		p.plan, err = probe.NewPlan(p.data.Set, nil)
 	} else {
-		judged = p.test
 		p.plan, err = probe.NewPlan(p.data.Set, p.test.Set)
 	}
-	if err != nil {
-		return err
+	if err == nil {
+		p.tellCaveats()
 	}
-	p.tellCaveats()
-	var grid []string
-	for _, s := range p.config.Grid {
-		grid = append(grid, fmt.Sprint(s))
+	return err
+}
+
+// probeLayout is that of the folder of a probe. Its state has the points of an
+// unfinished one.
+var probeLayout = output.Layout{
+	Kind:    "probe",
+	Files:   []string{"args.yaml", "head.onnx", "classifier.onnx", "predictions.csv", "probe.json"},
+	Working: []string{"points.jsonl"},
+}
+
+// probeSettings are what the figures of a probe depend on.
+type probeSettings struct {
+	Data     string          `json:"data"` // a digest of the features
+	Test     string          `json:"test"` // of those that are judged
+	Solver   string          `json:"solver"`
+	Grid     []probe.Setting `json:"grid"`
+	Folds    int             `json:"folds,string"`
+	Seeds    int             `json:"seeds,string"`
+	Seed     int             `json:"seed,string"`
+	PerClass int             `json:"per_class,string"`
+	Balanced bool            `json:"balanced,string"`
+	Engine   string          `json:"engine"`
+}
+
+func (p *probing) settings() probeSettings {
+	return probeSettings{
+		Data: p.plan.Data.Digest(), Test: p.plan.Judged.Digest(), Solver: p.Solver, Grid: p.config.Grid, Folds: p.Folds,
+		Seeds: p.Seeds, Seed: p.Seed, PerClass: p.PerClass, Balanced: p.Balanced, Engine: p.engine,
 	}
-	p.record = map[string]any{
-		"data": p.data.Digest(), "test": judged.Digest(), "solver": p.Solver, "grid": strings.Join(grid, " "), "folds": fmt.Sprint(p.Folds),
-		"seeds": fmt.Sprint(p.Seeds), "seed": fmt.Sprint(p.Seed), "per_class": fmt.Sprint(p.PerClass),
-		"balanced": fmt.Sprint(p.Balanced), "engine": p.engine,
-	}
-	return nil
 }
 
 // tellCaveats warns of what a plan leaves out or cannot keep apart.
@@ -287,12 +308,13 @@ func (p *probing) tellCaveats() {
 
 // run finds the result that OUT holds of this command already, or comes to one.
 func (p *probing) run(ctx context.Context) error {
-	var err error
-	if p.result, err = p.there(); err != nil || p.result != nil {
-		p.status = "cached"
+	if err := p.takeUp(); err != nil {
 		return err
 	}
-	points, err := openPoints(p.Out, p.record, p.Overwrite)
+	if p.folder.Done() {
+		return p.cached()
+	}
+	points, err := openPoints(p.folder.State("points.jsonl"))
 	if err != nil {
 		return err
 	}
@@ -310,62 +332,43 @@ func (p *probing) run(ctx context.Context) error {
 		return err
 	}
 	p.status, p.result = "done", newProbeResult(p.plan, found, p.Solver, p.engine)
-	if err := p.write(ctx, found); err != nil {
-		return err
-	}
-	return points.remove()
+	return p.write(ctx, found)
 }
 
-// there reads the result that OUT holds, nil where there is something to do.
-func (p *probing) there() (*probeResult, error) {
-	if p.Overwrite {
-		return nil, nil
+// takeUp settles what becomes of that which OUT holds. A --overwrite that was interrupted is gone on
+// with by the same command.
+func (p *probing) takeUp() error {
+	settings, overwrite := p.settings(), p.Overwrite
+	if begun, err := p.folder.Compare(settings); err == nil && begun && !p.folder.Done() {
+		overwrite = false
 	}
-	entries, err := os.ReadDir(p.Out)
-	if errors.Is(err, os.ErrNotExist) || err == nil && (len(entries) == 0 || len(entries) == 1 && entries[0].Name() == ".rtx") {
-		return nil, nil // or ended before its first point
-	}
-	if err != nil {
-		return nil, fmt.Errorf("output: %w", err)
-	}
-	data, err := os.ReadFile(filepath.Join(p.Out, "probe.json"))
-	if errors.Is(err, os.ErrNotExist) {
-		if _, err := os.Stat(pointsFile(p.Out)); err == nil {
-			return nil, nil // interrupted
-		}
-	}
-	var old struct {
-		Config map[string]any `json:"config"`
-		probeResult
-	}
-	if err != nil || json.Unmarshal(data, &old) != nil || old.Config == nil {
-		return nil, fmt.Errorf("output %q holds no probe: %w", p.Out, output.ErrConfig)
-	}
-	diff, err := output.Difference(old.Config, p.record)
-	if err != nil {
-		return nil, err
-	}
-	if diff != "" {
-		return nil, fmt.Errorf("output %q: %s: %w", p.Out, diff, output.ErrConfig)
-	}
-	return &old.probeResult, nil
+	return p.folder.Begin(settings, overwrite)
 }
 
-// write makes the files of OUT, probe.json last. Those of an earlier probe are
-// removed first, so that they are not taken for this one's.
+// cached reads the result that OUT holds.
+func (p *probing) cached() error {
+	p.status, p.result = "cached", &probeResult{}
+	data, err := os.ReadFile(p.folder.Path("probe.json"))
+	if err == nil {
+		err = json.Unmarshal(data, p.result)
+	}
+	if err != nil {
+		return fmt.Errorf("output %q: probe.json: %w: %w", p.Out, err, output.ErrConfig)
+	}
+	return nil
+}
+
+// write makes the files of OUT.
 func (p *probing) write(ctx context.Context, found *probe.Evaluation) error {
-	files := []file{{"args.yaml", func(w io.Writer) error { _, err := w.Write(p.args); return err }}}
+	files := []output.Content{{Name: "args.yaml", Write: func(w io.Writer) error { _, err := w.Write(p.args); return err }}}
 	if head, ok := found.Selected.Model.(*probe.Head); ok {
 		m, err := onnx.NewLinear(onnx.Linear{W: head.W, B: head.B, D: head.D, Classes: p.data.Classes})
 		if err != nil {
 			return err
 		}
-		files = append(files, file{"head.onnx", m.Write})
+		files = append(files, output.Content{Name: "head.onnx", Write: m.Write})
 	}
-	whole := append(p.env.result("rtx.probe/1", "done", p.Out, p.result.fields()), object{{"rtx", buildVersion()}, {"config", p.record}}...)
-	files = append(files, file{"predictions.csv", found.Predictions.WriteCSV}, file{"probe.json", output.JSON(whole)})
-	if err := removeFiles(p.Out, "probe.json", "head.onnx", "classifier.onnx"); err != nil {
-		return err
-	}
-	return writeFiles(ctx, p.Out, files)
+	whole := append(p.env.result("rtx.probe/1", "done", p.Out, p.result.fields()), object{{"rtx", buildVersion()}, {"config", p.settings()}}...)
+	files = append(files, output.Content{Name: "predictions.csv", Write: found.Predictions.WriteCSV}, output.Content{Name: "probe.json", Write: output.JSON(whole)})
+	return nothingWritten(p.folder.Put(ctx, files...))
 }

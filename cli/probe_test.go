@@ -344,6 +344,26 @@ func TestProbeInterrupted(t *testing.T) {
 	}
 }
 
+// TestProbeLocked wants a second process to keep out.
+func TestProbeLocked(t *testing.T) {
+	needLibrary(t)
+	_, set := shapesOf(t, 200)
+	out := filepath.Join(t.TempDir(), "out")
+	args := []string{"probe", "-d", set, "-o", out, "--json"}
+	cmd := command(t, append(args, "--seeds", "1000")...)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { cmd.Process.Kill(); cmd.Wait() }()
+	until(t, filepath.Join(out, ".rtx", "points.jsonl"), 3)
+	for _, more := range [][]string{{"--solver", "ridge"}, {"--solver", "ridge", "--overwrite"}, {"--seeds", "1000"}} {
+		o := rtx(t, append(args, more...)...)
+		if e := object(t, o.stdout); o.code != 75 || e["code"] != 75.0 || !strings.Contains(fmt.Sprint(e["hint"]), "other process") {
+			t.Fatalf("%q: %+v", more, o)
+		}
+	}
+}
+
 // TestProbeOverwriteInterrupted goes on where an interrupted --overwrite was
 // ended, too.
 func TestProbeOverwriteInterrupted(t *testing.T) {

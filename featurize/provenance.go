@@ -52,19 +52,17 @@ type Counts struct {
 }
 
 // ReadProvenance reads the run.json of the feature set in a folder. The error is
-// fs.ErrNotExist if there is none, and ErrFormat if it is that of something else.
+// ErrFormat if it does not decode, and an fs.PathError if it cannot be read.
 func ReadProvenance(dir string) (*Provenance, error) {
 	p := &Provenance{}
 	err := output.ReadRun(dir, p)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, err
-	case err != nil:
-		return nil, fmt.Errorf("%w: %w", err, ErrFormat)
-	case p.Listing.SHA256 == "":
-		return nil, fmt.Errorf("%s is not of a feature set: %w", output.RunFile, ErrFormat)
+	if err == nil {
+		return p, nil
 	}
-	return p, nil
+	if unread := (*fs.PathError)(nil); !errors.As(err, &unread) {
+		err = fmt.Errorf("%w: %w", err, ErrFormat)
+	}
+	return nil, err
 }
 
 // mergedProvenance is the provenance of a merged set: that of the first shard, with the

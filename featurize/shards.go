@@ -39,6 +39,9 @@ func openPart(dir string) (p part, err error) {
 		}
 		return p, fmt.Errorf("featurize: shard %q: %w", dir, err)
 	}
+	if p.Listing.SHA256 == "" {
+		return p, fmt.Errorf("featurize: shard %q: its run.json is of something else: %w", dir, ErrFormat)
+	}
 	if p.Shard == nil {
 		return p, fmt.Errorf("featurize: %q is no shard but a whole feature set: %w", dir, ErrData)
 	}

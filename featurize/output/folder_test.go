@@ -132,7 +132,7 @@ func TestRefuses(t *testing.T) {
 	}{
 		{"another value", func(dir string) { begin(t, dir, settings{"x", []int{1, 2}, innerSet{"sgd", .9}}, false).Close() }, "model is x there and m here:"},
 		{"others inside", func(dir string) { begin(t, dir, settings{"m", []int{1}, innerSet{Name: "adamw"}}, false).Close() },
-			"optimizer.momentum is not set there and 0.9 here; optimizer.name is adamw there and sgd here; rates is [1] there and [1 2] here:"},
+			"optimizer.momentum is not set there and 0.9 here; optimizer.name is adamw there and sgd here; rates is [1] there and [1,2] here:"},
 		{"other keys", func(dir string) { begin(t, dir, map[string]any{"net": true}, false).Close() },
 			"model is not set there and m here; net is true there and not set here; optimizer.momentum"},
 		{"files of others", func(dir string) { write(t, dir, "thesis.tex") }, `holds no count (it has "thesis.tex")`},

@@ -131,8 +131,12 @@ func flatten(to map[string]any, prefix string, from map[string]any) {
 }
 
 func show(v any) string {
-	if v == nil {
+	switch v := v.(type) {
+	case nil:
 		return "not set"
+	case string:
+		return v
 	}
-	return fmt.Sprint(v)
+	text, _ := json.Marshal(v)
+	return string(text)
 }
