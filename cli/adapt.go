@@ -2,13 +2,8 @@ package cli
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
-	"math"
 	"slices"
 
 	cli "github.com/urfave/cli/v2"
@@ -16,7 +11,6 @@ import (
 	"github.com/robust-transfer/rtx/featurize"
 	"github.com/robust-transfer/rtx/finetune"
 	"github.com/robust-transfer/rtx/finetune/augment"
-	"github.com/robust-transfer/rtx/finetune/graph"
 	"github.com/robust-transfer/rtx/onnx"
 )
 
@@ -135,10 +129,6 @@ func adaptRunFlags() []cli.Flag {
 	}
 }
 
-// statisticsKey is the metadata entry of an adapted model that tells its
-// statistics apart.
-const statisticsKey = "rtx.statistics"
-
 // adaptation is a model whose batch norms have statistics of the data.
 type adaptation struct {
 	model  *onnx.Model
@@ -163,12 +153,12 @@ func (n *network) adaptation(ctx context.Context, batch int) (*adaptation, error
 	if err != nil {
 		return nil, err
 	}
-	net, err := n.adaptableNetwork(m)
-	if err != nil {
-		return nil, err
+	net, err := finetune.ReadBatchNorms(m)
+	if errors.Is(err, finetune.ErrNoBatchNorm) {
+		return nil, fmt.Errorf("%q: %w", n.model.Path(), err)
 	}
-	if !slices.ContainsFunc(net.Params(), func(p graph.Param) bool { return p.Kind.Statistic() }) {
-		return nil, fmt.Errorf("%q: %w", n.model.Path(), finetune.ErrNoBatchNorm)
+	if err != nil {
+		return nil, untrainable{err}
 	}
 	if a.engine, err = n.findEngine("adapting"); err != nil {
 		return nil, err
@@ -191,17 +181,19 @@ func (n *network) adaptation(ctx context.Context, batch int) (*adaptation, error
 	if a.images < 2 {
 		return nil, fmt.Errorf("%d images to adapt to, expected two at least: %w", a.images, featurize.ErrData)
 	}
-	if err := finetune.Load(net, x); err != nil {
+	base, err := n.model.SHA256()
+	if err != nil {
 		return nil, err
 	}
 	p := newProgress(n.env)
 	p.update(0, a.images)
-	err = finetune.Adapt(ctx, net, x, data, finetune.AdaptConfig{BatchSize: batch, Report: func(done int) { p.update(done, a.images) }})
+	adapted, err := finetune.AdaptModel(ctx, net, x, data, finetune.AdaptConfig{BatchSize: batch, Parent: base, Report: func(done int) { p.update(done, a.images) }})
 	p.end()
 	if err != nil {
 		return nil, fmt.Errorf("%q: %w", n.model.Path(), err)
 	}
-	return a, a.keep(n, m, net, x)
+	a.model, a.norms, a.digest = adapted.Model, adapted.Norms, adapted.Digest
+	return a, nil
 }
 
 // adaptable lists the images to adapt to.
@@ -228,71 +220,4 @@ func (n *network) adaptable(a *adaptation) (*featurize.Listing, error) {
 		return nil, fmt.Errorf("no image of the train split: %w", featurize.ErrData)
 	}
 	return &featurize.Listing{Samples: all}, nil
-}
-
-// adaptableNetwork reads the model's graph: up to its logits, or up to the
-// features where it has no head.
-func (n *network) adaptableNetwork(m *onnx.Model) (*graph.Network, error) {
-	_, _, err := m.LogitsValue()
-	if errors.Is(err, onnx.ErrNoLogits) {
-		value := n.spec.Feature
-		if value == "" {
-			if value, err = m.FeatureValue(); err != nil {
-				return nil, err
-			}
-		}
-		return readGraph(m, value)
-	}
-	return readGraph(m)
-}
-
-// keep makes the model of the new statistics.
-func (a *adaptation) keep(n *network, m *onnx.Model, net *graph.Network, x finetune.Executor) error {
-	h := sha256.New()
-	values := map[string][]float32{}
-	var names []string
-	for _, p := range net.Params() {
-		if !p.Kind.Statistic() {
-			continue
-		}
-		v := make([]float32, p.Shape.Size())
-		if err := x.Read(graph.Variable{Name: p.Name}, v); err != nil {
-			return err
-		}
-		fmt.Fprintf(h, "%q\n", p.Name)
-		writeFloats(h, v)
-		values[p.Name] = v
-		names = append(names, p.Name)
-		if p.Kind == graph.Mean {
-			a.norms++
-		}
-	}
-	a.digest = hex.EncodeToString(h.Sum(nil))
-	base, err := n.model.SHA256()
-	if err != nil {
-		return err
-	}
-	spec := n.spec
-	spec.Parents, spec.Robustness = append(slices.Clone(spec.Parents), base), nil // which was of other statistics
-	if m, err = m.WithSpec(spec); err != nil {
-		return err
-	}
-	a.model, err = m.WithMetadata(statisticsKey, a.digest).WithFloats(names, func(name string, dst []float32) error {
-		copy(dst, values[name])
-		return nil
-	})
-	return err
-}
-
-// writeFloats writes the bytes of x, little-endian.
-func writeFloats(w io.Writer, x []float32) {
-	var b [1 << 16]byte
-	for len(x) > 0 {
-		n := min(len(x), len(b)/4)
-		for i, v := range x[:n] {
-			binary.LittleEndian.PutUint32(b[4*i:], math.Float32bits(v))
-		}
-		w.Write(b[:4*n])
-		x = x[n:]
-	}
 }

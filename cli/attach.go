@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/robust-transfer/rtx/featurize"
+	"github.com/robust-transfer/rtx/finetune"
 	"github.com/robust-transfer/rtx/onnx"
 	"github.com/robust-transfer/rtx/onnx/runtime"
 )
@@ -72,7 +73,7 @@ func (e *env) attach(ctx context.Context, o attachOptions, run *featurize.Proven
 // the statistics that they were computed with, is as good.
 func madeBy(m *onnx.Model, name, sum string, run *featurize.Provenance) error {
 	statistics, original := run.Config.Statistics, run.Model.SHA256
-	if own := m.Metadata(statisticsKey); own != "" && own == statistics {
+	if own := m.Metadata(finetune.StatisticsKey); own != "" && own == statistics {
 		if spec, _, err := m.Spec(); err == nil && slices.Contains(spec.Parents, original) {
 			return nil
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/robust-transfer/rtx/cli/report"
 	"github.com/robust-transfer/rtx/featurize"
 	"github.com/robust-transfer/rtx/featurize/output"
+	"github.com/robust-transfer/rtx/finetune"
 	"github.com/robust-transfer/rtx/onnx"
 )
 
@@ -125,9 +126,9 @@ func backboneName(model string) string {
 	full, err := filepath.Abs(model)
 	if dir := filepath.Dir(full); err == nil && filepath.Base(dir) == "weights" {
 		switch run := filepath.Base(filepath.Dir(dir)); filepath.Base(full) {
-		case filepath.Base(bestFile):
+		case filepath.Base(finetune.BestFile):
 			return run
-		case filepath.Base(lastFile):
+		case filepath.Base(finetune.LastFile):
 			return run + "-last"
 		}
 	}

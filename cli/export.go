@@ -16,6 +16,7 @@ import (
 	"github.com/robust-transfer/rtx/onnx"
 	"github.com/robust-transfer/rtx/onnx/arch"
 	"github.com/robust-transfer/rtx/onnx/safetensors"
+	"github.com/robust-transfer/rtx/onnx/verify"
 )
 
 func exportCommand(e *env) *cli.Command {
@@ -102,7 +103,7 @@ func (e *env) exportModel(ctx context.Context, c *cli.Context, m *onnx.Model) (o
 	own := object{{"inputs", info.Inputs}, {"outputs", info.Outputs}, {"opset", m.Opset()}}
 	e.note("outputs %s", outputsOf(info))
 	if c.Bool("verify") {
-		v, err := verifyModel(ctx, out, m)
+		v, err := verify.NewReport(ctx, out, m)
 		if err != nil {
 			return nil, err
 		}

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -16,6 +15,7 @@ import (
 	"github.com/robust-transfer/rtx/finetune/classify"
 	"github.com/robust-transfer/rtx/finetune/lower"
 	"github.com/robust-transfer/rtx/finetune/stratify"
+	"github.com/robust-transfer/rtx/onnx/verify"
 )
 
 func finetuneCommand(e *env) *cli.Command {
@@ -92,15 +92,9 @@ type tuning struct {
 	base    string  // SHA-256 of the model
 	args    []byte
 	folder  *output.Folder
-	trials  []*trial
-}
+	found   *finetune.RunResult
 
-// trial is a training of one seed and learning rate.
-type trial struct {
-	Seed uint64  `json:"seed"`
-	Rate float64 `json:"lr"`
-	Dir  string  `json:"dir"` // in the run's folder
-	outcome
+	toldDevice bool // why it is not on the GPU
 }
 
 func (e *env) finetune(c *cli.Context) error {
@@ -240,97 +234,44 @@ func (t *tuning) checkFailures() error {
 	return nil
 }
 
-// run trains what is not there yet, chooses the rate, and writes what came out.
+// run trains what is not there yet, chooses the learning rate, and writes what
+// came out.
 func (t *tuning) run() (*tuned, error) {
-	seeds := t.c.Int("seeds")
-	found := &tuned{Protocol: t.protocol()}
-	var rate float64
-	for i := range seeds {
-		seed := uint64(t.c.Int("seed") + i)
-		rates := t.rates
-		if i > 0 {
-			rates = []float64{rate} // the first seed has chosen
-		}
-		chosen, _, err := finetune.ChooseRate(rates, t.task.Figure(), func(rate float64) (*finetune.Result, error) {
-			one := &trial{Seed: seed, Rate: rate, Dir: t.dir(seed, rate, seeds)}
-			t.trials = append(t.trials, one)
-			return t.train(one)
-		})
-		if err != nil {
-			return nil, err
-		}
-		for _, one := range t.trials {
-			if one.Seed == seed && one.Rate == chosen {
-				found.Seeds = append(found.Seeds, one)
-			}
-		}
-		rate = chosen
-	}
-	found.sum()
-	return found, t.finish(found)
-}
-
-// dir is where a trial has its files: the run's folder itself where there is
-// but one.
-func (t *tuning) dir(seed uint64, rate float64, seeds int) string {
-	var parts []string
-	if seeds > 1 {
-		parts = append(parts, fmt.Sprintf("seed-%d", seed))
-	}
-	if len(t.rates) > 1 {
-		parts = append(parts, fmt.Sprintf("lr-%g", rate))
-	}
-	return filepath.Join(parts...)
-}
-
-// protocol says what the figures are of.
-func (t *tuning) protocol() string {
-	switch {
-	case t.data.Rows(augment.Test) > 0:
-		return "test"
-	case t.data.Rows(augment.Validation) > 0:
-		return "val"
-	}
-	return "train"
-}
-
-// train is one training, or what is there of it.
-func (t *tuning) train(one *trial) (*finetune.Result, error) {
-	w, err := t.trialWriter(one)
-	if err != nil {
-		return nil, err
-	}
-	if done, err := w.done(); err != nil || done != nil {
-		if done != nil {
-			one.outcome = *done
-		}
-		return one.result(), err
-	}
-	net, err := t.build(one.Seed)
-	if err != nil {
-		return nil, err
-	}
-	x, err := t.executor()
-	if err != nil {
-		return nil, err
-	}
-	defer x.Close()
-	t.data.Reseed(one.Seed)
-	c := t.recipe.Config
-	c.LearningRate, c.Seed, c.Unaugmented, c.Store = one.Rate, one.Seed, !t.policy.Random(), finetune.FileStore(w.path(stateFile))
+	show := &trainingDisplay{tuning: t}
 	if t.mixup.Alpha > 0 {
 		t.task.Mix = t.mixup.Mix
 	}
-	c.Report = w.event
-	result, err := finetune.Train(t.c.Context, net, x, t.task, t.labelled(), c)
-	if err := errors.Join(err, w.close()); err != nil {
+	c := t.recipe.Config
+	c.Seed, c.Unaugmented = uint64(t.c.Int("seed")), !t.policy.Random()
+	r := finetune.Run{
+		Folder: t.folder.Path(), Task: t.task, Data: t.labelled(), Network: t.build, Executor: t.executor,
+		Config: c, LearningRates: t.rates, Seeds: t.c.Int("seeds"),
+		Begin:  func(one *finetune.Trial) error { t.data.Reseed(one.Seed); return nil },
+		Report: show.event, Finish: t.drawCurves,
+	}
+	var err error
+	if t.found, err = r.Train(t.c.Context); err != nil {
 		return nil, t.explain(err)
 	}
-	if result.Stop == finetune.Canceled {
-		return nil, context.Cause(t.c.Context)
+	return t.finish()
+}
+
+// drawCurves tells what reading the models back has found, and adds results.csv
+// and curves.svg to the folder of a training.
+func (t *tuning) drawCurves(one *finetune.Trial, dir string) error {
+	for _, v := range []struct {
+		name string
+		*verify.Report
+	}{{finetune.BestFile, one.Verify.Best}, {finetune.LastFile, one.Verify.Last}} {
+		if v.Report != nil {
+			t.note("%s%s verified: %s", trainingName(one), filepath.Base(v.name), v.Report)
+		}
 	}
-	one.outcome = outcomeOf(result)
-	return result, w.finish(one, result)
+	curves, err := readCurves(filepath.Join(dir, finetune.MetricsFile))
+	if err != nil {
+		return err
+	}
+	return writeFiles(t.c.Context, dir, []file{{"results.csv", curves.csv}, {"curves.svg", curves.svg}})
 }
 
 // explain adds a hint to errors of training.
@@ -346,7 +287,11 @@ func (t *tuning) explain(err error) error {
 func (t *tuning) ended(err error) error {
 	var sig signalled
 	if errors.As(err, &sig) {
-		return partial{err, t.result("rtx.finetune/1", "interrupted", t.out, object{{"trials", len(t.trials)}})}
+		trials := 0
+		if t.found != nil {
+			trials = len(t.found.Trials)
+		}
+		return partial{err, t.result("rtx.finetune/1", "interrupted", t.out, object{{"trials", trials}})}
 	}
 	return err
 }
@@ -357,7 +302,8 @@ func (t *tuning) executor() (finetune.Executor, error) {
 	if err != nil {
 		return nil, err
 	}
-	if m, is := x.(*lower.Executor); is && len(t.trials) == 1 {
+	if m, is := x.(*lower.Executor); is && !t.toldDevice {
+		t.toldDevice = true
 		if device, why := m.Device(); device == "cpu" && t.Device == "auto" {
 			t.note("on the CPU: %s", why)
 		}

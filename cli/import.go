@@ -12,6 +12,7 @@ import (
 	"github.com/robust-transfer/rtx/onnx"
 	"github.com/robust-transfer/rtx/onnx/arch"
 	"github.com/robust-transfer/rtx/onnx/checkpoint"
+	"github.com/robust-transfer/rtx/onnx/verify"
 )
 
 func importCommand(e *env) *cli.Command {
@@ -68,7 +69,7 @@ type converted struct {
 	model    *onnx.Model
 	imported *checkpoint.Imported
 	notes    []string
-	verified *verification // nil: not asked for
+	verified *verify.Report // nil: not asked for
 }
 
 func (e *env) importModel(c *cli.Context) error {
@@ -101,7 +102,7 @@ func (e *env) importModel(c *cli.Context) error {
 		made.notes = append(made.notes, defects(made.imported)...)
 	}
 	if v.Verify {
-		if made.verified, err = verifyModel(ctx, v.Out, made.model); err != nil {
+		if made.verified, err = verify.NewReport(ctx, v.Out, made.model); err != nil {
 			return err
 		}
 	}

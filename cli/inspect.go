@@ -10,6 +10,7 @@ import (
 	cli "github.com/urfave/cli/v2"
 
 	"github.com/robust-transfer/rtx/onnx"
+	"github.com/robust-transfer/rtx/onnx/verify"
 )
 
 func inspectCommand(e *env) *cli.Command {
@@ -57,11 +58,11 @@ func (e *env) inspectModel(ctx context.Context, path string, verified bool) erro
 	own, rows := inspectObject(info), inspectTable(info)
 	var failed error
 	if verified {
-		v, err := verifyModel(ctx, path, m)
+		v, err := verify.NewReport(ctx, path, m)
 		if v == nil {
 			return err
 		}
-		own, rows, failed = append(own, object{{"verify", v}}...), append(rows, v.rows()...), err
+		own, rows, failed = append(own, object{{"verify", v}}...), append(rows, verifiedRows(v)...), err
 	}
 	if e.json && failed != nil {
 		return partial{failed, e.result("rtx.inspect/1", "failed", "", own)}

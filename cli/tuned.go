@@ -3,7 +3,6 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"github.com/robust-transfer/rtx/featurize"
@@ -15,32 +14,22 @@ import (
 
 // tuned is what a run came to: that of its first seed, and all.
 type tuned struct {
-	Protocol string   `json:"protocol"` // the split that the figures are of: test, val, or train where nothing was held out
-	Seeds    []*trial `json:"seeds"`
-	Top1     share    `json:"top1"`
-	SD       share    `json:"top1_sd"` // over the seeds
-	PerClass share    `json:"mean_per_class"`
+	Protocol string            `json:"protocol"` // the split that the figures are of: test, val, or train where nothing was held out
+	Seeds    []*finetune.Trial `json:"seeds"`
+	Top1     share             `json:"top1"`
+	SD       share             `json:"top1_sd"` // over the seeds
+	PerClass share             `json:"mean_per_class"`
 }
 
-// figures are those of the split that judges.
-func (f *tuned) figures(one *trial) finetune.Score {
-	switch {
-	case f.Protocol == "test" && one.Test != nil:
-		return *one.Test
-	case one.Best != nil && one.Best.N > 0:
-		return *one.Best
+// tunedOf is what a run came to.
+func tunedOf(r *finetune.RunResult) *tuned {
+	f := &tuned{Protocol: "train", Seeds: r.Seeds}
+	if split, ok := r.Judged(); ok {
+		f.Protocol = split.String()
 	}
-	return finetune.Score{}
-}
-
-func (f *tuned) sum() {
-	var top1, perClass []float64
-	for _, one := range f.Seeds {
-		s := f.figures(one)
-		top1, perClass = append(top1, s.Figure(classify.Top1)), append(perClass, s.Figure(classify.MeanPerClass))
-	}
-	s := finetune.Summarize(top1)
-	f.Top1, f.SD, f.PerClass = share(s.Mean), share(s.SD), share(finetune.Summarize(perClass).Mean)
+	top1 := r.Summary(classify.Top1)
+	f.Top1, f.SD, f.PerClass = share(top1.Mean), share(top1.SD), share(r.Summary(classify.MeanPerClass).Mean)
+	return f
 }
 
 func (f *tuned) line() string {
@@ -58,7 +47,7 @@ func (f *tuned) line() string {
 	}
 	of := fmt.Sprintf("epoch %d", first.Best.Epoch)
 	if first.Dir != "" {
-		of += fmt.Sprintf(", learning rate %g", first.Rate)
+		of += fmt.Sprintf(", learning rate %g", first.LearningRate)
 	}
 	return fmt.Sprintf("%s top-1 %.2f %%%s, mean per class %.2f %%, of %s%s", f.Protocol, 100*float64(f.Top1), spread, 100*float64(f.PerClass), of, note)
 }
@@ -75,12 +64,12 @@ func (f *tuned) object(weights string) object {
 	first := f.Seeds[0]
 	var seeds []object
 	for _, one := range f.Seeds {
-		seeds = append(seeds, object{{"seed", one.Seed}, {"lr", one.Rate}, {"epoch", epochOf(one.Best)}, {"val", scoreObject(one.Best)}, {"test", scoreObject(one.Test)}, {"stop", one.Stop}})
+		seeds = append(seeds, object{{"seed", one.Seed}, {"lr", one.LearningRate}, {"epoch", epochOf(one.Best)}, {"val", scoreObject(one.Best)}, {"test", scoreObject(one.Test)}, {"stop", one.Stop}})
 	}
 	return object{
 		{"protocol", f.Protocol}, {"top1", f.Top1}, {"top1_sd", f.SD}, {"mean_per_class", f.PerClass},
 		{"best", object{{"epoch", epochOf(first.Best)}, {"val", scoreObject(first.Best)}, {"test", scoreObject(first.Test)}}},
-		{"weights", weights}, {"steps", first.Steps}, {"stop", first.Stop}, {"lr", first.Rate}, {"seeds", seeds}, {"verify", first.Verify},
+		{"weights", weights}, {"steps", first.Steps}, {"stop", first.Stop}, {"lr", first.LearningRate}, {"seeds", seeds}, {"verify", first.Verify},
 	}
 }
 
@@ -93,28 +82,25 @@ func epochOf(s *finetune.Score) int {
 
 // finish writes the files of the run as a whole; run.json, the last, says that
 // it is done.
-func (t *tuning) finish(f *tuned) error {
-	first := f.Seeds[0]
-	if first.Dir != "" {
-		if err := os.MkdirAll(filepath.Join(t.out, "weights"), 0o777); err != nil {
-			return fmt.Errorf("output: %w", err)
-		}
-		for _, name := range []string{bestFile, lastFile, "results.csv", "curves.svg"} {
+func (t *tuning) finish() (*tuned, error) {
+	f := tunedOf(t.found)
+	if first := f.Seeds[0]; first.Dir != "" {
+		for _, name := range []string{"results.csv", "curves.svg"} {
 			if err := copyFile(t.c.Context, filepath.Join(t.out, first.Dir, name), filepath.Join(t.out, name)); err != nil {
-				return err
+				return nil, err
 			}
 		}
 	}
 	record := runRecord{
-		Listing: t.id, Result: f, Trials: t.trials, Engine: t.engine, Library: t.library,
+		Listing: t.id, Result: f, Trials: t.found.Trials, Engine: t.engine, Library: t.library,
 		HeldOut: t.data.HeldOut(), Classes: t.data.Classes(), Failed: t.data.Check().Failed, Warnings: t.warnings,
 	}
 	record.Version, record.Data, record.Spec, record.ResolvedSpec = buildVersion(), t.Data, t.specOrigin(), t.spec
 	record.Model = output.ModelFile{File: t.Model, SHA256: t.base}
 	if err := record.Finish("finetune", t.runSettings()); err != nil {
-		return err
+		return nil, err
 	}
-	return nothingWritten(t.folder.Write(t.c.Context, output.Content{Name: output.RunFile, Write: output.JSON(record)}))
+	return f, nothingWritten(t.folder.Write(t.c.Context, output.Content{Name: output.RunFile, Write: output.JSON(record)}))
 }
 
 // runRecord is the run.json of a training run.
@@ -122,7 +108,7 @@ type runRecord struct {
 	output.Run[runSettings]
 	Listing  featurize.Identity  `json:"listing"`
 	Result   *tuned              `json:"result"`
-	Trials   []*trial            `json:"trials"`
+	Trials   []*finetune.Trial   `json:"trials"`
 	Engine   string              `json:"engine"`
 	Library  runtime.Library     `json:"onnxruntime"`
 	HeldOut  bool                `json:"held_out"`

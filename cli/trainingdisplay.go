@@ -1,0 +1,98 @@
+package cli
+
+import (
+	"fmt"
+
+	"github.com/robust-transfer/rtx/finetune"
+	"github.com/robust-transfer/rtx/finetune/augment"
+	"github.com/robust-transfer/rtx/finetune/classify"
+)
+
+// trainingDisplay shows what the trainings of a run report.
+type trainingDisplay struct {
+	*tuning
+	trial    *finetune.Trial // that is under way
+	bar      *progress
+	features *progress // of those that are computed once
+	told     bool      // the time that is left
+}
+
+// event shows what training reports.
+func (d *trainingDisplay) event(one *finetune.Trial, e finetune.Event) error {
+	if d.trial != one {
+		*d = trainingDisplay{tuning: d.tuning, trial: one}
+	}
+	switch e.Kind {
+	case finetune.Started:
+		return d.started(e)
+	case finetune.Cached:
+		d.cached(e.Rows)
+	case finetune.Fitted:
+		d.note("%d steps fit into %s", e.Plan.Steps, d.recipe.MaxTime)
+	case finetune.Stepped:
+		d.stepped(e)
+	case finetune.Evaluated:
+		if s := e.Score; s.N > 0 {
+			d.note("epoch %d: %s loss %.4f, top-1 %.2f %%, mean per class %.2f %%", s.Epoch, e.Split, s.Loss,
+				100*s.Figure(classify.Top1), 100*s.Figure(classify.MeanPerClass))
+		}
+	case finetune.Ended:
+		if d.bar != nil {
+			d.bar.end()
+		}
+	}
+	return nil
+}
+
+// started tells the plan, and refuses it where memory is not there.
+func (d *trainingDisplay) started(e finetune.Event) error {
+	p := e.Plan
+	if err := d.fits(p); err != nil {
+		return err
+	}
+	d.note("%s%d images to train on, %d to validate on; %d steps of %d, %d epochs; %s parameters; about %s of memory for a step",
+		trainingName(d.trial), p.Rows, p.Validation, p.Steps, d.recipe.BatchSize, p.Epochs, countText(p.Parameters), bytesText(p.Memory))
+	if p.LeftOut > 0 {
+		d.warn("an epoch leaves out its last image: batch norms cannot adapt to a batch of one")
+	}
+	d.bar = newProgress(d.env)
+	d.bar.noun = "steps"
+	if e.Lines > 0 {
+		d.note("going on after step %d", e.Step)
+	}
+	return nil
+}
+
+// trainingName tells a training from the run's others, in front of what is said
+// of it.
+func trainingName(t *finetune.Trial) string {
+	if t.Dir == "" {
+		return ""
+	}
+	return fmt.Sprintf("seed %d, learning rate %g: ", t.Seed, t.LearningRate)
+}
+
+func (d *trainingDisplay) stepped(e finetune.Event) {
+	if !d.told && e.Left > 0 {
+		d.told = true
+		d.note("about %s to go", roundTime(e.Left))
+	}
+	d.bar.about = fmt.Sprintf("epoch %d, loss %.4f, %.0f images/s", e.Epoch, e.Loss, e.ImagesPerSecond)
+	d.bar.figures = object{{"epoch", e.Epoch}, {"loss", e.Loss}, {"lr", e.LearningRate}, {"images_per_second", e.ImagesPerSecond}}
+	d.bar.update(e.Step, max(e.Plan.Steps, e.Step))
+}
+
+// cached shows how many features of all are computed.
+func (d *trainingDisplay) cached(done int) {
+	total := 0
+	for _, s := range []augment.Split{augment.Training, augment.Validation, augment.Test} {
+		total += d.data.Rows(s)
+	}
+	if d.features == nil {
+		d.note("features of %d images are computed once: nothing in front of the head changes", total)
+		d.features = newProgress(d.env)
+	}
+	if d.features.update(done, total); done == total {
+		d.features.end()
+	}
+}

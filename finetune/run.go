@@ -1,0 +1,226 @@
+package finetune
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/robust-transfer/rtx/featurize/output"
+	"github.com/robust-transfer/rtx/finetune/graph"
+	"github.com/robust-transfer/rtx/onnx/verify"
+)
+
+// Run is several trainings for one task on the same data: one with each of some
+// learning rates and the first seed, then one with each further seed and the
+// learning rate that was best on validation. What they make lies in a folder, and
+// a run that was interrupted goes on from there.
+//
+//	FOLDER/weights/best.onnx, last.onnx   of the best and of the last epoch
+//	FOLDER/metrics.jsonl                  a line for each start, step, evaluation and end
+//	FOLDER/state/...                      checkpoint, and the outcome once it is done
+//
+// Several trainings have such a folder each, "seed-S", "lr-R" or "seed-S/lr-R",
+// and FOLDER has copies of the first seed's weights. To lock the folder, and to
+// keep it from being mixed with other settings, is the caller's (package
+// featurize/output).
+type Run struct {
+	Folder string
+	Task   Task
+	Data   Data
+
+	// Network makes the network of a seed, for instance with a new head.
+	Network func(seed uint64) (*graph.Network, error)
+	// Executor makes what a training computes with; it is closed afterwards.
+	Executor func() (Executor, error)
+
+	Config        Config    // of all trainings; Seed is the first one, Store and Report are the run's
+	LearningRates []float64 // to choose from; nil: Config.LearningRate alone
+	Seeds         int       // 0: 1
+
+	Begin  func(t *Trial) error             // is told before a training begins or goes on; nil: none
+	Report func(t *Trial, e Event) error    // is told what happens, before it is written down; nil: none
+	Finish func(t *Trial, dir string) error // may add files to the folder of a training that has ended, whose models are written and verified; nil: none
+}
+
+// Trial is a training of a run.
+type Trial struct {
+	Seed         uint64  `json:"seed"`
+	LearningRate float64 `json:"lr"`
+	Dir          string  `json:"dir"` // in the run's folder; "" where there is one training
+	Outcome
+}
+
+// Outcome is what a training came to.
+type Outcome struct {
+	Stop    Stop    `json:"stop"`
+	Steps   int     `json:"steps"`
+	Seconds float64 `json:"seconds"`
+	Best    *Score  `json:"best"`
+	Last    *Score  `json:"last"`
+	Test    *Score  `json:"test"`
+	Plan    Plan    `json:"plan"`
+
+	// Verify are the independent readings of the models that were written; Best is
+	// nil where there is none.
+	Verify struct {
+		Best *verify.Report `json:"best"`
+		Last *verify.Report `json:"last"`
+	} `json:"verify"`
+}
+
+// RunResult is what a run came to.
+type RunResult struct {
+	Trials []*Trial // all, in the order in which they were begun
+	Seeds  []*Trial // of each seed, that with the chosen learning rate
+}
+
+// Files of a training, in its folder.
+const (
+	BestFile    = "weights/best.onnx"
+	LastFile    = "weights/last.onnx"
+	MetricsFile = "metrics.jsonl"
+	stateFile   = "state/state.safetensors"
+	outcomeFile = "state/outcome.json"
+)
+
+// Train trains what is not done yet. When ctx ends, the error is its cause, and
+// the result has the trials so far.
+func (r *Run) Train(ctx context.Context) (*RunResult, error) {
+	result := &RunResult{}
+	rates := r.LearningRates
+	if len(rates) == 0 {
+		rates = []float64{r.Config.LearningRate}
+	}
+	several := len(rates) > 1
+	for i := range max(r.Seeds, 1) {
+		seed := r.Config.Seed + uint64(i)
+		chosen, _, err := ChooseRate(rates, r.Task.Figure(), func(lr float64) (*Result, error) {
+			t := &Trial{Seed: seed, LearningRate: lr, Dir: r.dir(seed, lr, several)}
+			result.Trials = append(result.Trials, t)
+			return r.train(ctx, t)
+		})
+		if err != nil {
+			return result, err
+		}
+		for _, t := range result.Trials {
+			if t.Seed == seed && t.LearningRate == chosen {
+				result.Seeds = append(result.Seeds, t)
+			}
+		}
+		rates = []float64{chosen} // the first seed has chosen
+	}
+	if first := result.Seeds[0]; first.Dir != "" {
+		for _, name := range []string{BestFile, LastFile} {
+			if err := copyFile(ctx, filepath.Join(r.Folder, first.Dir, name), filepath.Join(r.Folder, name)); err != nil {
+				return result, err
+			}
+		}
+	}
+	return result, nil
+}
+
+// dir is where a trial has its files in the run's folder: there itself where
+// there is but one.
+func (r *Run) dir(seed uint64, lr float64, severalRates bool) string {
+	var parts []string
+	if r.Seeds > 1 {
+		parts = append(parts, fmt.Sprintf("seed-%d", seed))
+	}
+	if severalRates {
+		parts = append(parts, fmt.Sprintf("lr-%g", lr))
+	}
+	return filepath.Join(parts...)
+}
+
+// train is one training, or what is there of it.
+func (r *Run) train(ctx context.Context, t *Trial) (*Result, error) {
+	w := &trialWriter{run: r, trial: t, dir: filepath.Join(r.Folder, t.Dir)}
+	if done, err := w.open(); err != nil || done {
+		return &Result{Stop: t.Stop, Steps: t.Steps, Best: t.Best, Last: t.Last, Test: t.Test, Plan: t.Plan}, err
+	}
+	net, err := r.Network(t.Seed)
+	if err != nil {
+		return nil, err
+	}
+	x, err := r.Executor()
+	if err != nil {
+		return nil, err
+	}
+	defer x.Close()
+	if r.Begin != nil {
+		if err := r.Begin(t); err != nil {
+			return nil, err
+		}
+	}
+	c := r.Config
+	c.Seed, c.LearningRate, c.Store, c.Report = t.Seed, t.LearningRate, FileStore(w.path(stateFile)), func(e Event) error { return w.event(ctx, e) }
+	result, err := Train(ctx, net, x, r.Task, r.Data, c)
+	if err := errors.Join(err, w.close()); err != nil {
+		return nil, err
+	}
+	if result.Stop == Canceled {
+		return nil, context.Cause(ctx)
+	}
+	t.Outcome = Outcome{
+		Stop: result.Stop, Steps: result.Steps, Seconds: result.Elapsed.Seconds(),
+		Best: result.Best, Last: result.Last, Test: result.Test, Plan: result.Plan,
+	}
+	return result, w.finish(ctx, result)
+}
+
+// Judged is the split that the figures of a run are of: the test rows where there
+// are any, else the validation rows, by which the epoch was chosen. Without
+// either ok is false.
+func (r *RunResult) Judged() (s Split, ok bool) {
+	first := r.Seeds[0]
+	switch {
+	case first.Test != nil:
+		return Test, true
+	case first.Best != nil && first.Best.N > 0:
+		return Validation, true
+	}
+	return Training, false
+}
+
+// Summary is a figure's mean and spread over the seeds, on the rows that judge.
+func (r *RunResult) Summary(figure string) Summary {
+	var values []float64
+	split, ok := r.Judged()
+	for _, t := range r.Seeds {
+		s := Score{}
+		if split == Test && t.Test != nil {
+			s = *t.Test
+		} else if ok && t.Best != nil && t.Best.N > 0 {
+			s = *t.Best
+		}
+		values = append(values, s.Figure(figure))
+	}
+	return Summarize(values)
+}
+
+// copyFile makes a file a copy of another.
+func copyFile(ctx context.Context, from, to string) error {
+	if err := os.MkdirAll(filepath.Dir(to), 0o777); err != nil {
+		return fmt.Errorf("output: %w", err)
+	}
+	return output.WriteFile(ctx, to, func(w io.Writer) error {
+		f, err := os.Open(from)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		_, err = io.Copy(w, f)
+		return err
+	})
+}
+
+// removeFile removes a file that may not be there.
+func removeFile(name string) error {
+	if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("output: %w", err)
+	}
+	return nil
+}

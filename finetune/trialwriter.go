@@ -1,0 +1,182 @@
+package finetune
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/robust-transfer/rtx/featurize/output"
+	"github.com/robust-transfer/rtx/onnx"
+	"github.com/robust-transfer/rtx/onnx/verify"
+)
+
+// trialWriter puts the files of one training into its folder.
+type trialWriter struct {
+	run     *Run
+	trial   *Trial
+	dir     string
+	metrics *os.File
+}
+
+// path is a file of the training.
+func (w *trialWriter) path(name string) string { return filepath.Join(w.dir, name) }
+
+// open makes the folder, and reads the outcome of a training that is done.
+func (w *trialWriter) open() (done bool, err error) {
+	for _, dir := range []string{"state", "weights"} {
+		if err := os.MkdirAll(w.path(dir), 0o777); err != nil {
+			return false, fmt.Errorf("output: %w", err)
+		}
+	}
+	data, err := os.ReadFile(w.path(outcomeFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(data, &w.trial.Outcome)
+	}
+	if err != nil {
+		return false, fmt.Errorf("output: %q: %w", w.path(outcomeFile), err)
+	}
+	return true, nil
+}
+
+// event reports what happens in the training, and then writes it down.
+func (w *trialWriter) event(ctx context.Context, e Event) error {
+	if w.run.Report != nil {
+		if err := w.run.Report(w.trial, e); err != nil {
+			return err
+		}
+	}
+	switch e.Kind {
+	case Started:
+		return w.started(e)
+	case Stepped:
+		return w.line(`{"event":"step","step":%d,"epoch":%d,"loss":%s,"lr":%s}`, e.Step, e.Epoch, number(e.Loss), number(e.LearningRate))
+	case Evaluated:
+		return w.evaluated(ctx, e)
+	case Ended:
+		if e.Stop != Canceled {
+			return w.line(`{"event":"end","stop":%q,"step":%d}`, e.Stop, e.Step)
+		}
+	}
+	return nil
+}
+
+// started cuts the metrics back to the checkpoint.
+func (w *trialWriter) started(e Event) error {
+	old, err := os.ReadFile(w.path(MetricsFile))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("output: %w", err)
+	}
+	keep := 0
+	for range e.Lines {
+		n := bytes.IndexByte(old[keep:], '\n')
+		if n < 0 {
+			break
+		}
+		keep += n + 1
+	}
+	if w.metrics, err = os.OpenFile(w.path(MetricsFile), os.O_CREATE|os.O_WRONLY, 0o666); err == nil {
+		if err = w.metrics.Truncate(int64(keep)); err == nil {
+			_, err = w.metrics.Seek(0, io.SeekEnd)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("output: %w", err)
+	}
+	if e.Lines > 0 {
+		return nil
+	}
+	p := e.Plan
+	return w.line(`{"event":"start","steps":%d,"epochs":%d,"steps_per_epoch":%d,"rows":%d,"validation":%d,"parameters":%d}`,
+		p.Steps, p.Epochs, p.Epoch, p.Rows, p.Validation, p.Parameters)
+}
+
+func (w *trialWriter) evaluated(ctx context.Context, e Event) error {
+	if e.Best && e.Model != nil && e.Split == Validation {
+		m, err := e.Model()
+		if err == nil {
+			err = w.save(ctx, m, BestFile)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	s := e.Score
+	line := fmt.Sprintf(`{"event":"eval","epoch":%d,"split":%q,"n":%d,"loss":%s`, s.Epoch, e.Split, s.N, number(s.Loss))
+	for _, f := range s.Figures {
+		line += fmt.Sprintf(",%q:%s", f.Name, number(f.Value))
+	}
+	return w.line("%s", line+`,"train_loss":`+number(s.TrainLoss)+"}")
+}
+
+// number is a number as JSON has it, or null.
+func number(v float64) string {
+	if !finite(v) {
+		return "null"
+	}
+	text, _ := json.Marshal(v)
+	return string(text)
+}
+
+func (w *trialWriter) line(format string, a ...any) error {
+	if _, err := fmt.Fprintf(w.metrics, format+"\n", a...); err != nil {
+		return fmt.Errorf("output: %w", err)
+	}
+	return nil
+}
+
+func (w *trialWriter) save(ctx context.Context, m *onnx.Model, name string) error {
+	return output.WriteFile(ctx, w.path(name), m.Write)
+}
+
+// saveVerified has what was written read independently. That takes less than a
+// tenth of the time and memory of training, so it is always done.
+func (w *trialWriter) saveVerified(ctx context.Context, m *onnx.Model, name string) (*verify.Report, error) {
+	if err := w.save(ctx, m, name); err != nil {
+		return nil, err
+	}
+	return verify.NewReport(ctx, w.path(name), m)
+}
+
+func (w *trialWriter) close() error {
+	if w.metrics == nil {
+		return nil
+	}
+	return w.metrics.Close()
+}
+
+// finish writes the files of a training that has ended; the outcome comes last.
+func (w *trialWriter) finish(ctx context.Context, r *Result) error {
+	v := &w.trial.Verify
+	var err error
+	if r.BestModel != nil {
+		if v.Best, err = w.saveVerified(ctx, r.BestModel, BestFile); err != nil {
+			return err
+		}
+	}
+	if v.Last, err = w.saveVerified(ctx, r.LastModel, LastFile); err != nil {
+		return err
+	}
+	if w.run.Finish != nil {
+		if err := w.run.Finish(w.trial, w.dir); err != nil {
+			return err
+		}
+	}
+	text, err := json.Marshal(w.trial.Outcome)
+	if err != nil {
+		return err
+	}
+	err = output.WriteFile(context.Background(), w.path(outcomeFile), func(to io.Writer) error { _, err := to.Write(text); return err })
+	if err != nil {
+		return err
+	}
+	return removeFile(w.path(stateFile))
+}
