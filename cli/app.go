@@ -77,7 +77,7 @@ func guarded(f func() error) (err error) {
 
 func newApp(e *env) *cli.App {
 	app := &cli.App{
-		Name: "rtx", Usage: summary,
+		Name: "rtx", Usage: program().Summary,
 		Writer: e.stdout, ErrWriter: e.stderr, HideVersion: true, HideHelpCommand: true, DisableSliceFlagSeparator: true,
 		Commands:       commands(e),
 		ExitErrHandler: func(*cli.Context, error) {},

@@ -17,7 +17,7 @@ var doors = map[string][]string{
 	"github.com/disintegration/imaging": {"featurize/pixels"},
 	"golang.org/x/image":                {"featurize/pixels", "cli/report"}, // decoders; fonts and polygons
 	"google.golang.org/protobuf":        {"onnx", "onnx/pb", "onnx/verify"},
-	"github.com/urfave/cli/v2":          {"cli"},
+	"github.com/urfave/cli/v2":          {"cli", "cli/help"},
 	"github.com/goccy/go-yaml":          {"cli"},
 	"golang.org/x/sys":                  {"cli", "cli/catalogue", "featurize/output"},
 	"github.com/owulveryck/onnx-go":     {"onnx/verify"},

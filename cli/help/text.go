@@ -1,43 +1,25 @@
-package cli
+package help
 
 import (
 	"fmt"
-	"io"
 	"strings"
-
-	cli "github.com/urfave/cli/v2"
 )
 
-// helpWidth is the longest line of a help text.
-const helpWidth = 80
+// Width is the longest line of a help text.
+const Width = 80
 
-func init() { cli.HelpPrinter = printHelp }
-
-// printHelp is the library's hook: data is the *cli.App or the *cli.Command
-// that help was asked for. The library's own templates sort flags and their
-// categories by the alphabet.
-func printHelp(w io.Writer, _ string, data any) {
-	switch data := data.(type) {
-	case *cli.App:
-		io.WriteString(w, helpText(commandTree(data.Commands)))
-	case *cli.Command:
-		path := strings.TrimPrefix(data.HelpName, "rtx ")
-		io.WriteString(w, helpText(verbOf(data, strings.TrimSuffix(strings.TrimSuffix(path, data.Name), " "))))
-	}
-}
-
-// helpText is what --help prints.
-func helpText(v verb) string {
+// Text is what --help prints of a verb.
+func (v *Verb) Text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s - %s\n\n", strings.TrimSpace("rtx "+v.path), v.usage)
+	fmt.Fprintf(&b, "%s - %s\n\n", strings.TrimSpace("rtx "+v.Path), v.Usage)
 	fmt.Fprintf(&b, "Usage: %s\n", strings.Join(v.synopsis(), "\n       "))
-	for _, p := range paragraphs(v.description) {
-		fmt.Fprintf(&b, "\n%s\n", strings.Join(wrap(p, helpWidth), "\n"))
+	for _, p := range paragraphs(v.Description) {
+		fmt.Fprintf(&b, "\n%s\n", strings.Join(wrap(p, Width), "\n"))
 	}
-	if examples := guides[v.path].examples; examples != nil {
+	if examples := v.guide().Examples; examples != nil {
 		b.WriteString("\nExamples\n")
 		for _, x := range examples {
-			fmt.Fprintf(&b, "  # %s\n  %s\n", x.does, strings.ReplaceAll(shellWrap(x.line, helpWidth-2), "\n", "\n  "))
+			fmt.Fprintf(&b, "  # %s\n  %s\n", x.Does, strings.ReplaceAll(shellWrap(x.Line, Width-2), "\n", "\n  "))
 		}
 	}
 	for _, g := range v.verbGroups() {
@@ -51,24 +33,22 @@ func helpText(v verb) string {
 		helpList(&b, g.title, g.rows(), columnOf(flags))
 	}
 	for _, p := range v.epilogue() {
-		fmt.Fprintf(&b, "\n%s\n", strings.Join(wrap(p, helpWidth), "\n"))
+		fmt.Fprintf(&b, "\n%s\n", strings.Join(wrap(p, Width), "\n"))
 	}
 	return b.String()
 }
 
-const withoutRuntime = "import, export, inspect, models, new, merge, plot and probe need no onnxruntime; it makes probe faster."
-
 // epilogue is what a help text ends with.
-func (v verb) epilogue() (text []string) {
-	if v.path == "" {
-		return []string{"rtx VERB --help tells more about a verb, rtx man prints the manual. " + withoutRuntime}
+func (v *Verb) epilogue() (text []string) {
+	if v.Path == "" {
+		return paragraphs(v.program.Epilogue)
 	}
 	var variable, config string
-	for _, o := range v.options {
-		if variable == "" && o.variable != "" && o.takes {
-			variable = fmt.Sprintf("Each flag can also be set by an environment variable, such as %s for --%s", o.variable, o.names[0])
+	for _, o := range v.Options {
+		if variable == "" && o.Variable != "" && o.Takes {
+			variable = fmt.Sprintf("Each flag can also be set by an environment variable, such as %s for --%s", o.Variable, o.Names[0])
 		}
-		if o.names[0] == "config" {
+		if o.Names[0] == "config" {
 			config = ", or in the file of --config. A flag wins over the environment, the environment over the file"
 		}
 	}
@@ -94,7 +74,7 @@ func columnOf(rows [][2]string) (column int) {
 func helpList(b *strings.Builder, title string, rows [][2]string, column int) {
 	fmt.Fprintf(b, "\n%s\n", title)
 	for _, r := range rows {
-		lines := wrap(r[1], helpWidth-column)
+		lines := wrap(r[1], Width-column)
 		left := "  " + r[0]
 		if len(left)+2 > column {
 			fmt.Fprintln(b, left)
@@ -109,7 +89,7 @@ func helpList(b *strings.Builder, title string, rows [][2]string, column int) {
 
 func (g verbGroup) rows() (rows [][2]string) {
 	for _, v := range g.verbs {
-		rows = append(rows, [2]string{v.name, v.usage})
+		rows = append(rows, [2]string{v.Name, v.Usage})
 	}
 	return rows
 }
@@ -118,31 +98,31 @@ func (g verbGroup) rows() (rows [][2]string) {
 func (g optionGroup) rows() (rows [][2]string) {
 	for _, o := range g.options {
 		left := "    " // the place of a short name
-		for _, n := range o.names[1:] {
+		for _, n := range o.Names[1:] {
 			left = "-" + n + ", "
 		}
-		left += "--" + o.names[0]
-		if o.takes {
-			left += " " + o.placeholder
+		left += "--" + o.Names[0]
+		if o.Takes {
+			left += " " + o.Placeholder
 		}
-		rows = append(rows, [2]string{left, o.about()})
+		rows = append(rows, [2]string{left, o.About()})
 	}
 	return rows
 }
 
-// about is what a flag does, and its default.
-func (o option) about() string {
-	if o.value == "" || strings.Contains(o.usage, "(default") {
-		return o.usage
+// About is what a flag does, and its default.
+func (o Option) About() string {
+	if o.Default == "" || strings.Contains(o.Usage, "(default") {
+		return o.Usage
 	}
 	// "0: one a core" says what the default means.
 	for _, before := range []string{"; ", ", "} {
-		if head, tail, ok := strings.Cut(o.usage, before+o.value+": "); ok {
+		if head, tail, ok := strings.Cut(o.Usage, before+o.Default+": "); ok {
 			end := strings.IndexAny(tail+",", ",;")
-			return head + before + o.value + ": " + tail[:end] + " (default)" + tail[end:]
+			return head + before + o.Default + ": " + tail[:end] + " (default)" + tail[end:]
 		}
 	}
-	return o.usage + " (default: " + o.value + ")"
+	return o.Usage + " (default: " + o.Default + ")"
 }
 
 // paragraphs are the parts of a text between empty lines, each as one line.
@@ -185,5 +165,7 @@ func shellWrap(command string, width int) string {
 	return strings.Join(lines, "\n")
 }
 
+func (v *Verb) guide() Guide { return v.program.Guides[v.Path] }
+
 // synopsis is the lines that show how a verb is called.
-func (v verb) synopsis() []string { return strings.Split(guides[v.path].synopsis, "\n") }
+func (v *Verb) synopsis() []string { return strings.Split(v.guide().Synopsis, "\n") }
