@@ -7,12 +7,12 @@ import (
 	"github.com/robust-transfer/rtx/onnx/pb"
 )
 
-// around names what the model has and onnx-go hands out of no file.
+// around lists what surrounds the graph, which onnx-go does not return.
 func (c *comparison) around() {
 	p, g := c.model.Proto, c.model.Proto.Graph
 	metadata := func(has bool, name string) {
 		if has {
-			c.undecoded(Metadata, name, "not handed out")
+			c.undecoded(Metadata, name, "not returned by onnx-go")
 		}
 	}
 	metadata(p.IrVersion != 0, "IR version")
@@ -49,7 +49,7 @@ func (c *comparison) around() {
 	}
 }
 
-// openDims names the dimensions of an input or output that are no numbers.
+// openDims lists the dimensions of an input or output that are not fixed.
 func (c *comparison) openDims(part Part, v *pb.ValueInfoProto) {
 	for i, d := range v.GetType().GetTensorType().GetShape().GetDim() {
 		if _, fixed := d.Value.(*pb.TensorShapeProto_Dimension_DimValue); !fixed {

@@ -6,16 +6,16 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// batch is pieces of a file, in wire format: a model that has one graph field,
-// and another, and so on, which protobuf takes for a model with one graph of all
-// these fields. Before them comes a node with an output, since onnx-go refuses
-// graphs without.
+// batch is a sequence of pieces of a file, in wire format. Each piece is a model
+// whose graph has one field; protobuf merges such a sequence into one model whose
+// graph has all of the fields. A node and an output come first, since onnx-go
+// refuses graphs that have none.
 type batch struct {
 	data   []byte
 	starts []int // of the pieces
 }
 
-// lead is the node in front. Value "" is that of inputs that are left out.
+// lead is the first node, from value "" to value "", and the output "".
 var lead = func() []byte {
 	node := protowire.AppendBytes(protowire.AppendTag(nil, 1, protowire.BytesType), nil) // the input ""
 	node = protowire.AppendBytes(protowire.AppendTag(node, 2, protowire.BytesType), nil) // the output ""

@@ -10,7 +10,7 @@ import (
 )
 
 // DifferenceError says that a file does not hold the model that it should, or
-// that one of the two readers misreads it.
+// that one of the two readers is wrong about it.
 type DifferenceError struct {
 	Differences []Difference // one at least
 }
@@ -28,7 +28,7 @@ func (e *DifferenceError) Error() string {
 	return "onnx-go reads another model: " + strings.Join(all, "; ")
 }
 
-// Difference is a part that a model and a file have differently.
+// Difference is a part that is not the same in the model and in the file.
 type Difference struct {
 	Part  Part   `json:"part"`
 	Name  string `json:"name"`  // of a node: its first output
@@ -51,7 +51,7 @@ func (d Difference) String() string {
 type comparison struct {
 	model       *onnx.Model
 	tensors     []onnx.Tensor    // the model's initializers
-	places      map[string][]int // in tensors, by name: those that the file has not had yet
+	places      map[string][]int // in tensors, by name: of those that have not been found in the file
 	sources     map[string]bool  // nodes of the file that have no inputs
 	result      *Result
 	differences []Difference
@@ -73,8 +73,8 @@ func (c *comparison) differ(part Part, name, model, file string) {
 	c.differences = append(c.differences, Difference{part, name, model, file})
 }
 
-// next is the model's initializer of a name, the second where the file has had
-// the first.
+// next is the model's initializer of a name; of several, the first that has not
+// been returned yet.
 func (c *comparison) next(name string) (onnx.Tensor, bool) {
 	at := c.places[name]
 	if len(at) == 0 {
@@ -107,8 +107,8 @@ func (c *comparison) weight(file array) error {
 	return nil
 }
 
-// undecodedWeight notes an initializer of the file whose values are not
-// compared. Its type and dimensions are.
+// undecodedWeight notes an initializer of the file whose values cannot be
+// compared, and compares its type and dimensions.
 func (c *comparison) undecodedWeight(file head, why string) {
 	c.undecoded(Weight, file.name, why)
 	about := func(dtype pb.TensorProto_DataType, dims []int64) string { return fmt.Sprintf("%s %d", dtype, dims) }
@@ -120,7 +120,8 @@ func (c *comparison) undecodedWeight(file head, why string) {
 }
 
 // values compares inputs or outputs.
-func (c *comparison) values(part Part, model []*pb.ValueInfoProto, file []array) {
+func (c *comparison) values(part Part, model []*pb.ValueInfoProto, file []array, skip map[Undecoded]bool) {
+	model = slices.DeleteFunc(slices.Clone(model), func(p *pb.ValueInfoProto) bool { return skip[Undecoded{Part: part, Name: p.Name}] })
 	for i := range max(len(model), len(file)) {
 		switch {
 		case i >= len(file):
@@ -152,7 +153,7 @@ func (c *comparison) values(part Part, model []*pb.ValueInfoProto, file []array)
 	}
 }
 
-// finish adds what the file lacks, and what onnx-go hands out of no model.
+// finish adds the weights that the file lacks, and what onnx-go never returns.
 func (c *comparison) finish() (*Result, error) {
 	for i, t := range c.tensors {
 		if slices.Contains(c.places[t.Name], i) {

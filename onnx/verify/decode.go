@@ -12,7 +12,7 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// reading is what onnx-go found in a model, without the node in front.
+// reading is what onnx-go found in a batch, without the lead.
 type reading struct {
 	nodes   []node
 	tensors []array // initializers, in the order of the file
@@ -28,8 +28,8 @@ type node struct {
 	attributes map[string]any
 }
 
-// array is a tensor of which the values are known by their digest. An input or
-// output is one without values; its type is zero where the file has none.
+// array is a tensor with a digest in place of its values. Inputs and outputs have
+// no values, and a zero dtype where the file states no type.
 type array struct {
 	name  string
 	dtype tensor.Dtype
@@ -38,9 +38,9 @@ type array struct {
 	sum   [sha256.Size]byte
 }
 
-// decode has onnx-go decode a batch of pieces. hashed asks for the digests of
-// tensors. Where it panics, as it does where values do not fit a shape, that is
-// the error.
+// decode has onnx-go decode a batch; hashed asks for digests of its tensors. A
+// panic of onnx-go, for instance of a tensor with too few values, becomes an
+// error.
 func decode(model []byte, hashed bool) (r *reading, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -71,9 +71,9 @@ func short(text string) error {
 	return errors.New(text)
 }
 
-// backend is what onnx-go decodes into. It keeps the inputs of a node by their
-// number, since a graph has one edge where a node reads a value twice, and of
-// tensors only what is compared.
+// backend receives what onnx-go decodes. It keeps the inputs of a node by their
+// number, since a graph has only one edge for a value that a node reads twice. Of
+// tensors it keeps what is compared.
 type backend struct {
 	*simple.WeightedDirectedGraph
 	hashed   bool

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"bufio"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -38,8 +39,11 @@ func (s *stream) ReadByte() (byte, error) {
 
 // fields calls each for every field up to end. each must read or skip the
 // content.
-func (s *stream) fields(end int64, each func(field) error) error {
+func (s *stream) fields(ctx context.Context, end int64, each func(field) error) error {
 	for s.offset < end {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		f, err := s.field()
 		if err == nil && f.size > end-s.offset {
 			err = fmt.Errorf("a field at byte %d needs %d bytes, and %d are left: %w", s.offset, f.size, end-s.offset, onnx.ErrFormat)

@@ -60,11 +60,16 @@ func TestUndecoded(t *testing.T) {
 		"no kind":        {with(attribute("x", pb.AttributeProto_UNDEFINED, func(a *pb.AttributeProto) {})), verify.Undecoded{verify.Attribute, "y x", "kind UNDEFINED"}},
 		"no tensor":      {with(attribute("x", pb.AttributeProto_TENSOR, func(a *pb.AttributeProto) {})), verify.Undecoded{verify.Attribute, "y x", "no tensor"}},
 		"two values":     {with(attribute("x", pb.AttributeProto_INT, func(a *pb.AttributeProto) { a.G = &pb.GraphProto{} })), verify.Undecoded{verify.Attribute, "y x", "more than one value"}},
+		"reference":      {with(attribute("x", pb.AttributeProto_INT, func(a *pb.AttributeProto) { a.RefAttrName = "other" })), verify.Undecoded{verify.Attribute, "y x", "a reference to another attribute"}},
 		"half in a node": {with(attribute("x", pb.AttributeProto_TENSOR, func(a *pb.AttributeProto) { a.T = &pb.TensorProto{DataType: 10, RawData: make([]byte, 2)} })), verify.Undecoded{verify.Attribute, "y x", "a tensor: type FLOAT16"}},
-		"input of half":  {input(onnx.NewValue("h", pb.TensorProto_FLOAT16, onnx.Sized(2))), verify.Undecoded{verify.Input, "h", "type FLOAT16"}},
-		"huge input":     {input(onnx.NewValue("h", pb.TensorProto_FLOAT, onnx.Sized(1<<30), onnx.Sized(1<<30))), verify.Undecoded{verify.Input, "h", "dimensions [1073741824 1073741824], of which it would allocate a tensor"}},
-		"large input":    {input(onnx.NewValue("h", pb.TensorProto_FLOAT, onnx.Sized(1<<12), onnx.Sized(1<<12))), verify.Undecoded{verify.Input, "h", "dimensions [4096 4096], of which it would allocate a tensor"}},
-		"list":           {input(&pb.ValueInfoProto{Name: "h", Type: &pb.TypeProto{Value: &pb.TypeProto_SequenceType{SequenceType: &pb.TypeProto_Sequence{}}}}), verify.Undecoded{verify.Input, "h", "its type is no tensor"}},
+		"a float less in a node": {small([]*pb.NodeProto{onnx.NewNode("Foo", "x", []string{"images"}, attribute("x", pb.AttributeProto_TENSOR, func(a *pb.AttributeProto) {
+			a.T = &pb.TensorProto{DataType: 1, Dims: []int64{3}, FloatData: []float32{1, 2}}
+		})), relu}), verify.Undecoded{verify.Node, "x", "sanity check failed: Shape mismatch. Expected (3). Got 2"}},
+		"input of half": {input(onnx.NewValue("h", pb.TensorProto_FLOAT16, onnx.Sized(2))), verify.Undecoded{verify.Input, "h", "type FLOAT16"}},
+		"huge input":    {input(onnx.NewValue("h", pb.TensorProto_FLOAT, onnx.Sized(1<<30), onnx.Sized(1<<30))), verify.Undecoded{verify.Input, "h", "dimensions [1073741824 1073741824], of which it would allocate a tensor"}},
+		"large input":   {input(onnx.NewValue("h", pb.TensorProto_FLOAT, onnx.Sized(1<<12), onnx.Sized(1<<12))), verify.Undecoded{verify.Input, "h", "dimensions [4096 4096], of which it would allocate a tensor"}},
+		"empty input":   {input(onnx.NewValue("h", pb.TensorProto_FLOAT, onnx.Sized(0))), verify.Undecoded{verify.Input, "h", "no elements"}},
+		"list":          {input(&pb.ValueInfoProto{Name: "h", Type: &pb.TypeProto{Value: &pb.TypeProto_SequenceType{SequenceType: &pb.TypeProto_Sequence{}}}}), verify.Undecoded{verify.Input, "h", "its type is no tensor"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if rest := agree(t, written(t, c.m), c.m); !slices.Equal(rest, []verify.Undecoded{c.want}) {
@@ -109,8 +114,8 @@ func TestMetadata(t *testing.T) {
 		got = append(got, string(u.Part)+" "+u.Name+": "+u.Why)
 	}
 	want := []string{
-		"metadata IR version: not handed out", "metadata opset ai.onnx: not handed out", "metadata producer: not handed out", "metadata rtx.spec: not handed out",
-		"metadata classes: not handed out", "metadata name of the graph: not handed out", "metadata names of nodes: not handed out",
+		"metadata IR version: not returned by onnx-go", "metadata opset ai.onnx: not returned by onnx-go", "metadata producer: not returned by onnx-go", "metadata rtx.spec: not returned by onnx-go",
+		"metadata classes: not returned by onnx-go", "metadata name of the graph: not returned by onnx-go", "metadata names of nodes: not returned by onnx-go",
 		"input images: open dimension 0", "output logits: open dimension 0", "output features: open dimension 0",
 	}
 	if !slices.Equal(got, want) {

@@ -26,15 +26,15 @@ type Result struct {
 	Undecoded []Undecoded `json:"undecoded"`
 }
 
-// Undecoded is a part of a file, or of the model that it should hold, which
-// onnx-go does not decode or hand out.
+// Undecoded is a part of the file, or of the model that it should hold, which
+// onnx-go does not decode, or decodes but does not return.
 type Undecoded struct {
 	Part Part   `json:"part"`
 	Name string `json:"name"` // of a node: its first output
 	Why  string `json:"why"`
 }
 
-// Part is a kind of thing that a model consists of.
+// Part is a kind of component of a model.
 type Part string
 
 // The parts of a model.
@@ -49,10 +49,11 @@ const (
 )
 
 // File reads an ONNX file with onnx-go's decoder and compares it with the model
-// that it should hold. Where they differ, the error is a *DifferenceError, and
-// the Result says what was compared all the same. A file that is not made of
-// protobuf fields is an onnx.ErrFormat. The model's weights are read once more
-// from where they lie.
+// that the file should hold. If they differ, the error is a *DifferenceError, and
+// the Result still says what was compared. If the file is not made of protobuf
+// fields, the error is an onnx.ErrFormat. The model's weights are read again from
+// their source; a model that was loaded from the file itself is compared with
+// package onnx's reading of that file.
 func File(ctx context.Context, path string, m *onnx.Model) (*Result, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -75,12 +76,12 @@ func read(ctx context.Context, file io.Reader, size int64, m *onnx.Model) (*Resu
 	if m.Proto.GetGraph() == nil {
 		return nil, errors.New("the model has no graph")
 	}
-	v := &verifier{ctx: ctx, src: &stream{r: bufio.NewReaderSize(file, 1<<16)}, comparison: newComparison(m), graph: newBatch(), weights: newBatch()}
-	err := v.src.fields(size, func(f field) error {
+	v := &verifier{src: &stream{r: bufio.NewReaderSize(file, 1<<16)}, comparison: newComparison(m), graph: newBatch(), weights: newBatch()}
+	err := v.src.fields(ctx, size, func(f field) error {
 		if f.number != modelGraph || f.typ != protowire.BytesType {
 			return v.src.skip(f)
 		}
-		return v.src.fields(v.src.offset+f.size, v.graphField)
+		return v.src.fields(ctx, v.src.offset+f.size, v.graphField)
 	})
 	if err == nil {
 		err = v.decodeWeights()
@@ -101,15 +102,16 @@ const (
 	graphInitializer = 5
 	graphInput       = 11
 	graphOutput      = 12
+	nodeAttribute    = 5
+	valueType        = 2
 )
 
 // batchBytes is how much of small weights is decoded at once.
 const batchBytes = 1 << 20
 
-// verifier takes a file apart, has onnx-go decode the parts and compares them.
+// verifier splits a file, has onnx-go decode the pieces, and compares them.
 type verifier struct {
 	*comparison
-	ctx     context.Context
 	src     *stream
 	graph   *batch      // nodes, inputs and outputs
 	names   []Undecoded // of the pieces of graph, without reasons
@@ -117,19 +119,16 @@ type verifier struct {
 	heads   []head      // of the pieces of weights
 }
 
-// graphField takes one field of the graph. Those that onnx-go hands nothing out
-// of are skipped, and the shapes of values inside the graph, for each of which
-// it would allocate a tensor.
+// graphField reads one field of the graph. Fields of which onnx-go returns nothing
+// are skipped. So are the shapes of values inside the graph: onnx-go would
+// allocate a tensor for each of them.
 func (v *verifier) graphField(f field) error {
-	if err := v.ctx.Err(); err != nil {
-		return err
-	}
 	if f.typ != protowire.BytesType {
 		return v.src.skip(f)
 	}
 	switch f.number {
 	case graphNode, graphInput, graphOutput:
-		content, err := v.src.append(nil, f)
+		content, err := v.src.append([]byte{}, f)
 		if err != nil {
 			return err
 		}
@@ -155,8 +154,8 @@ func (v *verifier) graphField(f field) error {
 	return v.src.skip(f)
 }
 
-// initializer adds a weight to the batch, which is decoded when it is full. A
-// large weight is a batch of its own.
+// initializer adds a weight to the batch; a full batch is decoded first. A large
+// weight forms a batch of its own.
 func (v *verifier) initializer(f field) error {
 	if int64(len(v.weights.data))+f.size > batchBytes {
 		if err := v.decodeWeights(); err != nil {
@@ -198,7 +197,7 @@ func (v *verifier) decodeWeights() error {
 	}
 	v.weights.reset()
 	v.heads = v.heads[:0]
-	return v.ctx.Err()
+	return nil
 }
 
 // decodeGraph compares nodes, inputs and outputs.
@@ -207,9 +206,11 @@ func (v *verifier) decodeGraph() error {
 	if err != nil && len(failed) == 0 {
 		v.undecoded(Graph, v.model.Proto.Graph.Name, "each part alone, but not the whole: "+err.Error())
 	}
+	skip := map[Undecoded]bool{} // what the file has, but cannot be compared
 	for i, n := range v.names {
 		if failed[i] != nil {
 			v.undecoded(n.Part, n.Name, failed[i].Error())
+			skip[n] = true
 		}
 	}
 	all := &reading{}
@@ -218,10 +219,10 @@ func (v *verifier) decodeGraph() error {
 		all.inputs = append(all.inputs, r.inputs...)
 		all.outputs = append(all.outputs, r.outputs...)
 	}
-	if err := v.nodes(all.nodes); err != nil {
+	if err := v.nodes(all.nodes, skip); err != nil {
 		return err
 	}
-	v.values(Input, v.model.Proto.Graph.Input, all.inputs)
-	v.values(Output, v.model.Proto.Graph.Output, all.outputs)
+	v.values(Input, v.model.Proto.Graph.Input, all.inputs, skip)
+	v.values(Output, v.model.Proto.Graph.Output, all.outputs, skip)
 	return nil
 }
