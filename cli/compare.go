@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -56,8 +55,17 @@ type comparing struct {
 	models  []string
 	names   []string // of the models, in their folders
 	command string   // the command line, for the report
+	folder  *output.Folder
 	found   []*contender
 	failed  []report.Failure
+}
+
+// comparisonLayout is that of the folder of a comparison. Each feature set and each
+// probe in it is an output folder of its own, which refuses other settings; a
+// comparison may grow by further models.
+var comparisonLayout = output.Layout{
+	Kind:  "comparison",
+	Files: []string{"best.onnx", "args.yaml", "results.csv", "report.md", "report.html", "compare.json"},
 }
 
 func (e *env) compare(c *cli.Context) error {
@@ -69,6 +77,11 @@ func (e *env) compare(c *cli.Context) error {
 	if err := k.check(); err != nil {
 		return err
 	}
+	var err error
+	if k.folder, err = output.Open(k.Out, comparisonLayout); err != nil {
+		return err
+	}
+	defer k.folder.Close()
 	if err := k.probeAll(c.Context); err != nil {
 		return k.interrupted(err)
 	}
@@ -199,9 +212,12 @@ func (k *comparing) finish(ctx context.Context, r *report.Comparison) error {
 	if err != nil {
 		return err
 	}
-	files = append(files, file{"args.yaml", func(w io.Writer) error { _, err := w.Write(args); return err }})
-	files = append(files, file{"results.csv", r.CSV}, file{"report.md", r.Markdown}, file{"report.html", r.HTML}, file{"compare.json", output.JSON(append(k.result("rtx.compare/1", "done", k.Out, own), object{{"rtx", buildVersion()}}...))})
-	if err := writeFiles(ctx, k.Out, files); err != nil {
+	result := append(k.result("rtx.compare/1", "done", k.Out, own), object{{"rtx", buildVersion()}}...)
+	files = append(files,
+		output.Content{Name: "args.yaml", Write: output.Bytes(args)}, output.Content{Name: "results.csv", Write: r.CSV},
+		output.Content{Name: "report.md", Write: r.Markdown}, output.Content{Name: "report.html", Write: r.HTML},
+		output.Content{Name: "compare.json", Write: output.JSON(result)})
+	if err := nothingWritten(k.folder.Put(ctx, files...)); err != nil {
 		return err
 	}
 	if k.json && len(k.failed) == 0 {
@@ -220,10 +236,10 @@ func (k *comparing) finish(ctx context.Context, r *report.Comparison) error {
 
 // best is best.onnx, the classifier of the best backbone; where there is none, that
 // of an earlier comparison is removed.
-func (k *comparing) best(ctx context.Context) ([]file, error) {
+func (k *comparing) best(ctx context.Context) ([]output.Content, error) {
 	if k.Solver == "knn" {
 		k.warn("best.onnx is for linear classifiers, and --solver is knn")
-		return nil, removeFiles(k.Out, "best.onnx")
+		return nil, removeFile(k.folder.Path("best.onnx"))
 	}
 	best := k.found[0]
 	err := k.attachBest(ctx, best)
@@ -232,13 +248,13 @@ func (k *comparing) best(ctx context.Context) ([]file, error) {
 	}
 	if err != nil {
 		k.warn("best.onnx is not written: %s", oneLine(err))
-		return nil, removeFiles(k.Out, "best.onnx")
+		return nil, removeFile(k.folder.Path("best.onnx"))
 	}
 	m, err := onnx.Load(filepath.Join(k.probeOf(best.name), "classifier.onnx"))
 	if err != nil {
 		return nil, err
 	}
-	return []file{{"best.onnx", m.Write}}, nil
+	return []output.Content{{Name: "best.onnx", Write: m.Write}}, nil
 }
 
 func (k *comparing) fields(r *report.Comparison) object {

@@ -216,7 +216,7 @@ func (v *evaluating) write(r *evaluation) error {
 	}
 	head := append(v.result("rtx.eval/1", "done", v.folder.Path(), r.fields()), object{{"rtx", buildVersion()}, {"config", settings}}...)
 	return nothingWritten(v.folder.Put(v.c.Context,
-		output.Content{Name: "args.yaml", Write: func(w io.Writer) error { _, err := w.Write(v.args); return err }},
+		output.Content{Name: "args.yaml", Write: output.Bytes(v.args)},
 		output.Content{Name: "per_class.csv", Write: func(w io.Writer) error { return csv.NewWriter(w).WriteAll(r.perClassRows(share.fraction)) }},
 		output.Content{Name: "confusion.csv", Write: func(w io.Writer) error { return csv.NewWriter(w).WriteAll(confusionRows(labels, r.confusion)) }},
 		output.Content{Name: "confusion.svg", Write: func(w io.Writer) error { return report.Confusion(w, labels, counts) }},

@@ -40,44 +40,10 @@ func spared(flag, name string, others ...string) error {
 	return nil
 }
 
-// file is one of those that a verb puts into a folder.
-type file struct {
-	name  string
-	write func(io.Writer) error
-}
-
-// writeFiles makes the files of a folder, in order.
-func writeFiles(ctx context.Context, dir string, files []file) error {
-	if err := os.MkdirAll(dir, 0o777); err != nil {
+// removeFile takes away a file, where it is there.
+func removeFile(name string) error {
+	if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("output: %w", err)
 	}
-	for _, f := range files {
-		if err := writeFile(ctx, filepath.Join(dir, f.name), f.write); err != nil {
-			return err
-		}
-	}
 	return nil
-}
-
-// removeFiles takes away files of a folder, where they are there.
-func removeFiles(dir string, names ...string) error {
-	for _, name := range names {
-		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("output: %w", err)
-		}
-	}
-	return nil
-}
-
-// copyFile makes a file of another one.
-func copyFile(ctx context.Context, from, to string) error {
-	in, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	return output.WriteFile(ctx, to, func(w io.Writer) error {
-		_, err := io.Copy(w, in)
-		return err
-	})
 }

@@ -271,7 +271,10 @@ func (t *tuning) drawCurves(one *finetune.Trial, dir string) error {
 	if err != nil {
 		return err
 	}
-	return writeFiles(t.c.Context, dir, []file{{"results.csv", curves.csv}, {"curves.svg", curves.svg}})
+	if err := writeFile(t.c.Context, filepath.Join(dir, "results.csv"), curves.csv); err != nil {
+		return err
+	}
+	return writeFile(t.c.Context, filepath.Join(dir, "curves.svg"), curves.svg)
 }
 
 // explain adds a hint to errors of training.

@@ -10,6 +10,19 @@ import (
 	"github.com/robust-transfer/rtx/featurize/output"
 )
 
+// TestCompareLocked wants a second comparison to keep out.
+func TestCompareLocked(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "out")
+	held, err := output.Open(out, output.Layout{Kind: "test", Files: []string{"none"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close()
+	if o := call("compare", "resnet8_std", "-d", t.TempDir(), "-o", out); o.code != 75 || !strings.Contains(o.stderr, "another process") {
+		t.Errorf("%+v", o)
+	}
+}
+
 // TestFolders holds every verb that fills a folder to the same protocol: it keeps
 // out while another process writes there, and a folder of an earlier version is
 // refused once.

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"strconv"
@@ -360,7 +359,7 @@ func (p *probing) cached() error {
 
 // write makes the files of OUT.
 func (p *probing) write(ctx context.Context, found *probe.Evaluation) error {
-	files := []output.Content{{Name: "args.yaml", Write: func(w io.Writer) error { _, err := w.Write(p.args); return err }}}
+	files := []output.Content{{Name: "args.yaml", Write: output.Bytes(p.args)}}
 	if head, ok := found.Selected.Model.(*probe.Head); ok {
 		m, err := onnx.NewLinear(onnx.Linear{W: head.W, B: head.B, D: head.D, Classes: p.data.Classes})
 		if err != nil {

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"encoding/json"
-	"io"
 	"os"
 	"path/filepath"
 
@@ -25,7 +24,7 @@ var runLayout = output.Layout{
 
 // replaceFile gives a file new contents, or leaves the old ones.
 func replaceFile(name string, data []byte) error {
-	return output.WriteFile(context.Background(), name, func(w io.Writer) error { _, err := w.Write(data); return err })
+	return output.WriteFile(context.Background(), name, output.Bytes(data))
 }
 
 // knownCheck is what an earlier command found in the images, nil where nothing

@@ -86,7 +86,7 @@ func (t *tuning) finish() (*tuned, error) {
 	f := tunedOf(t.found)
 	if first := f.Seeds[0]; first.Dir != "" {
 		for _, name := range []string{"results.csv", "curves.svg"} {
-			if err := copyFile(t.c.Context, filepath.Join(t.out, first.Dir, name), filepath.Join(t.out, name)); err != nil {
+			if err := output.Copy(t.c.Context, filepath.Join(t.out, first.Dir, name), filepath.Join(t.out, name)); err != nil {
 				return nil, err
 			}
 		}

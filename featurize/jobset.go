@@ -3,7 +3,6 @@ package featurize
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
 
 	"github.com/robust-transfer/rtx/featurize/output"
@@ -34,7 +33,7 @@ func (r *run) args() []output.Content {
 	if r.Args == nil {
 		return nil
 	}
-	return []output.Content{{Name: "args.yaml", Write: func(w io.Writer) error { _, err := w.Write(r.Args); return err }}}
+	return []output.Content{{Name: "args.yaml", Write: output.Bytes(r.Args)}}
 }
 
 // provenance is what run.json says of the job.

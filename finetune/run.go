@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 
@@ -114,7 +113,7 @@ func (r *Run) Train(ctx context.Context) (*RunResult, error) {
 	}
 	if first := result.Seeds[0]; first.Dir != "" {
 		for _, name := range []string{BestFile, LastFile} {
-			if err := copyFile(ctx, filepath.Join(r.Folder, first.Dir, name), filepath.Join(r.Folder, name)); err != nil {
+			if err := output.Copy(ctx, filepath.Join(r.Folder, first.Dir, name), filepath.Join(r.Folder, name)); err != nil {
 				return result, err
 			}
 		}
@@ -199,22 +198,6 @@ func (r *RunResult) Summary(figure string) Summary {
 		values = append(values, s.Figure(figure))
 	}
 	return Summarize(values)
-}
-
-// copyFile makes a file a copy of another.
-func copyFile(ctx context.Context, from, to string) error {
-	if err := os.MkdirAll(filepath.Dir(to), 0o777); err != nil {
-		return fmt.Errorf("output: %w", err)
-	}
-	return output.WriteFile(ctx, to, func(w io.Writer) error {
-		f, err := os.Open(from)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		_, err = io.Copy(w, f)
-		return err
-	})
 }
 
 // removeFile removes a file that may not be there.

@@ -174,7 +174,7 @@ func (w *trialWriter) finish(ctx context.Context, r *Result) error {
 	if err != nil {
 		return err
 	}
-	err = output.WriteFile(context.Background(), w.path(outcomeFile), func(to io.Writer) error { _, err := to.Write(text); return err })
+	err = output.WriteFile(context.Background(), w.path(outcomeFile), output.Bytes(text))
 	if err != nil {
 		return err
 	}

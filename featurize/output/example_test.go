@@ -3,7 +3,6 @@ package output_test
 import (
 	"context"
 	"fmt"
-	"io"
 	"log"
 	"os"
 	"strings"
@@ -37,8 +36,8 @@ func Example() {
 			return "cached", nil
 		}
 		return "done", f.Put(context.Background(),
-			output.Content{Name: "log.txt", Write: func(w io.Writer) error { return nil }},
-			output.Content{Name: "greeting.txt", Write: func(w io.Writer) error { _, err := io.WriteString(w, "hello"); return err }})
+			output.Content{Name: "log.txt", Write: output.Bytes(nil)},
+			output.Content{Name: "greeting.txt", Write: output.Bytes([]byte("hello"))})
 	}
 	fmt.Println(job(settings{"resnet18", 0.1}))
 	fmt.Println(job(settings{"resnet18", 0.1}))

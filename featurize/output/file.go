@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
 )
@@ -83,8 +84,23 @@ func WriteFile(ctx context.Context, name string, write func(io.Writer) error) er
 	return f.Commit()
 }
 
-func writeBytes(name string, data []byte) error {
-	return WriteFile(context.Background(), name, func(w io.Writer) error { _, err := w.Write(data); return err })
+// Copy makes a file a copy of another, as WriteFile does, and the folder that it
+// lies in.
+func Copy(ctx context.Context, from, to string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return fmt.Errorf("output: %w", err)
+	}
+	defer in.Close()
+	if err := os.MkdirAll(filepath.Dir(to), 0o777); err != nil {
+		return fmt.Errorf("output: %w", err)
+	}
+	return WriteFile(ctx, to, func(w io.Writer) error { _, err := io.Copy(w, in); return err })
+}
+
+// Bytes writes data, for WriteFile and Content.
+func Bytes(data []byte) func(io.Writer) error {
+	return func(w io.Writer) error { _, err := w.Write(data); return err }
 }
 
 // until is a writer that fails once its context ends.

@@ -103,6 +103,23 @@ func TestWriteFile(t *testing.T) {
 	}
 }
 
+func TestCopy(t *testing.T) {
+	dir := t.TempDir()
+	from, to := filepath.Join(dir, "a"), filepath.Join(dir, "new", "b")
+	if err := Copy(t.Context(), from, to); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("of nothing: %v", err)
+	}
+	if err := os.WriteFile(from, []byte("text"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if err := Copy(t.Context(), from, to); err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := os.ReadFile(to); string(got) != "text" {
+		t.Errorf("the copy holds %q", got)
+	}
+}
+
 // TestBelongings has the record go before all that it speaks of.
 func TestBelongings(t *testing.T) {
 	f, err := Open(t.TempDir(), Layout{Kind: "test", Files: []string{"a", "mark"}})

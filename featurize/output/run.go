@@ -59,7 +59,7 @@ func ReadRun(dir string, to any) error {
 	return nil
 }
 
-// JSON writes a value as indented JSON.
+// JSON writes a value as indented JSON, for WriteFile and Content.
 func JSON(v any) func(io.Writer) error {
 	return func(w io.Writer) error {
 		text, err := json.MarshalIndent(v, "", "  ")

@@ -2,6 +2,7 @@ package output
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -60,7 +61,7 @@ func (r *record) write(name string) error {
 	if err != nil {
 		return err
 	}
-	return writeBytes(name, append(text, '\n'))
+	return WriteFile(context.Background(), name, Bytes(append(text, '\n')))
 }
 
 // Key tells settings apart: it is the SHA-256 of their JSON with sorted keys, in
