@@ -175,6 +175,27 @@ func TestCompareRuns(t *testing.T) {
 	}
 }
 
+// TestCompareAlone takes nothing from the environment that is meant for other verbs,
+// nor a share of the images where it is a task of an array.
+func TestCompareAlone(t *testing.T) {
+	needLibrary(t)
+	images, _ := shapesOf(t, 60)
+	for name, value := range map[string]string{
+		"RTX_LAYER": "nowhere", "RTX_POOL": "none", "RTX_FORMAT": "npz", "RTX_ATTACH": "nothing", "RTX_TEST": "nowhere", "RTX_ENGINE": "abacus",
+		"SLURM_ARRAY_TASK_ID": "1", "SLURM_ARRAY_TASK_COUNT": "2",
+	} {
+		t.Setenv(name, value)
+	}
+	out := filepath.Join(t.TempDir(), "out")
+	o := rtx(t, "compare", "resnet8_std", "-d", images, "-o", out, "--seeds", "1", "--solver", "ridge", "--bn", "adapt", "--json")
+	if n := strings.Count(string(readFile(t, filepath.Join(out, "features", "resnet8_std", "manifest.jsonl"))), "\n"); o.code != 0 || n != 60 {
+		t.Errorf("%d images: %+v", n, o)
+	}
+	if args := readFile(t, filepath.Join(out, "features", "resnet8_std", "args.yaml")); !strings.Contains(string(args), "layer: features\npool: avg\n") {
+		t.Errorf("args.yaml:\n%s", args)
+	}
+}
+
 func TestCompareRefuses(t *testing.T) {
 	for args, want := range map[string]struct {
 		code        int

@@ -22,6 +22,9 @@ func TestPart(t *testing.T) {
 	}
 	work := func(err error) func(e *env) error {
 		return func(e *env) error {
+			if e.progress == "auto" { // which a terminal would show a bar for
+				t.Error("progress is shown that was not asked for")
+			}
 			e.note("a note")
 			e.warn("old")
 			e.warn("new")

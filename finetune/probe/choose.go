@@ -8,10 +8,9 @@ import (
 	"github.com/robust-transfer/rtx/finetune/stratify"
 )
 
-// Select chooses among the grid inside the training rows, and fits the choice
-// to all of them. The choice is made on val, or, where val is empty, on
-// c.Folds folds of train. Of settings equally good the strongest penalty wins.
-// No other row of s is looked at.
+// Select chooses a setting of the grid by its accuracy on val, or, where val is
+// empty, on c.Folds folds of train, and fits it to all of train. Of settings equally
+// good it takes the one of the strongest penalty. No other row of s is looked at.
 func Select(ctx context.Context, s *Set, train, val []int, c Config) (*Selected, error) {
 	c, err := c.complete()
 	if err != nil {
@@ -29,7 +28,7 @@ func choose(ctx context.Context, s *Set, train, val []int, c Config, outer int) 
 	first := 0
 	if len(val) > 0 {
 		folds, first = []stratify.Fold{{Train: train, Test: val}}, -1
-		err = s.apart(folds)
+		err = s.checkFolds(folds)
 	} else {
 		folds, err = stratify.InnerFolds(s.Labels(), train, c.Folds, c.Seed)
 		err = parted("settings cannot be chosen on ", err)
@@ -54,7 +53,7 @@ func choose(ctx context.Context, s *Set, train, val []int, c Config, outer int) 
 	return found, err
 }
 
-// best is the first of the best settings.
+// best chooses the first of the best settings.
 func best(tallies []tally, c Config) *Selected {
 	found := &Selected{}
 	quality := func(s Score) float64 {
@@ -73,11 +72,11 @@ func best(tallies []tally, c Config) *Selected {
 	return found
 }
 
-// path fits the grid to the training part of a fold, from strong to weak, and
-// tests every point on the rest.
+// path fits the grid to the training rows of a fold, from strong to weak penalties,
+// and tests every point on the held-out rows.
 func path(ctx context.Context, s *Set, f stratify.Fold, c Config, outer, inner int) ([]Point, error) {
 	points, known := make([]Point, len(c.Grid)), make([]bool, len(c.Grid))
-	left := 0 // as far as the path must be gone
+	left := 0 // how much of the path has to be computed
 	for i, at := range c.Grid {
 		place := Place{outer, inner, at}
 		if c.Points != nil {
@@ -157,7 +156,8 @@ func (t *tally) add(p Point, classes int) error {
 	return nil
 }
 
-// score leaves classes without held-out rows out of the mean.
+// score is the accuracy of a setting. Classes without held-out rows are left out of
+// the mean per class.
 func (t tally) score(at Setting) Score {
 	s := Score{Setting: at}
 	correct, of, classes := 0, 0, 0
@@ -174,14 +174,14 @@ func (t tally) score(at Setting) Score {
 	return s
 }
 
-// CrossValidate runs Select inside the training part of each fold, and scores
-// the held-out part by what it gave: nested cross-validation.
+// CrossValidate runs Select on the training rows of each fold, and scores its
+// held-out rows by the classifier that comes of it: nested cross-validation.
 func CrossValidate(ctx context.Context, s *Set, folds []stratify.Fold, c Config) (*OutOfFold, error) {
 	c, err := c.complete()
 	if err != nil {
 		return nil, err
 	}
-	if err := s.apart(folds); err != nil {
+	if err := s.checkFolds(folds); err != nil {
 		return nil, err
 	}
 	k := len(s.Classes)
@@ -206,8 +206,9 @@ func CrossValidate(ctx context.Context, s *Set, folds []stratify.Fold, c Config)
 	return out, nil
 }
 
-// apart checks that no row is trained on and tested on, or tested twice.
-func (s *Set) apart(folds []stratify.Fold) error {
+// checkFolds refuses folds of which a row is trained on and tested on, or tested
+// twice.
+func (s *Set) checkFolds(folds []stratify.Fold) error {
 	tested := make([]bool, s.N)
 	for i, f := range folds {
 		if len(f.Train) == 0 || len(f.Test) == 0 {

@@ -11,13 +11,13 @@ import (
 	"github.com/robust-transfer/rtx/finetune/stratify"
 )
 
-// ErrData is wrapped by every error that says that features or labels cannot be
-// used: the caller's data are wrong, not the call.
+// ErrData says that features or labels cannot be used: the data are at fault, not
+// the call.
 var ErrData = errors.New("the data cannot be probed")
 
 // Data are features and labels, as a feature set has them.
 type Data struct {
-	X       []float32 // [N,D], row-major, never copied or changed
+	X       []float32 // [N,D], row-major; neither copied nor changed
 	N, D    int
 	Y       []int    // [N], 0 to len(Classes)-1, -1 without a label
 	Classes []string // by label
@@ -26,15 +26,16 @@ type Data struct {
 	Names   []string // nil, or [N], what the rows are called in predictions and errors, such as paths of images
 }
 
-// Set is data that were checked, and what multiplies them.
+// Set is data that NewSet has checked.
 type Set struct {
 	Data
 	products Products
 	digest   func() string
 }
 
-// NewSet checks data once: shapes, labels, and that every feature is finite
-// (else the error names row and column). p nil: Gonum{}.
+// NewSet checks the shapes and labels of data, and that every feature is finite:
+// else the error, an ErrData, names row and column. Products of its features are
+// computed by p; nil stands for Gonum{}.
 func NewSet(d Data, p Products) (*Set, error) {
 	if err := d.check(); err != nil {
 		return nil, fmt.Errorf("probe: %w: %w", err, ErrData)
@@ -60,7 +61,7 @@ func (d Data) check() error {
 			return fmt.Errorf("row %d has the label %d, expected -1 to %d", i, y, len(d.Classes)-1)
 		}
 	}
-	bad := make([]int, (d.N+blockRows-1)/blockRows) // the first of each block
+	bad := make([]int, (d.N+blockRows-1)/blockRows) // the first bad feature of each block, or -1
 	parallel(d.N, blockRows, func(block, from, to int) {
 		bad[block] = -1
 		for i, x := range d.X[from*d.D : to*d.D] {
@@ -125,7 +126,7 @@ func (d Data) name(row int) string {
 	return d.Names[row]
 }
 
-// Fits says whether a model of s can be asked about t: their widths and class
+// Fits returns an ErrData where a model of s cannot score t: the width and the class
 // names, in order, must be the same.
 func (s *Set) Fits(t *Set) error {
 	if s.D != t.D {

@@ -8,8 +8,8 @@ import (
 	"slices"
 )
 
-// Grid is the default grid of a solver, from strong to weak penalties, from
-// many neighbours to few. A name that is not of Solvers has none.
+// Grid is the default grid of a solver, from strong to weak penalties and from many
+// neighbours to few; nil for a name that is not among Solvers.
 func Grid(solver string) []Setting {
 	var grid []Setting
 	switch solver {
@@ -80,8 +80,8 @@ func (at Setting) check(solver string) error {
 	return nil
 }
 
-// fitter fits settings to the training rows that it was made for. A path goes
-// from start, nil at its beginning, to what it returns.
+// fitter fits settings to the training rows that it was made for. fit begins at
+// start, nil for the first setting of a path, and returns where the next one begins.
 type fitter interface {
 	fit(ctx context.Context, at Setting, start []float64) (Model, []float64, Report, error)
 }
@@ -99,15 +99,14 @@ func newFitter(ctx context.Context, s *Set, rows []int, c Config) (fitter, error
 	case "sgd":
 		return descent{t, c.Epochs, c.Seed}, nil
 	}
-	k, err := newSketch(ctx, t, sketched)
+	k, err := newSketch(ctx, t, sketchRank)
 	return regression{t, k}, err
 }
 
-// sketched is how many directions of the features are preconditioned.
-const sketched = 96
-
-// enough is how near the minimum L-BFGS goes, relative, by its own estimate.
-const enough = 1e-7
+const (
+	sketchRank = 96   // how many directions of the features are preconditioned
+	tolerance  = 1e-7 // of L-BFGS, relative to the objective
+)
 
 // regression is logistic regression by L-BFGS.
 type regression struct {
@@ -122,12 +121,12 @@ func (r regression) fit(ctx context.Context, at Setting, start []float64) (Model
 		return nil, nil, Report{}, fmt.Errorf("probe: a path goes on from %d weights, expected %d", len(start), len(x))
 	}
 	copy(x, start)
-	report, err := minimise(ctx, &logistic{r.training, r.sketch, at.Lambda}, x, enough)
+	report, err := minimise(ctx, &logistic{r.training, r.sketch, at.Lambda}, x, tolerance)
 	if err != nil {
 		return nil, nil, report, err
 	}
 	r.fold(x[:k*r.D], x[k*r.D:])
-	return newHead(r.training, r.head, r.shift, untrained), x, report, nil
+	return newHead(r.training, r.head, r.shift, untrainedLogit), x, report, nil
 }
 
 // Fit fits one setting to rows (nil: all that have a label).

@@ -8,9 +8,10 @@ import (
 	"slices"
 )
 
-// Neighbours is the classifier that asks its K nearest training rows, or all
-// where there are fewer. Of rows equally far the first is nearer. It takes
-// features as they are, not standardised. It reads the set that it was fitted on.
+// Neighbours is the classifier of the K nearest training rows, or of all where
+// there are fewer. Of rows at the same distance the first is the nearer. Features
+// are taken as they are, not standardised, and the set that it was fitted on is read
+// whenever it scores.
 type Neighbours struct {
 	K      int
 	Metric string // "cosine" or "l2"; the cosine to a row of zeros is 0
@@ -20,10 +21,10 @@ type Neighbours struct {
 	longest float64   // of norms
 }
 
-// queryRows is how many rows are compared with all others at a time.
+// queryRows is how many rows are compared with all training rows at a time.
 const queryRows = 64
 
-// nearest fits Neighbours, which is to remember the rows.
+// nearest fits Neighbours: nothing is computed but the lengths of the rows.
 type nearest struct{ *training }
 
 func (f nearest) fit(ctx context.Context, at Setting, _ []float64) (Model, []float64, Report, error) {
@@ -41,14 +42,14 @@ func (f nearest) fit(ctx context.Context, at Setting, _ []float64) (Model, []flo
 }
 
 // Scores are shares of the neighbours, each counted by its weight as a training
-// row. Distances are found by float32 products, and again in float64 where
-// rounding could change who is near.
+// row. Distances are computed by float32 products, and again in float64 where
+// rounding could change which rows are the nearest.
 func (n *Neighbours) Scores(ctx context.Context, dst []float32, s *Set, rows []int) error {
 	if n.of == nil {
 		return errors.New("probe: neighbours that were not fitted")
 	}
 	k := len(n.of.Classes)
-	if err := s.asked(n.of.D, k, len(dst), rows); err != nil {
+	if err := s.checkScores(n.of.D, k, len(dst), rows); err != nil {
 		return err
 	}
 	buffer, products := []float32{}, make([]float32, min(queryRows, len(rows))*n.of.N)
@@ -57,7 +58,7 @@ func (n *Neighbours) Scores(ctx context.Context, dst []float32, s *Set, rows []i
 			return err
 		}
 		some := rows[from:min(len(rows), from+queryRows)]
-		x := s.block(&buffer, some)
+		x := s.gather(&buffer, some)
 		if err := n.of.products.Forward(products[:len(some)*n.of.N], x, n.of.X, n.of.D); err != nil {
 			return err
 		}
@@ -70,7 +71,7 @@ func (n *Neighbours) Scores(ctx context.Context, dst []float32, s *Set, rows []i
 	return nil
 }
 
-// candidate is a training row and how far it is.
+// candidate is a training row and its distance.
 type candidate struct {
 	row      int
 	distance float64
@@ -80,8 +81,8 @@ func nearer(a, b candidate) int {
 	return cmp.Or(cmp.Compare(a.distance, b.distance), cmp.Compare(a.row, b.row))
 }
 
-// vote sets dst [k] to the shares for a query, of which the products with all
-// rows are known within rounding.
+// vote sets dst [k] to the shares of the classes among the neighbours of a query;
+// products are those of the query with all rows, in float32.
 func (n *Neighbours) vote(dst, query, products []float32) {
 	own, all := inner(query, query), make([]candidate, 0, n.of.rows)
 	for i, w := range n.of.weights {
@@ -90,7 +91,7 @@ func (n *Neighbours) vote(dst, query, products []float32) {
 		}
 		all = append(all, candidate{i, n.distance(own, n.norms[i], float64(products[i]))})
 	}
-	slack := math.Sqrt(float64(n.of.D)) * 0x1p-21 // what rounding may add to a distance
+	slack := math.Sqrt(float64(n.of.D)) * 0x1p-21 // the error of a distance by rounding
 	if n.Metric == "l2" {
 		slack *= math.Sqrt(own * n.longest)
 	}

@@ -8,21 +8,21 @@ import (
 )
 
 const (
-	remembered     = 10  // steps that L-BFGS keeps
-	maxIterations  = 500 // of one fit
-	maxTries       = 20  // points on one line
-	sufficient     = 1e-4
-	flatter        = 0.9
-	turned         = 0.8  // of the slope: as far as it may turn where values differ by rounding
-	rounding       = 1e-6 // of a value, relative
-	slow           = 5    // steps over which progress is looked at
+	historySize    = 10   // steps that L-BFGS remembers
+	maxIterations  = 500  // of one fit
+	maxTries       = 20   // points of one line search
+	armijo         = 1e-4 // Wolfe's condition of sufficient decrease
+	curvature      = 0.9  // Wolfe's condition of curvature
+	approximate    = 0.8  // Hager and Zhang's condition of decrease, where values differ by rounding only
+	rounding       = 1e-6 // relative error of a value
+	stallSteps     = 5    // the number of last steps whose gain is part of the test of convergence
 	smallObjective = 1e-3 // below it, tolerances are absolute
 )
 
-// function is what is minimised: value sets the gradient at x; precondition
-// multiplies g by an estimate of the inverse second derivatives, made where
-// value was asked last.
-type function interface {
+// objective is a function to minimise. value returns it at x and sets its gradient;
+// precondition multiplies g by an estimate of the inverse second derivatives at the
+// x of the last value.
+type objective interface {
 	value(ctx context.Context, gradient, x []float64) (float64, error)
 	precondition(g []float64)
 }
@@ -30,11 +30,11 @@ type function interface {
 // minimise goes from x to near the minimum of f by L-BFGS (Nocedal and Wright,
 // Numerical Optimization, 2006, algorithm 7.5).
 //
-// It has converged where gᵀHg/2, for the gradient g and the estimate H of the
-// inverse second derivatives, is at most tolerance of the value: were the
-// function quadratic and H right, that is how far it is above its minimum. As H
-// may be too small, the last steps must not have gained more than that either.
-func minimise(ctx context.Context, f function, x []float64, tolerance float64) (Report, error) {
+// It has converged where gᵀHg/2 is at most tolerance times the value, g being the
+// gradient and H the estimate of the inverse second derivatives: for a quadratic
+// function and an exact H that is the distance to the minimum. As H may be too
+// small, the last steps must not have gained more than that either.
+func minimise(ctx context.Context, f objective, x []float64, tolerance float64) (Report, error) {
 	here, there := point{x: x, g: make([]float64, len(x))}, point{x: make([]float64, len(x)), g: make([]float64, len(x))}
 	direction := make([]float64, len(x))
 	var h history
@@ -50,7 +50,7 @@ func minimise(ctx context.Context, f function, x []float64, tolerance float64) (
 		slope := -floats.Dot(direction, here.g)
 		gained := 0.0
 		if n := len(values); n > 0 {
-			gained = values[max(0, n-slow)] - here.value
+			gained = values[max(0, n-stallSteps)] - here.value
 		}
 		if max(-slope/2, gained) <= tolerance*max(here.value, smallObjective) {
 			r.Converged = true
@@ -77,17 +77,17 @@ func minimise(ctx context.Context, f function, x []float64, tolerance float64) (
 	return r, nil
 }
 
-// point is a place, the value there, and the gradient.
+// point is a point with the value and the gradient there.
 type point struct {
 	x, g  []float64
 	value float64
 }
 
-// search finds a point from here against the direction that is low enough and
-// where it gets flatter: Wolfe's conditions, by bisection of a bracket. Values
-// that differ by rounding are told apart by their slopes: Hager and Zhang, A new
-// conjugate gradient method, 2005, the approximate conditions.
-func search(ctx context.Context, f function, there *point, here point, direction []float64, slope float64) (found bool, tries int, err error) {
+// search is a line search from here against direction, by bisection of a bracket.
+// It sets there to a point that fulfils Wolfe's conditions, or, where values differ
+// by rounding only, the approximate ones of Hager and Zhang (A new conjugate
+// gradient method, 2005), which compare slopes.
+func search(ctx context.Context, f objective, there *point, here point, direction []float64, slope float64) (found bool, tries int, err error) {
 	low, high, step := 0.0, math.Inf(1), 1.0
 	for tries = 1; tries <= maxTries; tries++ {
 		floats.AddScaledTo(there.x, here.x, -step, direction)
@@ -96,8 +96,8 @@ func search(ctx context.Context, f function, there *point, here point, direction
 		}
 		s := -floats.Dot(direction, there.g)
 		rise := there.value - here.value - slope*step
-		down := there.value <= here.value+sufficient*step*slope ||
-			s < -turned*slope && there.value <= here.value+rounding*math.Abs(here.value)
+		down := there.value <= here.value+armijo*step*slope ||
+			s < -approximate*slope && there.value <= here.value+rounding*math.Abs(here.value)
 		switch {
 		case !down:
 			high = step
@@ -106,7 +106,7 @@ func search(ctx context.Context, f function, there *point, here point, direction
 				continue
 			}
 			step *= min(max(-slope*step/(2*rise), 0.1), 0.5) // minimum of the parabola
-		case s < flatter*slope:
+		case s < curvature*slope:
 			low = step
 			if high < math.Inf(1) {
 				step = (low + high) / 2
@@ -120,19 +120,19 @@ func search(ctx context.Context, f function, there *point, here point, direction
 	return false, maxTries, nil
 }
 
-// history is the steps remembered and the changes of gradient that they made.
+// history holds the last steps and the changes of the gradient along them.
 type history struct {
 	steps, changes [][]float64
 	inverse        []float64 // 1 / (step · change)
-	divided        []float64 // of add, reused
-	scale          float64   // of the preconditioner, by the last step; 0 before one
+	divided        []float64 // a buffer of add
+	scale          float64   // of the preconditioner, from the last step; 0 before the first
 }
 
-// add remembers a step, unless the function is not convex along it, which
-// rounding can make it seem.
+// add remembers a step. One along which rounding makes the function seem concave
+// is left out.
 func (h *history) add(from, to point, precondition func([]float64)) {
 	var step, change []float64
-	if len(h.steps) == remembered {
+	if len(h.steps) == historySize {
 		step, change = h.steps[0], h.changes[0]
 		h.steps, h.changes, h.inverse = h.steps[1:], h.changes[1:], h.inverse[1:]
 	} else {

@@ -31,7 +31,8 @@ func (l *logistic) value(ctx context.Context, gradient, x []float64) (float64, e
 	return loss/l.sum + l.lambda/2*penalty, nil
 }
 
-// residual turns the logits of a row into the gradient of its loss.
+// residual is that of pass for cross-entropy: the logits of a row are z + shift. Loss
+// and gradient are weighted.
 func (t *training) residual(row int, z []float32, shift []float64) float64 {
 	best := math.Inf(-1)
 	for c, x := range z {
@@ -51,8 +52,8 @@ func (t *training) residual(row int, z []float32, shift []float64) float64 {
 	return weight * (math.Log(sum) - truth)
 }
 
-// precondition divides by the second derivatives, with the same p (1-p) for
-// all rows of a class and nothing between classes.
+// precondition divides by an approximation of the second derivatives: p (1-p) is
+// taken to be the same for all rows of a class, and 0 between classes.
 func (l *logistic) precondition(g []float64) {
 	at := len(l.classes) * l.D
 	scale := make([]float64, len(l.classes))

@@ -19,11 +19,12 @@ type Head struct {
 	K, D int
 }
 
-// untrained is the logit of a class without training rows: below all others,
+// untrainedLogit is the logit of a class without training rows: below all others,
 // and finite, so that every tool can read it.
-const untrained = -1e30
+const untrainedLogit = -1e30
 
-// newHead spreads weights and biases of the classes that were trained over all.
+// newHead makes a head of all classes from the weights and biases of those that
+// have training rows; the others get the bias others.
 func newHead(t *training, w []float32, b []float64, others float32) *Head {
 	h := &Head{K: len(t.Classes), D: t.D}
 	h.W, h.B = make([]float32, h.K*h.D), make([]float32, h.K)
@@ -39,7 +40,7 @@ func newHead(t *training, w []float32, b []float64, others float32) *Head {
 
 // Scores are logits.
 func (h *Head) Scores(ctx context.Context, dst []float32, s *Set, rows []int) error {
-	if err := s.asked(h.D, h.K, len(dst), rows); err != nil {
+	if err := s.checkScores(h.D, h.K, len(dst), rows); err != nil {
 		return err
 	}
 	var buffer []float32
@@ -49,7 +50,7 @@ func (h *Head) Scores(ctx context.Context, dst []float32, s *Set, rows []int) er
 		}
 		some := rows[from:min(len(rows), from+blockRows)]
 		z := dst[from*h.K : (from+len(some))*h.K]
-		if err := s.products.Forward(z, s.block(&buffer, some), h.W, h.D); err != nil {
+		if err := s.products.Forward(z, s.gather(&buffer, some), h.W, h.D); err != nil {
 			return err
 		}
 		for i := range z {
@@ -59,8 +60,8 @@ func (h *Head) Scores(ctx context.Context, dst []float32, s *Set, rows []int) er
 	return nil
 }
 
-// asked checks a call of Scores.
-func (s *Set) asked(d, k, floats int, rows []int) error {
+// checkScores checks the arguments of Scores.
+func (s *Set) checkScores(d, k, floats int, rows []int) error {
 	if s.D != d {
 		return fmt.Errorf("probe: rows of %d features, expected %d: %w", s.D, d, ErrData)
 	}
@@ -75,9 +76,9 @@ func (s *Set) asked(d, k, floats int, rows []int) error {
 	return nil
 }
 
-// block is the features of a few rows: where they lie if they follow each
-// other, else gathered in buffer.
-func (s *Set) block(buffer *[]float32, rows []int) []float32 {
+// gather returns the features of rows: a part of X where they follow each other,
+// else a copy in buffer.
+func (s *Set) gather(buffer *[]float32, rows []int) []float32 {
 	first, together := rows[0], true
 	for i, row := range rows {
 		together = together && row == first+i

@@ -15,10 +15,10 @@ import (
 // tile is the side of the parts that a Gram matrix is made in.
 const tile = 256
 
-// ridge is least squares in float64. Row i of Z [n,D] is standardised, centred
-// by the weighted mean and times √(s_i/S), and so is row i of the one-hot labels
-// Y [n,k]. Then W = (ZᵀZ + λ)⁻¹ZᵀY, or, where rows are fewer than features,
-// W = Zᵀ(ZZᵀ + λ)⁻¹Y. Of Z there is never more than a few tiles.
+// ridge is least squares in float64. Row i of Z [n,D] holds the standardised
+// features less their weighted mean, times √(s_i/S), and row i of Y [n,k] the one-hot
+// label likewise. Then W = (ZᵀZ + λ)⁻¹ZᵀY, or, with fewer rows than features,
+// W = Zᵀ(ZZᵀ + λ)⁻¹Y. Only a few tiles of Z are in memory at a time.
 type ridge struct {
 	*training
 	rows   []int
@@ -70,7 +70,7 @@ func (r *ridge) part(buffer []float64, rows, columns [2]int) blas64.General {
 	return z
 }
 
-// multiply makes gram, of which the upper tiles are enough, and right.
+// multiply computes gram, of which the upper tiles suffice, and right.
 func (r *ridge) multiply(ctx context.Context) {
 	n, inner := r.D, len(r.rows)
 	if r.dual {

@@ -12,9 +12,9 @@ const (
 )
 
 // descent is stochastic gradient descent with Nesterov's momentum on batches of
-// 64 rows, at a rate that falls to 0 along a cosine. A batch is standardised in a
-// buffer, divided by the root of the number of features, so that a rate serves
-// rows of any width.
+// 64 rows, at a learning rate that falls to 0 along a cosine. Features are
+// standardised and divided by the root of their number, so that one rate suits rows
+// of any width.
 type descent struct {
 	*training
 	epochs int
@@ -51,7 +51,7 @@ func (d descent) fit(ctx context.Context, at Setting, _ []float64) (Model, []flo
 	return s.end(ctx, at, Report{Iterations: total, Evaluations: d.epochs + 1})
 }
 
-// steps is a descent under way.
+// steps is the state of a descent.
 type steps struct {
 	descent
 	x, speed              []float64 // weights [k,D] of standardised features, biases [k]; their momentum
@@ -97,13 +97,13 @@ func (s *steps) step(rows []int, rate, lambda float64) error {
 	return nil
 }
 
-// end makes the head. Where steps were too long for the objective to be finite,
-// it is said to be the largest number.
+// end makes the head. An objective that is not finite, as the steps were too long,
+// is reported as the largest number.
 func (s *steps) end(ctx context.Context, at Setting, r Report) (Model, []float64, Report, error) {
 	var err error
 	r.Objective, err = (&logistic{training: s.training, lambda: at.Lambda}).value(ctx, make([]float64, len(s.x)), s.x)
 	if r.Converged = r.Objective < math.MaxFloat64; !r.Converged {
 		r.Objective = math.MaxFloat64
 	}
-	return newHead(s.training, s.head, s.shift, untrained), nil, r, err
+	return newHead(s.training, s.head, s.shift, untrainedLogit), nil, r, err
 }

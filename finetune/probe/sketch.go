@@ -9,25 +9,26 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// sketch is what is known of the covariance G [D,D] of the standardised
-// features: its largest eigenvalues, and the mean of the others. Features of a
-// network are strongly correlated, which makes plain L-BFGS slow; divided by
-// G, they are not.
+// sketch is an approximation of the covariance G [D,D] of the standardised features:
+// its largest eigenvalues with their vectors, and the mean of the others. Features of
+// a network are strongly correlated, which makes plain L-BFGS slow; preconditioned
+// by G it is not.
 type sketch struct {
 	vectors *mat.Dense // [D,r], orthonormal
 	values  []float64  // [r]
 	rest    float64
 
-	along, back mat.Dense // of divide, kept as garbage would take more memory than the features
+	along, back mat.Dense // buffers of divide, larger together than the features may be
 }
 
-// resolved is the share of the largest eigenvalue that float32 products show.
+// resolved is the smallest eigenvalue, relative to the largest, that float32 products
+// can resolve.
 const resolved = 1e-6
 
-// newSketch goes once over the training rows, for the Nyström approximation
-// Y(ΩᵀY)⁻¹Yᵀ of G, where Y = GΩ and Ω is random, [D,rank]: Frangella, Tropp and
-// Udell, Randomized Nyström preconditioning, 2023. A few features are not
-// sketched: then Ω is the identity and the result G.
+// newSketch takes one pass over the training rows for the Nyström approximation
+// Y(ΩᵀY)⁻¹Yᵀ of G, where Y = GΩ and Ω [D,rank] is random (Frangella, Tropp and
+// Udell, Randomized Nyström preconditioning, 2023). With no more features than rank,
+// Ω is the identity and the result is G itself.
 func newSketch(ctx context.Context, t *training, rank int) (*sketch, error) {
 	rank = min(rank, t.D)
 	omega, y, sums := make([]float64, rank*t.D), make([]float64, rank*t.D), make([]float64, rank)
@@ -52,8 +53,8 @@ func newSketch(ctx context.Context, t *training, rank int) (*sketch, error) {
 	return s, s.decompose(mat.NewDense(rank, t.D, omega), mat.NewDense(rank, t.D, y), float64(t.varying))
 }
 
-// decompose finds the eigenvalues and eigenvectors of yᵀ(Ωyᵀ)⁻¹y, where rows
-// are what columns are in newSketch.
+// decompose finds the eigenvalues and eigenvectors of yᵀ(Ωyᵀ)⁻¹y; omega and y are
+// the transposes of Ω and Y in newSketch.
 func (s *sketch) decompose(omega, y *mat.Dense, trace float64) error {
 	var core, half, gram mat.Dense
 	core.Mul(omega, y.T())

@@ -10,8 +10,8 @@ import (
 // in a cache between the two products, and sums over blocks are float64.
 const blockRows = 1024
 
-// training is the training rows of a set, and what a fit of them shares with
-// the next: standardisation and buffers.
+// training holds what fits to the same training rows share: their standardisation
+// and buffers.
 type training struct {
 	*Set
 	weights []float64 // [N], of the rows; 0 for a row that is not trained on
@@ -53,8 +53,8 @@ func newTraining(ctx context.Context, s *Set, rows []int, balanced bool) (*train
 	return t, nil
 }
 
-// weigh gives training rows their weights, and labels among the classes that
-// are there.
+// weigh sets the weights of the training rows, and their labels as numbers among
+// the classes that have training rows.
 func (t *training) weigh(rows []int, balanced bool) {
 	count, at := make([]int, len(t.Classes)), make([]int, len(t.Classes))
 	for _, i := range rows {
@@ -77,10 +77,9 @@ func (t *training) weigh(rows []int, balanced bool) {
 	}
 }
 
-// standardise finds mean and standard deviation of each feature over the
-// training rows, unweighted. A feature whose deviation is no more than what
-// rounding makes of a constant is taken for one: it counts as 0, and so do
-// its weights.
+// standardise finds the mean and the standard deviation of each feature over the
+// training rows, unweighted. A feature whose deviation is no larger than the rounding
+// errors of a constant is taken for one: it is standardised to 0.
 func (t *training) standardise(ctx context.Context) error {
 	t.mean, t.inverse = make([]float64, t.D), make([]float64, t.D)
 	if err := t.moments(ctx, t.mean, func(_ int, x float64) float64 { return x }); err != nil {
@@ -114,8 +113,8 @@ func (t *training) moments(ctx context.Context, dst []float64, f func(column int
 	return context.Cause(ctx)
 }
 
-// fold sets head and shift to what v [k,D] and b [k], which take standardised
-// features, are for features as they are.
+// fold sets head and shift to the weights and biases for features as they are that
+// equal v [k,D] and b [k] for standardised features.
 func (t *training) fold(v, b []float64) {
 	k := len(b)
 	if len(t.shift) != k {
@@ -135,9 +134,11 @@ func (t *training) fold(v, b []float64) {
 	})
 }
 
-// pass goes once over the training rows: z = Wx + b of each, which residual
-// replaces by r and of which it returns a loss; then dv [k,D] and db [k] are the
-// sums of r x standardised x, and of r. It returns the sum of the losses.
+// pass goes once over the training rows. residual is given the products z [k] of a
+// row's features with the weights v [k,D], and with shift what the biases b [k] are
+// then; it replaces z by a gradient r and returns the row's loss. pass sets dv [k,D]
+// to the sum of r times the standardised features and db [k] to the sum of r, and
+// returns the sum of the losses.
 func (t *training) pass(ctx context.Context, dv, db, v, b []float64, residual func(row int, z []float32, shift []float64) float64) (float64, error) {
 	k := len(b)
 	t.fold(v, b)

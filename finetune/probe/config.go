@@ -6,7 +6,7 @@ var Solvers = []string{"lbfgs", "sgd", "ridge", "knn"}
 // Setting is a point of a grid.
 type Setting struct {
 	Lambda float64 `json:"lambda,omitempty"` // lbfgs, sgd, ridge: the penalty, per row
-	Rate   float64 `json:"rate,omitempty"`   // sgd: the learning rate at the start, of standardised features divided by the root of their number
+	Rate   float64 `json:"rate,omitempty"`   // sgd: the first learning rate, for standardised features divided by the root of their number
 	K      int     `json:"k,omitempty"`      // knn: neighbours
 	Metric string  `json:"metric,omitempty"` // knn: "cosine" or "l2"
 }
@@ -14,8 +14,8 @@ type Setting struct {
 // Config says how to fit and how to choose. The zero value is the default.
 type Config struct {
 	Solver   string    // "": "lbfgs"
-	Grid     []Setting // nil: Grid(Solver). It is gone through from strong to weak, whatever its order
-	Balanced bool      // every class weighs the same, however many rows it has; choose by mean per-class accuracy
+	Grid     []Setting // nil: Grid(Solver). Settings are tried from strong to weak penalties, in whatever order they are
+	Balanced bool      // every class has the same weight, however many rows it has; settings are chosen by mean per-class accuracy
 	Folds    int       // of the choice where no validation rows are given; 0: 5
 	Epochs   int       // of sgd; 0: 30
 	Seed     uint64    // of folds and of sgd's order of rows
@@ -33,7 +33,7 @@ type Points interface {
 	Add(seed uint64, p Point) error
 }
 
-// Place names a point of the work.
+// Place says which point of the work a Point is.
 type Place struct {
 	Outer   int     `json:"outer"` // fold of CrossValidate, -1 in Select
 	Inner   int     `json:"inner"` // fold of the choice, -1 for validation rows
@@ -69,8 +69,8 @@ type Score struct {
 // Selected is what Select found.
 type Selected struct {
 	Chosen Setting
-	Scores []Score // of the grid, in the order that it was gone through
-	Best   Score   // of Chosen, on held-out training rows
+	Scores []Score // of the grid, in the order in which it was tried
+	Best   Score   // of Chosen, on the rows that it was chosen by
 	Model  Model   // fitted to all training rows
 	Fit    Report
 }
