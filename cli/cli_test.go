@@ -302,7 +302,7 @@ func TestFeaturizeRefuses(t *testing.T) {
 	}{
 		"truncated model":   {[]string{"-m", write(t, "t.onnx", string(model[:len(model)/2])), "-d", data}, 65, "it ends after"},
 		"text as model":     {[]string{"-m", write(t, "t.onnx", "hello"), "-d", data}, 65, "this is text"},
-		"no such layer":     {[]string{"-m", backbone, "-d", data, "--layer", "feature"}, 2, `did you mean "features"`},
+		"no such layer":     {[]string{"-m", backbone, "-d", data, "--layer", "feature"}, 2, "did you mean features"},
 		"empty folder":      {[]string{"-m", backbone, "-d", empty}, 65, "no images"},
 		"nothing decodes":   {[]string{"-m", backbone, "-d", garbage}, 65, "none of the 1 images"},
 		"text as library":   {[]string{"-m", backbone, "-d", data, "--onnxruntime", file}, 69, "afile"},

@@ -105,7 +105,9 @@ func verdict(err error) (code int, hint string) {
 		return 69, "rtx runtime install gets a library, rtx doctor tells what is missing"
 	case is(onnx.ErrNoImageInput, onnx.ErrInputs):
 		return 65, "rtx inspect shows the model's inputs"
-	case is(onnx.ErrSpec), errors.As(err, &value):
+	case errors.As(err, &value):
+		return 2, suggest(value.Value, value.Values, "rtx inspect shows the model")
+	case is(onnx.ErrSpec):
 		return 2, "rtx inspect shows the model"
 	case is(runtime.ErrModel):
 		return 65, "rtx inspect shows the model's operators and their versions"

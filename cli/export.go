@@ -211,6 +211,10 @@ func expose(m *onnx.Model, names []string) (*onnx.Model, error) {
 		if len(levels) > 0 {
 			hint = "logits, features, " + strings.Join(slices.Sorted(maps.Keys(levels)), ", ") + ", or a value of the graph"
 		}
+		var value *onnx.ValueError
+		if errors.As(err, &value) {
+			hint = suggest(value.Value, value.Values, hint)
+		}
 		return nil, &usageError{msg: err.Error(), hint: hint}
 	}
 	return c, nil

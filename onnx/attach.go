@@ -83,7 +83,7 @@ func (m *Model) pooled(value string, width int) (*Model, error) {
 		return nil, err
 	}
 	g := c.Proto.Graph
-	axes := c.space(name, spec.Input, spec.Layout)
+	axes := c.spatialAxes(name, spec.Input, spec.Layout)
 	if rank == 4 && c.Opset() < 18 {
 		g.Node = append(g.Node, NewNode("ReduceMean", "features", []string{name}, Ints("axes", axes...), Int("keepdims", 0)))
 	} else if rank == 4 {
@@ -92,28 +92,4 @@ func (m *Model) pooled(value string, width int) (*Model, error) {
 	}
 	g.Output = []*pb.ValueInfoProto{NewValue("features", pb.TensorProto_FLOAT, Named("N"), Sized(width))}
 	return c, nil
-}
-
-// Width is the number of features in a value [N,D], or in a map [N,C,H,W] once
-// it is averaged over space: what a linear layer reads of it, or what the model
-// declares. It is 0 where the model does not say.
-func (m *Model) Width(value string) int {
-	if w := m.width(value); w > 0 {
-		return w
-	}
-	g := m.Proto.Graph
-	for _, list := range [][]*pb.ValueInfoProto{g.Output, g.ValueInfo} {
-		for _, p := range list {
-			v := valueOf(p)
-			if p.Name != value || !v.Known || len(v.Shape) != 2 && len(v.Shape) != 4 {
-				continue
-			}
-			axis := 1
-			if spec, _, err := m.Spec(); err == nil && len(v.Shape) == 4 && m.space(value, spec.Input, spec.Layout)[0] == 1 {
-				axis = 3
-			}
-			return int(v.Shape[axis].Size)
-		}
-	}
-	return 0
 }

@@ -9,15 +9,15 @@ import (
 	"github.com/robust-transfer/rtx/onnx/pb"
 )
 
-// ClassesKey is the metadata entry that names the classes, a JSON list in the
-// order of the logits.
+// ClassesKey is the metadata entry that names the classes: a JSON list in the order
+// of the logits.
 const ClassesKey = "classes"
 
-// ErrNoLogits says that a model is no classifier.
+// ErrNoLogits says that a model is not a classifier.
 var ErrNoLogits = errors.New("no logits")
 
-// Classes names the classes in the order of the logits: what the metadata entry
-// "classes" says, else the labels of the Spec. nil where the file says nothing.
+// Classes names the classes in the order of the logits: those of the metadata entry
+// "classes", else the labels of the Spec. nil where the file names none.
 func (m *Model) Classes() ([]string, error) {
 	var names []string
 	if text := m.Metadata(ClassesKey); text != "" {
@@ -101,22 +101,17 @@ func (m *Model) ClassCount() int {
 }
 
 // LogitsValue names the value of shape [N,K] that the logits are: the output
-// called "logits", else the one 2-D output that is not the features. An output
-// that no linear layer makes counts only where the file names classes. Where a
-// Softmax makes the output, the logits are what enters it, and softmax is set.
+// called "logits", else the one output of two dimensions that is not the features
+// and that a linear layer computes, or any layer where the file names classes. If a
+// Softmax computes the output, the logits are its input, and softmax is true.
 func (m *Model) LogitsValue() (value string, softmax bool, err error) {
-	producer := map[string]*pb.NodeProto{}
-	for _, n := range m.Proto.Graph.Node {
-		for _, o := range n.Output {
-			producer[o] = n
-		}
-	}
+	producer := m.producers()
 	output, err := m.logitsOutput(producer)
 	if err != nil {
 		return "", false, err
 	}
 	value = output
-	for range m.Proto.Graph.Node { // no sound graph has a longer chain
+	for range m.Proto.Graph.Node { // a damaged graph may have cycles
 		n := producer[value]
 		if n == nil || len(n.Input) == 0 {
 			break
@@ -151,7 +146,7 @@ func (m *Model) logitsOutput(producer map[string]*pb.NodeProto) (string, error) 
 			return o.Name, nil
 		}
 		seen = append(seen, o.String())
-		linear := m.beforeHead(o.Name, producer) != ""
+		linear := m.headInput(o.Name, producer) != ""
 		if (!o.Known || len(o.Shape) == 2) && o.Name != "features" && o.Name != features && (linear || len(classes) > 0) {
 			found = append(found, o.Name)
 		}

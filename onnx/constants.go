@@ -1,12 +1,16 @@
 package onnx
 
 import (
+	"encoding/binary"
+	"maps"
+	"math"
+	"slices"
+
 	"github.com/robust-transfer/rtx/onnx/pb"
 )
 
-// constants are the float32 values of a graph that do not depend on its
-// inputs: initializers, Constant nodes, and both behind an Identity or a Cast
-// to what they are.
+// constants are the float32 values of a graph that do not depend on its inputs:
+// initializers and Constant nodes, also behind an Identity or a Cast to float32.
 func (m *Model) constants() map[string]*pb.TensorProto {
 	all := map[string]*pb.TensorProto{}
 	for _, t := range m.Proto.Graph.Initializer {
@@ -29,7 +33,7 @@ func (m *Model) constants() map[string]*pb.TensorProto {
 	return all
 }
 
-// constantOf is the float32 tensor of a Constant node, else nil.
+// constantOf is the float32 tensor of a Constant node, nil for any other node.
 func constantOf(n *pb.NodeProto) *pb.TensorProto {
 	if n.OpType != "Constant" {
 		return nil
@@ -47,48 +51,93 @@ func constantOf(n *pb.NodeProto) *pb.TensorProto {
 	return nil
 }
 
-// attribute is a node's attribute, nil where it has none of the name.
-func attribute(n *pb.NodeProto, name string) *pb.AttributeProto {
-	for _, a := range n.Attribute {
-		if a.Name == name {
-			return a
+// constantSize is the number of elements of an initializer or of a Constant node's
+// value, -1 for any other value.
+func (m *Model) constantSize(value string) int64 {
+	for _, t := range m.Proto.Graph.Initializer {
+		if t.Name == value {
+			return elements(t.Dims)
 		}
 	}
-	return nil
+	for _, n := range m.Proto.Graph.Node {
+		if n.OpType == "Constant" && slices.Contains(n.Output, value) {
+			for _, a := range n.Attribute {
+				if a.T != nil {
+					return elements(a.T.Dims)
+				}
+			}
+			return 1
+		}
+	}
+	return -1
 }
 
-func standard(n *pb.NodeProto) bool { return n.Domain == "" || n.Domain == "ai.onnx" }
-
-// names collects every name in a graph and its subgraphs.
-func names(g *pb.GraphProto, into map[string]bool) {
-	for _, list := range [][]*pb.ValueInfoProto{g.GetInput(), g.GetOutput()} {
-		for _, v := range list {
-			into[v.Name] = true
-		}
+// int64s reads a small int64 tensor.
+func int64s(t *pb.TensorProto) ([]int64, bool) {
+	if t == nil || t.DataType != int32(pb.TensorProto_INT64) {
+		return nil, false
 	}
-	for _, t := range g.GetInitializer() {
-		into[t.Name] = true
+	if len(t.Int64Data) > 0 {
+		return t.Int64Data, true
 	}
-	for _, n := range g.GetNode() {
-		for _, list := range [][]string{n.Input, n.Output} {
-			for _, v := range list {
-				into[v] = true
-			}
-		}
-		for _, a := range n.Attribute {
-			names(a.G, into)
-			for _, inner := range a.Graphs {
-				names(inner, into)
-			}
-		}
+	out := make([]int64, 0, len(t.RawData)/8)
+	for b := t.RawData; len(b) >= 8; b = b[8:] {
+		out = append(out, int64(binary.LittleEndian.Uint64(b)))
 	}
+	return out, int64(len(out)) == elements(t.Dims)
 }
 
-// freshName returns a name that is not taken, and takes it.
-func freshName(taken map[string]bool, name string) string {
-	for taken[name] {
-		name += "_"
+// scalar reads a float32 tensor of one element.
+func scalar(t *pb.TensorProto) (float32, bool) {
+	switch {
+	case t == nil || t.DataType != int32(pb.TensorProto_FLOAT) || elements(t.Dims) != 1:
+		return 0, false
+	case len(t.FloatData) == 1:
+		return t.FloatData[0], true
+	case len(t.RawData) == 4:
+		return math.Float32frombits(binary.LittleEndian.Uint32(t.RawData)), true
 	}
-	taken[name] = true
-	return name
+	return 0, false
+}
+
+// Promote returns the model with constants as initializers that were not: the
+// float32 tensors of Constant nodes, and those of Identity nodes behind a
+// constant, by which exporters replace tensors that were equal to another. They
+// keep the names of the nodes' values. want chooses among the values with at
+// least one dimension.
+func (m *Model) Promote(want func(value string) bool) *Model {
+	g := m.Proto.Graph
+	tensors := map[string]*pb.TensorProto{}
+	for _, t := range g.Initializer {
+		tensors[t.Name] = t
+	}
+	c := m.shallow()
+	c.payloads = maps.Clone(m.payloads)
+	c.Proto.Graph.Initializer = slices.Clone(g.Initializer)
+	c.Proto.Graph.Node = nil
+	for _, n := range g.Node {
+		t := constantOf(n)
+		if n.OpType == "Identity" && standard(n) && len(n.Input) == 1 {
+			t = tensors[n.Input[0]]
+		}
+		if t == nil || len(n.Output) != 1 {
+			c.Proto.Graph.Node = append(c.Proto.Graph.Node, n)
+			continue
+		}
+		name := n.Output[0]
+		tensors[name] = t
+		if t.DataType != int32(pb.TensorProto_FLOAT) || len(t.Dims) == 0 || !want(name) {
+			c.Proto.Graph.Node = append(c.Proto.Graph.Node, n)
+			continue
+		}
+		own := &pb.TensorProto{Name: name, Dims: t.Dims, DataType: t.DataType, RawData: t.RawData, FloatData: t.FloatData}
+		if len(own.FloatData) > 0 {
+			own.RawData, own.FloatData = littleEndian(own.FloatData), nil
+		}
+		if p, ok := m.payloads[t]; ok {
+			c.payloads[own] = p
+		}
+		c.Proto.Graph.Initializer = append(c.Proto.Graph.Initializer, own)
+	}
+	return c
 }

@@ -9,15 +9,15 @@ import (
 	"github.com/robust-transfer/rtx/onnx/pb"
 )
 
-// Float16 returns the model with its convolutions and matrix products in
-// float16, and what lies between them. Inputs and outputs keep their type, and
-// values their names.
+// Float16 returns the model with its convolutions and matrix products in float16,
+// and with the operators between them that do not lose by it. Inputs and outputs
+// keep their types, and values their names.
 //
-// Batch norms after convolutions are folded into them first. Values start in
-// float32 and stay so until the first such operator, so that an image is
-// normalised in float32; operators that float16 would harm run in float32,
-// between casts. So does one with a weight whose largest magnitude lies
-// outside [2^-14, 65504]. Subgraphs are left as they are.
+// Batch norms after convolutions are folded into these first. Values are float32 up
+// to the first convolution or matrix product, so that images are normalised in
+// float32. Operators that float16 would harm run in float32, between casts; so
+// does one with a weight whose largest magnitude is outside [2^-14, 65504], the
+// range in which float16 has its full precision. Subgraphs are not converted.
 func (m *Model) Float16() (*Model, error) {
 	m, err := m.FoldBatchNorm()
 	if err != nil {
@@ -40,21 +40,21 @@ func (m *Model) Float16() (*Model, error) {
 	return c, nil
 }
 
-// halver converts a graph, node by node.
+// halver converts a graph to float16, node by node.
 type halver struct {
 	from, to  *Model
-	types     map[string]pb.TensorProto_DataType // of the values as they were
+	types     map[string]pb.TensorProto_DataType // of values in the original graph
 	constants map[string]*pb.TensorProto         // float32
 	largest   map[string]float32                 // magnitudes of constants
-	pinned    map[string]bool                    // names that must go on meaning a float32
-	taken     map[string]bool
-	half      map[string]string          // value -> its float16 form
-	whole     map[string]string          // value that became float16 -> its float32 form
-	copies    map[string]*pb.TensorProto // constant -> its float16 form
+	pinned    map[string]bool                    // names whose values must stay float32
+	taken     map[string]bool                    // names in the graph
+	half      map[string]string                  // value -> its float16 form
+	whole     map[string]string                  // value that became float16 -> its float32 form, "" before it is needed
+	copies    map[string]*pb.TensorProto         // constant -> its float16 form
 	nodes     []*pb.NodeProto
 }
 
-// survey notes types, constants and names.
+// survey collects the types and names of the graph.
 func (h *halver) survey() {
 	g := h.from.Proto.Graph
 	for _, list := range [][]*pb.ValueInfoProto{g.Input, g.Output, g.ValueInfo} {
@@ -73,16 +73,17 @@ func (h *halver) survey() {
 	}
 	names(g, h.taken)
 	for _, n := range g.Node {
-		for _, v := range outerValues(n)[len(n.Input):] {
+		for _, v := range valuesRead(n)[len(n.Input):] {
 			h.pinned[v] = true
 		}
 	}
 }
 
+// node converts a node, or puts casts before it.
 func (h *halver) node(n *pb.NodeProto) error {
-	inputs, may := typed(n)
+	inputs, may := typedInputs(n)
 	c := n
-	if len(n.Input) > 0 { // not the weights in Constant nodes
+	if len(n.Input) > 0 { // Constant nodes may hold large tensors
 		c = proto.CloneOf(n)
 	}
 	if may {
@@ -113,11 +114,11 @@ func (h *halver) node(n *pb.NodeProto) error {
 	return nil
 }
 
-// wants tells whether a node is to run in float16: its type is float32, its
-// constants fit, and it either gains from it or has nothing but float16 to
-// work on.
+// wants tells whether a node is to run in float16: its inputs are float32, its
+// constants fit, and either it gains by float16 or all its variable inputs are
+// float16 already.
 func (h *halver) wants(n *pb.NodeProto, inputs []int) (bool, error) {
-	if typeOf(n, inputs, h.types) != pb.TensorProto_FLOAT {
+	if typeOfInputs(n, inputs, h.types) != pb.TensorProto_FLOAT {
 		return false, nil
 	}
 	variables, halves := 0, 0
@@ -132,11 +133,11 @@ func (h *halver) wants(n *pb.NodeProto, inputs []int) (bool, error) {
 			}
 		}
 	}
-	return variables > 0 && (inHalf[n.OpType] || halves == variables), nil
+	return variables > 0 && (operators[n.OpType].float16 == gains || halves == variables), nil
 }
 
-// fits tells whether float16 can hold a constant: its largest magnitude with
-// full precision. Bounds may be beyond: they are then those of float16.
+// fits tells whether float16 holds the largest magnitude of a constant with full
+// precision. A bound may be beyond the range: it becomes the range's end.
 func (h *halver) fits(n *pb.NodeProto, v string) (bool, error) {
 	t := h.constants[v]
 	if t == nil {
@@ -145,7 +146,7 @@ func (h *halver) fits(n *pb.NodeProto, v string) (bool, error) {
 	largest, known := h.largest[v]
 	if !known {
 		var err error
-		if largest, err = h.from.magnitudes(t); err != nil {
+		if largest, err = h.from.largestMagnitude(t); err != nil {
 			return false, err
 		}
 		h.largest[v] = largest
@@ -154,11 +155,11 @@ func (h *halver) fits(n *pb.NodeProto, v string) (bool, error) {
 	return largest == 0 || largest >= minHalf && (largest <= maxHalf || bound), nil
 }
 
-// results declares what a node makes as float16. A value that has to stay
-// float32 under its name is cast back to it.
+// results notes that a node's outputs are float16. A value that must stay float32
+// under its name is cast back.
 func (h *halver) results(n *pb.NodeProto) {
 	for i, v := range n.Output {
-		if v == "" || i > 0 && n.OpType != "Split" { // others have indices, masks and statistics
+		if v == "" || i > 0 && n.OpType != "Split" { // other operators have indices, masks or statistics there
 			continue
 		}
 		h.types[v], h.half[v] = pb.TensorProto_FLOAT, v
@@ -172,7 +173,8 @@ func (h *halver) results(n *pb.NodeProto) {
 	}
 }
 
-// asHalf returns the name of the float16 form of a value, and makes it.
+// asHalf returns the name of the float16 form of a value, which it adds where there
+// is none.
 func (h *halver) asHalf(v string) (string, error) {
 	if name := h.half[v]; name != "" {
 		return name, nil
@@ -184,12 +186,13 @@ func (h *halver) asHalf(v string) (string, error) {
 		h.cast(v, name, pb.TensorProto_FLOAT16)
 		return name, nil
 	}
-	c, err := h.from.halved(t, h.to, name)
+	c, err := h.from.halfTensor(t, h.to, name)
 	h.copies[v] = c
 	return name, err
 }
 
-// asFloat returns the name of the float32 form of a value, and makes it.
+// asFloat returns the name of the float32 form of a value, which it adds where there
+// is none.
 func (h *halver) asFloat(v string) string {
 	name, became := h.whole[v]
 	if !became {
@@ -205,12 +208,12 @@ func (h *halver) asFloat(v string) string {
 
 func (h *halver) cast(from, to string, dtype pb.TensorProto_DataType) {
 	n := NewNode("Cast", to, []string{from}, Int("to", int64(dtype)))
-	n.Name = "" // the name of the output may be that of another node
+	n.Name = "" // another node may have the name
 	h.nodes = append(h.nodes, n)
 }
 
-// finish puts the graph together. The float16 form of a constant takes the
-// name of the float32 form if that is not used any more.
+// finish puts the graph together. The float16 form of a constant takes the name of
+// the float32 form where nothing uses that any more.
 func (h *halver) finish() {
 	g := h.to.Proto.Graph
 	g.Node = h.nodes
@@ -219,7 +222,7 @@ func (h *halver) finish() {
 		for _, v := range slices.Sorted(maps.Keys(h.copies)) {
 			g.Initializer = append(g.Initializer, h.copies[v])
 		}
-		h.to.Proto.IrVersion = max(4, h.to.Proto.IrVersion) // the first in which an initializer need not be an input
+		h.to.Proto.IrVersion = max(4, h.to.Proto.IrVersion) // the first version in which an initializer need not be an input
 	}
 	h.to.prune()
 	left := map[string]bool{}
@@ -240,7 +243,7 @@ func (h *halver) finish() {
 	h.valueInfo()
 }
 
-// valueInfo declares the values that became float16.
+// valueInfo declares which values became float16.
 func (h *halver) valueInfo() {
 	g := h.to.Proto.Graph
 	became := map[string]bool{}

@@ -12,9 +12,9 @@ import (
 	"github.com/robust-transfer/rtx/onnx/pb"
 )
 
-// FoldBatchNorm returns the model with batch norms that follow a convolution,
-// and nothing else does, made part of the convolution's weight and bias. The
-// convolution then makes the batch norm's value.
+// FoldBatchNorm returns the model with batch norms folded into the convolutions
+// before them, where nothing else reads the convolution's output: the weight and
+// bias change, and the convolution computes the value that the batch norm did.
 func (m *Model) FoldBatchNorm() (*Model, error) {
 	c := m.shallow()
 	c.payloads = maps.Clone(m.payloads)
@@ -26,7 +26,7 @@ func (m *Model) FoldBatchNorm() (*Model, error) {
 		if n.OpType == "Conv" && standard(n) && len(n.Output) == 1 {
 			convs[n.Output[0]] = n
 		}
-		for _, v := range outerValues(n) {
+		for _, v := range valuesRead(n) {
 			f.reads[v]++
 		}
 	}
@@ -50,7 +50,7 @@ func (m *Model) FoldBatchNorm() (*Model, error) {
 	g.Node = nodes
 	if len(f.added) > 0 {
 		g.Initializer = append(g.Initializer[:len(g.Initializer):len(g.Initializer)], f.added...)
-		c.Proto.IrVersion = max(4, c.Proto.IrVersion) // the first in which an initializer need not be an input
+		c.Proto.IrVersion = max(4, c.Proto.IrVersion) // the first version in which an initializer need not be an input
 		c.prune()
 	}
 	return c, nil
@@ -60,13 +60,13 @@ func (m *Model) FoldBatchNorm() (*Model, error) {
 type folder struct {
 	from, to  *Model
 	constants map[string]*pb.TensorProto
-	reads     map[string]int // of each value
-	taken     map[string]bool
-	added     []*pb.TensorProto
+	reads     map[string]int    // how often each value is read
+	taken     map[string]bool   // names in the graph
+	added     []*pb.TensorProto // new weights and biases
 }
 
-// fold returns the convolution that does what the two nodes do, nil where their
-// parameters are not known.
+// fold returns the convolution that computes what the two nodes do, nil where their
+// parameters are not constant.
 func (f *folder) fold(conv, norm *pb.NodeProto) (*pb.NodeProto, error) {
 	if !standard(norm) || len(norm.Output) != 1 || attribute(norm, "training_mode").GetI() != 0 || len(conv.Input) < 2 {
 		return nil, nil
@@ -85,7 +85,7 @@ func (f *folder) fold(conv, norm *pb.NodeProto) (*pb.NodeProto, error) {
 		if t == nil || elements(t.Dims) != weight.Dims[0] {
 			return nil, nil
 		}
-		err := f.from.floats(t, func(bits []uint32) error {
+		err := f.from.eachFloat(t, func(bits []uint32) error {
 			for _, b := range bits {
 				v[i] = append(v[i], float64(math.Float32frombits(b)))
 			}
@@ -113,20 +113,22 @@ func (f *folder) fold(conv, norm *pb.NodeProto) (*pb.NodeProto, error) {
 	return c, nil
 }
 
+// vector adds a vector and returns its name.
 func (f *folder) vector(v []float64, value string) string {
 	t := NewFloats(freshName(f.taken, value+"/bias"), []int64{int64(len(v))}, v...)
 	f.added = append(f.added, t)
 	return t.Name
 }
 
-// scaled adds the weight with each output channel multiplied by its scale.
+// scaled adds the weight with each output channel multiplied by its scale, and
+// returns its name. It is computed each time its bytes are needed.
 func (f *folder) scaled(weight *pb.TensorProto, scale []float64, value string) string {
 	t := &pb.TensorProto{Name: freshName(f.taken, value+"/weight"), Dims: weight.Dims, DataType: weight.DataType}
 	n := elements(weight.Dims)
 	each := n / weight.Dims[0]
 	f.to.SetPayload(t, 4*n, func(w io.Writer) error {
 		at, out := int64(0), []byte(nil)
-		return f.from.floats(weight, func(bits []uint32) error {
+		return f.from.eachFloat(weight, func(bits []uint32) error {
 			if at+int64(len(bits)) > n {
 				return fmt.Errorf("more than %d elements", n)
 			}

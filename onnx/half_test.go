@@ -84,15 +84,15 @@ func TestFloats(t *testing.T) {
 	}
 	m := New(&pb.ModelProto{})
 	for _, tensor := range []*pb.TensorProto{{RawData: raw, Dims: []int64{n}}, {FloatData: numbers, Dims: []int64{n}}} {
-		if largest, err := m.magnitudes(tensor); err != nil || largest != n-1.5 {
+		if largest, err := m.largestMagnitude(tensor); err != nil || largest != n-1.5 {
 			t.Error(largest, err)
 		}
-		h, err := m.halved(tensor, m, "h")
+		h, err := m.halfTensor(tensor, m, "h")
 		if err != nil || len(h.RawData) != 2*n || !bytes.Equal(h.RawData[:4], []byte{0, 0xb8, 0, 0x38}) {
 			t.Errorf("%d bytes, %x, %v", len(h.RawData), h.RawData[:4], err)
 		}
 	}
-	if _, err := m.magnitudes(&pb.TensorProto{RawData: raw, Dims: []int64{n + 1}}); err == nil {
+	if _, err := m.largestMagnitude(&pb.TensorProto{RawData: raw, Dims: []int64{n + 1}}); err == nil {
 		t.Error("a tensor that is too short was read")
 	}
 }

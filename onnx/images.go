@@ -10,16 +10,20 @@ import (
 	"github.com/robust-transfer/rtx/onnx/pb"
 )
 
-// ImageConfig says which values ForImages makes outputs, and how.
+// ImageConfig says what the outputs of ForImages are.
 type ImageConfig struct {
-	Outputs []string // empty: the Spec's feature
-	Pool    bool     // average 4-D outputs over space
+	Outputs []string // values of the graph; empty: the Spec's feature
+	Pool    bool     // average outputs [N,C,H,W] over H and W
 }
 
-// ForImages returns the graph that a session runs: its one input is "images",
-// uint8 [N,H,W,3] RGB, its outputs are float32. What the Spec asks for is done
-// by a few nodes in front of the model: the value range, clamping, mean and
-// std as one multiplication and one addition, channel order, layout, type.
+// ForImages returns the graph that a session runs over images: its one input is
+// "images", uint8 [N,H,W,3] in RGB, and its outputs are float32. A few nodes in
+// front of the model do what the Spec asks for: value range, clamping, mean and
+// std (as one multiplication and one addition), channel order, layout and type.
+//
+// Errors wrap [ErrNoImageInput] or [ErrInputs] where the model's inputs are others,
+// and [ErrSpec] where its image input is not as the Spec says; a value that the
+// graph does not have is a [*ValueError].
 func (m *Model) ForImages(spec Spec, c ImageConfig) (*Model, error) {
 	in, err := m.imageInput()
 	if err != nil {
@@ -37,22 +41,20 @@ func (m *Model) ForImages(spec Spec, c ImageConfig) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &prefix{model: cut, spec: spec, name: fresh(cut.Proto.Graph), opset: m.Opset()}
+	b := &preprocessor{model: cut, spec: spec, prefix: freshPrefix(cut.Proto.Graph), opset: m.Opset()}
 	if err := b.build(in); err != nil {
 		return nil, err
 	}
-	if err := b.alone(); err != nil {
+	if err := b.removeOtherInputs(); err != nil {
 		return nil, err
 	}
-	if err := b.finish(c.Pool); err != nil {
-		return nil, err
-	}
+	b.finishOutputs(c.Pool)
 	cut.Proto.MetadataProps = nil
 	return cut, nil
 }
 
-// fresh returns a prefix that no value of the graph begins with.
-func fresh(g *pb.GraphProto) string {
+// freshPrefix returns a prefix that no value's name begins with.
+func freshPrefix(g *pb.GraphProto) string {
 	name := "rtx/"
 	for slices.ContainsFunc(g.Node, func(n *pb.NodeProto) bool {
 		return slices.ContainsFunc(append(slices.Clone(n.Input), n.Output...), func(v string) bool { return strings.HasPrefix(v, name) })
@@ -62,39 +64,40 @@ func fresh(g *pb.GraphProto) string {
 	return name
 }
 
-// prefix builds the nodes in front of a model.
-type prefix struct {
-	model *Model
-	spec  Spec
-	name  string
-	opset int64
-	nodes []*pb.NodeProto
-	last  string
-	input string // the model's, which the prefix makes
+// preprocessor builds the nodes in front of a model.
+type preprocessor struct {
+	model  *Model
+	spec   Spec
+	prefix string // of the names of its values
+	opset  int64
+	nodes  []*pb.NodeProto
+	last   string // the value that they compute so far
+	input  string // the model's image input, which they compute in the end
 }
 
-func (b *prefix) add(op string, inputs []string, attributes ...*pb.AttributeProto) {
-	out := fmt.Sprintf("%s%d", b.name, len(b.nodes))
+// add appends a node that computes the next value.
+func (b *preprocessor) add(op string, inputs []string, attributes ...*pb.AttributeProto) {
+	out := fmt.Sprintf("%s%d", b.prefix, len(b.nodes))
 	b.nodes = append(b.nodes, NewNode(op, out, inputs, attributes...))
 	b.last = out
 }
 
 // constant adds an initializer and returns its name.
-func (b *prefix) constant(t *pb.TensorProto) string {
-	t.Name = fmt.Sprintf("%sc%d", b.name, len(b.model.Proto.Graph.Initializer))
+func (b *preprocessor) constant(t *pb.TensorProto) string {
+	t.Name = fmt.Sprintf("%sc%d", b.prefix, len(b.model.Proto.Graph.Initializer))
 	b.model.Proto.Graph.Initializer = append(slices.Clip(b.model.Proto.Graph.Initializer), t)
 	return t.Name
 }
 
-func (b *prefix) build(in image) error {
+func (b *preprocessor) build(in imageInput) error {
 	s, g := b.spec, b.model.Proto.Graph
 	if s.Layout != in.layout {
 		return fmt.Errorf("onnx: the spec's layout is %q, the model's input %q is %q: %w", s.Layout, in.name, in.layout, ErrSpec)
 	}
-	if !in.dynamic && (s.InputSize[0] != in.height || s.InputSize[1] != in.width) {
+	if !in.openSize && (s.InputSize[0] != in.height || s.InputSize[1] != in.width) {
 		return fmt.Errorf("onnx: input size %dx%d, the model takes %dx%d only: %w", s.InputSize[0], s.InputSize[1], in.height, in.width, ErrSpec)
 	}
-	b.last = b.name + "images"
+	b.last = b.prefix + "images"
 	if in.name != "images" && !usesName(g, "images") {
 		b.last = "images"
 	}
@@ -108,6 +111,17 @@ func (b *prefix) build(in image) error {
 		b.add("Gather", []string{b.last, b.constant(NewInts("", 2, 1, 0))}, Int("axis", axis))
 	}
 	b.add("Cast", []string{b.last}, Int("to", int64(pb.TensorProto_FLOAT)))
+	b.scale(shape)
+	if in.dtype != pb.TensorProto_FLOAT {
+		b.add("Cast", []string{b.last}, Int("to", int64(in.dtype)))
+	}
+	b.connect(in.name, images)
+	return nil
+}
+
+// scale brings pixels to the Spec's range, and clamps and normalises them.
+func (b *preprocessor) scale(shape []int64) {
+	s := b.spec
 	mul, sum := [3]float64{}, [3]float64{}
 	for c := range 3 {
 		mul[c], sum[c] = (s.Range[1]-s.Range[0])/255, s.Range[0]
@@ -129,19 +143,16 @@ func (b *prefix) build(in image) error {
 		}
 	}
 	b.affine(mul, sum, shape)
-	if in.dtype != pb.TensorProto_FLOAT {
-		b.add("Cast", []string{b.last}, Int("to", int64(in.dtype)))
-	}
-	b.connect(in.name, images)
-	return nil
 }
 
+// usesName tells whether a node of the graph reads or computes a value of the name.
 func usesName(g *pb.GraphProto, name string) bool {
 	return slices.ContainsFunc(g.Node, func(n *pb.NodeProto) bool { return slices.Contains(n.Input, name) || slices.Contains(n.Output, name) })
 }
 
-// affine multiplies and adds per channel, where that changes anything.
-func (b *prefix) affine(mul, sum [3]float64, shape []int64) {
+// affine multiplies and adds a number for each channel, where that changes
+// anything.
+func (b *preprocessor) affine(mul, sum [3]float64, shape []int64) {
 	if mul != [3]float64{1, 1, 1} {
 		b.add("Mul", []string{b.last, b.constant(NewFloats("", shape, mul[:]...))})
 	}
@@ -150,7 +161,7 @@ func (b *prefix) affine(mul, sum [3]float64, shape []int64) {
 	}
 }
 
-func (b *prefix) clip(low, high float64) {
+func (b *preprocessor) clip(low, high float64) {
 	if b.opset < 11 {
 		b.add("Clip", []string{b.last}, Float("min", float32(low)), Float("max", float32(high)))
 		return
@@ -158,8 +169,9 @@ func (b *prefix) clip(low, high float64) {
 	b.add("Clip", []string{b.last, b.constant(NewFloats("", nil, low)), b.constant(NewFloats("", nil, high))})
 }
 
-// connect lets the model read the prefix instead of its input.
-func (b *prefix) connect(input, images string) {
+// connect makes the last node compute what was the model's input, and images the
+// input instead.
+func (b *preprocessor) connect(input, images string) {
 	g := b.model.Proto.Graph
 	b.nodes[len(b.nodes)-1].Output[0] = input
 	b.input = input
@@ -167,15 +179,15 @@ func (b *prefix) connect(input, images string) {
 	h, w := b.spec.InputSize[0], b.spec.InputSize[1]
 	kept := filter(g.Input, func(v *pb.ValueInfoProto) bool { return v.Name != input })
 	g.Input = append([]*pb.ValueInfoProto{NewValue(images, pb.TensorProto_UINT8, Named("N"), Sized(h), Sized(w), Sized(3))}, kept...)
-	g.ValueInfo = nil // shapes of a fixed batch would no longer hold
+	g.ValueInfo = nil // its shapes may be those of a fixed batch
 }
 
-// alone takes out the other inputs, which nothing may read.
-func (b *prefix) alone() error {
+// removeOtherInputs removes the inputs that nothing reads. All others are an error.
+func (b *preprocessor) removeOtherInputs() error {
 	g := b.model.Proto.Graph
 	read := map[string]bool{}
 	for _, n := range g.Node {
-		for _, v := range outerValues(n) {
+		for _, v := range valuesRead(n) {
 			read[v] = true
 		}
 	}
@@ -190,16 +202,16 @@ func (b *prefix) alone() error {
 	return nil
 }
 
-// finish makes the outputs what was promised: pooled where asked, float32, of
-// any batch size.
-func (b *prefix) finish(pool bool) error {
+// finishOutputs makes the outputs float32 and of any batch size, and pools maps
+// where that is asked for.
+func (b *preprocessor) finishOutputs(pool bool) {
 	g := b.model.Proto.Graph
 	for i, p := range g.Output {
 		v := valueOf(p)
 		name := v.Name
 		if pool && len(v.Shape) == 4 {
-			name = fmt.Sprintf("%spool%d", b.name, i)
-			axes := b.model.space(v.Name, b.input, b.spec.Layout)
+			name = fmt.Sprintf("%spool%d", b.prefix, i)
+			axes := b.model.spatialAxes(v.Name, b.input, b.spec.Layout)
 			node := NewNode("ReduceMean", name, []string{v.Name}, Int("keepdims", 0))
 			if b.opset >= 18 {
 				node.Input = append(node.Input, b.constant(NewInts("", axes...)))
@@ -216,64 +228,4 @@ func (b *prefix) finish(pool bool) error {
 		out := &pb.ValueInfoProto{Name: name, Type: tensorType(pb.TensorProto_FLOAT, nil)}
 		g.Output[i] = proto.CloneOf(out)
 	}
-	return nil
-}
-
-// space is the axes of height and width of a 4-D value of a model whose image
-// input has a layout: 1 and 2 for what comes of an input [N,H,W,C], or of a
-// transposition to that. Convolutions and poolings are always [N,C,H,W], also
-// in models whose input is not.
-func (m *Model) space(value, input, layout string) []int64 {
-	first, last := []int64{2, 3}, []int64{1, 2}
-	producer := map[string]*pb.NodeProto{}
-	for _, n := range m.Proto.Graph.Node {
-		for _, o := range n.Output {
-			producer[o] = n
-		}
-	}
-	for range m.Proto.Graph.Node { // a damaged graph may lead in circles
-		n := producer[value]
-		switch {
-		case value == input && layout == "nhwc":
-			return last
-		case value == input || n == nil:
-			return first
-		case n.OpType == "Transpose" && slices.Equal(attribute(n, "perm").GetInts(), []int64{0, 2, 3, 1}):
-			return last
-		case n.OpType == "Transpose" || n.OpType == "BatchNormalization" || strings.Contains(n.OpType, "Conv") || strings.Contains(n.OpType, "Pool"):
-			return first
-		}
-		value = "" // the first operand that is no constant
-		for _, v := range n.Input {
-			if p := producer[v]; value == "" && (v == input || p != nil && p.OpType != "Constant") {
-				value = v
-			}
-		}
-	}
-	return first
-}
-
-// Rank is the number of dimensions of a value, -1 where the file does not say.
-func (m *Model) Rank(value string) int {
-	g := m.Proto.Graph
-	for _, list := range [][]*pb.ValueInfoProto{g.Output, g.ValueInfo, g.Input} {
-		for _, p := range list {
-			if v := valueOf(p); p.Name == value && v.Known {
-				return len(v.Shape)
-			}
-		}
-	}
-	return -1
-}
-
-// WithRank returns the model with a value declared as a tensor of some rank
-// and open sizes, for files that do not say.
-func (m *Model) WithRank(value string, rank int) *Model {
-	c := m.shallow()
-	dims := make([]*pb.TensorShapeProto_Dimension, rank)
-	for i := range dims {
-		dims[i] = &pb.TensorShapeProto_Dimension{}
-	}
-	c.Proto.Graph.ValueInfo = append(slices.Clip(c.Proto.Graph.ValueInfo), NewValue(value, pb.TensorProto_FLOAT, dims...))
-	return c
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/robust-transfer/rtx/onnx/pb"
 )
 
-// Info is what can be said about a model without running it.
+// Info is what is known of a model without running it.
 type Info struct {
 	File       string            `json:"file"`
 	SHA256     string            `json:"sha256"`
@@ -28,14 +28,14 @@ type Info struct {
 	Problems   []string          `json:"problems"`
 }
 
-// ValueInfo is an input or an output; open dimensions have their name or "?".
+// ValueInfo is an input or output. An open dimension is its name or "?".
 type ValueInfo struct {
 	Name  string   `json:"name"`
 	DType string   `json:"dtype"`
 	Shape []string `json:"shape"`
 }
 
-// Inspect collects the facts about a model.
+// Inspect collects what is known of the model.
 func (m *Model) Inspect() Info {
 	p, g := m.Proto, m.Proto.Graph
 	i := Info{

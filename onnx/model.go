@@ -1,7 +1,6 @@
 package onnx
 
 import (
-	"bufio"
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
@@ -9,14 +8,9 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
-	"unicode/utf8"
 
-	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/robust-transfer/rtx/onnx/pb"
@@ -26,11 +20,8 @@ import (
 // ONNX model.
 var ErrFormat = errors.New("not a readable ONNX file")
 
-// lazyBytes is the size from which the bytes of an initializer stay in the file.
-const lazyBytes = 1024
-
-// Model is an ONNX model. The bytes of large initializers are not in Proto but
-// reached through the methods.
+// Model is an ONNX model. Proto holds its structure, but not the bytes of large
+// initializers: they stay in the file, and the methods read them.
 type Model struct {
 	Proto *pb.ModelProto
 
@@ -39,8 +30,8 @@ type Model struct {
 	digest   func() (string, error)
 }
 
-// payload says where the bytes of an initializer come from: a part of a file,
-// or a function that writes them.
+// payload is where the bytes of an initializer come from: a part of a file, or a
+// function that writes them.
 type payload struct {
 	file   string
 	offset int64
@@ -48,7 +39,7 @@ type payload struct {
 	write  func(io.Writer) error
 }
 
-// Load reads the structure of the model in a file. External data are found
+// Load reads the structure of the model in a file. External data are looked for
 // beside it.
 func Load(path string) (*Model, error) {
 	f, err := os.Open(path)
@@ -61,7 +52,7 @@ func Load(path string) (*Model, error) {
 		return nil, fmt.Errorf("onnx: %w", err)
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("onnx: %q is no regular file: %w", path, ErrFormat)
+		return nil, fmt.Errorf("onnx: %q is not a regular file: %w", path, ErrFormat)
 	}
 	m, err := parse(f, info.Size(), path)
 	if err != nil {
@@ -70,18 +61,6 @@ func Load(path string) (*Model, error) {
 	files := m.externalFiles()
 	m.digest = sync.OnceValues(func() (string, error) { return digest(path, files) })
 	return m, nil
-}
-
-// externalFiles are the files beside the model's own that hold weights, sorted.
-func (m *Model) externalFiles() []string {
-	var files []string
-	for _, p := range m.payloads {
-		if p.file != m.path && !slices.Contains(files, p.file) {
-			files = append(files, p.file)
-		}
-	}
-	slices.Sort(files)
-	return files
 }
 
 // Parse reads a model from memory. It may not refer to external data.
@@ -93,18 +72,18 @@ func Parse(data []byte) (*Model, error) {
 	return m, nil
 }
 
-// New wraps a model built in memory.
+// New wraps a model that was built in memory.
 func New(p *pb.ModelProto) *Model {
 	return &Model{Proto: p, payloads: map[*pb.TensorProto]payload{}}
 }
 
-// SetPayload gives an initializer its bytes, size of them, written by write as
-// often as they are needed: row-major, little-endian.
+// SetPayload gives an initializer its bytes, row-major and little-endian: size
+// bytes, which write writes each time they are needed.
 func (m *Model) SetPayload(t *pb.TensorProto, size int64, write func(io.Writer) error) {
 	m.payloads[t] = payload{size: size, write: write}
 }
 
-// Raw returns the bytes of an initializer as the file has them.
+// Raw returns the raw data of an initializer.
 func (m *Model) Raw(name string) ([]byte, error) {
 	for _, t := range m.Proto.Graph.Initializer {
 		if t.Name != name {
@@ -123,11 +102,12 @@ func (m *Model) Raw(name string) ([]byte, error) {
 	return nil, fmt.Errorf("onnx: the model has no initializer %q", name)
 }
 
-// Path is the file the model was loaded from, or "".
+// Path is the file that the model was loaded from, or "".
 func (m *Model) Path() string { return m.path }
 
-// SHA256 is the digest, in hexadecimal, of the file the model was loaded from,
-// and of those behind it, one after the other, where weights lie outside of it.
+// SHA256 is the digest, in hexadecimal, of the file that the model was loaded
+// from, followed by the files of its external data, if it has any, in the order
+// of their names.
 func (m *Model) SHA256() (string, error) {
 	if m.digest == nil {
 		return "", errors.New("onnx: the model was not loaded from a file")
@@ -150,262 +130,74 @@ func digest(path string, more []string) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-type seekReader interface {
-	io.Reader
-	io.Seeker
+// externalFiles are the files that hold external data, sorted.
+func (m *Model) externalFiles() []string {
+	var files []string
+	for _, p := range m.payloads {
+		if p.file != m.path && !slices.Contains(files, p.file) {
+			files = append(files, p.file)
+		}
+	}
+	slices.Sort(files)
+	return files
 }
 
-func parse(r seekReader, size int64, path string) (*Model, error) {
-	w := &walker{src: r, buf: bufio.NewReaderSize(r, 1<<16), end: size}
-	skeleton, err := w.message(size, levelModel)
-	if err != nil {
-		return nil, w.explain(r, size, err)
-	}
-	p := &pb.ModelProto{}
-	if err := proto.Unmarshal(skeleton, p); err != nil {
-		return nil, w.explain(r, size, err)
-	}
-	if p.Graph == nil || len(p.Graph.Node) == 0 && len(p.Graph.Initializer) == 0 {
-		return nil, w.explain(r, size, errors.New("it has no graph"))
-	}
-	m := New(p)
-	m.path = path
-	for i, t := range p.Graph.Initializer {
-		if part, ok := w.lazy[i]; ok {
-			part.file = path
-			if path == "" {
-				if part, err = inMemory(r, part); err != nil {
-					return nil, err
-				}
-			}
-			m.payloads[t] = part
-		}
-		if t.DataLocation == pb.TensorProto_EXTERNAL {
-			part, err := externalPart(path, t)
-			if err != nil {
-				return nil, fmt.Errorf("initializer %q: %w: %w", t.Name, err, ErrFormat)
-			}
-			m.payloads[t] = part
-			t.ExternalData, t.DataLocation = nil, pb.TensorProto_DEFAULT
+// Metadata returns a metadata entry, "" where there is none.
+func (m *Model) Metadata(key string) string {
+	for _, e := range m.Proto.MetadataProps {
+		if e.Key == key {
+			return e.Value
 		}
 	}
-	return m, nil
+	return ""
 }
 
-func inMemory(r seekReader, part payload) (payload, error) {
-	data := make([]byte, part.size)
-	if _, err := r.Seek(part.offset, io.SeekStart); err != nil {
-		return part, err
-	}
-	if _, err := io.ReadFull(r, data); err != nil {
-		return part, err
-	}
-	return payload{size: part.size, write: func(w io.Writer) error { _, err := w.Write(data); return err }}, nil
+// WithMetadata returns the model with one entry set.
+func (m *Model) WithMetadata(key, value string) *Model {
+	c := m.shallow()
+	c.Proto.MetadataProps = slices.DeleteFunc(slices.Clone(c.Proto.MetadataProps), func(e *pb.StringStringEntryProto) bool { return e.Key == key })
+	c.Proto.MetadataProps = append(c.Proto.MetadataProps, &pb.StringStringEntryProto{Key: key, Value: value})
+	return c
 }
 
-// externalPart resolves the external_data entries of a tensor: location, a
-// path below the model's folder, and the optional offset and length.
-func externalPart(model string, t *pb.TensorProto) (payload, error) {
-	entries := map[string]string{}
-	for _, e := range t.ExternalData {
-		entries[e.Key] = e.Value
-	}
-	location := entries["location"]
-	if model == "" {
-		return payload{}, fmt.Errorf("external data %q of a model that has no folder", location)
-	}
-	if !filepath.IsLocal(location) {
-		return payload{}, fmt.Errorf("external data %q lie outside the model's folder", location)
-	}
-	p := payload{file: filepath.Join(filepath.Dir(model), location)}
-	info, err := os.Stat(p.file)
-	if err != nil {
-		return p, fmt.Errorf("external data: %w", err)
-	}
-	p.size = -1
-	for key, to := range map[string]*int64{"offset": &p.offset, "length": &p.size} {
-		if v, ok := entries[key]; ok {
-			if *to, err = strconv.ParseInt(v, 10, 64); err != nil || *to < 0 {
-				return p, fmt.Errorf("external data %q: %s is %q", location, key, v)
-			}
-		}
-	}
-	if p.size < 0 {
-		p.size = info.Size() - p.offset
-	}
-	if p.offset > info.Size() || p.size > info.Size()-p.offset {
-		return p, fmt.Errorf("external data %q has %d bytes, expected %d from byte %d on", location, info.Size(), p.size, p.offset)
-	}
-	return p, nil
+// SameButWeights tells whether two models have the same graph and metadata, and
+// weights of the same names, types and shapes.
+func (m *Model) SameButWeights(o *Model) bool {
+	a, b := m.Proto, o.Proto
+	return m.Opset() == o.Opset() &&
+		slices.EqualFunc(a.Graph.Node, b.Graph.Node, func(x, y *pb.NodeProto) bool { return proto.Equal(x, y) }) &&
+		slices.EqualFunc(m.Inputs(), o.Inputs(), Value.equal) && slices.EqualFunc(m.Outputs(), o.Outputs(), Value.equal) &&
+		slices.EqualFunc(a.MetadataProps, b.MetadataProps, func(x, y *pb.StringStringEntryProto) bool { return proto.Equal(x, y) }) &&
+		slices.EqualFunc(a.Graph.Initializer, b.Graph.Initializer, func(x, y *pb.TensorProto) bool {
+			return x.Name == y.Name && x.DataType == y.DataType && slices.Equal(x.Dims, y.Dims)
+		})
 }
 
-// The messages that are walked field by field; all others are copied.
-const (
-	levelModel = iota
-	levelGraph
-	levelTensor
-	levelCopy
-)
-
-// walker copies the wire format of a model and leaves out the bytes of large
-// initializers, of which it notes the place.
-type walker struct {
-	src   seekReader
-	buf   *bufio.Reader
-	off   int64
-	end   int64
-	lazy  map[int]payload
-	count int // initializers so far
+// shallow copies the model and its graph, but not what they point to.
+func (m *Model) shallow() *Model {
+	c := *m
+	c.Proto = shallowModel(m.Proto)
+	c.Proto.Graph = shallowGraph(m.Proto.Graph)
+	return &c
 }
 
-// message walks the fields of one message of n bytes.
-func (w *walker) message(n int64, level int) ([]byte, error) {
-	var out []byte
-	end := w.off + n
-	for w.off < end {
-		tag, err := w.varint()
-		if err != nil {
-			return nil, err
-		}
-		num, typ := protowire.DecodeTag(tag)
-		if num < 1 {
-			return nil, fmt.Errorf("field number %d at byte %d", num, w.off)
-		}
-		if typ != protowire.BytesType {
-			out = protowire.AppendTag(out, num, typ)
-			if out, err = w.scalar(out, typ); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		size, err := w.varint()
-		if err != nil {
-			return nil, err
-		}
-		if size > uint64(end-w.off) {
-			return nil, fmt.Errorf("it ends after %d bytes, a field at byte %d needs %d more", w.end, w.off, size)
-		}
-		if level == levelTensor && num == 9 && size >= lazyBytes {
-			if w.lazy == nil {
-				w.lazy = map[int]payload{}
-			}
-			w.lazy[w.count] = payload{offset: w.off, size: int64(size)}
-			if err := w.skip(int64(size)); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		var field []byte
-		switch {
-		case level == levelModel && num == 7:
-			field, err = w.message(int64(size), levelGraph)
-		case level == levelGraph && num == 5:
-			field, err = w.message(int64(size), levelTensor)
-			w.count++
-		default:
-			field, err = w.bytes(int64(size))
-		}
-		if err != nil {
-			return nil, err
-		}
-		out = protowire.AppendTag(out, num, typ)
-		out = protowire.AppendBytes(out, field)
+// shallowModel and shallowGraph copy a message, but not what it points to.
+func shallowModel(p *pb.ModelProto) *pb.ModelProto {
+	c := &pb.ModelProto{
+		IrVersion: p.IrVersion, ProducerName: p.ProducerName, ProducerVersion: p.ProducerVersion,
+		Domain: p.Domain, ModelVersion: p.ModelVersion, DocString: p.DocString, Graph: p.Graph,
+		OpsetImport: p.OpsetImport, MetadataProps: p.MetadataProps, TrainingInfo: p.TrainingInfo, Functions: p.Functions,
 	}
-	if w.off != end {
-		return nil, fmt.Errorf("a message overruns its end at byte %d", end)
-	}
-	return out, nil
+	c.ProtoReflect().SetUnknown(p.ProtoReflect().GetUnknown())
+	return c
 }
 
-func (w *walker) varint() (uint64, error) {
-	var v uint64
-	for shift := 0; shift < 64; shift += 7 {
-		b, err := w.buf.ReadByte()
-		if err != nil {
-			return 0, fmt.Errorf("it ends after %d bytes, in the middle of a field", w.off)
-		}
-		w.off++
-		v |= uint64(b&0x7f) << shift
-		if b < 0x80 {
-			return v, nil
-		}
+func shallowGraph(g *pb.GraphProto) *pb.GraphProto {
+	c := &pb.GraphProto{
+		Node: g.Node, Name: g.Name, Initializer: g.Initializer, DocString: g.DocString, Input: g.Input,
+		Output: g.Output, ValueInfo: g.ValueInfo, QuantizationAnnotation: g.QuantizationAnnotation,
+		SparseInitializer: g.SparseInitializer, MetadataProps: g.MetadataProps,
 	}
-	return 0, fmt.Errorf("a number at byte %d is too long", w.off)
-}
-
-func (w *walker) scalar(out []byte, typ protowire.Type) ([]byte, error) {
-	switch typ {
-	case protowire.VarintType:
-		v, err := w.varint()
-		return protowire.AppendVarint(out, v), err
-	case protowire.Fixed32Type, protowire.Fixed64Type:
-		n := int64(4)
-		if typ == protowire.Fixed64Type {
-			n = 8
-		}
-		b, err := w.bytes(n)
-		return append(out, b...), err
-	}
-	return nil, fmt.Errorf("wire type %d at byte %d", typ, w.off)
-}
-
-func (w *walker) bytes(n int64) ([]byte, error) {
-	if n > w.end-w.off {
-		return nil, fmt.Errorf("it ends after %d bytes, expected %d more", w.end, n)
-	}
-	b := make([]byte, n)
-	if _, err := io.ReadFull(w.buf, b); err != nil {
-		return nil, err
-	}
-	w.off += n
-	return b, nil
-}
-
-func (w *walker) skip(n int64) error {
-	w.off += n
-	if n <= int64(w.buf.Buffered()) {
-		_, err := w.buf.Discard(int(n))
-		return err
-	}
-	if _, err := w.src.Seek(n-int64(w.buf.Buffered()), io.SeekCurrent); err != nil {
-		return err
-	}
-	w.buf.Reset(w.src)
-	return nil
-}
-
-// explain turns a failed parse into what the user should know: what the file
-// looks like instead.
-func (w *walker) explain(r seekReader, size int64, err error) error {
-	head := make([]byte, min(size, 512))
-	if _, e := r.Seek(0, io.SeekStart); e == nil {
-		n, _ := io.ReadFull(r, head)
-		head = head[:n]
-	}
-	what := err.Error()
-	lower := strings.ToLower(string(head))
-	switch {
-	case size == 0:
-		what = "the file is empty"
-	case strings.HasPrefix(lower, "<!doctype html") || strings.HasPrefix(lower, "<html"):
-		what = "this is an HTML page"
-	case strings.HasPrefix(lower, "version https://git-lfs"):
-		what = "this is a Git LFS pointer, not the file itself"
-	case strings.HasPrefix(lower, "pk\x03\x04"):
-		what = "this is a zip archive (a PyTorch checkpoint?)"
-	case isText(head):
-		what = "this is text"
-	}
-	return fmt.Errorf("%s: %w", what, ErrFormat)
-}
-
-func isText(b []byte) bool {
-	for len(b) > 0 {
-		r, n := utf8.DecodeRune(b)
-		if r == utf8.RuneError && n == 1 && len(b) >= utf8.UTFMax || r < ' ' && !strings.ContainsRune("\t\r\n", r) {
-			return false
-		}
-		b = b[n:]
-	}
-	return true
+	c.ProtoReflect().SetUnknown(g.ProtoReflect().GetUnknown())
+	return c
 }

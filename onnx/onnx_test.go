@@ -250,8 +250,10 @@ func TestCut(t *testing.T) {
 	if len(m.Outputs()) != 2 || len(m.Validate()) > 0 {
 		t.Error("the model itself was changed")
 	}
-	if _, err := m.Cut("featurs"); err == nil || !strings.Contains(err.Error(), `"features"`) {
-		t.Errorf("%v", err)
+	_, err = m.Cut("featurs")
+	var e *onnx.ValueError
+	if !errors.As(err, &e) || e.Value != "featurs" || !slices.Contains(e.Values, "features") || slices.Contains(e.Values, "") || !slices.IsSorted(e.Values) {
+		t.Errorf("%v, %+v", err, e)
 	}
 }
 
@@ -446,4 +448,41 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestTwoFolders refuses external data in two folders, which a session could not
+// find, unless the weights are small enough to be part of the model.
+func TestTwoFolders(t *testing.T) {
+	dir := t.TempDir()
+	p := &pb.ModelProto{IrVersion: 8, OpsetImport: []*pb.OperatorSetIdProto{{Version: 17}}, Graph: &pb.GraphProto{
+		Node: []*pb.NodeProto{onnx.NewNode("Add", "y", []string{"a/w", "b/w"})}, Output: []*pb.ValueInfoProto{onnx.NewValue("y", pb.TensorProto_FLOAT)},
+	}}
+	for _, name := range []string{"a/w", "b/w"} {
+		file := filepath.Join(dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o777), os.WriteFile(file, make([]byte, 2400), 0o666)); err != nil {
+			t.Fatal(err)
+		}
+		p.Graph.Initializer = append(p.Graph.Initializer, &pb.TensorProto{
+			Name: name, Dims: []int64{600}, DataType: int32(pb.TensorProto_FLOAT), DataLocation: pb.TensorProto_EXTERNAL,
+			ExternalData: []*pb.StringStringEntryProto{{Key: "location", Value: name}},
+		})
+	}
+	b, err := proto.Marshal(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "model.onnx")
+	if err := os.WriteFile(file, b, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	m, err := onnx.Load(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if graph, folder, err := m.SessionBytes(1 << 20); err != nil || folder != "" || len(graph) < 4800 {
+		t.Errorf("%d bytes, folder %q, %v", len(graph), folder, err)
+	}
+	if _, _, err := m.SessionBytes(0); err == nil || !strings.Contains(err.Error(), "two folders") {
+		t.Errorf("two folders: %v", err)
+	}
 }

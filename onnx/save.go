@@ -16,8 +16,8 @@ import (
 	"github.com/robust-transfer/rtx/onnx/pb"
 )
 
-// Save writes the model with all its weights to one file: first to a temporary
-// name, then renamed. The weights are streamed from where they lie.
+// Save writes the model with all its weights to one file, under a temporary name
+// that is changed at the end. Weights are copied from their files piece by piece.
 func (m *Model) Save(path string) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".rtx-*.onnx")
 	if err != nil {
@@ -52,16 +52,16 @@ func (m *Model) Write(to io.Writer) error {
 	return w.Flush()
 }
 
-// SessionBytes serialises the model for onnxruntime. Weights are part of it as
-// long as they take up to maxInline bytes together; beyond that those that lie
-// in files become external data, to be looked for in the folder externalDir,
-// so that they are not held twice.
+// SessionBytes serialises the model for onnxruntime. If the weights take more
+// than maxInline bytes, those that are parts of files become external data, which
+// onnxruntime is to look for in the folder externalDir: otherwise memory would
+// hold them twice.
 func (m *Model) SessionBytes(maxInline int64) (graph []byte, externalDir string, err error) {
 	var total int64
 	for _, t := range m.Proto.Graph.Initializer {
 		total += m.payloads[t].size
 	}
-	inline := total <= maxInline
+	inline, other := total <= maxInline, ""
 	var b bytes.Buffer
 	err = m.encode(&b, func(t *pb.TensorProto, p payload) bool {
 		if inline || p.file == "" {
@@ -70,23 +70,26 @@ func (m *Model) SessionBytes(maxInline int64) (graph []byte, externalDir string,
 		if dir := filepath.Dir(p.file); externalDir == "" {
 			externalDir = dir
 		} else if externalDir != dir {
-			err = fmt.Errorf("weights lie in two folders, %q and %q", externalDir, dir)
+			other = dir
 		}
 		return false
 	})
+	if err == nil && other != "" {
+		err = fmt.Errorf("weights lie in two folders, %q and %q", externalDir, other)
+	}
 	if err != nil {
 		return nil, "", fmt.Errorf("onnx: %w", err)
 	}
 	return b.Bytes(), externalDir, nil
 }
 
-// encode writes the wire format. Initializers for which inline is false become
-// references to external data.
+// encode writes the wire format. Initializers for which inline is false are
+// written as references to external data.
 func (m *Model) encode(w io.Writer, inline func(*pb.TensorProto, payload) bool) error {
 	marshal := proto.MarshalOptions{Deterministic: true}
 	g := m.Proto.Graph
-	tensors := make([][]byte, len(g.Initializer)) // each without its payload
-	sizes := make([]int64, len(g.Initializer))    // and its whole size
+	tensors := make([][]byte, len(g.Initializer)) // each message without its payload
+	sizes := make([]int64, len(g.Initializer))    // of each message with its payload
 	parts := make([]payload, len(g.Initializer))
 	shell := shallowGraph(g)
 	shell.Initializer = nil
@@ -141,7 +144,7 @@ func (m *Model) encode(w io.Writer, inline func(*pb.TensorProto, payload) bool) 
 	return nil
 }
 
-// to writes the bytes of a payload.
+// to writes the payload's bytes.
 func (p payload) to(w io.Writer) error {
 	if p.write != nil {
 		return p.write(w)
@@ -169,26 +172,5 @@ func external(t *pb.TensorProto, p payload) *pb.TensorProto {
 		{Key: "offset", Value: strconv.FormatInt(p.offset, 10)},
 		{Key: "length", Value: strconv.FormatInt(p.size, 10)},
 	}
-	return c
-}
-
-// shallowModel and shallowGraph copy a message but not what it points to.
-func shallowModel(p *pb.ModelProto) *pb.ModelProto {
-	c := &pb.ModelProto{
-		IrVersion: p.IrVersion, ProducerName: p.ProducerName, ProducerVersion: p.ProducerVersion,
-		Domain: p.Domain, ModelVersion: p.ModelVersion, DocString: p.DocString, Graph: p.Graph,
-		OpsetImport: p.OpsetImport, MetadataProps: p.MetadataProps, TrainingInfo: p.TrainingInfo, Functions: p.Functions,
-	}
-	c.ProtoReflect().SetUnknown(p.ProtoReflect().GetUnknown())
-	return c
-}
-
-func shallowGraph(g *pb.GraphProto) *pb.GraphProto {
-	c := &pb.GraphProto{
-		Node: g.Node, Name: g.Name, Initializer: g.Initializer, DocString: g.DocString, Input: g.Input,
-		Output: g.Output, ValueInfo: g.ValueInfo, QuantizationAnnotation: g.QuantizationAnnotation,
-		SparseInitializer: g.SparseInitializer, MetadataProps: g.MetadataProps,
-	}
-	c.ProtoReflect().SetUnknown(g.ProtoReflect().GetUnknown())
 	return c
 }

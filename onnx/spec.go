@@ -6,39 +6,32 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"math/bits"
 	"slices"
-
-	"github.com/robust-transfer/rtx/onnx/pb"
 )
 
 // SpecKey is the metadata entry that holds the Spec.
 const SpecKey = "rtx.spec"
 
-// ErrNoImageInput says that a model has no input that takes images.
-var ErrNoImageInput = errors.New("no image input")
-
-// ErrInputs says that a model needs other inputs beside images.
-var ErrInputs = errors.New("images are not enough")
-
 // ErrSpec says that a Spec asks for images that the model does not take.
 var ErrSpec = errors.New("the spec does not fit the model")
 
-// Spec says what the weights of a model expect of their input, and where its
-// features are. The zero value of a field means that nothing is known.
+// Spec says what the weights of a model expect of their input, and where the
+// model's features are. A field of value zero is not known.
 type Spec struct {
 	Version       int        `json:"version"`       // 1
 	InputSize     [2]int     `json:"input_size"`    // height, width
-	Resize        int        `json:"resize"`        // target of the shorter side; 0 with crop "none"
-	Crop          string     `json:"crop"`          // "center", or "none": resized to input_size, whatever the aspect
+	Resize        int        `json:"resize"`        // size of the shorter side before the crop; 0 with crop "none"
+	Crop          string     `json:"crop"`          // "center", or "none": resized to input_size, whatever the aspect ratio
 	Interpolation string     `json:"interpolation"` // "bilinear" or "bicubic", both antialiased
-	Range         [2]float64 `json:"range"`         // what 0 and 255 become before normalisation
+	Range         [2]float64 `json:"range"`         // the values that 0 and 255 become before normalisation
 	Channels      string     `json:"channels"`      // "rgb" or "bgr"
 	Layout        string     `json:"layout"`        // "nchw" or "nhwc"
 	Mean          []float64  `json:"mean,omitempty"`
 	Std           []float64  `json:"std,omitempty"`
-	Clamp         []float64  `json:"clamp,omitempty"` // low, high; before normalisation
-	Normalized    bool       `json:"normalized"`      // normalisation is in the graph
-	NormNodes     []string   `json:"norm_nodes,omitempty"`
+	Clamp         []float64  `json:"clamp,omitempty"`      // low, high; applied before normalisation
+	Normalized    bool       `json:"normalized"`           // the graph normalises its input
+	NormNodes     []string   `json:"norm_nodes,omitempty"` // by these nodes
 
 	Input       string            `json:"input"`
 	Feature     string            `json:"feature,omitempty"`
@@ -56,25 +49,27 @@ type Spec struct {
 	unknown map[string]json.RawMessage
 }
 
-// Stage is a feature map of a backbone.
+// Stage is a feature map of a backbone: the last of its size.
 type Stage struct {
 	Value    string `json:"value"`
 	Stride   int    `json:"stride"`
 	Channels int    `json:"channels"`
 }
 
-// Head names the initializers of the last linear layer.
+// Head names the weight and bias of the last linear layer, which are
+// initializers.
 type Head struct {
 	Weight string `json:"weight"`
 	Bias   string `json:"bias,omitempty"`
 }
 
-// Extra is a small tensor of a checkpoint that the graph does not read.
+// Extra is a small tensor of a checkpoint that the graph does not use, such as a
+// counter.
 type Extra struct {
 	Name  string  `json:"name"`           // in the checkpoint
 	DType string  `json:"dtype"`          // ONNX's name in lower case: "int64"
-	Dims  []int64 `json:"dims,omitempty"` // none: one number
-	At    int     `json:"at"`             // its place in the checkpoint, from 0 on
+	Dims  []int64 `json:"dims,omitempty"` // none: a single number
+	At    int     `json:"at"`             // its index in the checkpoint, from 0 on
 	Data  []byte  `json:"data"`           // the values, row-major and little-endian
 }
 
@@ -84,8 +79,8 @@ type Source struct {
 	SHA256 string `json:"sha256"`
 }
 
-// Robustness is the adversary that the weights were trained against; eps is in
-// units of [0,1] pixels.
+// Robustness is the threat model of adversarial training: the norm, "l2" or "linf",
+// and the radius in units of [0,1] pixels.
 type Robustness struct {
 	Norm string  `json:"norm"`
 	Eps  float64 `json:"eps"`
@@ -93,7 +88,7 @@ type Robustness struct {
 
 type plainSpec Spec
 
-// UnmarshalJSON keeps keys it does not know for MarshalJSON.
+// UnmarshalJSON keeps unknown keys, which MarshalJSON writes again.
 func (s *Spec) UnmarshalJSON(data []byte) error {
 	var p plainSpec
 	if err := json.Unmarshal(data, &p); err != nil {
@@ -117,14 +112,14 @@ func (s *Spec) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// fullSpec has something in every field that is left out when empty.
+// fullSpec has a value in every field that is omitted when empty.
 var fullSpec = plainSpec{
 	Mean: []float64{0}, Std: []float64{0}, Clamp: []float64{0}, NormNodes: []string{""}, Feature: "x",
 	Stages: []Stage{{}}, Head: &Head{}, SourceNames: map[string]string{"": ""}, SourceTypes: map[string]string{"": ""}, Extra: []Extra{{}}, Labels: []string{""},
 	Source: &Source{}, Arch: "x", Robustness: &Robustness{}, Parents: []string{""},
 }
 
-// MarshalJSON writes the known keys in order and then the unknown ones, sorted.
+// MarshalJSON writes the known keys in order, then the unknown ones, sorted.
 func (s Spec) MarshalJSON() ([]byte, error) {
 	out, err := json.Marshal(plainSpec(s))
 	if err != nil || len(s.unknown) == 0 {
@@ -141,7 +136,7 @@ func (s Spec) MarshalJSON() ([]byte, error) {
 	return append(out, '}'), nil
 }
 
-// Check reports the first thing in a Spec that cannot be.
+// Check returns the first fault of a Spec.
 func (s Spec) Check() error {
 	oneOf := func(key, v string, may ...string) error {
 		if !slices.Contains(may, v) {
@@ -176,9 +171,9 @@ func (s Spec) Check() error {
 		oneOf("channels", s.Channels, "rgb", "bgr"), oneOf("layout", s.Layout, "nchw", "nhwc"))
 }
 
-// SetSize sets the input size and the resize that goes with it: images are
-// brought to size directly up to 64 pixels, else by a centre crop from 256/224
-// of the size.
+// SetSize sets the input size, and the usual resize and crop for it: up to 64
+// pixels, images are resized to that size; above, their shorter side is resized to
+// 256/224 of it, and the centre is cropped.
 func (s *Spec) SetSize(h, w int) {
 	s.InputSize, s.Resize, s.Crop = [2]int{h, w}, 0, "none"
 	if max(h, w) > 64 {
@@ -186,89 +181,50 @@ func (s *Spec) SetSize(h, w int) {
 	}
 }
 
-// ImageNet's channel statistics, of images in [0,1].
+// Mean and standard deviation of ImageNet's channels, for images in [0,1].
 var (
 	ImageNetMean = []float64{0.485, 0.456, 0.406}
 	ImageNetStd  = []float64{0.229, 0.224, 0.225}
 )
 
-// Spec returns what the file says of itself. Where it says nothing, size and
-// layout come from the graph; an operator with constants per channel directly
-// on the input, or on it transposed, means that normalisation is in the graph and the input is
-// [0,1]; otherwise ImageNet's statistics are assumed. assumed tells what was,
-// in words; it is nil when the file has a Spec.
-func (m *Model) Spec() (spec Spec, assumed []string, err error) {
-	if text := m.Metadata(SpecKey); text != "" {
-		if err := json.Unmarshal([]byte(text), &spec); err != nil {
-			return spec, nil, fmt.Errorf("onnx: metadata %q: %w: %w", SpecKey, err, ErrFormat)
-		}
-		if err := spec.Check(); err != nil {
-			return spec, nil, fmt.Errorf("onnx: metadata %q: %w: %w", SpecKey, err, ErrFormat)
-		}
-		return spec, nil, nil
-	}
-	spec = Spec{Version: 1, Interpolation: "bilinear", Range: [2]float64{0, 1}, Channels: "rgb"}
-	in, err := m.imageInput()
-	if err != nil {
-		return spec, nil, err
-	}
-	spec.Input, spec.Layout = in.name, in.layout
-	spec.SetSize(in.height, in.width)
-	if in.dynamic {
-		assumed = append(assumed, fmt.Sprintf("input size %dx%d", in.height, in.width))
-	}
-	if nodes := m.normalisation(in); len(nodes) > 0 {
-		spec.Normalized, spec.NormNodes = true, nodes
-		assumed = append(assumed, "input in [0,1], normalised inside the network")
-	} else {
-		spec.Mean, spec.Std = ImageNetMean, ImageNetStd
-		assumed = append(assumed, "input normalised by ImageNet's mean and std")
-	}
-	if spec.Crop == "center" {
-		assumed = append(assumed, fmt.Sprintf("shorter side resized to %d, centre crop", spec.Resize))
-	} else {
-		assumed = append(assumed, fmt.Sprintf("images resized to %dx%d", in.height, in.width))
-	}
-	if f, err := m.FeatureValue(); err == nil {
-		spec.Feature = f
-	}
-	return spec, append(assumed, "bilinear, RGB"), nil
-}
-
-// WithSpec returns the model with s as its Spec.
-func (m *Model) WithSpec(s Spec) (*Model, error) {
-	if err := s.Check(); err != nil {
-		return nil, fmt.Errorf("onnx: %w", err)
-	}
-	text, err := json.Marshal(s)
-	if err != nil {
-		return nil, fmt.Errorf("onnx: %w", err)
-	}
-	return m.WithMetadata(SpecKey, string(text)), nil
-}
-
-// Metadata returns a metadata entry, "" where there is none.
-func (m *Model) Metadata(key string) string {
-	for _, e := range m.Proto.MetadataProps {
-		if e.Key == key {
-			return e.Value
+// Pyramid maps the names that detectors give to the levels of a feature pyramid to
+// values of the graph: cK is the deepest stage of stride 2^K (Lin et al. 2017,
+// section 3).
+func (s Spec) Pyramid() map[string]string {
+	levels := map[string]string{}
+	for _, t := range s.Stages {
+		if t.Stride > 0 && t.Stride&(t.Stride-1) == 0 {
+			levels[fmt.Sprintf("c%d", bits.TrailingZeros(uint(t.Stride)))] = t.Value
 		}
 	}
-	return ""
+	return levels
 }
 
-// WithMetadata returns the model with one entry set.
-func (m *Model) WithMetadata(key, value string) *Model {
-	c := m.shallow()
-	c.Proto.MetadataProps = slices.DeleteFunc(slices.Clone(c.Proto.MetadataProps), func(e *pb.StringStringEntryProto) bool { return e.Key == key })
-	c.Proto.MetadataProps = append(c.Proto.MetadataProps, &pb.StringStringEntryProto{Key: key, Value: value})
-	return c
+// keep returns the Spec without what a graph no longer has.
+func (s Spec) keep(m *Model) Spec {
+	has := map[string]bool{}
+	names(m.Proto.Graph, has)
+	if !has[s.Feature] {
+		s.Feature = ""
+	}
+	s.Stages = slices.DeleteFunc(slices.Clone(s.Stages), func(t Stage) bool { return !has[t.Value] })
+	if s.Head != nil && !has[s.Head.Weight] {
+		s.Head = nil
+	}
+	return s
 }
 
-// shallow copies the model and its graph, and shares what they hold.
-func (m *Model) shallow() *Model {
-	c := *m
-	c.Proto = shallowModel(m.Proto)
-	c.Proto.Graph = shallowGraph(m.Proto.Graph)
-	return &c
+// renamed returns the Spec with values under their new names.
+func (s Spec) renamed(names map[string]string) Spec {
+	rename := func(v *string) {
+		if n := names[*v]; n != "" {
+			*v = n
+		}
+	}
+	rename(&s.Feature)
+	s.Stages = slices.Clone(s.Stages)
+	for i := range s.Stages {
+		rename(&s.Stages[i].Value)
+	}
+	return s
 }

@@ -2,9 +2,8 @@ package onnx
 
 import (
 	"cmp"
-	"encoding/binary"
 	"fmt"
-	"math"
+	"maps"
 	"slices"
 
 	"google.golang.org/protobuf/proto"
@@ -12,8 +11,17 @@ import (
 	"github.com/robust-transfer/rtx/onnx/pb"
 )
 
-// Cut returns the model whose outputs are the named values, without the nodes
-// and weights that they do not need.
+// ValueError is the error of a value that a graph does not have.
+type ValueError struct {
+	Value  string
+	Values []string // of the graph, sorted
+}
+
+func (e *ValueError) Error() string { return fmt.Sprintf("onnx: the model has no value %q", e.Value) }
+
+// Cut returns the model with the named values as its outputs, without the nodes
+// and weights that they do not need. The error is a [*ValueError] where no node
+// computes one of them.
 func (m *Model) Cut(values ...string) (*Model, error) {
 	g := m.Proto.Graph
 	info := map[string]*pb.ValueInfoProto{}
@@ -22,12 +30,8 @@ func (m *Model) Cut(values ...string) (*Model, error) {
 			info[v.Name] = v
 		}
 	}
-	made := map[string]bool{}
-	for _, n := range g.Node {
-		for _, o := range n.Output {
-			made[o] = true
-		}
-	}
+	computed := m.producers()
+	delete(computed, "")          // optional outputs that are left out
 	dtype := pb.TensorProto_FLOAT // of values that the file does not describe
 	if in, err := m.imageInput(); err == nil {
 		dtype = in.dtype
@@ -35,12 +39,12 @@ func (m *Model) Cut(values ...string) (*Model, error) {
 	c := m.shallow()
 	c.Proto.Graph.Output = nil
 	for _, v := range values {
-		if !made[v] || v == "" {
-			return nil, &ValueError{v, nearest(v, made)}
+		if computed[v] == nil {
+			return nil, &ValueError{v, slices.Sorted(maps.Keys(computed))}
 		}
 		out := info[v]
 		if t := valueOf(out); !t.Known {
-			out = m.open(v, cmp.Or(t.DType, dtype))
+			out = m.describe(v, cmp.Or(t.DType, dtype))
 		}
 		c.Proto.Graph.Output = append(c.Proto.Graph.Output, out)
 	}
@@ -48,165 +52,41 @@ func (m *Model) Cut(values ...string) (*Model, error) {
 	return c, nil
 }
 
-// open describes a value of open sizes, the first of them the batch's, with the
-// rank that the graph tells.
-func (m *Model) open(value string, dtype pb.TensorProto_DataType) *pb.ValueInfoProto {
-	rank, told := m.ranks()[value]
-	if !told {
+// describe describes a value whose shape the file does not declare: with the rank
+// that the operators tell, open sizes, and the batch as its first dimension.
+func (m *Model) describe(value string, dtype pb.TensorProto_DataType) *pb.ValueInfoProto {
+	rank, known := m.ranks()[value]
+	if !known {
 		return &pb.ValueInfoProto{Name: value, Type: tensorType(dtype, nil)}
 	}
-	dims := make([]*pb.TensorShapeProto_Dimension, rank)
-	for i := range dims {
-		dims[i] = &pb.TensorShapeProto_Dimension{}
-	}
+	dims := openDims(rank)
 	if rank > 1 {
 		dims[0] = Named("N")
 	}
-	if width := m.width(value); rank == 2 && width > 0 {
+	if width := m.columnsRead(value); rank == 2 && width > 0 {
 		dims[1] = Sized(width)
 	}
 	return NewValue(value, dtype, dims...)
 }
 
-// width is the number of columns of what a linear layer reads, 0 where none
-// reads the value.
-func (m *Model) width(value string) int {
-	weights := map[string][]int64{}
-	for _, t := range m.Proto.Graph.Initializer {
-		weights[t.Name] = t.Dims
-	}
-	for _, n := range m.Proto.Graph.Node {
-		if (n.OpType == "Gemm" || n.OpType == "MatMul") && len(n.Input) > 1 && n.Input[0] == value {
-			if d := weights[n.Input[1]]; len(d) == 2 && attribute(n, "transA").GetI() == 0 {
-				return int(d[attribute(n, "transB").GetI()&1])
-			}
-		}
-	}
-	return 0
-}
-
-// prune takes out of a graph what its outputs do not need.
-func (m *Model) prune() {
-	g := m.Proto.Graph
-	needed, outputs, own := map[string]bool{}, map[string]bool{}, map[string]bool{}
-	for _, o := range g.Output {
-		needed[o.Name], outputs[o.Name] = true, true
-	}
-	var kept []*pb.NodeProto
-	for _, n := range slices.Backward(g.Node) {
-		if !slices.ContainsFunc(n.Output, func(o string) bool { return needed[o] }) {
-			continue
-		}
-		kept = append(kept, n)
-		for _, v := range outerValues(n) {
-			needed[v] = true
-		}
-	}
-	slices.Reverse(kept)
-	g.Node = kept
-	for _, t := range g.Initializer {
-		own[t.Name] = true
-	}
-	g.Initializer = filter(g.Initializer, func(t *pb.TensorProto) bool { return needed[t.Name] })
-	g.Input = filter(g.Input, func(v *pb.ValueInfoProto) bool { return needed[v.Name] || !own[v.Name] })
-	g.ValueInfo = filter(g.ValueInfo, func(v *pb.ValueInfoProto) bool { return needed[v.Name] && !outputs[v.Name] })
-}
-
-// outerValues lists what a node reads, including what its subgraphs may read
-// of the graph around them.
-func outerValues(n *pb.NodeProto) []string {
-	out := slices.Clone(n.Input)
-	for _, a := range n.Attribute {
-		for _, g := range append(slices.Clone(a.Graphs), a.G) {
-			for _, inner := range g.GetNode() {
-				out = append(out, outerValues(inner)...)
-			}
-			for _, o := range g.GetOutput() {
-				out = append(out, o.Name)
-			}
-		}
-	}
-	return out
-}
-
-func filter[T any](in []T, keep func(T) bool) []T {
-	var out []T
-	for _, x := range in {
-		if keep(x) {
-			out = append(out, x)
-		}
-	}
-	return out
-}
-
-// ValueError is the error of a value that a graph does not have.
-type ValueError struct {
-	Value   string
-	Nearest string // the value with the most similar name; "": none is similar
-}
-
-func (e *ValueError) Error() string {
-	if e.Nearest == "" {
-		return fmt.Sprintf("onnx: the model has no value %q", e.Value)
-	}
-	return fmt.Sprintf("onnx: the model has no value %q, did you mean %q?", e.Value, e.Nearest)
-}
-
-// nearest is the name that is the most similar, "" where none is.
-func nearest(name string, among map[string]bool) string {
-	best, at := "", len(name)/2+2
-	for v := range among {
-		if d := distance(name, v); d < at || d == at && v < best {
-			best, at = v, d
-		}
-	}
-	return best
-}
-
-// distance is Levenshtein's.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diag := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diag
-			if a[i] != b[j] {
-				cost++
-			}
-			diag = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
-}
-
 // Rename returns the model with values renamed: inputs, outputs, weights and
-// what lies between.
+// whatever nodes compute. names maps old names to new ones.
 func (m *Model) Rename(names map[string]string) (*Model, error) {
+	computed := m.producers()
+	for from, name := range names {
+		if from != name && computed[name] != nil && names[name] == "" {
+			return nil, fmt.Errorf("onnx: rename %q: there is a value %q already", from, name)
+		}
+	}
 	c := *m
 	c.Proto = proto.CloneOf(m.Proto)
 	c.payloads = map[*pb.TensorProto]payload{}
 	g := c.Proto.Graph
-	taken := map[string]bool{}
-	for _, n := range g.Node {
-		for _, o := range n.Output {
-			taken[o] = true
-		}
-	}
 	to := func(s string) string {
 		if r, ok := names[s]; ok {
 			return r
 		}
 		return s
-	}
-	for from, name := range names {
-		if from != name && taken[name] && names[name] == "" {
-			return nil, fmt.Errorf("onnx: rename %q: there is a value %q already", from, name)
-		}
 	}
 	for _, n := range g.Node {
 		for i := range n.Input {
@@ -230,63 +110,78 @@ func (m *Model) Rename(names map[string]string) (*Model, error) {
 	return &c, nil
 }
 
-func tensorType(dtype pb.TensorProto_DataType, shape []*pb.TensorShapeProto_Dimension) *pb.TypeProto {
-	t := &pb.TypeProto_Tensor{ElemType: int32(dtype)}
-	if shape != nil {
-		t.Shape = &pb.TensorShapeProto{Dim: shape}
+// Output makes a value of a graph an output of the given name.
+type Output struct{ Name, Value string }
+
+// Expose returns the model with these outputs. Its Spec follows the values that
+// are renamed. Outputs keep the shapes that the model declares; feature maps of the
+// Spec's stages become [N,C,H,W] with open H and W. With openSize set, the image
+// input's height and width are left open, too.
+func (m *Model) Expose(outputs []Output, openSize bool) (*Model, error) {
+	spec, _, err := m.Spec()
+	if err != nil {
+		return nil, err
 	}
-	return &pb.TypeProto{Value: &pb.TypeProto_TensorType{TensorType: t}}
-}
-
-// Sized and Named make dimensions.
-func Sized(n int) *pb.TensorShapeProto_Dimension {
-	return &pb.TensorShapeProto_Dimension{Value: &pb.TensorShapeProto_Dimension_DimValue{DimValue: int64(n)}}
-}
-
-// Named makes a dimension of open size.
-func Named(name string) *pb.TensorShapeProto_Dimension {
-	return &pb.TensorShapeProto_Dimension{Value: &pb.TensorShapeProto_Dimension_DimParam{DimParam: name}}
-}
-
-// NewValue describes a tensor value.
-func NewValue(name string, dtype pb.TensorProto_DataType, shape ...*pb.TensorShapeProto_Dimension) *pb.ValueInfoProto {
-	return &pb.ValueInfoProto{Name: name, Type: tensorType(dtype, shape)}
-}
-
-// NewNode makes a node of the standard domain with one output.
-func NewNode(op, output string, inputs []string, attributes ...*pb.AttributeProto) *pb.NodeProto {
-	return &pb.NodeProto{OpType: op, Name: output, Input: inputs, Output: []string{output}, Attribute: attributes}
-}
-
-// Ints, Int and Float make attributes.
-func Ints(name string, v ...int64) *pb.AttributeProto {
-	return &pb.AttributeProto{Name: name, Type: pb.AttributeProto_INTS, Ints: v}
-}
-
-// Int makes an integer attribute.
-func Int(name string, v int64) *pb.AttributeProto {
-	return &pb.AttributeProto{Name: name, Type: pb.AttributeProto_INT, I: v}
-}
-
-// Float makes a float attribute.
-func Float(name string, v float32) *pb.AttributeProto {
-	return &pb.AttributeProto{Name: name, Type: pb.AttributeProto_FLOAT, F: v}
-}
-
-// NewFloats makes a small float32 initializer.
-func NewFloats(name string, dims []int64, v ...float64) *pb.TensorProto {
-	var raw []byte
-	for _, x := range v {
-		raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(float32(x)))
+	renamed, values := map[string]string{}, make([]string, len(outputs))
+	for i, o := range outputs {
+		if renamed[o.Value] != "" {
+			return nil, fmt.Errorf("onnx: outputs %q and %q are the same value", renamed[o.Value], o.Name)
+		}
+		if slices.ContainsFunc(outputs[:i], func(p Output) bool { return p.Name == o.Name }) {
+			return nil, fmt.Errorf("onnx: output %q is named twice", o.Name)
+		}
+		renamed[o.Value], values[i] = o.Name, o.Value
 	}
-	return &pb.TensorProto{Name: name, Dims: dims, DataType: int32(pb.TensorProto_FLOAT), RawData: raw}
+	c, err := m.Cut(values...)
+	if err != nil {
+		return nil, err
+	}
+	if c, err = c.renameOutputs(renamed); err != nil {
+		return nil, err
+	}
+	spec = spec.renamed(renamed)
+	g := c.Proto.Graph
+	for i, o := range g.Output {
+		at := slices.IndexFunc(spec.Stages, func(s Stage) bool { return s.Value == o.Name })
+		if at >= 0 {
+			g.Output[i] = NewValue(o.Name, pb.TensorProto_FLOAT, Named("N"), Sized(spec.Stages[at].Channels), Named(o.Name+"_h"), Named(o.Name+"_w"))
+		}
+	}
+	if openSize {
+		c.openSize()
+	}
+	return c.WithSpec(spec.keep(c))
 }
 
-// NewInts makes a small int64 initializer.
-func NewInts(name string, v ...int64) *pb.TensorProto {
-	var raw []byte
-	for _, x := range v {
-		raw = binary.LittleEndian.AppendUint64(raw, uint64(x))
+// renameOutputs gives values the names of outputs. Another value that has such a
+// name gets a fresh one, which is added to renamed.
+func (m *Model) renameOutputs(renamed map[string]string) (*Model, error) {
+	taken := map[string]bool{}
+	names(m.Proto.Graph, taken)
+	for value, name := range maps.Clone(renamed) {
+		if value != name && taken[name] && renamed[name] == "" {
+			renamed[name] = freshName(taken, name)
+		}
 	}
-	return &pb.TensorProto{Name: name, Dims: []int64{int64(len(v))}, DataType: int32(pb.TensorProto_INT64), RawData: raw}
+	return m.Rename(renamed)
+}
+
+// openSize leaves the height and width of the image input open.
+func (m *Model) openSize() {
+	in, err := m.imageInput()
+	if err != nil {
+		return
+	}
+	dims := []*pb.TensorShapeProto_Dimension{Named("N"), Sized(3), Named("H"), Named("W")}
+	if in.layout == "nhwc" {
+		dims = []*pb.TensorShapeProto_Dimension{Named("N"), Named("H"), Named("W"), Sized(3)}
+	}
+	g := m.Proto.Graph
+	g.Input = slices.Clone(g.Input)
+	for i, v := range g.Input {
+		if v.Name == in.name {
+			g.Input[i] = NewValue(v.Name, in.dtype, dims...)
+		}
+	}
+	g.ValueInfo = nil
 }

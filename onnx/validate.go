@@ -7,25 +7,9 @@ import (
 	"github.com/robust-transfer/rtx/onnx/pb"
 )
 
-// The operator sets that rtx reads. The newest is that of onnxruntime 1.30.
-const (
-	OldestOpset = 9
-	NewestOpset = 26
-)
-
-// elementBits is the size of an element in raw data; 0 where it has none.
-var elementBits = map[pb.TensorProto_DataType]int64{
-	pb.TensorProto_FLOAT: 32, pb.TensorProto_UINT8: 8, pb.TensorProto_INT8: 8, pb.TensorProto_UINT16: 16,
-	pb.TensorProto_INT16: 16, pb.TensorProto_INT32: 32, pb.TensorProto_INT64: 64, pb.TensorProto_BOOL: 8,
-	pb.TensorProto_FLOAT16: 16, pb.TensorProto_DOUBLE: 64, pb.TensorProto_UINT32: 32, pb.TensorProto_UINT64: 64,
-	pb.TensorProto_COMPLEX64: 64, pb.TensorProto_COMPLEX128: 128, pb.TensorProto_BFLOAT16: 16,
-	pb.TensorProto_FLOAT8E4M3FN: 8, pb.TensorProto_FLOAT8E4M3FNUZ: 8, pb.TensorProto_FLOAT8E5M2: 8,
-	pb.TensorProto_FLOAT8E5M2FNUZ: 8, pb.TensorProto_UINT4: 4, pb.TensorProto_INT4: 4, pb.TensorProto_FLOAT4E2M1: 4,
-}
-
-// Validate reports everything that is wrong with the model's structure, a
-// sentence each; nil when nothing is. It does not check operators' attributes
-// or infer shapes: onnxruntime does.
+// Validate lists what is wrong with the model's structure, a sentence for each
+// fault. It does not check the attributes of operators, and does not infer shapes:
+// onnxruntime does both.
 func (m *Model) Validate() []string {
 	var bad []string
 	fault := func(format string, a ...any) { bad = append(bad, fmt.Sprintf(format, a...)) }
@@ -36,7 +20,7 @@ func (m *Model) Validate() []string {
 		fault("opset %d, expected %d to %d", v, OldestOpset, NewestOpset)
 	}
 	g := m.Proto.Graph
-	defined := map[string]bool{"": true} // "" stands for an optional input left out
+	defined := map[string]bool{"": true} // "" stands for an optional input that is left out
 	define := func(kind, name string) {
 		if name != "" && defined[name] {
 			fault("%s %q is defined twice", kind, name)
@@ -58,7 +42,7 @@ func (m *Model) Validate() []string {
 	for _, n := range g.Node {
 		for _, v := range n.Input {
 			if !defined[v] {
-				fault("node %q (%s) reads %q, which nothing before it makes", nodeName(n), n.OpType, v)
+				fault("node %q (%s) reads %q, which nothing before it computes", nodeName(n), n.OpType, v)
 			}
 		}
 		if n.OpType == "" {
@@ -73,13 +57,14 @@ func (m *Model) Validate() []string {
 	}
 	for _, o := range g.Output {
 		if !defined[o.Name] {
-			fault("output %q is made by no node", o.Name)
+			fault("output %q is computed by no node", o.Name)
 		}
 	}
 	return bad
 }
 
-// tensorFault compares the bytes of a tensor with its type and dims.
+// tensorFault compares the number of bytes of a tensor with its type and
+// dimensions; "" where they agree.
 func (m *Model) tensorFault(t *pb.TensorProto) string {
 	dtype := pb.TensorProto_DataType(t.DataType)
 	n := elements(t.Dims)
