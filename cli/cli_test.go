@@ -3,6 +3,7 @@ package cli_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -320,7 +321,7 @@ func TestFeaturizeRefuses(t *testing.T) {
 			}
 			// A process each: a process uses one library only.
 			o := rtx(t, args...)
-			if e := object(t, o.stdout); o.code != c.code || !strings.Contains(e["error"].(string), c.want) {
+			if e := object(t, o.stdout); o.code != c.code || !strings.Contains(fmt.Sprintln(e["error"], e["hint"]), c.want) {
 				t.Errorf("want exit %d with %q: %+v", c.code, c.want, o)
 			}
 		})
