@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -46,11 +47,11 @@ func finetuneCommand(e *env) *cli.Command {
 			toggle("nesterov", "Nesterov's momentum, for an sgd with --momentum"),
 			text("weight-decay", "", "of all weights (default: the recipe's)"),
 			toggle("no-decay-norm", "batch norms and biases do not decay"),
-			text("layer-decay", "", "the rate of a stage is that of the one behind it times this `FACTOR`"),
-			text("schedule", "", "of the rate: cosine, step, onecycle or constant (default: the recipe's)"),
+			text("layer-decay", "", "the learning rate of a stage is that of the next deeper one times this `FACTOR`"),
+			text("schedule", "", "of the learning rate: cosine, step, onecycle or constant (default: the recipe's)"),
 			number("step-size", 0, "`N` epochs between steps of the schedule step; 0: the recipe's"),
 			text("gamma", "", "the `FACTOR` of each step of the schedule step (default: the recipe's)"),
-			text("warmup", "", "`N` epochs in which the rate rises (default: the recipe's)"),
+			text("warmup", "", "`N` epochs in which the learning rate rises (default: the recipe's)"),
 			text("clip", "", "the largest `NORM` of all gradients together"),
 			text("ema", "", "evaluate averages of the weights, of this `DECAY` a step"),
 			text("label-smoothing", "", "the `SHARE` of a target that all classes get"),
@@ -58,7 +59,7 @@ func finetuneCommand(e *env) *cli.Command {
 			text("augment", "", "training images: crop (random resized), pad (shifted), reflect (shifted), flip or none (default: crop and flip; pad and flip up to 64 pixels)"),
 			text("jitter", "", "jitter colours by `B,C,S,H`: brightness, contrast, saturation, hue"),
 			number("patience", 0, "stop when no epoch has been better for `N`; 0: the recipe's, -1: never"),
-			text("metric", "auto", "what says which epoch is best: top1, mean-per-class, or auto"),
+			text("metric", "top1", "the figure that says which epoch is best: top1 or mean-per-class"),
 			text("max-time", "", "fit epochs and schedule to this `TIME`, such as 45m"),
 			text("val-fraction", "0.1", "the `SHARE` of the training images held out to validate on, where there is no val split; 0: none"),
 			number("seed", 0, "of the new head, the order of images and what is held out"),
@@ -74,10 +75,64 @@ func finetuneCommand(e *env) *cli.Command {
 	}
 }
 
-// tuning is one call of the verb.
-type tuning struct {
+// finetuneOptions are those of the verb, in the order of args.yaml.
+type finetuneOptions struct {
+	Model string `flag:"model"`
+	dataOptions
+	Out            string   `flag:"out"`
+	Resume         string   `flag:"resume"`
+	Recipe         string   `flag:"recipe"`
+	Mode           string   `flag:"mode"`
+	BN             string   `flag:"bn"`
+	Head           string   `flag:"head"`
+	HeadInit       string   `flag:"head-init"`
+	Epochs         int      `flag:"epochs"`
+	BatchSize      int      `flag:"batch-size"`
+	LR             []string `flag:"lr"`
+	Optimizer      string   `flag:"optimizer"`
+	Momentum       string   `flag:"momentum"`
+	Nesterov       bool     `flag:"nesterov"`
+	WeightDecay    string   `flag:"weight-decay"`
+	NoDecayNorm    bool     `flag:"no-decay-norm"`
+	LayerDecay     string   `flag:"layer-decay"`
+	Schedule       string   `flag:"schedule"`
+	StepSize       int      `flag:"step-size"`
+	Gamma          string   `flag:"gamma"`
+	Warmup         string   `flag:"warmup"`
+	Clip           string   `flag:"clip"`
+	EMA            string   `flag:"ema"`
+	LabelSmoothing string   `flag:"label-smoothing"`
+	Mixup          string   `flag:"mixup"`
+	Augment        string   `flag:"augment"`
+	Jitter         string   `flag:"jitter"`
+	Patience       int      `flag:"patience"`
+	Metric         string   `flag:"metric"`
+	MaxTime        string   `flag:"max-time"`
+	ValFraction    string   `flag:"val-fraction"`
+	Seed           int      `flag:"seed"`
+	Seeds          int      `flag:"seeds"`
+	Engine         string   `flag:"engine"`
+	Workers        int      `flag:"workers"`
+	Threads        int      `flag:"threads"`
+	Device         string   `flag:"device"`
+	skipOptions
+	Library   string `flag:"onnxruntime"`
+	Overwrite bool   `flag:"overwrite"`
+	specOptions
+}
+
+// network are the options of what runs the network.
+func (o *finetuneOptions) network() networkOptions {
+	return networkOptions{
+		Model: o.Model, dataOptions: o.dataOptions, runOptions: runOptions{BatchSize: o.BatchSize, Workers: o.Workers, Threads: o.Threads, Device: o.Device},
+		skipOptions: o.skipOptions, Engine: o.Engine, Library: o.Library, specOptions: o.specOptions,
+	}
+}
+
+// finetuning is one call of the verb.
+type finetuning struct {
 	network
-	c       *cli.Context
+	o       finetuneOptions
 	out     string
 	recipe  finetune.Recipe
 	task    classify.Task
@@ -101,7 +156,13 @@ func (e *env) finetune(c *cli.Context) error {
 	if err := e.begin(c); err != nil {
 		return err
 	}
-	t := &tuning{network: network{env: e}, c: c}
+	if err := setFlagsOfRun(c); err != nil {
+		return err
+	}
+	var o finetuneOptions
+	readOptions(c, &o)
+	ctx := c.Context
+	t := &finetuning{network: network{env: e, networkOptions: o.network()}, o: o, out: o.Out}
 	if err := t.check(); err != nil {
 		return err
 	}
@@ -114,7 +175,7 @@ func (e *env) finetune(c *cli.Context) error {
 	if err := t.trainable(); err != nil {
 		return err
 	}
-	if err := t.source(c.Context); err != nil {
+	if err := t.source(ctx); err != nil {
 		return err
 	}
 	var err error
@@ -122,7 +183,7 @@ func (e *env) finetune(c *cli.Context) error {
 		t.listing.Close()
 		return err
 	}
-	if err := t.open(); err != nil {
+	if err := t.open(ctx); err != nil {
 		return t.ended(err)
 	}
 	defer t.data.Close()
@@ -134,47 +195,43 @@ func (e *env) finetune(c *cli.Context) error {
 	if there != nil {
 		return t.report("cached", there)
 	}
-	found, err := t.run()
+	found, err := t.run(ctx)
 	if err != nil {
 		return t.ended(err)
 	}
 	return t.report("done", found)
 }
 
-// check looks at the flags alone.
-func (t *tuning) check() error {
-	if err := t.resumed(); err != nil {
+// check looks at the options alone.
+func (t *finetuning) check() error {
+	o := &t.o
+	if err := required("rtx finetune -m MODEL.onnx -d IMAGES -o RUN", "model", o.Model, "data", o.Data, "out", o.Out); err != nil {
 		return err
 	}
-	readOptions(t.c, &t.networkOptions)
-	if err := required("rtx finetune -m MODEL.onnx -d IMAGES -o RUN", "model", t.Model, "data", t.Data, "out", t.c.String("out")); err != nil {
-		return err
-	}
-	for flag, may := range map[string][]string{
-		"recipe": finetune.RecipeNames, "bn": {"adapt", "frozen"}, "head-init": {"torch", "zero"}, "engine": {"auto", "ort", "tape"},
-		"metric": {"auto", "top1", "mean-per-class"},
+	for _, v := range []struct {
+		flag, value string
+		may         []string
+	}{
+		{"recipe", o.Recipe, finetune.RecipeNames}, {"bn", o.BN, []string{"adapt", "frozen"}}, {"head-init", o.HeadInit, []string{"torch", "zero"}},
+		{"engine", o.Engine, []string{"auto", "ort", "tape"}}, {"metric", o.Metric, []string{"top1", "mean-per-class"}},
 	} {
-		if err := oneOf(flag, t.c.String(flag), may...); err != nil {
+		if err := oneOf(v.flag, v.value, v.may...); err != nil {
 			return err
 		}
 	}
-	if err := t.settings(); err != nil {
-		return err
+	for _, check := range []func() error{t.settings, t.checkDevice, t.checkSkips} {
+		if err := check(); err != nil {
+			return err
+		}
 	}
-	if err := t.checkDevice(); err != nil {
-		return err
-	}
-	if err := t.checkSkips(); err != nil {
-		return err
-	}
-	t.batch, t.out = t.recipe.BatchSize, t.c.String("out")
+	t.batch = t.recipe.BatchSize
 	var err error
-	t.args, err = resolved(t.c)
+	t.args, err = recordedOptions(o)
 	return err
 }
 
 // open finds the images, their splits and those that do not decode.
-func (t *tuning) open() error {
+func (t *finetuning) open(ctx context.Context) error {
 	t.tellNotes()
 	share := t.heldOut
 	if share == 0 {
@@ -182,8 +239,8 @@ func (t *tuning) open() error {
 	}
 	p := newProgress(t.env)
 	var err error
-	t.data, err = augment.Open(t.c.Context, t.listing, t.transform(), augment.Config{
-		Policy: t.policy, BGR: t.spec.Channels == "bgr", Workers: cores(t.Workers), Seed: uint64(t.c.Int("seed")), ValFraction: share,
+	t.data, err = augment.Open(ctx, t.listing, t.transform(), augment.Config{
+		Policy: t.policy, BGR: t.spec.Channels == "bgr", Workers: cores(t.Workers), Seed: uint64(t.o.Seed), ValFraction: share,
 		Known: knownCheck(t.out), Progress: p.concurrent(),
 	})
 	p.end()
@@ -194,7 +251,7 @@ func (t *tuning) open() error {
 		return err
 	}
 	t.id = t.listing.Identity() // of a stream, now that it has ended
-	if err = t.checkFailures(); err == nil && t.c.String("head") != "new" {
+	if err = t.checkFailures(); err == nil && t.o.Head != "new" {
 		_, err = t.headed(0) // of the classes that the images have
 	}
 	if err != nil {
@@ -205,7 +262,7 @@ func (t *tuning) open() error {
 
 // checkFailures tells of images that do not decode, and ends where they are too
 // many or the classes too few.
-func (t *tuning) checkFailures() error {
+func (t *finetuning) checkFailures() error {
 	failed := t.data.Check().Failed
 	for _, note := range t.data.Check().Notes {
 		t.warn("%s", note)
@@ -236,29 +293,29 @@ func (t *tuning) checkFailures() error {
 
 // run trains what is not there yet, chooses the learning rate, and writes what
 // came out.
-func (t *tuning) run() (*tuned, error) {
-	show := &trainingDisplay{tuning: t}
+func (t *finetuning) run(ctx context.Context) (*finetuneResult, error) {
+	show := &trainingDisplay{finetuning: t}
 	if t.mixup.Alpha > 0 {
 		t.task.Mix = t.mixup.Mix
 	}
 	c := t.recipe.Config
-	c.Seed, c.Unaugmented = uint64(t.c.Int("seed")), !t.policy.Random()
+	c.Seed, c.Unaugmented = uint64(t.o.Seed), !t.policy.Random()
 	r := finetune.Run{
 		Folder: t.folder.Path(), Task: t.task, Data: t.labelled(), Network: t.build, Executor: t.executor,
-		Config: c, LearningRates: t.rates, Seeds: t.c.Int("seeds"),
+		Config: c, LearningRates: t.rates, Seeds: t.o.Seeds,
 		Begin:  func(one *finetune.Trial) error { t.data.Reseed(one.Seed); return nil },
-		Report: show.event, Finish: t.drawCurves,
+		Report: show.event, Finish: func(one *finetune.Trial, dir string) error { return t.drawCurves(ctx, one, dir) },
 	}
 	var err error
-	if t.found, err = r.Train(t.c.Context); err != nil {
+	if t.found, err = r.Train(ctx); err != nil {
 		return nil, t.explain(err)
 	}
-	return t.finish()
+	return t.finish(ctx)
 }
 
 // drawCurves tells what reading the models back has found, and adds results.csv
 // and curves.svg to the folder of a training.
-func (t *tuning) drawCurves(one *finetune.Trial, dir string) error {
+func (t *finetuning) drawCurves(ctx context.Context, one *finetune.Trial, dir string) error {
 	for _, v := range []struct {
 		name string
 		*verify.Report
@@ -271,14 +328,14 @@ func (t *tuning) drawCurves(one *finetune.Trial, dir string) error {
 	if err != nil {
 		return err
 	}
-	if err := writeFile(t.c.Context, filepath.Join(dir, "results.csv"), curves.csv); err != nil {
+	if err := writeFile(ctx, filepath.Join(dir, "results.csv"), curves.csv); err != nil {
 		return err
 	}
-	return writeFile(t.c.Context, filepath.Join(dir, "curves.svg"), curves.svg)
+	return writeFile(ctx, filepath.Join(dir, "curves.svg"), curves.svg)
 }
 
 // explain adds a hint to errors of training.
-func (t *tuning) explain(err error) error {
+func (t *finetuning) explain(err error) error {
 	var d *finetune.Diverged
 	if errors.As(err, &d) {
 		return hinted{err, "a smaller --lr, or --clip 1, with another --out or --overwrite"}
@@ -287,7 +344,7 @@ func (t *tuning) explain(err error) error {
 }
 
 // ended turns an interruption into the result that was reached.
-func (t *tuning) ended(err error) error {
+func (t *finetuning) ended(err error) error {
 	var sig signalled
 	if errors.As(err, &sig) {
 		trials := 0
@@ -300,7 +357,7 @@ func (t *tuning) ended(err error) error {
 }
 
 // executor makes what computes, and tells once why it is not on the GPU.
-func (t *tuning) executor() (finetune.Executor, error) {
+func (t *finetuning) executor() (finetune.Executor, error) {
 	x, err := t.network.executor(t.engine)
 	if err != nil {
 		return nil, err
@@ -315,7 +372,7 @@ func (t *tuning) executor() (finetune.Executor, error) {
 }
 
 // report tells what came out.
-func (t *tuning) report(status string, f *tuned) error {
+func (t *finetuning) report(status string, f *finetuneResult) error {
 	weights := filepath.Join(t.out, "weights", "best.onnx")
 	if t.json {
 		t.print(t.result("rtx.finetune/1", status, t.out, append(f.object(weights), object{{"skipped", len(t.data.Check().Failed)}}...)))

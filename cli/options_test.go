@@ -21,6 +21,7 @@ func TestOptions(t *testing.T) {
 		"probe":     {probeCommand(&env{}), &probeOptions{}, []string{"-d", "x", "--reg", "1", "--reg=2", "--balanced", "--attach", "m"}},
 		"compare":   {compareCommand(&env{}), &compareOptions{}, []string{"-d", "x", "--seed", "3", "--bn", "adapt", "--channels", "bgr"}},
 		"adapt":     {adaptCommand(&env{}), &adaptOptions{}, nil},
+		"finetune":  {finetuneCommand(&env{}), &finetuneOptions{}, []string{"-m", "x", "-d", "y", "-o", "z", "--lr", ".1", "--lr", "1", "--nesterov", "--mixup", "0.2", "-b", "9", "--resize", "7"}},
 	} {
 		t.Run(verb, func(t *testing.T) {
 			var flags, fields []string

@@ -3,8 +3,13 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+
+	"github.com/goccy/go-yaml"
+	cli "github.com/urfave/cli/v2"
 
 	"github.com/robust-transfer/rtx/featurize/output"
 	"github.com/robust-transfer/rtx/finetune"
@@ -36,4 +41,64 @@ func knownCheck(dir string) *augment.Check {
 		return nil
 	}
 	return &c
+}
+
+// setFlagsOfRun sets the flags as args.yaml of the run that --resume names has
+// them, but for those that are given.
+func setFlagsOfRun(c *cli.Context) error {
+	dir := c.String("resume")
+	if dir == "" {
+		return nil
+	}
+	data, err := os.ReadFile(filepath.Join(dir, "args.yaml"))
+	if err != nil {
+		return &usageError{msg: fmt.Sprintf("--resume %q is no run: %v", dir, err), hint: "name the --out of an earlier rtx finetune"}
+	}
+	var settings map[string]any
+	if err := yaml.Unmarshal(data, &settings); err != nil {
+		return &usageError{msg: fmt.Sprintf("--resume %q: args.yaml: %v", dir, err)}
+	}
+	if out := c.String("out"); out != "" && filepath.Clean(out) != filepath.Clean(dir) {
+		return &usageError{msg: fmt.Sprintf("--resume is %q and --out %q, expected one folder", dir, out), hint: "--resume alone goes on with a run"}
+	}
+	settings["out"] = dir
+	for name, v := range settings {
+		if c.IsSet(name) || name == "resume" || findFlag(c.Command.Flags, name) == nil {
+			continue
+		}
+		values := []any{v}
+		if list, ok := v.([]any); ok {
+			values = list
+		}
+		for _, v := range values {
+			if err := c.Set(name, fmt.Sprint(v)); err != nil {
+				return &usageError{msg: fmt.Sprintf("--resume %q: args.yaml: %s: %v", dir, name, err)}
+			}
+		}
+	}
+	return nil
+}
+
+// begun opens the run's folder and returns what is there already of this
+// command, nil where there is something to do.
+func (t *finetuning) begun() (*finetuneResult, error) {
+	var err error
+	if t.folder, err = output.Open(t.out, runLayout); err != nil {
+		return nil, err
+	}
+	var found *finetuneResult
+	if err = t.folder.Begin(t.runSettings(), t.o.Overwrite); err == nil && t.folder.Done() {
+		found, err = readFinetuneResult(t.out)
+	}
+	if found == nil && err == nil {
+		var check []byte
+		if check, err = json.Marshal(t.data.Check()); err == nil {
+			err = errors.Join(replaceFile(t.folder.Path(checkedFile), check), replaceFile(t.folder.Path("args.yaml"), t.args))
+		}
+	}
+	if err != nil {
+		t.folder.Close()
+		return nil, err
+	}
+	return found, nil
 }

@@ -110,17 +110,17 @@ func augmentSettingsOf(p augment.Policy) augmentSettings {
 }
 
 // runSettings are those of the command.
-func (t *tuning) runSettings() runSettings {
-	r := t.recipe
+func (t *finetuning) runSettings() runSettings {
+	r, o := t.recipe, t.o
 	s := runSettings{
 		Model: t.base, Data: fmt.Sprintf("%d images, %s", t.id.Samples, t.id.SHA256),
-		Mode: r.Rules.Mode.String(), BatchNorms: t.c.String("bn"), Head: t.c.String("head"), HeadInit: t.c.String("head-init"),
+		Mode: r.Rules.Mode.String(), BatchNorms: o.BN, Head: o.Head, HeadInit: o.HeadInit,
 		Epochs: r.Epochs, BatchSize: r.BatchSize, LearningRates: t.rates, Optimizer: optimizerSettingsOf(r.Optimizer),
 		Rules:    ruleSettings{r.Rules.WeightDecay, r.Rules.NoNormDecay, r.Rules.LayerDecay},
 		Schedule: scheduleSettingsOf(r.Schedule), Warmup: r.Warmup, Clip: r.Clip, EMA: r.EMA, LabelSmoothing: t.task.LabelSmoothing,
-		Mixup: t.mixup.Alpha, Augment: augmentSettingsOf(t.policy), Patience: r.Patience, Metric: t.c.String("metric"),
-		MaxTime: r.MaxTime.String(), ValFraction: t.c.String("val-fraction"),
-		Seed: t.c.Int("seed"), Seeds: t.c.Int("seeds"), Engine: t.engine, Device: t.Device, Threads: cores(t.Threads),
+		Mixup: t.mixup.Alpha, Augment: augmentSettingsOf(t.policy), Patience: r.Patience, Metric: o.Metric,
+		MaxTime: r.MaxTime.String(), ValFraction: o.ValFraction,
+		Seed: o.Seed, Seeds: o.Seeds, Engine: t.engine, Device: t.Device, Threads: cores(t.Threads),
 		Preparation: featurize.PreparationOf(t.spec, t.transform()),
 	}
 	if t.engine == "ort" {

@@ -10,7 +10,7 @@ import (
 
 // trainingDisplay shows what the trainings of a run report.
 type trainingDisplay struct {
-	*tuning
+	*finetuning
 	trial    *finetune.Trial // that is under way
 	bar      *progress
 	features *progress // of those that are computed once
@@ -20,7 +20,7 @@ type trainingDisplay struct {
 // event shows what training reports.
 func (d *trainingDisplay) event(one *finetune.Trial, e finetune.Event) error {
 	if d.trial != one {
-		*d = trainingDisplay{tuning: d.tuning, trial: one}
+		*d = trainingDisplay{finetuning: d.finetuning, trial: one}
 	}
 	switch e.Kind {
 	case finetune.Started:

@@ -2,60 +2,18 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 
-	"github.com/goccy/go-yaml"
-
-	"github.com/robust-transfer/rtx/featurize/output"
 	"github.com/robust-transfer/rtx/finetune"
 	"github.com/robust-transfer/rtx/finetune/graph"
 	"github.com/robust-transfer/rtx/onnx"
 )
 
-// resumed takes the flags of the run that --resume names, but for those that are
-// given.
-func (t *tuning) resumed() error {
-	dir := t.c.String("resume")
-	if dir == "" {
-		return nil
-	}
-	data, err := os.ReadFile(filepath.Join(dir, "args.yaml"))
-	if err != nil {
-		return &usageError{msg: fmt.Sprintf("--resume %q is no run: %v", dir, err), hint: "name the --out of an earlier rtx finetune"}
-	}
-	var settings map[string]any
-	if err := yaml.Unmarshal(data, &settings); err != nil {
-		return &usageError{msg: fmt.Sprintf("--resume %q: args.yaml: %v", dir, err)}
-	}
-	if out := t.c.String("out"); out != "" && filepath.Clean(out) != filepath.Clean(dir) {
-		return &usageError{msg: fmt.Sprintf("--resume is %q and --out %q, expected one folder", dir, out), hint: "--resume alone goes on with a run"}
-	}
-	settings["out"] = dir
-	for name, v := range settings {
-		if t.c.IsSet(name) || name == "resume" || findFlag(t.c.Command.Flags, name) == nil {
-			continue
-		}
-		values := []any{v}
-		if list, ok := v.([]any); ok {
-			values = list
-		}
-		for _, v := range values {
-			if err := t.c.Set(name, fmt.Sprint(v)); err != nil {
-				return &usageError{msg: fmt.Sprintf("--resume %q: args.yaml: %s: %v", dir, name, err)}
-			}
-		}
-	}
-	return nil
-}
-
 // prepare settles what the model's Spec decides.
-func (t *tuning) prepare() error {
+func (t *finetuning) prepare() error {
 	if err := t.checkRoot(); err != nil {
 		return err
 	}
@@ -80,9 +38,9 @@ func (t *tuning) prepare() error {
 
 // trainable finds what of the model cannot be trained, before anything is
 // computed.
-func (t *tuning) trainable() error {
+func (t *finetuning) trainable() error {
 	m := t.model
-	switch how := t.c.String("head"); how {
+	switch how := t.o.Head; how {
 	case "keep":
 	case "new":
 		value, width, err := t.features()
@@ -119,7 +77,7 @@ func (t *tuning) trainable() error {
 }
 
 // features is the value that the head reads, and how many numbers it has.
-func (t *tuning) features() (value string, width int, err error) {
+func (t *finetuning) features() (value string, width int, err error) {
 	if value, err = t.model.Feature(t.spec); err != nil {
 		return "", 0, err
 	}
@@ -140,7 +98,7 @@ func readGraph(m *onnx.Model, values ...string) (*graph.Network, error) {
 }
 
 // build makes the network to train: the model with the head that was asked for.
-func (t *tuning) build(seed uint64) (*graph.Network, error) {
+func (t *finetuning) build(seed uint64) (*graph.Network, error) {
 	m, err := t.headed(seed)
 	if err != nil {
 		return nil, err
@@ -160,9 +118,9 @@ func (t *tuning) build(seed uint64) (*graph.Network, error) {
 }
 
 // headed is the model with the head that --head says.
-func (t *tuning) headed(seed uint64) (*onnx.Model, error) {
+func (t *finetuning) headed(seed uint64) (*onnx.Model, error) {
 	classes := t.data.Classes()
-	how := t.c.String("head")
+	how := t.o.Head
 	if how == "keep" {
 		return t.keptHead(classes)
 	}
@@ -182,7 +140,7 @@ func (t *tuning) headed(seed uint64) (*onnx.Model, error) {
 		return t.model.Attach(value, own)
 	}
 	head := onnx.ZeroLinear(width, len(classes))
-	if t.c.String("head-init") == "torch" {
+	if t.o.HeadInit == "torch" {
 		head = onnx.RandomLinear(width, len(classes), seed)
 	}
 	head.Classes = classes
@@ -192,7 +150,7 @@ func (t *tuning) headed(seed uint64) (*onnx.Model, error) {
 const newHeadHint = "--head new makes a head for the classes of the images"
 
 // keptHead is the model as it is, whose classes must be those of the data.
-func (t *tuning) keptHead(classes []string) (*onnx.Model, error) {
+func (t *finetuning) keptHead(classes []string) (*onnx.Model, error) {
 	var err error
 	if t.places, err = t.model.ClassIndices(classes); err != nil {
 		hint := newHeadHint
@@ -205,7 +163,7 @@ func (t *tuning) keptHead(classes []string) (*onnx.Model, error) {
 }
 
 // labelled is the data with labels as the network's head has them.
-func (t *tuning) labelled() finetune.Data {
+func (t *finetuning) labelled() finetune.Data {
 	if t.places == nil {
 		return t.data
 	}
@@ -229,7 +187,7 @@ func (r relabelled) Load(ctx context.Context, s finetune.Split, epoch int, b *fi
 }
 
 // fits refuses a training that needs more memory than there is.
-func (t *tuning) fits(p finetune.Plan) error {
+func (t *finetuning) fits(p finetune.Plan) error {
 	free := freeMemory()
 	if free == 0 || p.Memory <= free {
 		return nil
@@ -242,28 +200,4 @@ func (t *tuning) fits(p finetune.Plan) error {
 		}
 	}
 	return hinted{temporary{error: fmt.Errorf("a step of %d images needs about %s of memory, and %s are free", t.recipe.BatchSize, bytesText(p.Memory), bytesText(free))}, hint}
-}
-
-// begun opens the run's folder and returns what is there already of this
-// command, nil where there is something to do.
-func (t *tuning) begun() (*tuned, error) {
-	var err error
-	if t.folder, err = output.Open(t.out, runLayout); err != nil {
-		return nil, err
-	}
-	var found *tuned
-	if err = t.folder.Begin(t.runSettings(), t.c.Bool("overwrite")); err == nil && t.folder.Done() {
-		found, err = readTuned(t.out)
-	}
-	if found == nil && err == nil {
-		var check []byte
-		if check, err = json.Marshal(t.data.Check()); err == nil {
-			err = errors.Join(replaceFile(t.folder.Path(checkedFile), check), replaceFile(t.folder.Path("args.yaml"), t.args))
-		}
-	}
-	if err != nil {
-		t.folder.Close()
-		return nil, err
-	}
-	return found, nil
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -12,8 +13,8 @@ import (
 	"github.com/robust-transfer/rtx/onnx/runtime"
 )
 
-// tuned is what a run came to: that of its first seed, and all.
-type tuned struct {
+// finetuneResult is what a run came to: that of its first seed, and all.
+type finetuneResult struct {
 	Protocol string            `json:"protocol"` // the split that the figures are of: test, val, or train where nothing was held out
 	Seeds    []*finetune.Trial `json:"seeds"`
 	Top1     share             `json:"top1"`
@@ -21,9 +22,9 @@ type tuned struct {
 	PerClass share             `json:"mean_per_class"`
 }
 
-// tunedOf is what a run came to.
-func tunedOf(r *finetune.RunResult) *tuned {
-	f := &tuned{Protocol: "train", Seeds: r.Seeds}
+// finetuneResultOf is what a run came to.
+func finetuneResultOf(r *finetune.RunResult) *finetuneResult {
+	f := &finetuneResult{Protocol: "train", Seeds: r.Seeds}
 	if split, ok := r.Judged(); ok {
 		f.Protocol = split.String()
 	}
@@ -32,7 +33,7 @@ func tunedOf(r *finetune.RunResult) *tuned {
 	return f
 }
 
-func (f *tuned) line() string {
+func (f *finetuneResult) line() string {
 	first := f.Seeds[0]
 	if f.Protocol == "train" {
 		return fmt.Sprintf("%d epochs; nothing was held out, so there are no figures", first.Last.Epoch)
@@ -60,7 +61,7 @@ func scoreObject(s *finetune.Score) any {
 }
 
 // object is what rtx.finetune/1 says.
-func (f *tuned) object(weights string) object {
+func (f *finetuneResult) object(weights string) object {
 	first := f.Seeds[0]
 	var seeds []object
 	for _, one := range f.Seeds {
@@ -82,11 +83,11 @@ func epochOf(s *finetune.Score) int {
 
 // finish writes the files of the run as a whole; run.json, the last, says that
 // it is done.
-func (t *tuning) finish() (*tuned, error) {
-	f := tunedOf(t.found)
+func (t *finetuning) finish(ctx context.Context) (*finetuneResult, error) {
+	f := finetuneResultOf(t.found)
 	if first := f.Seeds[0]; first.Dir != "" {
 		for _, name := range []string{"results.csv", "curves.svg"} {
-			if err := output.Copy(t.c.Context, filepath.Join(t.out, first.Dir, name), filepath.Join(t.out, name)); err != nil {
+			if err := output.Copy(ctx, filepath.Join(t.out, first.Dir, name), filepath.Join(t.out, name)); err != nil {
 				return nil, err
 			}
 		}
@@ -100,14 +101,14 @@ func (t *tuning) finish() (*tuned, error) {
 	if err := record.Finish("finetune", t.runSettings()); err != nil {
 		return nil, err
 	}
-	return f, nothingWritten(t.folder.Write(t.c.Context, output.Content{Name: output.RunFile, Write: output.JSON(record)}))
+	return f, nothingWritten(t.folder.Write(ctx, output.Content{Name: output.RunFile, Write: output.JSON(record)}))
 }
 
 // runRecord is the run.json of a training run.
 type runRecord struct {
 	output.Run[runSettings]
 	Listing  featurize.Identity  `json:"listing"`
-	Result   *tuned              `json:"result"`
+	Result   *finetuneResult     `json:"result"`
 	Trials   []*finetune.Trial   `json:"trials"`
 	Engine   string              `json:"engine"`
 	Library  runtime.Library     `json:"onnxruntime"`
@@ -117,8 +118,8 @@ type runRecord struct {
 	Warnings []string            `json:"warnings"`
 }
 
-// readTuned reads the result of a finished run.
-func readTuned(dir string) (*tuned, error) {
+// readFinetuneResult reads the result of a finished run.
+func readFinetuneResult(dir string) (*finetuneResult, error) {
 	var r runRecord
 	err := output.ReadRun(dir, &r)
 	if err != nil || r.Result == nil || len(r.Result.Seeds) == 0 {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -14,67 +15,60 @@ import (
 )
 
 // settings is the recipe, and what flags change of it.
-func (t *tuning) settings() error {
-	c := t.c
-	r, err := finetune.NamedRecipe(c.String("recipe"))
+func (t *finetuning) settings() error {
+	o := &t.o
+	r, err := finetune.NamedRecipe(o.Recipe)
 	if err != nil {
 		return err
 	}
 	for _, n := range []struct {
-		name        string
-		least, most int
-		to          *int
+		name               string
+		value, least, most int
 	}{
-		{"epochs", 0, 1 << 20, &r.Epochs}, {"batch-size", 0, 4096, &r.BatchSize}, {"patience", -1, 1 << 20, &r.Patience},
-		{"step-size", 0, 1 << 20, new(int)}, {"seed", 0, 1 << 30, new(int)}, {"seeds", 1, 1000, new(int)},
-		{"workers", 0, 1 << 14, new(int)}, {"threads", 0, 1 << 14, new(int)}, {"pre-resize", 0, 1 << 14, new(int)},
+		{"epochs", o.Epochs, 0, 1 << 20}, {"batch-size", o.BatchSize, 0, 4096}, {"patience", o.Patience, -1, 1 << 20},
+		{"step-size", o.StepSize, 0, 1 << 20}, {"seed", o.Seed, 0, 1 << 30}, {"seeds", o.Seeds, 1, 1000},
+		{"workers", o.Workers, 0, 1 << 14}, {"threads", o.Threads, 0, 1 << 14}, {"pre-resize", o.PreResize, 0, 1 << 14},
 	} {
-		v := c.Int(n.name)
-		if v < n.least || v > n.most {
-			return &usageError{msg: fmt.Sprintf("--%s is %d, expected %d to %d", n.name, v, n.least, n.most)}
-		}
-		if v != 0 {
-			*n.to = v
+		if n.value < n.least || n.value > n.most {
+			return &usageError{msg: fmt.Sprintf("--%s is %d, expected %d to %d", n.name, n.value, n.least, n.most)}
 		}
 	}
-	if r.BatchSize == 0 {
-		r.BatchSize = 32
+	r.Epochs, r.BatchSize, r.Patience = cmp.Or(o.Epochs, r.Epochs), cmp.Or(o.BatchSize, r.BatchSize, 32), cmp.Or(o.Patience, r.Patience)
+	if r.Rules.Mode, err = finetune.ParseMode(o.Mode); err != nil {
+		return &usageError{msg: fmt.Sprintf("--mode is %q, expected full, fixed or last-K with K from 1 on", o.Mode)}
 	}
-	if r.Rules.Mode, err = finetune.ParseMode(c.String("mode")); err != nil {
-		return &usageError{msg: fmt.Sprintf("--mode is %q, expected full, fixed or last-K with K from 1 on", c.String("mode"))}
-	}
-	r.Frozen = c.String("bn") == "frozen"
+	r.Frozen = o.BN == "frozen"
 	if r.BatchSize < 2 && !r.Frozen {
 		return &usageError{msg: fmt.Sprintf("--batch-size is %d, expected 2 at least where batch norms adapt to the batch", r.BatchSize), hint: "--bn frozen takes single images"}
 	}
-	t.task.MeanPerClass = c.String("metric") == "mean-per-class"
-	r.Rules.NoNormDecay = c.Bool("no-decay-norm")
+	t.task.MeanPerClass = o.Metric == "mean-per-class"
+	r.Rules.NoNormDecay = o.NoDecayNorm
 	for _, n := range []struct {
-		name      string
-		low, high float64
-		to        *float64
+		name, text string
+		low, high  float64
+		to         *float64
 	}{
-		{"weight-decay", 0, 1e6, &r.Rules.WeightDecay}, {"layer-decay", 1e-6, 1, &r.Rules.LayerDecay}, {"warmup", 0, 1e6, &r.Warmup},
-		{"clip", 1e-12, 1e12, &r.Clip}, {"ema", 0, .999999999, &r.EMA}, {"label-smoothing", 0, .999999, &t.task.LabelSmoothing},
-		{"mixup", 0, 1e6, &t.mixup.Alpha},
+		{"weight-decay", o.WeightDecay, 0, 1e6, &r.Rules.WeightDecay}, {"layer-decay", o.LayerDecay, 1e-6, 1, &r.Rules.LayerDecay},
+		{"warmup", o.Warmup, 0, 1e6, &r.Warmup}, {"clip", o.Clip, 1e-12, 1e12, &r.Clip}, {"ema", o.EMA, 0, .999999999, &r.EMA},
+		{"label-smoothing", o.LabelSmoothing, 0, .999999, &t.task.LabelSmoothing}, {"mixup", o.Mixup, 0, 1e6, &t.mixup.Alpha},
 	} {
-		if c.String(n.name) == "" {
+		if n.text == "" {
 			continue
 		}
-		if *n.to, err = t.fraction(n.name, n.low, n.high); err != nil {
+		if *n.to, err = fraction(n.name, n.text, n.low, n.high); err != nil {
 			return err
 		}
 		if *n.to == 0 && (n.name == "weight-decay" || n.name == "warmup") {
 			*n.to = -1 // none, where 0 is the default
 		}
 	}
-	if s := c.String("max-time"); s != "" {
+	if s := o.MaxTime; s != "" {
 		if r.MaxTime, err = time.ParseDuration(s); err != nil || r.MaxTime <= 0 {
 			return &usageError{msg: fmt.Sprintf("--max-time is %q, expected a time such as 45m or 1h30m", s)}
 		}
 	}
 	t.recipe = r
-	if t.heldOut, err = t.fraction("val-fraction", 0, .9); err != nil {
+	if t.heldOut, err = fraction("val-fraction", o.ValFraction, 0, .9); err != nil {
 		return err
 	}
 	for _, set := range []func() error{t.chooseRates, t.chooseOptimizer, t.chooseSchedule, t.chooseJitter} {
@@ -86,27 +80,27 @@ func (t *tuning) settings() error {
 }
 
 // fraction is a flag's number between two others.
-func (t *tuning) fraction(name string, low, high float64) (float64, error) {
-	v, err := strconv.ParseFloat(t.c.String(name), 64)
+func fraction(name, text string, low, high float64) (float64, error) {
+	v, err := strconv.ParseFloat(text, 64)
 	if err != nil || !(v >= low && v <= high) {
-		return 0, &usageError{msg: fmt.Sprintf("--%s is %q, expected a number from %g to %g", name, t.c.String(name), low, high)}
+		return 0, &usageError{msg: fmt.Sprintf("--%s is %q, expected a number from %g to %g", name, text, low, high)}
 	}
 	return v, nil
 }
 
-func (t *tuning) chooseRates() error {
+func (t *finetuning) chooseRates() error {
 	r := &t.recipe
 	switch {
 	case len(r.LearningRates) > 0:
 		t.rates = r.LearningRates
 	case r.LearningRate > 0:
 		t.rates = []float64{r.LearningRate}
-	case t.c.String("optimizer") == "adamw":
+	case t.o.Optimizer == "adamw":
 		t.rates = []float64{.001 * float64(r.BatchSize) / 64}
 	default:
 		t.rates = []float64{.01 * float64(r.BatchSize) / 64}
 	}
-	if given := t.c.StringSlice("lr"); len(given) > 0 {
+	if given := t.o.LR; len(given) > 0 {
 		t.rates = nil
 		for _, s := range given {
 			v, err := strconv.ParseFloat(s, 64)
@@ -121,48 +115,48 @@ func (t *tuning) chooseRates() error {
 	return nil
 }
 
-func (t *tuning) chooseOptimizer() error {
-	c, r := t.c, &t.recipe
+func (t *finetuning) chooseOptimizer() error {
+	o, r := &t.o, &t.recipe
 	sgd, is := r.Optimizer.(graph.SGD)
 	if !is {
 		sgd = graph.SGD{Momentum: .9, Nesterov: true}
 	}
-	if s := c.String("momentum"); s != "" {
-		m, err := t.fraction("momentum", 0, 1)
+	if o.Momentum != "" {
+		m, err := fraction("momentum", o.Momentum, 0, 1)
 		if err != nil {
 			return err
 		}
 		sgd = graph.SGD{Momentum: m}
 	}
-	sgd.Nesterov = sgd.Nesterov || c.Bool("nesterov") && sgd.Momentum > 0
-	switch c.String("optimizer") {
+	sgd.Nesterov = sgd.Nesterov || o.Nesterov && sgd.Momentum > 0
+	switch o.Optimizer {
 	case "", "sgd":
 		r.Optimizer = sgd
 	case "adamw":
-		if c.String("momentum") != "" || c.Bool("nesterov") {
+		if o.Momentum != "" || o.Nesterov {
 			return &usageError{msg: "--momentum and --nesterov go with --optimizer sgd"}
 		}
 		r.Optimizer = graph.AdamW{Beta1: .9, Beta2: .999, Eps: 1e-8}
 	default:
-		return &usageError{msg: fmt.Sprintf("--optimizer is %q, expected sgd or adamw", c.String("optimizer"))}
+		return &usageError{msg: fmt.Sprintf("--optimizer is %q, expected sgd or adamw", o.Optimizer)}
 	}
 	return nil
 }
 
-func (t *tuning) chooseSchedule() error {
-	c, r := t.c, &t.recipe
+func (t *finetuning) chooseSchedule() error {
+	o, r := &t.o, &t.recipe
 	step, _ := r.Schedule.(finetune.StepDecay)
-	if n := c.Int("step-size"); n > 0 {
-		step.Every = n
+	if o.StepSize > 0 {
+		step.Every = o.StepSize
 	}
-	if c.String("gamma") != "" {
+	if o.Gamma != "" {
 		var err error
-		if step.Gamma, err = t.fraction("gamma", 1e-12, 1); err != nil {
+		if step.Gamma, err = fraction("gamma", o.Gamma, 1e-12, 1); err != nil {
 			return err
 		}
 	}
 	_, steps := r.Schedule.(finetune.StepDecay)
-	switch name := c.String("schedule"); name {
+	switch o.Schedule {
 	case "":
 		if steps {
 			r.Schedule = step
@@ -175,20 +169,20 @@ func (t *tuning) chooseSchedule() error {
 		r.Schedule, steps = finetune.Constant{}, false
 	case "onecycle":
 		r.Schedule, steps = finetune.OneCycle{}, false
-		if c.String("warmup") == "" {
+		if o.Warmup == "" {
 			r.Warmup = -1 // it has its own
 		}
 	default:
-		return &usageError{msg: fmt.Sprintf("--schedule is %q, expected cosine, step, onecycle or constant", name)}
+		return &usageError{msg: fmt.Sprintf("--schedule is %q, expected cosine, step, onecycle or constant", o.Schedule)}
 	}
-	if !steps && (c.Int("step-size") > 0 || c.String("gamma") != "") {
+	if !steps && (o.StepSize > 0 || o.Gamma != "") {
 		return &usageError{msg: "--step-size and --gamma go with --schedule step"}
 	}
 	return nil
 }
 
-func (t *tuning) chooseJitter() error {
-	s := t.c.String("jitter")
+func (t *finetuning) chooseJitter() error {
+	s := t.o.Jitter
 	if s == "" {
 		return nil
 	}
@@ -214,8 +208,8 @@ const smallSize = 64
 
 // choosePolicy says what is done to training images, which depends on their
 // size.
-func (t *tuning) choosePolicy() error {
-	how := t.c.String("augment")
+func (t *finetuning) choosePolicy() error {
+	how := t.o.Augment
 	if how == "" {
 		how = "crop"
 		if t.spec.InputSize[0] <= smallSize {
