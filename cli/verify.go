@@ -6,12 +6,12 @@ import (
 	"github.com/robust-transfer/rtx/onnx/verify"
 )
 
-// verifyFlag asks for an independent reading of what a verb writes. It is not
-// done unasked, since it takes more than a tenth of the verb's time and memory:
-// rtx import of a ResNet-50 takes 2.3 times as long with it, and 126 MB instead
-// of 48 (go run ./cli/bench -only verify).
+// verifyFlag asks for an independent reading of what a verb writes. It is not the
+// default, since it takes more than a tenth of the verb's time and memory: rtx
+// import of a ResNet-50 takes 2.3 to 2.7 times as long with it, and 126 to 129 MB
+// instead of 48 (go run ./cli/bench -only verify).
 func verifyFlag() cli.Flag {
-	return toggle("verify", "have a second reader, onnx-go, read the file that was written, and compare; doubles time and memory")
+	return toggle("verify", "have a second reader, onnx-go, read the file that was written, and compare; takes two to three times the time and memory")
 }
 
 // verifiedRows are those of a table.
