@@ -140,7 +140,7 @@ func sumSquares[T graph.Float](c graph.Call[T]) {
 	c.Dst[0] = T(sum)
 }
 
-func (squaredError) Emit(e *graph.Emitter, s graph.Site) string {
+func (squaredError) Emit(e *graph.Emitter, s graph.Operands) string {
 	d := e.Sub(s.In[0], s.In[1])
 	return e.Sum(e.Mul(e.Mul(d, d), e.Reshape(s.In[2], s.Shapes[2][0], 1, 1, 1)), 0, 1, 2, 3)
 }
@@ -165,7 +165,7 @@ func differences[T graph.Float](c graph.Call[T]) {
 	}
 }
 
-func (squaredErrorGradient) Emit(e *graph.Emitter, s graph.Site) string {
+func (squaredErrorGradient) Emit(e *graph.Emitter, s graph.Operands) string {
 	w := e.Mul(e.Mul(e.Reshape(s.In[2], s.Shapes[2][0], 1, 1, 1), s.In[3]), e.Number(2))
 	return e.Mul(e.Sub(s.In[0], s.In[1]), w)
 }

@@ -11,56 +11,56 @@ type AdamW struct{ Beta1, Beta2, Eps float64 }
 
 // Inputs of AdamW, [1] each.
 const (
-	Correction1 = "correction1" // 1 - beta1^t in the t-th step, from 1 on
+	Correction1 = "correction1" // 1 - beta1^t in step t, counted from 1
 	Correction2 = "correction2" // sqrt(1 - beta2^t)
 )
 
-// Update makes the next values of the parameter and of both moments.
+// Update returns the next values of the parameter and of both moments.
 func (o AdamW) Update(b *Builder, p Param, r Rule, w, gradient Value) []Next {
 	first, second := Variable{p.Name, FirstMoment}, Variable{p.Name, SecondMoment}
-	m := b.Apply(Blend{o.Beta1, 1 - o.Beta1}, b.Variable(first, p.Shape), gradient)
-	v := b.Apply(BlendSquare{o.Beta2, 1 - o.Beta2}, b.Variable(second, p.Shape), gradient)
+	m := b.Apply(Axpby{o.Beta1, 1 - o.Beta1}, b.Variable(first, p.Shape), gradient)
+	v := b.Apply(AxpbySquare{o.Beta2, 1 - o.Beta2}, b.Variable(second, p.Shape), gradient)
 	number := func(name string) Value { return b.Input(name, Shape{1}) }
 	next := b.Apply(AdamStep{Eps: o.Eps, LRScale: r.LRScale, WeightDecay: r.WeightDecay}, w, m, v, number(LR), number(Correction1), number(Correction2))
 	return []Next{{Variable{Name: p.Name}, next}, {first, m}, {second, v}}
 }
 
-// Inputs are the bias corrections of a step, counted from 1 on.
+// Inputs are the bias corrections of a step, counted from 1.
 func (o AdamW) Inputs(step int) map[string]float64 {
 	t := float64(step)
 	return map[string]float64{Correction1: 1 - math.Pow(o.Beta1, t), Correction2: math.Sqrt(1 - math.Pow(o.Beta2, t))}
 }
 
-// BlendSquare is Keep·x + Take·y²; its inputs are x and y.
-type BlendSquare struct{ Keep, Take float64 }
+// AxpbySquare is A·x + B·y²; its inputs are x and y.
+type AxpbySquare struct{ A, B float64 }
 
-// Infer wants equal shapes.
-func (BlendSquare) Infer(in []Shape) (Shape, error) { return sameShapes(in, 2) }
+// Infer expects equal shapes.
+func (AxpbySquare) Infer(in []Shape) (Shape, error) { return sameShapes(in, 2) }
 
-// Run32 is the kernel.
-func (o BlendSquare) Run32(c Call[float32]) { blendSquare(o, c) }
+// Run32 is the float32 kernel.
+func (o AxpbySquare) Run32(c Call[float32]) { axpbySquare(o, c) }
 
-// Run64 is the kernel.
-func (o BlendSquare) Run64(c Call[float64]) { blendSquare(o, c) }
+// Run64 is the float64 kernel.
+func (o AxpbySquare) Run64(c Call[float64]) { axpbySquare(o, c) }
 
-func blendSquare[T Float](o BlendSquare, c Call[T]) {
-	keep, take := T(o.Keep), T(o.Take)
+func axpbySquare[T Float](o AxpbySquare, c Call[T]) {
+	a, b := T(o.A), T(o.B)
 	for i, x := range c.In[0] {
 		y := c.In[1][i]
-		c.Dst[i] = T(keep*x) + T(take*y)*y
+		c.Dst[i] = T(a*x) + T(b*y)*y
 	}
 }
 
-// Emit is three Mul and an Add.
-func (o BlendSquare) Emit(e *Emitter, s Site) string {
-	return e.Add(e.Mul(s.In[0], e.Number(o.Keep)), e.Mul(e.Mul(s.In[1], e.Number(o.Take)), s.In[1]))
+// Emit writes three Mul and an Add.
+func (o AxpbySquare) Emit(e *Emitter, s Operands) string {
+	return e.Add(e.Mul(s.In[0], e.Number(o.A)), e.Mul(e.Mul(s.In[1], e.Number(o.B)), s.In[1]))
 }
 
 // AdamStep is w·(1 - lr·LRScale·WeightDecay) - lr·LRScale/c1 · m/(sqrt(v)/c2 + Eps); its
 // inputs are w, m, v, and lr, c1, c2 [1].
 type AdamStep struct{ Eps, LRScale, WeightDecay float64 }
 
-// Infer wants w, m and v of one shape, and three numbers.
+// Infer expects w, m and v of one shape, and three inputs of shape [1].
 func (AdamStep) Infer(in []Shape) (Shape, error) {
 	if len(in) != 6 || !in[3].Equal(Shape{1}) || !in[4].Equal(Shape{1}) || !in[5].Equal(Shape{1}) {
 		return nil, fmt.Errorf("inputs of shapes %v, expected w, m, v and three of [1]", in)
@@ -68,10 +68,10 @@ func (AdamStep) Infer(in []Shape) (Shape, error) {
 	return sameShapes(in[:3], 3)
 }
 
-// Run32 is the kernel.
+// Run32 is the float32 kernel.
 func (o AdamStep) Run32(c Call[float32]) { adamStep(o, c) }
 
-// Run64 is the kernel.
+// Run64 is the float64 kernel.
 func (o AdamStep) Run64(c Call[float64]) { adamStep(o, c) }
 
 func adamStep[T Float](o AdamStep, c Call[T]) {
@@ -82,8 +82,8 @@ func adamStep[T Float](o AdamStep, c Call[T]) {
 	}
 }
 
-// Emit is the formula.
-func (o AdamStep) Emit(e *Emitter, s Site) string {
+// Emit writes the formula.
+func (o AdamStep) Emit(e *Emitter, s Operands) string {
 	div := func(a, b string) string { return e.Node("Div", []string{a, b}) }
 	rate := scaled(e, s.In[3], o.LRScale)
 	root := e.Add(div(e.Node("Sqrt", s.In[2:3]), s.In[5]), e.Number(o.Eps))

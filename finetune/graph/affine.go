@@ -3,7 +3,7 @@ package graph
 import "fmt"
 
 // Affine is x·scale + shift per channel; its inputs are x [N,C,H,W], scale [C]
-// and shift [C]. Pixels are normalised by it.
+// and shift [C]. It normalises pixels.
 type Affine struct{}
 
 // Infer keeps the shape of x.
@@ -14,10 +14,10 @@ func (Affine) Infer(in []Shape) (Shape, error) {
 	return in[0], nil
 }
 
-// Run32 is the kernel.
+// Run32 is the float32 kernel.
 func (Affine) Run32(c Call[float32]) { affine(c) }
 
-// Run64 is the kernel.
+// Run64 is the float64 kernel.
 func (Affine) Run64(c Call[float64]) { affine(c) }
 
 func affine[T Float](c Call[T]) {
@@ -31,17 +31,17 @@ func affine[T Float](c Call[T]) {
 	})
 }
 
-// Wrt is x: scale and shift are no parameters.
+// Wrt reports that only x has a derivative: scale and shift are constants.
 func (Affine) Wrt(n int) []bool { return first(n) }
 
-// Diff is dy·scale.
+// Diff returns dy·scale.
 func (Affine) Diff(b *Builder, in []Value, _, dy Value) []Value {
 	zero := b.Constant(in[1].Shape(), make([]float32, in[1].Shape().Size())...)
 	return []Value{b.Apply(Affine{}, dy, in[1], zero), {}, {}}
 }
 
-// Emit is Mul and Add.
-func (Affine) Emit(e *Emitter, s Site) string {
+// Emit writes Mul and Add.
+func (Affine) Emit(e *Emitter, s Operands) string {
 	c := s.Shape[1]
-	return e.Add(e.Mul(s.In[0], e.PerChannel(s.In[1], c)), e.PerChannel(s.In[2], c))
+	return e.Add(e.Mul(s.In[0], e.broadcastChannels(s.In[1], c)), e.broadcastChannels(s.In[2], c))
 }

@@ -8,14 +8,14 @@ import (
 	"github.com/robust-transfer/rtx/onnx/pb"
 )
 
-// AveragePool is the mean of each window: over what lies in the image, or, with
-// Padding, in the padded image. What Ceil adds behind that never counts.
+// AveragePool is the mean of each window over the elements that lie in the image
+// or, with Padding, in the padded image. The overhang that Ceil adds never counts.
 type AveragePool struct {
 	Window  Window
 	Padding bool // count_include_pad
 }
 
-// Infer is the window's rule.
+// Infer applies the window's shape rule.
 func (o AveragePool) Infer(in []Shape) (Shape, error) {
 	if len(in) != 1 {
 		return nil, fmt.Errorf("%d inputs, expected 1", len(in))
@@ -23,7 +23,7 @@ func (o AveragePool) Infer(in []Shape) (Shape, error) {
 	return o.Window.infer(in[0])
 }
 
-// counts are by how many elements the sum of each window is divided, [OH,OW].
+// counts is the divisor of each window's sum, [OH,OW].
 func (o AveragePool) counts(in, out Shape) []int {
 	n := make([]int, out[2]*out[3])
 	w := o.Window
@@ -45,10 +45,10 @@ func (o AveragePool) counts(in, out Shape) []int {
 	return n
 }
 
-// Run32 is the kernel.
+// Run32 is the float32 kernel.
 func (o AveragePool) Run32(c Call[float32]) { averagePool(o, c) }
 
-// Run64 is the kernel.
+// Run64 is the float64 kernel.
 func (o AveragePool) Run64(c Call[float64]) { averagePool(o, c) }
 
 func averagePool[T Float](o AveragePool, c Call[T]) {
@@ -64,7 +64,7 @@ func averagePool[T Float](o AveragePool, c Call[T]) {
 	})
 }
 
-// Wrt is the input.
+// Wrt reports that the input has a derivative.
 func (AveragePool) Wrt(n int) []bool { return every(n) }
 
 // Diff spreads dy over the windows.
@@ -72,15 +72,15 @@ func (o AveragePool) Diff(b *Builder, in []Value, _, dy Value) []Value {
 	return []Value{b.Apply(AveragePoolGradient{o, in[0].Shape()}, dy)}
 }
 
-// Emit is AveragePool. Where Ceil makes windows that leave the padding, their
-// divisor is put right. Opset 17 knows no dilations: then the sums are convolutions
-// of each channel with ones.
-func (o AveragePool) Emit(e *Emitter, s Site) string {
+// Emit writes AveragePool, and corrects the divisor of windows that Ceil lets hang
+// over the padding. Opset 17 has no dilations: then the sums are a convolution of
+// each channel with ones.
+func (o AveragePool) Emit(e *Emitter, s Operands) string {
 	in, w := s.Shapes[0], o.Window
 	if w.Dilations != [2]int{1, 1} {
 		planes := e.Reshape(s.In[0], in[0]*in[1], 1, in[2], in[3])
 		sums := e.Node("Conv", []string{planes, w.ones(e)}, w.attributes(in, s.Shape)...)
-		return o.times(e, e.Reshape(sums, s.Shape...), in, s.Shape, 1)
+		return o.scale(e, e.Reshape(sums, s.Shape...), in, s.Shape, 1)
 	}
 	flag := int64(0)
 	if o.Padding {
@@ -90,16 +90,16 @@ func (o AveragePool) Emit(e *Emitter, s Site) string {
 	if !o.Padding {
 		return v
 	}
-	return o.times(e, v, in, s.Shape, w.Kernel[0]*w.Kernel[1])
+	return o.scale(e, v, in, s.Shape, w.Kernel[0]*w.Kernel[1])
 }
 
-// ones are the weights of a convolution that adds windows up.
+// ones is the weight of a convolution that sums each window.
 func (w Window) ones(e *Emitter) string {
 	return e.Floats(Shape{1, 1, w.Kernel[0], w.Kernel[1]}, slices.Repeat([]float32{1}, w.Kernel[0]*w.Kernel[1])...)
 }
 
-// times multiplies a map of windows by factor over their counts.
-func (o AveragePool) times(e *Emitter, v string, in, out Shape, factor int) string {
+// scale multiplies the value of each window by factor / count.
+func (o AveragePool) scale(e *Emitter, v string, in, out Shape, factor int) string {
 	by, one := make([]float32, out[2]*out[3]), true
 	for i, n := range o.counts(in, out) {
 		by[i] = float32(float64(factor) / float64(n))
@@ -120,7 +120,7 @@ type AveragePoolGradient struct {
 	Shape Shape
 }
 
-// Infer is Shape.
+// Infer returns Shape.
 func (o AveragePoolGradient) Infer(in []Shape) (Shape, error) {
 	s, err := o.Pool.Window.infer(o.Shape)
 	if err != nil {
@@ -132,10 +132,10 @@ func (o AveragePoolGradient) Infer(in []Shape) (Shape, error) {
 	return o.Shape, nil
 }
 
-// Run32 is the kernel.
+// Run32 is the float32 kernel.
 func (o AveragePoolGradient) Run32(c Call[float32]) { averagePoolGradient(o, c) }
 
-// Run64 is the kernel.
+// Run64 is the float64 kernel.
 func (o AveragePoolGradient) Run64(c Call[float64]) { averagePoolGradient(o, c) }
 
 func averagePoolGradient[T Float](o AveragePoolGradient, c Call[T]) {
@@ -151,11 +151,11 @@ func averagePoolGradient[T Float](o AveragePoolGradient, c Call[T]) {
 	})
 }
 
-// Emit is a transposed convolution of each channel with ones; where windows tile
-// the image, an Expand.
-func (o AveragePoolGradient) Emit(e *Emitter, s Site) string {
+// Emit writes a transposed convolution of each channel with ones, or an Expand if
+// the windows tile the image.
+func (o AveragePoolGradient) Emit(e *Emitter, s Operands) string {
 	w, in, out := o.Pool.Window, o.Shape, s.Shapes[0]
-	v := o.Pool.times(e, s.In[0], in, out, 1)
+	v := o.Pool.scale(e, s.In[0], in, out, 1)
 	pads := w.pads(in, out)
 	if w.Kernel == w.Strides && w.Dilations == [2]int{1, 1} && pads == [4]int{} {
 		planes := in[0] * in[1]
@@ -164,13 +164,13 @@ func (o AveragePoolGradient) Emit(e *Emitter, s Site) string {
 	}
 	var extra [2]int
 	for i := range 2 {
-		if pads[i+2] < 0 { // rows at the end that no window reads
+		if pads[i+2] < 0 { // trailing rows that no window reads
 			extra[i], pads[i+2] = -pads[i+2], 0
 		}
 	}
 	v = e.Reshape(v, in[0]*in[1], 1, out[2], out[3])
 	v = e.Node("ConvTranspose", []string{v, w.ones(e)},
-		list("strides", w.Strides[:]...), list("dilations", w.Dilations[:]...), list("pads", pads[:]...), list("output_padding", extra[:]...))
+		intsAttribute("strides", w.Strides[:]...), intsAttribute("dilations", w.Dilations[:]...), intsAttribute("pads", pads[:]...), intsAttribute("output_padding", extra[:]...))
 	return e.Reshape(v, in...)
 }
 

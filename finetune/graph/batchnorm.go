@@ -10,16 +10,16 @@ import (
 )
 
 // BatchMean is the mean [C] of each channel of x [N,C,...]. It has no derivative
-// of its own: that of BatchNorm goes through the statistics.
+// of its own: the derivative of BatchNorm includes that of the statistics.
 type BatchMean struct{}
 
-// Infer is the number of channels.
+// Infer returns the number of channels.
 func (BatchMean) Infer(in []Shape) (Shape, error) { return ChannelSum{}.Infer(in) }
 
-// Run32 is the kernel.
+// Run32 is the float32 kernel.
 func (BatchMean) Run32(c Call[float32]) { batchMean(c) }
 
-// Run64 is the kernel.
+// Run64 is the float64 kernel.
 func (BatchMean) Run64(c Call[float64]) { batchMean(c) }
 
 func batchMean[T Float](c Call[T]) {
@@ -29,21 +29,20 @@ func batchMean[T Float](c Call[T]) {
 	})
 }
 
-// Emit is ReduceMean.
-func (BatchMean) Emit(e *Emitter, s Site) string { return e.channelMean(s.In[0], s.Shapes[0]) }
+// Emit writes ReduceMean.
+func (BatchMean) Emit(e *Emitter, s Operands) string { return e.channelMean(s.In[0], s.Shapes[0]) }
 
-// BatchVariance is the mean square distance [C] of each channel from its mean:
-// the variance of the batch as a population. Its inputs are x [N,C,...] and the
-// mean [C].
+// BatchVariance is the biased variance [C] of each channel. Its inputs are x
+// [N,C,...] and the mean [C].
 type BatchVariance struct{}
 
-// Infer is the number of channels.
-func (BatchVariance) Infer(in []Shape) (Shape, error) { return vectors(in, 2) }
+// Infer returns the number of channels.
+func (BatchVariance) Infer(in []Shape) (Shape, error) { return channelVectors(in, 2) }
 
-// Run32 is the kernel.
+// Run32 is the float32 kernel.
 func (BatchVariance) Run32(c Call[float32]) { batchVariance(c) }
 
-// Run64 is the kernel.
+// Run64 is the float64 kernel.
 func (BatchVariance) Run64(c Call[float64]) { batchVariance(c) }
 
 func batchVariance[T Float](c Call[T]) {
@@ -57,35 +56,35 @@ func batchVariance[T Float](c Call[T]) {
 	})
 }
 
-// Emit averages squares of differences: a difference of squares would lose its
-// digits where the mean is large.
-func (BatchVariance) Emit(e *Emitter, s Site) string {
+// Emit averages squared differences: a difference of squares would lose precision
+// where the mean is large.
+func (BatchVariance) Emit(e *Emitter, s Operands) string {
 	d := e.centred(s.In[0], s.In[1], s.Shapes[0])
 	return e.channelMean(e.Mul(d, d), s.Shapes[0])
 }
 
 // BatchNorm is (x - mean)/sqrt(variance + Epsilon)·scale + shift per channel,
-// where mean and variance are those of x: its derivative goes through them. Its
-// inputs are x [N,C,...], mean, variance, scale and shift, [C] each.
+// where mean and variance are those of x, which its derivative takes into account.
+// Its inputs are x [N,C,...], mean, variance, scale and shift, [C] each.
 type BatchNorm struct{ Epsilon float64 }
 
 // Infer keeps the shape of x.
 func (BatchNorm) Infer(in []Shape) (Shape, error) { return likeFirst(in, 5) }
 
-// Run32 is the kernel.
+// Run32 is the float32 kernel.
 func (o BatchNorm) Run32(c Call[float32]) {
 	normalise(o.Epsilon, c, c.In[1], c.In[2], c.In[3], c.In[4])
 }
 
-// Run64 is the kernel.
+// Run64 is the float64 kernel.
 func (o BatchNorm) Run64(c Call[float64]) {
 	normalise(o.Epsilon, c, c.In[1], c.In[2], c.In[3], c.In[4])
 }
 
-// Wrt is x, scale and shift.
+// Wrt reports that x, scale and shift have a derivative.
 func (BatchNorm) Wrt(int) []bool { return []bool{true, false, false, true, true} }
 
-// Diff has an op for each of them; that of x needs the other two.
+// Diff returns one gradient op for each; that of x reads the other two.
 func (o BatchNorm) Diff(b *Builder, in []Value, _, dy Value) []Value {
 	x, mean, variance, scale := in[0], in[1], in[2], in[3]
 	dscale := b.Apply(BatchNormGradientScale(o), x, mean, variance, dy)
@@ -93,9 +92,9 @@ func (o BatchNorm) Diff(b *Builder, in []Value, _, dy Value) []Value {
 	return []Value{b.Apply(BatchNormGradientInput(o), x, mean, variance, scale, dy, dscale, dshift), {}, {}, dscale, dshift}
 }
 
-// Emit takes the mean off first, where digits are not lost, and shares that with
+// Emit subtracts the mean first, which keeps precision and can be shared with
 // BatchVariance and the gradients.
-func (o BatchNorm) Emit(e *Emitter, s Site) string {
+func (o BatchNorm) Emit(e *Emitter, s Operands) string {
 	zero := e.filled(s.Shape[1], 0)
 	return e.normalised(e.centred(s.In[0], s.In[1], s.Shape), s.In[3], s.In[4], zero, s.In[2], o.Epsilon)
 }
@@ -108,20 +107,20 @@ type BatchNormFrozen struct{ Epsilon float64 }
 // Infer keeps the shape of x.
 func (BatchNormFrozen) Infer(in []Shape) (Shape, error) { return likeFirst(in, 5) }
 
-// Run32 is the kernel.
+// Run32 is the float32 kernel.
 func (o BatchNormFrozen) Run32(c Call[float32]) {
 	normalise(o.Epsilon, c, c.In[3], c.In[4], c.In[1], c.In[2])
 }
 
-// Run64 is the kernel.
+// Run64 is the float64 kernel.
 func (o BatchNormFrozen) Run64(c Call[float64]) {
 	normalise(o.Epsilon, c, c.In[3], c.In[4], c.In[1], c.In[2])
 }
 
-// Wrt is x, scale and shift.
+// Wrt reports that x, scale and shift have a derivative.
 func (BatchNormFrozen) Wrt(int) []bool { return []bool{true, true, true, false, false} }
 
-// Diff has an op for each of them.
+// Diff returns one gradient op for each.
 func (o BatchNormFrozen) Diff(b *Builder, in []Value, _, dy Value) []Value {
 	x, scale, mean, variance := in[0], in[1], in[3], in[4]
 	return []Value{
@@ -131,12 +130,12 @@ func (o BatchNormFrozen) Diff(b *Builder, in []Value, _, dy Value) []Value {
 	}
 }
 
-// Emit is BatchNormalization.
-func (o BatchNormFrozen) Emit(e *Emitter, s Site) string {
+// Emit writes BatchNormalization.
+func (o BatchNormFrozen) Emit(e *Emitter, s Operands) string {
 	return e.normalised(s.In[0], s.In[1], s.In[2], s.In[3], s.In[4], o.Epsilon)
 }
 
-// normalise is the kernel of both.
+// normalise is the kernel of BatchNorm and BatchNormFrozen.
 func normalise[T Float](epsilon float64, c Call[T], mean, variance, scale, shift []T) {
 	s := c.Shape
 	area := s[2:].Size()
@@ -157,8 +156,9 @@ func inverseRoot[T Float](variance T, epsilon float64) float64 {
 // count is the number of elements of a channel.
 func count(s Shape) float64 { return float64(s[0] * s[2:].Size()) }
 
-// vectors wants n inputs: x [N,C,...] and vectors [C]; its result is [C].
-func vectors(in []Shape, n int) (Shape, error) {
+// channelVectors checks that there are n inputs, x [N,C,...] and vectors [C], and
+// returns [C].
+func channelVectors(in []Shape, n int) (Shape, error) {
 	if len(in) != n || len(in[0]) < 2 {
 		return nil, fmt.Errorf("inputs of shapes %v, expected %d, of which the first is [N,C,...]", in, n)
 	}
@@ -171,18 +171,18 @@ func vectors(in []Shape, n int) (Shape, error) {
 	return c, nil
 }
 
-// likeFirst wants n inputs, [N,C,...] and vectors [C], and keeps the shape of the
+// likeFirst checks inputs as channelVectors does, and returns the shape of the
 // first.
 func likeFirst(in []Shape, n int) (Shape, error) {
-	if _, err := vectors(in, n); err != nil {
+	if _, err := channelVectors(in, n); err != nil {
 		return nil, err
 	}
 	return in[0], nil
 }
 
 // readBatchNorm reads a BatchNormalization. The config, not the model, says
-// whether statistics are those of the batch; momentum is ONNX's, the weight of
-// what was before.
+// whether it uses the statistics of the batch. Momentum is ONNX's: the weight of
+// the old statistics.
 func readBatchNorm(r *reader, n *pb.NodeProto) Value {
 	epsilon, keep := r.float(n, "epsilon", 1e-5), r.float(n, "momentum", .9)
 	x := r.in(n, 0)
@@ -191,7 +191,7 @@ func readBatchNorm(r *reader, n *pb.NodeProto) Value {
 	if !r.config.Adapt || r.config.Averaged {
 		return r.Apply(BatchNormFrozen{epsilon}, x, scale, shift, mean, variance)
 	}
-	if _, err := vectors([]Shape{x.Shape(), scale.Shape(), shift.Shape(), mean.Shape(), variance.Shape()}, 5); err != nil {
+	if _, err := channelVectors([]Shape{x.Shape(), scale.Shape(), shift.Shape(), mean.Shape(), variance.Shape()}, 5); err != nil {
 		r.fail("%w", err)
 	}
 	m := count(x.Shape())
@@ -201,15 +201,15 @@ func readBatchNorm(r *reader, n *pb.NodeProto) Value {
 	batchMean := r.Apply(BatchMean{}, x)
 	batchVariance := r.Apply(BatchVariance{}, x, batchMean)
 	r.reestimate(n.Input[3], mean, batchMean, keep, 1)
-	r.reestimate(n.Input[4], variance, batchVariance, keep, m/(m-1)) // unbiased, as PyTorch has it
+	r.reestimate(n.Input[4], variance, batchVariance, keep, m/(m-1)) // unbiased, as in PyTorch
 	return r.Apply(BatchNorm{epsilon}, x, batchMean, batchVariance, scale, shift)
 }
 
-// reestimate moves a running statistic towards by·batch. Where several layers
-// share one, they move it in turn, or, with Cumulative, by their mean.
+// reestimate moves a running statistic towards by·batch. Layers that share a
+// statistic update it one after the other or, with Cumulative, by their mean.
 func (r *reader) reestimate(name string, old, batch Value, keep, by float64) {
 	if _, ok := r.raw[name]; !ok {
-		return // computed: nothing to keep
+		return // computed, not a parameter
 	}
 	at := slices.IndexFunc(r.statistics, func(s Next) bool { return s.Name == name })
 	if at < 0 {
@@ -218,16 +218,16 @@ func (r *reader) reestimate(name string, old, batch Value, keep, by float64) {
 	}
 	next := &r.statistics[at].Value
 	if !r.config.Cumulative {
-		*next = r.Apply(Blend{keep, (1 - keep) * by}, *next, batch)
+		*next = r.Apply(Axpby{keep, (1 - keep) * by}, *next, batch)
 		return
 	}
 	momentum := r.Input(Momentum, Shape{1})
 	all := append(r.batches[name], r.scale(batch, by))
 	if r.batches[name] = all; len(all) == 1 {
-		*next = r.Apply(Toward{by}, old, batch, momentum)
+		*next = r.Apply(Lerp{by}, old, batch, momentum)
 		return
 	}
-	*next = r.Apply(Toward{1 / float64(len(all))}, old, r.Apply(Sum{}, all...), momentum)
+	*next = r.Apply(Lerp{1 / float64(len(all))}, old, r.Apply(Sum{}, all...), momentum)
 }
 
 // centred is x - mean, per channel.
@@ -238,13 +238,13 @@ func (e *Emitter) centred(x, mean string, s Shape) string {
 	return e.Sub(x, mean)
 }
 
-// normalised is an inference BatchNormalization.
+// normalised writes an inference BatchNormalization.
 func (e *Emitter) normalised(x, scale, shift, mean, variance string, epsilon float64) string {
 	return e.Node("BatchNormalization", []string{x, scale, shift, mean, variance}, onnx.Float("epsilon", float32(epsilon)))
 }
 
-// channelMean is the mean over all dimensions of a value but the second, of the
-// means of rows: these are as long as each other.
+// channelMean is the mean over all dimensions except the second: the mean of the
+// images' means, which are of equally many elements.
 func (e *Emitter) channelMean(v string, s Shape) string {
 	mean := func(v string, axis int64) string {
 		return e.Node("ReduceMean", []string{v}, onnx.Ints("axes", axis), onnx.Int("keepdims", 0))

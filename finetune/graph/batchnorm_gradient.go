@@ -5,23 +5,23 @@ import (
 	"slices"
 )
 
-// BatchNormGradientScale is the gradient of BatchNorm and BatchNormFrozen by
-// scale [C]: the sum of dy·(x - mean)/sqrt(variance + Epsilon). Its inputs are x
-// [N,C,...], mean and variance [C], and dy.
+// BatchNormGradientScale is the gradient of BatchNorm and BatchNormFrozen with
+// respect to scale [C]: the sum of dy·(x - mean)/sqrt(variance + Epsilon). Its
+// inputs are x [N,C,...], mean and variance [C], and dy.
 type BatchNormGradientScale struct{ Epsilon float64 }
 
-// Infer is the number of channels.
+// Infer returns the number of channels.
 func (BatchNormGradientScale) Infer(in []Shape) (Shape, error) {
 	if len(in) != 4 || !in[3].Equal(in[0]) {
 		return nil, fmt.Errorf("inputs of shapes %v, expected x, mean, variance and dy", in)
 	}
-	return vectors(in[:3], 3)
+	return channelVectors(in[:3], 3)
 }
 
-// Run32 is the kernel.
+// Run32 is the float32 kernel.
 func (o BatchNormGradientScale) Run32(c Call[float32]) { batchNormGradientScale(o, c) }
 
-// Run64 is the kernel.
+// Run64 is the float64 kernel.
 func (o BatchNormGradientScale) Run64(c Call[float64]) { batchNormGradientScale(o, c) }
 
 func batchNormGradientScale[T Float](o BatchNormGradientScale, c Call[T]) {
@@ -33,15 +33,15 @@ func batchNormGradientScale[T Float](o BatchNormGradientScale, c Call[T]) {
 	})
 }
 
-// Emit sums the products with what is left of x without its mean.
-func (o BatchNormGradientScale) Emit(e *Emitter, s Site) string {
+// Emit sums the products of dy and x - mean.
+func (o BatchNormGradientScale) Emit(e *Emitter, s Operands) string {
 	x := e.centred(s.In[0], s.In[1], s.Shapes[0])
 	return e.Mul(e.channelSum(e.Mul(s.In[3], x), s.Shapes[0]), e.inverseRoot(s.In[2], o.Epsilon))
 }
 
-// BatchNormGradientInput is the gradient of BatchNorm by x, through the mean and
-// the variance too (Ioffe and Szegedy 2015, section 3): with x' the normalised x
-// and M elements in a channel,
+// BatchNormGradientInput is the gradient of BatchNorm with respect to x, including
+// that through the mean and the variance (Ioffe and Szegedy 2015, section 3): with
+// x' the normalised x and M elements in a channel,
 //
 //	scale/sqrt(variance + Epsilon) · (dy - dshift/M - x'·dscale/M).
 //
@@ -57,10 +57,10 @@ func (BatchNormGradientInput) Infer(in []Shape) (Shape, error) {
 	return likeFirst(slices.Concat(in[:4], in[5:]), 6)
 }
 
-// Run32 is the kernel.
+// Run32 is the float32 kernel.
 func (o BatchNormGradientInput) Run32(c Call[float32]) { batchNormGradientInput(o, c) }
 
-// Run64 is the kernel.
+// Run64 is the float64 kernel.
 func (o BatchNormGradientInput) Run64(c Call[float64]) { batchNormGradientInput(o, c) }
 
 func batchNormGradientInput[T Float](o BatchNormGradientInput, c Call[T]) {
@@ -78,9 +78,9 @@ func batchNormGradientInput[T Float](o BatchNormGradientInput, c Call[T]) {
 	})
 }
 
-// Emit is two inference BatchNormalization, of dy and of x without its mean: the
-// fastest way to scale and shift channels.
-func (o BatchNormGradientInput) Emit(e *Emitter, s Site) string {
+// Emit writes two inference BatchNormalizations, of dy and of x - mean: the fastest
+// way to scale and shift channels.
+func (o BatchNormGradientInput) Emit(e *Emitter, s Operands) string {
 	m, c := count(s.Shape), s.Shape[1]
 	zero, one := e.filled(c, 0), e.filled(c, 1)
 	root := e.inverseRoot(s.In[2], o.Epsilon)
@@ -90,18 +90,18 @@ func (o BatchNormGradientInput) Emit(e *Emitter, s Site) string {
 	return e.Add(dy, e.normalised(e.centred(s.In[0], s.In[1], s.Shape), slope, zero, zero, one, 0))
 }
 
-// BatchNormFrozenGradientInput is the gradient of BatchNormFrozen by x,
-// dy·scale/sqrt(variance + Epsilon); its inputs are dy [N,C,...], scale and
+// BatchNormFrozenGradientInput is the gradient of BatchNormFrozen with respect to
+// x, dy·scale/sqrt(variance + Epsilon); its inputs are dy [N,C,...], scale and
 // variance [C].
 type BatchNormFrozenGradientInput struct{ Epsilon float64 }
 
 // Infer keeps the shape of dy.
 func (BatchNormFrozenGradientInput) Infer(in []Shape) (Shape, error) { return likeFirst(in, 3) }
 
-// Run32 is the kernel.
+// Run32 is the float32 kernel.
 func (o BatchNormFrozenGradientInput) Run32(c Call[float32]) { batchNormFrozenGradientInput(o, c) }
 
-// Run64 is the kernel.
+// Run64 is the float64 kernel.
 func (o BatchNormFrozenGradientInput) Run64(c Call[float64]) { batchNormFrozenGradientInput(o, c) }
 
 func batchNormFrozenGradientInput[T Float](o BatchNormFrozenGradientInput, c Call[T]) {
@@ -116,8 +116,8 @@ func batchNormFrozenGradientInput[T Float](o BatchNormFrozenGradientInput, c Cal
 	})
 }
 
-// Emit is BatchNormalization without mean and shift.
-func (o BatchNormFrozenGradientInput) Emit(e *Emitter, s Site) string {
+// Emit writes BatchNormalization without mean and shift.
+func (o BatchNormFrozenGradientInput) Emit(e *Emitter, s Operands) string {
 	zero := e.filled(s.Shape[1], 0)
 	return e.normalised(s.In[0], s.In[1], zero, zero, s.In[2], o.Epsilon)
 }

@@ -7,11 +7,10 @@ import (
 	"github.com/robust-transfer/rtx/onnx/pb"
 )
 
-// Binary is an elementwise operation on two tensors, which are broadcast as
-// NumPy does.
+// Binary is an elementwise operation on two tensors, with NumPy's broadcasting.
 type Binary struct{ Op string } // Add, Sub, Mul or Div
 
-// Infer is the rule of broadcasting.
+// Infer applies NumPy's broadcasting rule.
 func (Binary) Infer(in []Shape) (Shape, error) {
 	if len(in) != 2 {
 		return nil, fmt.Errorf("%d inputs, expected 2", len(in))
@@ -19,8 +18,8 @@ func (Binary) Infer(in []Shape) (Shape, error) {
 	return broadcast(in[0], in[1])
 }
 
-// broadcast is the shape that two shapes have in common: sizes of 1, and missing
-// ones in front, grow.
+// broadcast is the shape that two shapes broadcast to: sizes of 1, and missing
+// leading dimensions, are expanded.
 func broadcast(a, b Shape) (Shape, error) {
 	if len(a) < len(b) {
 		a, b = b, a
@@ -37,9 +36,9 @@ func broadcast(a, b Shape) (Shape, error) {
 	return out, nil
 }
 
-// spread are the steps by which walk goes through a tensor of shape s while it
-// goes through the one that s is broadcast to: 0 where s has one element.
-func spread(s, to Shape) []int {
+// broadcastStrides are the strides by which walk reads a tensor of shape s while
+// it visits the shape that s is broadcast to: 0 along expanded dimensions.
+func broadcastStrides(s, to Shape) []int {
 	out := make([]int, len(to))
 	strides := s.strides()
 	for i, d := range s {
@@ -50,10 +49,10 @@ func spread(s, to Shape) []int {
 	return out
 }
 
-// Run32 is the kernel.
+// Run32 is the float32 kernel.
 func (o Binary) Run32(c Call[float32]) { binaryKernel(o, c) }
 
-// Run64 is the kernel.
+// Run64 is the float64 kernel.
 func (o Binary) Run64(c Call[float64]) { binaryKernel(o, c) }
 
 func binaryKernel[T Float](o Binary, c Call[T]) {
@@ -64,8 +63,8 @@ func binaryKernel[T Float](o Binary, c Call[T]) {
 		}
 		return
 	}
-	walk(c.Shape, spread(c.Shapes[0], c.Shape), func(to, from int) { c.Dst[to] = a[from] })
-	walk(c.Shape, spread(c.Shapes[1], c.Shape), func(to, from int) { c.Dst[to] = f(c.Dst[to], b[from]) })
+	walk(c.Shape, broadcastStrides(c.Shapes[0], c.Shape), func(to, from int) { c.Dst[to] = a[from] })
+	walk(c.Shape, broadcastStrides(c.Shapes[1], c.Shape), func(to, from int) { c.Dst[to] = f(c.Dst[to], b[from]) })
 }
 
 func arithmetic[T Float | int](op string) func(x, y T) T {
@@ -81,10 +80,10 @@ func arithmetic[T Float | int](op string) func(x, y T) T {
 	}
 }
 
-// Wrt is both.
+// Wrt reports that both inputs have a derivative.
 func (Binary) Wrt(n int) []bool { return every(n) }
 
-// Diff adds up over what was broadcast.
+// Diff sums gradients over the dimensions that were broadcast.
 func (o Binary) Diff(b *Builder, in []Value, out, dy Value) []Value {
 	by := [2]Value{dy, dy}
 	switch o.Op {
@@ -99,8 +98,8 @@ func (o Binary) Diff(b *Builder, in []Value, out, dy Value) []Value {
 	return []Value{b.reduceTo(by[0], in[0].Shape()), b.reduceTo(by[1], in[1].Shape())}
 }
 
-// Emit is the operator of that name.
-func (o Binary) Emit(e *Emitter, s Site) string { return e.Node(o.Op, s.In) }
+// Emit writes the operator of that name.
+func (o Binary) Emit(e *Emitter, s Operands) string { return e.Node(o.Op, s.In) }
 
 func (b *Builder) binary(op string, x, y Value) Value {
 	if op == "Add" && x.Shape().Equal(y.Shape()) {
@@ -109,15 +108,15 @@ func (b *Builder) binary(op string, x, y Value) Value {
 	return b.Apply(Binary{op}, x, y)
 }
 
-// readBinary takes initializers as constants, but for the bias of a linear layer
-// that exporters write as MatMul and Add.
+// readBinary reads an elementwise operator. Initializers are constants, except the
+// bias of a linear layer that an exporter wrote as MatMul and Add.
 func readBinary(r *reader, n *pb.NodeProto) Value {
 	if len(n.Input) != 2 {
 		r.fail("%d inputs, expected 2", len(n.Input))
 	}
 	if n.OpType == "Add" {
 		for i := range n.Input {
-			if r.linear(n.Input[1-i&1]) && r.vector(n.Input[i]) {
+			if r.isLinear(n.Input[1-i&1]) && r.isVector(n.Input[i]) {
 				return r.binary("Add", r.in(n, 1-i&1), r.param(n, i, Bias))
 			}
 		}
@@ -125,8 +124,8 @@ func readBinary(r *reader, n *pb.NodeProto) Value {
 	return r.binary(n.OpType, r.in(n, 0), r.in(n, 1))
 }
 
-// linear tells whether a value is what a MatMul with a weight makes.
-func (r *reader) linear(value string) bool {
+// isLinear tells whether a value is the output of a MatMul with a weight.
+func (r *reader) isLinear(value string) bool {
 	for _, n := range r.net.nodes {
 		if slices.Contains(n.Output, value) {
 			return n.OpType == "MatMul" && has(n, 1) && r.raw[n.Input[1]] != nil
@@ -135,8 +134,8 @@ func (r *reader) linear(value string) bool {
 	return false
 }
 
-// vector tells whether a value is an initializer of one dimension.
-func (r *reader) vector(value string) bool {
+// isVector tells whether a value is an initializer of one dimension.
+func (r *reader) isVector(value string) bool {
 	t := r.raw[value]
 	return t != nil && len(t.Dims) == 1
 }

@@ -6,23 +6,23 @@ import (
 	G "gorgonia.org/gorgonia"
 )
 
-// Value is a tensor of a graph under construction. The zero Value is none.
+// Value is a tensor of a graph under construction. The zero Value is no tensor.
 type Value struct{ node *G.Node }
 
 // Shape of the value.
 func (v Value) Shape() Shape { return Shape(v.node.Shape()) }
 
-// None tells whether there is no value.
+// None reports whether v is the zero Value.
 func (v Value) None() bool { return v.node == nil }
 
-// One tells whether the value is the constant 1, as the gradient of the loss by
-// itself is. A derivative may then leave out the product with it.
+// One reports whether the value is the constant 1, as the gradient of the loss with
+// respect to itself is. Derivatives can then leave out the multiplication by it.
 func (v Value) One() bool {
 	x, ok := v.number()
 	return ok && x == 1
 }
 
-// number is the value of a constant that gorgonia has made.
+// number returns the value of a scalar constant that gorgonia created.
 func (v Value) number() (float32, bool) {
 	if v.node.Op() != nil && v.node.Op().Arity() > 0 || v.node.Value() == nil {
 		return 0, false
@@ -31,44 +31,44 @@ func (v Value) number() (float32, bool) {
 	return x, ok
 }
 
-// Builder puts a graph together: the nodes of a model, an objective on its
-// values, gradients and updates. Values of several builders must not be mixed.
+// Builder builds a graph: the nodes of a model, an objective, gradients and updates.
+// Values of different builders must not be mixed.
 //
-// What does not fit (shapes that an op refuses, a name that is taken) ends the
-// building: its methods do not return, and Network.Program returns the error.
+// Errors (shapes that an op does not accept, a name that is taken) end the building:
+// the method that finds one does not return, and Network.Program returns the error.
 type Builder struct {
 	g       *G.ExprGraph
-	salt    uint64 // of the nodes' hashes
+	salt    uint64 // part of every node's hash
 	leaves  map[leafID]leaf
-	names   map[*G.Node]string // of inner values, for messages and rules
-	values  map[string]Value   // of the model
+	names   map[*G.Node]string // ONNX names of inner values
+	values  map[string]Value   // of the model, by ONNX name
 	results []Value            // the values that the network was read for
 	added   []Added
-	at      string // the ONNX node that is being read
-	count   int    // of ids
-	applied int    // ops
+	at      string // description of the ONNX node being read
+	count   int    // ids given to ops and constants
+	applied int    // ops in the graph
 }
 
 func newBuilder(salt uint64) *Builder {
 	return &Builder{g: G.NewGraph(), salt: salt, leaves: map[leafID]leaf{}, names: map[*G.Node]string{}, values: map[string]Value{}}
 }
 
-// leafID tells leaves apart: an input may be called as a variable is.
+// leafID identifies a leaf: an input and a variable may have the same name.
 type leafID struct {
 	Variable
 	role Role
 }
 
-// leaf is a value that is not computed.
+// leaf is an input, a variable or a constant.
 type leaf struct {
 	Value
-	data []float32 // of a constant
+	data []float32 // values of a constant
 }
 
 type failure struct{ error }
 
-// Fail ends the building with an error. Where a node of the model is being read,
-// the error names it.
+// Fail ends the building with an error, which also names the model's node that is
+// being read, if any.
 func (b *Builder) Fail(err error) {
 	if b.at != "" {
 		err = fmt.Errorf("%s: %w", b.at, err)
@@ -94,7 +94,7 @@ func (b *Builder) Apply(op Op, in ...Value) Value {
 	}
 	b.count++
 	b.applied++
-	v := &Vertex{Op: op, id: b.salt<<32 | uint64(b.count), in: shapes, out: out, b: b}
+	v := &GorgoniaOp{Op: op, id: b.salt<<32 | uint64(b.count), in: shapes, out: out, b: b}
 	n, err := G.ApplyOp(v, nodes...)
 	if err != nil {
 		b.fail("%T: %w", op, err)
@@ -102,16 +102,16 @@ func (b *Builder) Apply(op Op, in ...Value) Value {
 	return Value{n}
 }
 
-// Input is an input of the program: a tensor that is given for each run. The
-// same name is the same input.
+// Input declares an input of the program: a tensor that every run is given. Calls
+// with the same name return the same input.
 func (b *Builder) Input(name string, s Shape) Value {
 	return b.leaf(leafID{Variable{Name: name}, Input}, s, nil)
 }
 
-// Variable is a tensor that the executor keeps between runs.
+// Variable declares a tensor that executors keep between runs.
 func (b *Builder) Variable(v Variable, s Shape) Value { return b.leaf(leafID{v, State}, s, nil) }
 
-// Constant is a tensor of fixed values, row-major.
+// Constant adds a tensor of fixed values, row-major.
 func (b *Builder) Constant(s Shape, data ...float32) Value {
 	b.count++
 	return b.constant(fmt.Sprintf("constant/%d", b.count), s, data)
@@ -124,17 +124,17 @@ func (b *Builder) constant(name string, s Shape, data []float32) Value {
 	return b.leaf(leafID{Variable{Name: name}, Constant}, s, data)
 }
 
-// Added is a parameter that an objective adds to those of the model, and the
-// values that training starts from.
+// Added is a parameter that an objective adds to those of the model, with its
+// initial values.
 type Added struct {
 	Param
 	Start []float32
 }
 
-// Param adds a parameter that the model does not have, such as the weight of a
-// new layer; p.Head should be true where it belongs to the head. Config.Train is
-// asked whether it is trained, as for the model's. start are its first values.
-// The same name is the same parameter.
+// Param adds a parameter that the model does not have, such as the weight of a new
+// layer, with its initial values. p.Head should be true if it belongs to the head.
+// Config.Train decides whether it is trained, as for the model's parameters. Calls
+// with the same name return the same parameter.
 func (b *Builder) Param(p Param, start []float32) Value {
 	if len(start) != p.Shape.Size() {
 		b.fail("parameter %q has %d first values, expected %v", p.Name, len(start), p.Shape)
@@ -146,8 +146,8 @@ func (b *Builder) Param(p Param, start []float32) Value {
 	return b.leaf(id, p.Shape, nil)
 }
 
-// Value is a value of the model by its name in the ONNX graph, which must be
-// among those that lead to what the network was read for.
+// Value returns a value of the model by its name in the ONNX graph. The values that
+// the network was read for must depend on it, or be it.
 func (b *Builder) Value(name string) Value {
 	v, ok := b.values[name]
 	if !ok {
@@ -156,12 +156,12 @@ func (b *Builder) Value(name string) Value {
 	return v
 }
 
-// Results are the values that the network was read for, in order: the logits
-// where none were named.
+// Results returns the values that the network was read for, in order: the logits
+// unless others were named.
 func (b *Builder) Results() []Value { return b.results }
 
-// leaf adds an input, a variable or a constant. Its name is gorgonia's too,
-// which would silently merge two of one name.
+// leaf adds an input, a variable or a constant. Role, slot and name make up its
+// name in gorgonia, which would silently merge leaves of the same name.
 func (b *Builder) leaf(id leafID, shape Shape, data []float32) Value {
 	if l, ok := b.leaves[id]; ok {
 		if !l.Shape().Equal(shape) {

@@ -6,16 +6,16 @@ import (
 	"github.com/robust-transfer/rtx/onnx/pb"
 )
 
-// Clip limits values to [Low, High]; infinite limits are none.
+// Clip limits values to [Low, High]; an infinite limit is no limit.
 type Clip struct{ Low, High float64 }
 
 // Infer keeps the shape.
 func (Clip) Infer(in []Shape) (Shape, error) { return sameShapes(in, 1) }
 
-// Run32 is the kernel.
+// Run32 is the float32 kernel.
 func (o Clip) Run32(c Call[float32]) { clip(o, c) }
 
-// Run64 is the kernel.
+// Run64 is the float64 kernel.
 func (o Clip) Run64(c Call[float64]) { clip(o, c) }
 
 func clip[T Float](o Clip, c Call[T]) {
@@ -25,17 +25,17 @@ func clip[T Float](o Clip, c Call[T]) {
 	}
 }
 
-// Wrt is the input.
+// Wrt reports that the input has a derivative.
 func (Clip) Wrt(n int) []bool { return every(n) }
 
-// Diff passes dy where the output lies between the limits, as PyTorch's hardtanh
-// does.
+// Diff passes dy on where the output lies strictly between the limits, as
+// PyTorch's hardtanh does.
 func (o Clip) Diff(b *Builder, _ []Value, out, dy Value) []Value {
 	return []Value{b.Apply(ClipGradient(o), out, dy)}
 }
 
-// Emit is Clip, without the limits that are infinite.
-func (o Clip) Emit(e *Emitter, s Site) string {
+// Emit writes Clip, leaving out infinite limits.
+func (o Clip) Emit(e *Emitter, s Operands) string {
 	in := []string{s.In[0], "", ""}
 	if !math.IsInf(o.Low, -1) {
 		in[1] = e.Number(o.Low)
@@ -49,13 +49,13 @@ func (o Clip) Emit(e *Emitter, s Site) string {
 // ClipGradient is dy where Low < y < High, else 0; its inputs are y and dy.
 type ClipGradient Clip
 
-// Infer wants equal shapes.
+// Infer expects equal shapes.
 func (ClipGradient) Infer(in []Shape) (Shape, error) { return sameShapes(in, 2) }
 
-// Run32 is the kernel.
+// Run32 is the float32 kernel.
 func (o ClipGradient) Run32(c Call[float32]) { clipGradient(o, c) }
 
-// Run64 is the kernel.
+// Run64 is the float64 kernel.
 func (o ClipGradient) Run64(c Call[float64]) { clipGradient(o, c) }
 
 func clipGradient[T Float](o ClipGradient, c Call[T]) {
@@ -68,8 +68,8 @@ func clipGradient[T Float](o ClipGradient, c Call[T]) {
 	}
 }
 
-// Emit chooses by comparisons.
-func (o ClipGradient) Emit(e *Emitter, s Site) string {
+// Emit writes comparisons and a Where.
+func (o ClipGradient) Emit(e *Emitter, s Operands) string {
 	inside := ""
 	for _, limit := range []struct {
 		op    string
@@ -90,7 +90,8 @@ func (o ClipGradient) Emit(e *Emitter, s Site) string {
 	return e.Node("Where", []string{inside, s.In[1], e.Number(0)})
 }
 
-// readClip takes the limits from attributes before opset 11, from inputs since.
+// readClip reads a Clip, whose limits are attributes before opset 11 and inputs
+// since.
 func readClip(r *reader, n *pb.NodeProto) Value {
 	limit := func(i int, name string, value float64) float64 {
 		if !has(n, i) {

@@ -11,14 +11,14 @@ import (
 // Concat joins tensors along an axis.
 type Concat struct{ Axis int }
 
-// Infer wants shapes that differ along the axis alone.
+// Infer expects shapes that differ only along the axis.
 func (o Concat) Infer(in []Shape) (Shape, error) {
 	if len(in) == 0 || o.Axis < 0 || o.Axis >= len(in[0]) {
 		return nil, fmt.Errorf("inputs of shapes %v, expected dimension %d", in, o.Axis)
 	}
 	out := slices.Clone(in[0])
 	for _, s := range in[1:] {
-		if len(s) != len(out) || !kept(s, []int{o.Axis}).Equal(kept(out, []int{o.Axis})) {
+		if len(s) != len(out) || !keepDims(s, []int{o.Axis}).Equal(keepDims(out, []int{o.Axis})) {
 			return nil, fmt.Errorf("inputs of shapes %v, expected equal ones but for dimension %d", in, o.Axis)
 		}
 		out[o.Axis] += s[o.Axis]
@@ -26,10 +26,10 @@ func (o Concat) Infer(in []Shape) (Shape, error) {
 	return out, nil
 }
 
-// Run32 is the kernel.
+// Run32 is the float32 kernel.
 func (o Concat) Run32(c Call[float32]) { concat(o.Axis, c.Dst, c.In, c.Shapes) }
 
-// Run64 is the kernel.
+// Run64 is the float64 kernel.
 func (o Concat) Run64(c Call[float64]) { concat(o.Axis, c.Dst, c.In, c.Shapes) }
 
 func concat[T any](axis int, dst []T, in [][]T, shapes []Shape) {
@@ -41,22 +41,22 @@ func concat[T any](axis int, dst []T, in [][]T, shapes []Shape) {
 	}
 }
 
-// Wrt is all.
+// Wrt reports that every input has a derivative.
 func (Concat) Wrt(n int) []bool { return every(n) }
 
-// Diff cuts dy.
+// Diff slices dy.
 func (o Concat) Diff(b *Builder, in []Value, _, dy Value) []Value {
 	out, at := make([]Value, len(in)), 0
 	for i, x := range in {
 		s := x.Shape()
-		out[i] = b.part(dy, o.Axis, at, s[o.Axis])
+		out[i] = b.narrow(dy, o.Axis, at, s[o.Axis])
 		at += s[o.Axis]
 	}
 	return out
 }
 
-// Emit is Concat.
-func (o Concat) Emit(e *Emitter, s Site) string {
+// Emit writes Concat.
+func (o Concat) Emit(e *Emitter, s Operands) string {
 	return e.Node("Concat", s.In, onnx.Int("axis", int64(o.Axis)))
 }
 

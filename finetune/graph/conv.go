@@ -7,32 +7,32 @@ import (
 	"github.com/robust-transfer/rtx/onnx/pb"
 )
 
-// Conv is the two-dimensional cross-correlation that ONNX and PyTorch call a
-// convolution; its inputs are x [N,C,H,W], w [O,C/Group,kH,kW] and, where there
-// is one, a bias [O].
+// Conv is a two-dimensional convolution (a cross-correlation, as in ONNX and
+// PyTorch); its inputs are x [N,C,H,W], w [O,C/Group,kH,kW] and optionally a bias
+// [O].
 type Conv struct {
 	Pads               [4]int // top, left, bottom, right
 	Strides, Dilations [2]int // along H and W
 	Group              int
 }
 
-// window is a Conv with its sizes.
-type window struct {
+// convGeometry is a Conv with the sizes of its tensors.
+type convGeometry struct {
 	Conv
 	n, c, h, w     int // of x
 	o, oh, ow      int // of the output
 	kh, kw         int
-	inner, outer   int // channels of x and of the output in a group
+	inner, outer   int // channels of x and of the output in each group
 	area, plane    int // h·w, oh·ow
 	kernel, column int // kh·kw, inner·kh·kw
 }
 
-// window fits the sizes of x and w together.
-func (o Conv) window(x, w Shape) (g window, err error) {
+// geometry checks the shapes of x and w and computes the sizes that follow.
+func (o Conv) geometry(x, w Shape) (g convGeometry, err error) {
 	if len(x) != 4 || len(w) != 4 {
 		return g, fmt.Errorf("x of shape %v and a weight of shape %v, expected [N,C,H,W] and [O,C/group,kH,kW]", x, w)
 	}
-	g = window{Conv: o, n: x[0], c: x[1], h: x[2], w: x[3], o: w[0], kh: w[2], kw: w[3], inner: w[1]}
+	g = convGeometry{Conv: o, n: x[0], c: x[1], h: x[2], w: x[3], o: w[0], kh: w[2], kw: w[3], inner: w[1]}
 	if o.Group < 1 || g.inner*o.Group != g.c || g.o%o.Group != 0 {
 		return g, fmt.Errorf("x of shape %v and a weight of shape %v in %d groups, expected [O,C/group,kH,kW]", x, w, o.Group)
 	}
@@ -57,39 +57,39 @@ func (o Conv) window(x, w Shape) (g window, err error) {
 	return g, nil
 }
 
-// reach is how many places the kernel spans along H (0) or W (1).
-func (g window) reach(axis int) int { return ([2]int{g.kh, g.kw}[axis]-1)*g.Dilations[axis] + 1 }
+// reach is the size of the dilated kernel along H (0) or W (1).
+func (g convGeometry) reach(axis int) int { return ([2]int{g.kh, g.kw}[axis]-1)*g.Dilations[axis] + 1 }
 
 // depthwise tells whether each output channel reads one channel of x.
-func (g window) depthwise() bool { return g.inner == 1 }
+func (g convGeometry) depthwise() bool { return g.inner == 1 }
 
 // pointwise tells whether the kernel is 1x1 without pads.
-func (g window) pointwise() bool { return g.kernel == 1 && g.Pads == [4]int{} }
+func (g convGeometry) pointwise() bool { return g.kernel == 1 && g.Pads == [4]int{} }
 
-func (g window) output() Shape { return Shape{g.n, g.o, g.oh, g.ow} }
+func (g convGeometry) output() Shape { return Shape{g.n, g.o, g.oh, g.ow} }
 
-// Infer is the output's shape, without a last step that would not be whole.
+// Infer returns the output's shape; an incomplete last window is dropped.
 func (o Conv) Infer(in []Shape) (Shape, error) {
 	if len(in) != 2 && len(in) != 3 {
 		return nil, fmt.Errorf("%d inputs, expected x, w and perhaps a bias", len(in))
 	}
-	g, err := o.window(in[0], in[1])
+	g, err := o.geometry(in[0], in[1])
 	if err == nil && len(in) == 3 && !in[2].Equal(Shape{g.o}) {
 		err = fmt.Errorf("a bias of shape %v, expected [%d]", in[2], g.o)
 	}
 	return g.output(), err
 }
 
-// Run32 is the kernel.
+// Run32 is the float32 kernel.
 func (o Conv) Run32(c Call[float32]) { conv(o, c) }
 
-// Run64 is the kernel.
+// Run64 is the float64 kernel.
 func (o Conv) Run64(c Call[float64]) { conv(o, c) }
 
-// Wrt is all.
+// Wrt reports that every input has a derivative.
 func (Conv) Wrt(n int) []bool { return every(n) }
 
-// Diff has an op for each input.
+// Diff returns one gradient op for each input.
 func (o Conv) Diff(b *Builder, in []Value, _, dy Value) []Value {
 	x, w := in[0], in[1]
 	out := []Value{
@@ -102,23 +102,16 @@ func (o Conv) Diff(b *Builder, in []Value, _, dy Value) []Value {
 	return out
 }
 
-// Emit is Conv.
-func (o Conv) Emit(e *Emitter, s Site) string {
-	g, _ := o.window(s.Shapes[0], s.Shapes[1])
+// Emit writes Conv.
+func (o Conv) Emit(e *Emitter, s Operands) string {
+	g, _ := o.geometry(s.Shapes[0], s.Shapes[1])
 	return e.Node("Conv", s.In, g.attributes(g.Pads)...)
 }
 
-// attributes are those of Conv and ConvTranspose.
-func (g window) attributes(pads [4]int, more ...*pb.AttributeProto) []*pb.AttributeProto {
-	list := func(name string, v ...int) *pb.AttributeProto {
-		wide := make([]int64, len(v))
-		for i, x := range v {
-			wide[i] = int64(x)
-		}
-		return onnx.Ints(name, wide...)
-	}
-	return append(more, list("kernel_shape", g.kh, g.kw), list("pads", pads[:]...), list("strides", g.Strides[:]...),
-		list("dilations", g.Dilations[:]...), onnx.Int("group", int64(g.Group)))
+// attributes returns those of a Conv or ConvTranspose node.
+func (g convGeometry) attributes(pads [4]int, more ...*pb.AttributeProto) []*pb.AttributeProto {
+	return append(more, intsAttribute("kernel_shape", g.kh, g.kw), intsAttribute("pads", pads[:]...), intsAttribute("strides", g.Strides[:]...),
+		intsAttribute("dilations", g.Dilations[:]...), onnx.Int("group", int64(g.Group)))
 }
 
 // readConv reads a Conv. Its weight and its bias are parameters.
@@ -147,7 +140,7 @@ func readConv(r *reader, n *pb.NodeProto) Value {
 	return r.Apply(o, in...)
 }
 
-// pair is an attribute of two numbers, along H and W.
+// pair reads an attribute of two numbers, for H and W.
 func (r *reader) pair(n *pb.NodeProto, name string, value [2]int) [2]int {
 	v := r.intList(n, name, value[:]...)
 	if len(v) != 2 {
@@ -156,7 +149,7 @@ func (r *reader) pair(n *pb.NodeProto, name string, value [2]int) [2]int {
 	return [2]int(v)
 }
 
-// pads are top, left, bottom and right, as pads says or auto_pad wants.
+// pads returns top, left, bottom and right, from the attribute pads or auto_pad.
 func (r *reader) pads(n *pb.NodeProto, size, kernel, strides, dilations [2]int) (pads [4]int) {
 	auto := "NOTSET"
 	if a := attribute(n, "auto_pad"); a != nil && len(a.S) > 0 {

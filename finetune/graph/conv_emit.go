@@ -2,12 +2,12 @@ package graph
 
 import "github.com/robust-transfer/rtx/onnx"
 
-// The formulas of ConvGradientWeight. Plain MatMul and Transpose are meant:
-// onnxruntime makes one product of them.
+// The formulas of ConvGradientWeight. They use plain MatMul and Transpose, which
+// onnxruntime fuses.
 
-// perPixel is that of 1x1 kernels: dy·xᵀ over the pixels. Where maps are small,
-// one product over all images spares a partial sum for each.
-func (g window) perPixel(e *Emitter, x, dy string) string {
+// perPixel is the formula for 1x1 kernels: dy·xᵀ over the pixels. If maps are
+// small, one product over all images avoids a partial sum for each.
+func (g convGeometry) perPixel(e *Emitter, x, dy string) string {
 	x = g.read(e, x, 2, 0, 0)
 	if g.plane <= 14*14 {
 		all := func(v string, channels int) string { return e.Reshape(e.Transpose(v, 1, 0, 2, 3), channels, -1) }
@@ -17,14 +17,14 @@ func (g window) perPixel(e *Emitter, x, dy string) string {
 	return e.Reshape(g.products(e, e.Reshape(dy, g.n, g.o, g.plane), e.Reshape(x, g.n, g.c, g.plane)), g.o, g.c, 1, 1)
 }
 
-// products is the sum over images of a·bᵀ: [N,p,k] and [N,q,k] make [p,q].
-func (g window) products(e *Emitter, a, b string) string {
+// products is the sum over images of a·bᵀ, [p,q], for a [N,p,k] and b [N,q,k].
+func (g convGeometry) products(e *Emitter, a, b string) string {
 	return e.Sum(e.Node("MatMul", []string{a, e.Transpose(b, 0, 2, 1)}), 0)
 }
 
-// perChannel is that of depthwise kernels: a sum of elementwise products for
-// each offset.
-func (g window) perChannel(e *Emitter, x, dy string) string {
+// perChannel is the formula for depthwise kernels: a sum of elementwise products
+// for each kernel element.
+func (g convGeometry) perChannel(e *Emitter, x, dy string) string {
 	x = g.pad(e, x, 2)
 	dy = e.Reshape(dy, g.n, g.c, g.outer, g.plane)
 	parts := g.offsets(func(r, s int) string {
@@ -34,9 +34,9 @@ func (g window) perChannel(e *Emitter, x, dy string) string {
 	return e.Reshape(g.concat(e, 1, parts), g.o, 1, g.kh, g.kw)
 }
 
-// perOffset is a product for each offset of the kernel, with channels last in x
-// so that what it reads need not be transposed.
-func (g window) perOffset(e *Emitter, x, dy string) string {
+// perOffset is a matrix product for each kernel element, with channels last in x
+// so that slices of it need not be transposed.
+func (g convGeometry) perOffset(e *Emitter, x, dy string) string {
 	if g.Group == 1 {
 		x = g.pad(e, e.Transpose(x, 0, 2, 3, 1), 1)
 		dy = e.Reshape(e.Transpose(e.Reshape(dy, g.n, g.o, g.plane), 1, 0, 2), g.o, -1)
@@ -60,7 +60,7 @@ func (g window) perOffset(e *Emitter, x, dy string) string {
 // rowsAndColumns is one product of x, shifted along W for each column of the
 // kernel, and dy, shifted along H for each row: kh+kw copies in place of kh·kw.
 // The stride is 1.
-func (g window) rowsAndColumns(e *Emitter, x, dy string) string {
+func (g convGeometry) rowsAndColumns(e *Emitter, x, dy string) string {
 	high := g.h + g.Pads[0] + g.Pads[2]
 	x = g.pad(e, x, 2)
 	var xs, dys []string
@@ -70,18 +70,18 @@ func (g window) rowsAndColumns(e *Emitter, x, dy string) string {
 	}
 	for r := range g.kh {
 		top := r * g.Dilations[0]
-		dys = append(dys, e.Reshape(e.around(dy, 2, [4]int{top, 0, high - g.oh - top, 0}), g.n, g.o, high*g.ow))
+		dys = append(dys, e.Reshape(e.padHW(dy, 2, [4]int{top, 0, high - g.oh - top, 0}), g.n, g.o, high*g.ow))
 	}
 	p := g.products(e, g.concat(e, 1, dys), g.concat(e, 1, xs))
 	return e.Transpose(e.Reshape(p, g.kh, g.o, g.kw, g.c), 1, 3, 0, 2)
 }
 
-// spaceToDepth is that of a stem: the four phases of stride 2 become channels,
-// of which each offset reads a contiguous part.
-func (g window) spaceToDepth(e *Emitter, x, dy string) string {
+// spaceToDepth is the formula for a stem: the four phases of stride 2 become
+// channels, of which each kernel element reads a contiguous part.
+func (g convGeometry) spaceToDepth(e *Emitter, x, dy string) string {
 	kh, kw := (g.kh+1)/2, (g.kw+1)/2
 	high, wide := 2*(g.oh+kh-1), 2*(g.ow+kw-1) // at least the padded size, as kernels are odd
-	x = e.around(x, 2, [4]int{g.Pads[0], g.Pads[1], high - g.h - g.Pads[0], wide - g.w - g.Pads[1]})
+	x = e.padHW(x, 2, [4]int{g.Pads[0], g.Pads[1], high - g.h - g.Pads[0], wide - g.w - g.Pads[1]})
 	x = e.Node("SpaceToDepth", []string{x}, onnx.Int("blocksize", 2)) // [N,4C,high/2,wide/2], phases before channels
 	var parts []string
 	for a := range kh {
@@ -102,8 +102,8 @@ func (g window) spaceToDepth(e *Emitter, x, dy string) string {
 	return e.Reshape(e.Node("Gather", []string{p, e.Ints(index...)}, onnx.Int("axis", 1)), g.o, g.c, g.kh, g.kw)
 }
 
-// offsets collects f of each offset of the kernel.
-func (g window) offsets(f func(r, s int) string) (out []string) {
+// offsets calls f for each kernel element and collects the results.
+func (g convGeometry) offsets(f func(r, s int) string) (out []string) {
 	for r := range g.kh {
 		for s := range g.kw {
 			out = append(out, f(r, s))
@@ -112,10 +112,10 @@ func (g window) offsets(f func(r, s int) string) (out []string) {
 	return out
 }
 
-// read is what offset (r,s) of the kernel reads of the padded x, whose H and W
-// are at axis and after it.
-func (g window) read(e *Emitter, x string, axis, r, s int) string {
-	if g.whole() {
+// read slices out what kernel element (r,s) reads of the padded x, whose H and W
+// are the dimensions axis and axis+1.
+func (g convGeometry) read(e *Emitter, x string, axis, r, s int) string {
+	if g.im2colIsIdentity() {
 		return x
 	}
 	top, left := r*g.Dilations[0], s*g.Dilations[1]
@@ -123,11 +123,10 @@ func (g window) read(e *Emitter, x string, axis, r, s int) string {
 		[]int{top + (g.oh-1)*g.Strides[0] + 1, left + (g.ow-1)*g.Strides[1] + 1}, g.Strides[:])
 }
 
-func (g window) pad(e *Emitter, v string, axis int) string { return e.around(v, axis, g.Pads) }
+func (g convGeometry) pad(e *Emitter, v string, axis int) string { return e.padHW(v, axis, g.Pads) }
 
-// around adds zeros around H and W, at axis and after it, of a value of four
-// dimensions.
-func (e *Emitter) around(v string, axis int, pads [4]int) string {
+// padHW pads dimensions axis and axis+1, H and W, of a 4-D value with zeros.
+func (e *Emitter) padHW(v string, axis int, pads [4]int) string {
 	if pads == [4]int{} {
 		return v
 	}
@@ -138,7 +137,7 @@ func (e *Emitter) around(v string, axis int, pads [4]int) string {
 	return e.Node("Pad", []string{v, e.Ints(all...)})
 }
 
-func (g window) concat(e *Emitter, axis int, parts []string) string {
+func (g convGeometry) concat(e *Emitter, axis int, parts []string) string {
 	if len(parts) == 1 {
 		return parts[0]
 	}

@@ -1,16 +1,11 @@
 package graph
 
-import (
-	"sync"
+import "sync"
 
-	"gonum.org/v1/gonum/blas"
-	"gonum.org/v1/gonum/blas/blas32"
-	"gonum.org/v1/gonum/blas/blas64"
-)
-
-// conv multiplies the weight of each group with the columns of each image.
+// conv multiplies the weights of each group by the im2col matrix of each image.
+// Depthwise convolutions are computed directly.
 func conv[T Float](o Conv, c Call[T]) {
-	g, _ := o.window(c.Shapes[0], c.Shapes[1])
+	g, _ := o.geometry(c.Shapes[0], c.Shapes[1])
 	x, w := c.In[0], c.In[1]
 	start := func(y []T, channel int) {
 		bias := T(0)
@@ -35,20 +30,20 @@ func conv[T Float](o Conv, c Call[T]) {
 		})
 		return
 	}
-	buffers := pool[T](g.column * g.plane)
+	buffers := bufferPool[T](g.column * g.plane)
 	parallel(g.n*g.Group, func(i int) {
 		y := c.Dst[i*g.outer*g.plane:][:g.outer*g.plane]
 		for k := range g.outer {
 			start(y[k*g.plane:][:g.plane], i%g.Group*g.outer+k)
 		}
-		columns, free := columnsOf(g, x[i*g.inner*g.area:][:g.inner*g.area], buffers)
+		columns, free := im2col(g, x[i*g.inner*g.area:][:g.inner*g.area], buffers)
 		defer free()
 		gemm(false, false, g.outer, g.plane, g.column, w[i%g.Group*g.outer*g.column:], columns, y)
 	})
 }
 
 func convGradientInput[T Float](o ConvGradientInput, c Call[T]) {
-	g, _ := o.Conv.window(o.Input, c.Shapes[0])
+	g, _ := o.Conv.geometry(o.Input, c.Shapes[0])
 	w, dy := c.In[0], c.In[1]
 	clear(c.Dst)
 	if g.depthwise() {
@@ -67,11 +62,11 @@ func convGradientInput[T Float](o ConvGradientInput, c Call[T]) {
 		})
 		return
 	}
-	buffers := pool[T](g.column * g.plane)
+	buffers := bufferPool[T](g.column * g.plane)
 	parallel(g.n*g.Group, func(i int) {
 		dx, dy := c.Dst[i*g.inner*g.area:][:g.inner*g.area], dy[i*g.outer*g.plane:][:g.outer*g.plane]
 		w := w[i%g.Group*g.outer*g.column:]
-		if g.whole() {
+		if g.im2colIsIdentity() {
 			gemm(true, false, g.column, g.plane, g.outer, w, dy, dx)
 			return
 		}
@@ -93,10 +88,10 @@ func convGradientInput[T Float](o ConvGradientInput, c Call[T]) {
 	})
 }
 
-// convGradientWeight goes through the images in order, so that sums do not
-// depend on how many run at a time.
+// convGradientWeight adds up the images in order, so that the result does not
+// depend on the number of goroutines.
 func convGradientWeight[T Float](o ConvGradientWeight, c Call[T]) {
-	g, _ := o.Conv.window(c.Shapes[0], o.Weight)
+	g, _ := o.Conv.geometry(c.Shapes[0], o.Weight)
 	x, dy := c.In[0], c.In[1]
 	clear(c.Dst)
 	if g.depthwise() {
@@ -119,22 +114,22 @@ func convGradientWeight[T Float](o ConvGradientWeight, c Call[T]) {
 		})
 		return
 	}
-	buffers := pool[T](g.column * g.plane)
+	buffers := bufferPool[T](g.column * g.plane)
 	parallel(g.Group, func(k int) {
 		dw := c.Dst[k*g.outer*g.column:][:g.outer*g.column]
 		for n := range g.n {
 			i := n*g.Group + k
-			columns, free := columnsOf(g, x[i*g.inner*g.area:][:g.inner*g.area], buffers)
+			columns, free := im2col(g, x[i*g.inner*g.area:][:g.inner*g.area], buffers)
 			gemm(false, true, g.outer, g.column, g.plane, dy[i*g.outer*g.plane:], columns, dw)
 			free()
 		}
 	})
 }
 
-// taps calls f for each offset k = r·kw+s of the kernel and each row of the
-// output: n places from out on read x from in on, a stride apart. Offsets come
-// in order; places that read the padding are left out.
-func (g window) taps(f func(k, out, in, n int)) {
+// taps calls f for each kernel element k = r·kw+s, in order, and each row of the
+// output: the n output elements from out on read x from in on, a stride apart.
+// Elements that read padding are left out.
+func (g convGeometry) taps(f func(k, out, in, n int)) {
 	for r := range g.kh {
 		top := r*g.Dilations[0] - g.Pads[0]
 		first, last := inside(top, g.Strides[0], g.h, g.oh)
@@ -151,7 +146,7 @@ func (g window) taps(f func(k, out, in, n int)) {
 	}
 }
 
-// inside is the range of places i below n whose i·stride + shift is one of size.
+// inside is the range of i below n for which i·stride + shift lies in [0, size).
 func inside(shift, stride, size, n int) (from, to int) {
 	if shift < 0 {
 		from = (-shift + stride - 1) / stride
@@ -162,13 +157,13 @@ func inside(shift, stride, size, n int) (from, to int) {
 	return from, to
 }
 
-// whole tells whether the columns of an image are the image.
-func (g window) whole() bool { return g.pointwise() && g.Strides == [2]int{1, 1} }
+// im2colIsIdentity tells whether the im2col matrix of an image is the image itself.
+func (g convGeometry) im2colIsIdentity() bool { return g.pointwise() && g.Strides == [2]int{1, 1} }
 
-// columnsOf returns what each offset of the kernel reads of a group's channels:
-// [inner·kh·kw, oh·ow].
-func columnsOf[T Float](g window, x []T, buffers *sync.Pool) (columns []T, free func()) {
-	if g.whole() {
+// im2col returns the matrix [inner·kh·kw, oh·ow] of the elements that each kernel
+// element reads from a group's channels, and a function that releases it.
+func im2col[T Float](g convGeometry, x []T, buffers *sync.Pool) (columns []T, free func()) {
+	if g.im2colIsIdentity() {
 		return x, func() {}
 	}
 	buffer := buffers.Get().(*[]T)
@@ -191,25 +186,6 @@ func columnsOf[T Float](g window, x []T, buffers *sync.Pool) (columns []T, free 
 	return columns, func() { buffers.Put(buffer) }
 }
 
-func pool[T Float](n int) *sync.Pool {
+func bufferPool[T Float](n int) *sync.Pool {
 	return &sync.Pool{New: func() any { b := make([]T, n); return &b }}
-}
-
-// gemm adds the product of a [m,k] and b [k,n], each stored transposed where so
-// said, to dst [m,n]. gonum's result does not depend on the number of cores.
-func gemm[T Float](ta, tb bool, m, n, k int, a, b, dst []T) {
-	trans := func(t bool, rows, columns int) (blas.Transpose, int) {
-		if t {
-			return blas.Trans, rows
-		}
-		return blas.NoTrans, columns
-	}
-	at, lda := trans(ta, m, k)
-	bt, ldb := trans(tb, k, n)
-	switch dst := any(dst).(type) {
-	case []float32:
-		blas32.Implementation().Sgemm(at, bt, m, n, k, 1, any(a).([]float32), lda, any(b).([]float32), ldb, 1, dst, n)
-	case []float64:
-		blas64.Implementation().Dgemm(at, bt, m, n, k, 1, any(a).([]float64), lda, any(b).([]float64), ldb, 1, dst, n)
-	}
 }

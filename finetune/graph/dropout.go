@@ -6,19 +6,19 @@ import (
 	"github.com/robust-transfer/rtx/onnx/pb"
 )
 
-// Dropout is a place where a network zeroes values at random while it is
-// trained. Programs have an input for the mask, [N,Shape...]: 0 with probability
-// Ratio, else 1/(1-Ratio).
+// Dropout is a dropout layer of a network. Programs that train have an input for
+// its mask, [N,Shape...], whose elements should be 0 with probability Ratio and
+// 1/(1-Ratio) otherwise.
 type Dropout struct {
 	Name  string // of the input
-	Shape Shape  // of a row
+	Shape Shape  // of one image's value
 	Ratio float64
 }
 
-// Dropouts lists them, in the order in which the network reads them.
+// Dropouts lists the dropout layers in the order of the network.
 func (n *Network) Dropouts() []Dropout { return slices.Clone(n.dropouts) }
 
-// readDropout is the value itself where nothing is trained.
+// readDropout reads a Dropout, which is the identity in programs that do not train.
 func readDropout(r *reader, n *pb.NodeProto) Value {
 	x := r.in(n, 0)
 	ratio := r.float(n, "ratio", 0.5) // before opset 12

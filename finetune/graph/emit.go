@@ -10,7 +10,7 @@ import (
 )
 
 // Emitter collects the ONNX nodes of a Program: standard domain, opset 17,
-// float32. Constants that are equal are there once.
+// float32. Equal constants are stored once.
 type Emitter struct {
 	Nodes        []*pb.NodeProto
 	Initializers []*pb.TensorProto
@@ -18,7 +18,7 @@ type Emitter struct {
 	count        int
 }
 
-// NewEmitter makes an empty one.
+// NewEmitter returns an empty Emitter.
 func NewEmitter() *Emitter { return &Emitter{constants: map[string]string{}} }
 
 // Node adds a node of one output and returns the output's name.
@@ -48,8 +48,7 @@ func (e *Emitter) Ints(v ...int) string {
 	return e.shared(fmt.Sprint("i", wide), func(name string) *pb.TensorProto { return onnx.NewInts(name, wide...) })
 }
 
-// Floats adds a float32 constant of a shape; the empty shape is that of a single
-// number.
+// Floats adds a float32 constant of a shape; the empty shape is a scalar.
 func (e *Emitter) Floats(shape Shape, v ...float32) string {
 	key := fmt.Sprint("f", shape)
 	dims, wide := make([]int64, len(shape)), make([]float64, len(v))
@@ -63,7 +62,7 @@ func (e *Emitter) Floats(shape Shape, v ...float32) string {
 	return e.shared(key, func(name string) *pb.TensorProto { return onnx.NewFloats(name, dims, wide...) })
 }
 
-// Number adds a single float32.
+// Number adds a float32 scalar.
 func (e *Emitter) Number(v float64) string { return e.Floats(nil, float32(v)) }
 
 func (e *Emitter) shared(key string, make func(name string) *pb.TensorProto) string {
@@ -83,25 +82,23 @@ func (e *Emitter) Reshape(v string, shape ...int) string {
 
 // Transpose permutes dimensions.
 func (e *Emitter) Transpose(v string, perm ...int) string {
-	wide := make([]int64, len(perm))
-	for i, p := range perm {
-		wide[i] = int64(p)
-	}
-	return e.Node("Transpose", []string{v}, onnx.Ints("perm", wide...))
+	return e.Node("Transpose", []string{v}, intsAttribute("perm", perm...))
 }
 
-// Sum adds a value up over axes, which go.
+// Sum sums a value over axes, which are dropped.
 func (e *Emitter) Sum(v string, axes ...int) string {
 	return e.Node("ReduceSum", []string{v, e.Ints(axes...)}, onnx.Int("keepdims", 0))
 }
 
-// Slice takes from starts to ends, by steps, along axes.
+// Slice takes elements from starts to ends in steps along axes.
 func (e *Emitter) Slice(v string, axes, starts, ends, steps []int) string {
 	return e.Node("Slice", []string{v, e.Ints(starts...), e.Ints(ends...), e.Ints(axes...), e.Ints(steps...)})
 }
 
-// PerChannel makes a vector [C] one that broadcasts over [N,C,H,W].
-func (e *Emitter) PerChannel(v string, channels int) string { return e.Reshape(v, 1, channels, 1, 1) }
+// broadcastChannels reshapes a vector [C] so that it broadcasts to [N,C,H,W].
+func (e *Emitter) broadcastChannels(v string, channels int) string {
+	return e.Reshape(v, 1, channels, 1, 1)
+}
 
 // Mul, Add and Sub are elementwise, with broadcasting.
 func (e *Emitter) Mul(a, b string) string { return e.Node("Mul", []string{a, b}) }
@@ -112,10 +109,11 @@ func (e *Emitter) Add(a, b string) string { return e.Node("Add", []string{a, b})
 // Sub is a - b.
 func (e *Emitter) Sub(a, b string) string { return e.Node("Sub", []string{a, b}) }
 
-// Program emits every node of a program op by op, and returns the ONNX name of
-// each. name gives those of leaves that are no constants; skip, where it is not
-// nil, emits a node otherwise, and may have done so before its turn.
-func (e *Emitter) Program(p *Program, name func(Node) string, other func(i int, names []string) (string, bool)) []string {
+// Program emits the nodes of a program in order and returns the ONNX name of each
+// node's value. name returns the names of inputs and variables. override, if not
+// nil, is asked about every other node first: where it returns true, the node has
+// already been emitted under the name that it returns.
+func (e *Emitter) Program(p *Program, name func(Node) string, override func(i int, names []string) (string, bool)) []string {
 	names := make([]string, len(p.Nodes))
 	for i, n := range p.Nodes {
 		switch {
@@ -126,13 +124,13 @@ func (e *Emitter) Program(p *Program, name func(Node) string, other func(i int, 
 			names[i] = name(n)
 			continue
 		}
-		if other != nil {
-			if v, done := other(i, names); done {
+		if override != nil {
+			if v, done := override(i, names); done {
 				names[i] = v
 				continue
 			}
 		}
-		s := Site{Shape: n.Shape}
+		s := Operands{Shape: n.Shape}
 		for _, k := range n.In {
 			s.In, s.Shapes = append(s.In, names[k]), append(s.Shapes, p.Nodes[k].Shape)
 		}
@@ -141,7 +139,7 @@ func (e *Emitter) Program(p *Program, name func(Node) string, other func(i int, 
 	return names
 }
 
-// Model wraps what was emitted; inputs and outputs have float32 and fixed shapes.
+// Model returns a model of the emitted nodes with these inputs and outputs.
 func (e *Emitter) Model(inputs, outputs []*pb.ValueInfoProto) *onnx.Model {
 	return onnx.New(&pb.ModelProto{
 		IrVersion: onnx.IRVersion, ProducerName: "rtx", OpsetImport: []*pb.OperatorSetIdProto{{Version: onnx.Opset}},

@@ -6,13 +6,13 @@ import (
 	"github.com/robust-transfer/rtx/onnx/pb"
 )
 
-// Features is the name of what the head reads, [N,D], where it is an output or
-// a given input.
+// Features is the name for the input of the head, [N,D], as an output or as an
+// input of a program.
 const Features = "features"
 
-// HeadInput names the value that the last linear layer reads and says how wide
-// it is; "" where the Spec names no such layer. A dropout before the layer is
-// part of the head.
+// HeadInput returns the name and the width of the value that the head, the last
+// linear layer, reads; "" if the Spec names no such layer. A dropout before the
+// layer is part of the head.
 func (n *Network) HeadInput() (value string, width int) {
 	if n.spec.Head == nil {
 		return "", 0

@@ -88,7 +88,10 @@ func TestHead(t *testing.T) {
 		t.Fatal(err)
 	}
 	spec.Head = nil
-	n, err := graph.ReadSpec(m, spec)
+	if m, err = m.WithSpec(spec); err != nil {
+		t.Fatal(err)
+	}
+	n, err := graph.Read(m)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,10 +7,10 @@ import (
 	"github.com/robust-transfer/rtx/onnx/pb"
 )
 
-// MaxPool is the largest value in each window; padding never is.
+// MaxPool is the largest value in each window, ignoring padding.
 type MaxPool struct{ Window Window }
 
-// Infer is the window's rule.
+// Infer applies the window's shape rule.
 func (o MaxPool) Infer(in []Shape) (Shape, error) {
 	if len(in) != 1 {
 		return nil, fmt.Errorf("%d inputs, expected 1", len(in))
@@ -18,18 +18,18 @@ func (o MaxPool) Infer(in []Shape) (Shape, error) {
 	return o.Window.infer(in[0])
 }
 
-// Run32 is the kernel.
+// Run32 is the float32 kernel.
 func (o MaxPool) Run32(c Call[float32]) { maxPool(o, c) }
 
-// Run64 is the kernel.
+// Run64 is the float64 kernel.
 func (o MaxPool) Run64(c Call[float64]) { maxPool(o, c) }
 
 func maxPool[T Float](o MaxPool, c Call[T]) {
 	largest(o.Window, c.Shapes[0], c.Shape, c.In[0], func(to, from int) { c.Dst[to] = c.In[0][from] })
 }
 
-// largest finds the largest value of each window, the first one in row-major
-// order, and calls f with its place and the window's.
+// largest calls f for each window with the index of its output and of its largest
+// value, the first such in row-major order.
 func largest[T Float](w Window, in, out Shape, x []T, f func(to, from int)) {
 	area, small := in[2]*in[3], out[2]*out[3]
 	parallel(in[0]*in[1], func(plane int) {
@@ -46,52 +46,43 @@ func largest[T Float](w Window, in, out Shape, x []T, f func(to, from int)) {
 	})
 }
 
-// Wrt is the input.
+// Wrt reports that the input has a derivative.
 func (MaxPool) Wrt(n int) []bool { return every(n) }
 
-// Diff passes dy to the largest values.
+// Diff passes dy on to the largest values.
 func (o MaxPool) Diff(b *Builder, in []Value, _, dy Value) []Value {
 	return []Value{b.Apply(MaxPoolGradient(o), in[0], dy)}
 }
 
-// Emit is MaxPool.
-func (o MaxPool) Emit(e *Emitter, s Site) string {
+// Emit writes MaxPool.
+func (o MaxPool) Emit(e *Emitter, s Operands) string {
 	return e.Node("MaxPool", s.In, o.Window.attributes(s.Shapes[0], s.Shape)...)
 }
 
-// EmitIndices is MaxPool with the places of the largest values too.
-func (o MaxPool) EmitIndices(e *Emitter, s Site) (y, indices string) {
+// EmitIndices writes a MaxPool that returns the indices of the largest values too.
+func (o MaxPool) EmitIndices(e *Emitter, s Operands) (y, indices string) {
 	out := e.NodeN("MaxPool", 2, s.In, o.Window.attributes(s.Shapes[0], s.Shape)...)
 	return out[0], out[1]
 }
 
-// attributes are those of an ONNX pooling node, without any rounding.
+// attributes returns those of an ONNX pooling node whose windows fit exactly.
 func (w Window) attributes(in, out Shape) []*pb.AttributeProto {
 	p := w.pads(in, out)
 	for i := range p {
-		p[i] = max(p[i], 0) // no window reads what is left at the end
+		p[i] = max(p[i], 0) // trailing elements that no window reads
 	}
-	a := []*pb.AttributeProto{list("kernel_shape", w.Kernel[:]...), list("strides", w.Strides[:]...), list("pads", p[:]...)}
+	a := []*pb.AttributeProto{intsAttribute("kernel_shape", w.Kernel[:]...), intsAttribute("strides", w.Strides[:]...), intsAttribute("pads", p[:]...)}
 	if w.Dilations != [2]int{1, 1} {
-		a = append(a, list("dilations", w.Dilations[:]...))
+		a = append(a, intsAttribute("dilations", w.Dilations[:]...))
 	}
 	return a
 }
 
-// list is an attribute of integers.
-func list(name string, v ...int) *pb.AttributeProto {
-	wide := make([]int64, len(v))
-	for i, x := range v {
-		wide[i] = int64(x)
-	}
-	return onnx.Ints(name, wide...)
-}
-
-// MaxPoolGradient adds dy up at the largest value of each window; its inputs are
-// x and dy.
+// MaxPoolGradient adds each dy to the largest value of its window; its inputs are x
+// and dy.
 type MaxPoolGradient MaxPool
 
-// Infer is the shape of x.
+// Infer returns the shape of x.
 func (o MaxPoolGradient) Infer(in []Shape) (Shape, error) {
 	if len(in) != 2 {
 		return nil, fmt.Errorf("%d inputs, expected 2", len(in))
@@ -102,10 +93,10 @@ func (o MaxPoolGradient) Infer(in []Shape) (Shape, error) {
 	return in[0], nil
 }
 
-// Run32 is the kernel.
+// Run32 is the float32 kernel.
 func (o MaxPoolGradient) Run32(c Call[float32]) { maxPoolGradient(o, c) }
 
-// Run64 is the kernel.
+// Run64 is the float64 kernel.
 func (o MaxPoolGradient) Run64(c Call[float64]) { maxPoolGradient(o, c) }
 
 func maxPoolGradient[T Float](o MaxPoolGradient, c Call[T]) {
@@ -113,15 +104,15 @@ func maxPoolGradient[T Float](o MaxPoolGradient, c Call[T]) {
 	largest(o.Window, c.Shapes[0], c.Shapes[1], c.In[0], func(from, to int) { c.Dst[to] += c.In[1][from] })
 }
 
-// Emit is Scatter by the indices of a MaxPool of its own.
-func (o MaxPoolGradient) Emit(e *Emitter, s Site) string {
-	_, indices := MaxPool(o).EmitIndices(e, Site{In: s.In[:1], Shapes: s.Shapes[:1], Shape: s.Shapes[1]})
+// Emit writes a MaxPool for the indices, and Scatter.
+func (o MaxPoolGradient) Emit(e *Emitter, s Operands) string {
+	_, indices := MaxPool(o).EmitIndices(e, Operands{In: s.In[:1], Shapes: s.Shapes[:1], Shape: s.Shapes[1]})
 	return o.Scatter(e, s, indices)
 }
 
-// Scatter is the gradient where the indices that a MaxPool of x returns are
-// known. They count through all of x.
-func (o MaxPoolGradient) Scatter(e *Emitter, s Site, indices string) string {
+// Scatter writes the gradient, given the indices that a MaxPool of x returns, which
+// are flat indices into x.
+func (o MaxPoolGradient) Scatter(e *Emitter, s Operands, indices string) string {
 	zeros := e.Node("ConstantOfShape", []string{e.Ints(s.Shape.Size())})
 	flat := e.Node("ScatterElements", []string{zeros, e.Reshape(indices, -1), e.Reshape(s.In[1], -1)},
 		onnx.Int("axis", 0), &pb.AttributeProto{Name: "reduction", Type: pb.AttributeProto_STRING, S: []byte("add")})

@@ -8,11 +8,11 @@ import (
 	"github.com/robust-transfer/rtx/onnx/pb"
 )
 
-// Kind says what a parameter is to its layer.
+// Kind is the role of a parameter in its layer.
 type Kind uint8
 
 // The kinds of parameters. Mean and Variance are the running statistics of batch
-// norms, which no gradient changes.
+// norms, which gradients do not change.
 const (
 	Weight Kind = iota // of a convolution or a linear layer
 	Bias
@@ -30,102 +30,101 @@ type Param struct {
 	Name  string
 	Shape Shape
 	Kind  Kind
-	Stage int  // how many of the Spec's stages end before it: 0 for the stem and the first stage's own
+	Stage int  // how many of the Spec's stages end before it; 0 for the stem and the first stage
 	Head  bool // of the last linear layer
 }
 
-// Network is a model that can be trained: every operator is known.
+// Network is a model that can be trained.
 type Network struct {
 	model    *onnx.Model
 	spec     onnx.Spec
-	input    string          // the value that images are
+	input    string          // name of the image input
 	results  []string        // the values that it was read for
-	logits   bool            // results are the logits
-	nodes    []*pb.NodeProto // that lead to the results, in order
+	logits   bool            // the result is the logits
+	nodes    []*pb.NodeProto // those that the results depend on, in topological order
 	params   []Param
 	dropouts []Dropout
-	collect  bool
+	collect  bool // Read's trial program is being built: params and dropouts are collected
 }
 
 // Rule says how a parameter is trained.
 type Rule struct {
-	LRScale     float64 // multiplies the learning rate of the step
+	LRScale     float64 // multiplies the learning rate
 	WeightDecay float64
 }
 
-// Optimizer makes the updates of a parameter. SGD and AdamW are optimizers.
+// Optimizer builds the update of a parameter. SGD and AdamW are optimizers.
 type Optimizer interface {
-	// Update returns the next values of the parameter, first, and of the variables
-	// that the optimizer keeps for it.
+	// Update returns the next value of the parameter w, followed by those of the
+	// variables that the optimizer keeps for it.
 	Update(b *Builder, p Param, r Rule, w, gradient Value) []Next
 
-	// Inputs are what the updates need besides the learning rate in a step, counted
-	// from 1 on: the values of inputs of shape [1], by name.
+	// Inputs returns the values of the inputs of shape [1], by name, that updates
+	// read besides the learning rate in a step, counted from 1.
 	Inputs(step int) map[string]float64
 }
 
-// Objective is what a program computes of a network's values: a loss, which is a
-// single number and whose gradients train the parameters, and outputs. A program
-// without a loss, the zero Value, trains nothing. An objective is called for each
-// program and builds the same each time.
+// Objective builds what a program computes from a network's values: outputs, and a
+// scalar loss whose gradients train the parameters. Without a loss, the zero Value,
+// a program trains nothing. An objective is called once for each program, and must
+// build the same each time.
 type Objective func(b *Builder) (loss Value, outputs []Named)
 
 // Config says what a Program does.
 type Config struct {
 	Batch int
-	Size  [2]int // height and width of images; zero: the Spec's
+	Size  [2]int // height and width of images; zero: those of the Spec
 
-	// Adapt lets batch norms normalise by the statistics of the batch and
-	// re-estimate the running ones. Otherwise they are frozen: the running
-	// statistics normalise, and stay as they are.
+	// Adapt makes batch norms normalise by the statistics of the batch and
+	// re-estimate the running statistics. Otherwise they are frozen: they normalise
+	// by the running statistics, which do not change.
 	Adapt bool
-	// Cumulative makes the weight of the batch in the running statistics an
-	// input "momentum" [1], instead of what the model says (0.1).
+	// Cumulative makes the weight of the batch in the running statistics the input
+	// "momentum" [1] instead of the model's constant (usually 0.1).
 	Cumulative bool
 
-	// Train tells which parameters have gradients, and how they are updated; nil
-	// trains none.
+	// Train tells which parameters are trained, and how; nil: none.
 	Train     func(Param) (Rule, bool)
-	Optimizer Optimizer // nil: gradients become outputs "gradient/NAME" instead
-	Clip      float64   // largest global norm of the gradients; 0: any. The norm is an output "norm" [1]
-	EMA       float64   // decay of the moving averages of all that is trained; 0: none
-	Averaged  bool      // run on the averages where Train says there are some, and update nothing
+	Optimizer Optimizer // nil: the gradients are outputs "gradient/NAME"
+	Clip      float64   // largest global norm of the gradients; 0: no limit. The norm is an output "norm" [1]
+	EMA       float64   // decay of the moving averages of parameters; 0: none
+	Averaged  bool      // use the moving averages of the trained parameters, and update nothing
 
-	ImageGradient bool    // the gradient of the loss by the images is an output "gradient/images"
-	Given         []Given // values of the model that are not computed
+	ImageGradient bool    // make the gradient with respect to the images an output "gradient/images"
+	Given         []Given // values that are given instead of computed
 }
 
-// Given is a value of the model that a program is given instead of computing it,
-// and with it all that leads to nothing else.
+// Given is a value of the model that a program reads instead of computing it and
+// what only it depends on.
 type Given struct {
 	Value string // its name in the model
-	Shape Shape  // with the batch
-	Input string // the input that holds it; "": the variable {Value, Carried}, which another program has updated
+	Shape Shape  // including the batch dimension
+	Input string // the input to read it from; "": the variable {Value, Carried}, which another program updates
 }
 
-// Inputs of a Program. Each is there only where its config needs it.
+// Inputs of a Program. Each exists only if the config needs it.
 const (
 	Images   = "images"   // [N,3,H,W] in [0,1], before range, mean and std, in the Spec's channel order
-	LR       = "lr"       // [1], learning rate, where there is an optimizer
+	LR       = "lr"       // [1], learning rate, with an optimizer
 	Momentum = "momentum" // [1], with Config.Cumulative
-	Masks    = "dropout/" // + node: of the shape of its value; 0 or 1/(1-p), under Adapt or Train
+	Masks    = "dropout/" // + name of the node: dropout mask of 0 and 1/(1-p), with Adapt or Train
 )
 
-// Outputs of a Program, besides those of its objective.
+// Outputs of a Program besides those of its objective.
 const (
 	Loss     = "loss" // []
 	Logits   = "logits"
 	Norm     = "norm"
-	Gradient = "gradient/" // + parameter, or "images"
+	Gradient = "gradient/" // + name of a parameter, or "images"
 )
 
 // Model is what the network was read from.
 func (n *Network) Model() *onnx.Model { return n.model }
 
-// Spec is the model's.
+// Spec is the model's Spec.
 func (n *Network) Spec() onnx.Spec { return n.spec }
 
-// Params lists the parameters, in the order in which the network reads them.
+// Params lists the parameters in the order of the network.
 func (n *Network) Params() []Param { return slices.Clone(n.params) }
 
 // Values returns the values of a parameter in the model.
@@ -133,10 +132,9 @@ func (n *Network) Values(name string) ([]float32, error) {
 	return n.model.Floats(name)
 }
 
-// Program builds the program that a config and an objective ask for; without an
-// objective, its outputs are the values that the network was read for, under
-// their own names, or the logits, called "logits". The same arguments give the
-// same program.
+// Program builds a program from a config and an objective. Without an objective,
+// its outputs are the values that the network was read for, by name, or "logits".
+// The same arguments give the same program.
 func (n *Network) Program(c Config, o Objective) (p *Program, err error) {
 	if o == nil {
 		o = n.outputs
@@ -150,7 +148,7 @@ func (n *Network) Program(c Config, o Objective) (p *Program, err error) {
 	return nil, fmt.Errorf("graph: nodes of %q share a hash, whatever the salt", n.model.Path())
 }
 
-// outputs is the objective of a program that computes the results alone.
+// outputs is the objective of a program that only computes the results.
 func (n *Network) outputs(b *Builder) (loss Value, out []Named) {
 	for i, v := range b.Results() {
 		name := n.results[i]
@@ -162,9 +160,9 @@ func (n *Network) outputs(b *Builder) (loss Value, out []Named) {
 	return Value{}, out
 }
 
-// distinct tells whether no two nodes have one hash, and none was taken for
-// another before it could be seen. Hashes are of 32 bits, and nothing else tells
-// nodes apart in gorgonia.
+// distinct tells whether all nodes have different hashes, including nodes that
+// gorgonia has already merged. Hashes have 32 bits, and gorgonia tells nodes apart
+// by nothing else.
 func (b *Builder) distinct() bool {
 	seen, applied := map[uint32]bool{}, 0
 	for _, n := range b.g.AllNodes() {
@@ -173,7 +171,7 @@ func (b *Builder) distinct() bool {
 			return false
 		}
 		seen[h] = true
-		if _, ok := n.Op().(*Vertex); ok {
+		if _, ok := n.Op().(*GorgoniaOp); ok {
 			applied++
 		}
 	}
@@ -203,7 +201,7 @@ func (n *Network) build(b *Builder, c Config, objective Objective) (p *Program, 
 			b.fail("the loss has shape %v, expected a single number", loss.Shape())
 		}
 		outputs = append(outputs, Named{Loss, loss})
-		o, u := r.descend(loss, trained)
+		o, u := r.gradients(loss, trained)
 		outputs, updates = append(outputs, o...), append(updates, u...)
 	} else if c.Optimizer != nil && len(trained) > 0 || c.ImageGradient {
 		b.fail("an optimizer, or a gradient by the images, and an objective without a loss")

@@ -109,7 +109,7 @@ func runNodeCase(files map[string][]byte) (reason string, err error) {
 		return "", err
 	}
 	for _, n := range m.Graph.Node {
-		if operators[n.OpType] == nil && arithmetics[n.OpType] == nil && n.OpType != "Shape" && n.OpType != "Constant" && n.OpType != "ConstantOfShape" || n.OpType == "Gather" && m.Graph.Input[0].GetType().GetTensorType().GetElemType() == int32(pb.TensorProto_FLOAT) {
+		if operators[n.OpType] == nil && integerOps[n.OpType] == nil && n.OpType != "Shape" && n.OpType != "Constant" && n.OpType != "ConstantOfShape" || n.OpType == "Gather" && m.Graph.Input[0].GetType().GetTensorType().GetElemType() == int32(pb.TensorProto_FLOAT) {
 			return "operator " + n.OpType, nil
 		}
 	}
@@ -133,7 +133,7 @@ func runNodeCase(files map[string][]byte) (reason string, err error) {
 				r.raw[in.Name] = x // a constant of the operator
 				continue
 			}
-			shape, data := r.tensor(in.Name, x)
+			shape, data := r.floatData(in.Name, x)
 			if shape.Size() == 0 {
 				return "empty tensors", nil
 			}
@@ -153,13 +153,13 @@ func runNodeCase(files map[string][]byte) (reason string, err error) {
 	if err := readNodes(r, m.Graph.Node); err != nil {
 		return "", err
 	}
-	if x, ok := r.integers(out); ok {
-		if got, want := fmt.Sprint(x.v, x.shape), fmt.Sprint(r.list("", want), dims(want)); got != want {
+	if x, ok := r.intTensor(out); ok {
+		if got, want := fmt.Sprint(x.v, x.shape), fmt.Sprint(r.intData("", want), dims(want)); got != want {
 			return "", fmt.Errorf("integers %v, expected %v", got, want)
 		}
 		return "", nil
 	}
-	shape, data := r.tensor("", want)
+	shape, data := r.floatData("", want)
 	v, ok := r.values[out]
 	if !ok { // a constant
 		v = r.in(&pb.NodeProto{Input: []string{out}}, 0)

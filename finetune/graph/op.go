@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// Shape is the sizes of a tensor's dimensions, row-major. The shape of a single
-// number is empty.
+// Shape lists the sizes of a tensor's dimensions; tensors are row-major. The shape
+// of a scalar is empty.
 type Shape []int
 
 // Size is the number of elements.
@@ -18,14 +18,14 @@ func (s Shape) Size() int {
 	return n
 }
 
-// Equal tells whether two shapes are the same.
+// Equal reports whether two shapes are the same.
 func (s Shape) Equal(o Shape) bool { return slices.Equal(s, o) }
 
 // Float is the element type of a kernel.
 type Float interface{ float32 | float64 }
 
-// Call is one evaluation of an op. In are the inputs, not to be modified; Dst
-// is overwritten as a whole, whatever it held.
+// Call holds the arguments of a kernel. It overwrites all of Dst, whose old values
+// are undefined, and does not modify the inputs, In.
 type Call[T Float] struct {
 	Dst    []T
 	Shape  Shape // of Dst
@@ -33,47 +33,49 @@ type Call[T Float] struct {
 	Shapes []Shape // of In
 }
 
-// Op is an operation of one output. Its attributes are fields of exported
-// plain values, which say all that distinguishes it from others of its type.
+// Op is an operation with one output. Its exported fields are its attributes: plain
+// values that fully describe it among ops of its type.
 type Op interface {
-	// Infer is the rule of the output's shape; the error says what does not fit.
+	// Infer returns the output's shape, or an error that says what is wrong with
+	// the inputs.
 	Infer(in []Shape) (Shape, error)
 
-	// Run32 and Run64 are the kernel.
+	// Run32 and Run64 are the kernels.
 	Run32(Call[float32])
 	Run64(Call[float64])
 
-	// Emit writes the op as ONNX nodes and returns the name of the result.
-	Emit(*Emitter, Site) string
+	// Emit writes the op as ONNX nodes and returns the name of the output.
+	Emit(*Emitter, Operands) string
 }
 
-// Site is where an op is emitted: the names and shapes of its inputs, and the
+// Operands are the names and shapes of the inputs of an op that is emitted, and the
 // shape of its output.
-type Site struct {
+type Operands struct {
 	In     []string
 	Shapes []Shape
-	Shape  Shape
+	Shape  Shape // of the output
 }
 
-// Differentiable is an op that gradients go through.
+// Differentiable is an op with a derivative.
 type Differentiable interface {
 	Op
 
-	// Wrt tells for each of n inputs whether it has a derivative.
+	// Wrt reports for each of n inputs whether the op has a derivative with respect
+	// to it.
 	Wrt(n int) []bool
 
-	// Diff returns, for each input, the gradient of the loss by it, given dy, the
-	// gradient by the output; the zero Value where Wrt says no.
+	// Diff returns the gradient of the loss with respect to each input, given the
+	// gradient dy with respect to the output; the zero Value where Wrt is false.
 	Diff(b *Builder, in []Value, out, dy Value) []Value
 }
 
-// every says that all n inputs have a derivative.
+// every is the Wrt of ops with a derivative with respect to all n inputs.
 func every(n int) []bool { return slices.Repeat([]bool{true}, n) }
 
-// first says that the first of n inputs alone has a derivative.
+// first is the Wrt of ops with a derivative only with respect to the first input.
 func first(n int) []bool { return append([]bool{true}, make([]bool, n-1)...) }
 
-// sameShapes is the rule of elementwise ops: n inputs of one shape.
+// sameShapes is the shape rule of elementwise ops: n inputs of one shape.
 func sameShapes(in []Shape, n int) (Shape, error) {
 	if len(in) != n {
 		return nil, fmt.Errorf("%d inputs, expected %d", len(in), n)

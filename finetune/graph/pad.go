@@ -8,16 +8,16 @@ import (
 	"github.com/robust-transfer/rtx/onnx/pb"
 )
 
-// Pad puts elements before and after each dimension: Value, or with Mode
-// "reflect" those of the tensor mirrored at its first and last one, or with
-// "edge" the nearest.
+// Pad adds elements before and after each dimension. Mode "constant" fills them
+// with Value, "reflect" mirrors the tensor at its first and last element, "edge"
+// repeats those.
 type Pad struct {
 	Mode          string // constant, reflect or edge
 	Before, After []int
 	Value         float64
 }
 
-// Infer grows the dimensions.
+// Infer returns the padded shape.
 func (o Pad) Infer(in []Shape) (Shape, error) {
 	if len(in) != 1 || len(in[0]) != len(o.Before) || len(in[0]) != len(o.After) {
 		return nil, fmt.Errorf("inputs of shapes %v, expected one of %d dimensions", in, len(o.Before))
@@ -32,8 +32,8 @@ func (o Pad) Infer(in []Shape) (Shape, error) {
 	return out, nil
 }
 
-// sources lists, for each place of the padded tensor along a dimension of size
-// d, the one of the tensor that is there; -1: Value.
+// sources maps each index along padded dimension i, of size d before padding, to
+// the index that it is copied from; -1 stands for Value.
 func (o Pad) sources(i, d int) []int {
 	at := make([]int, o.Before[i]+d+o.After[i])
 	for k := range at {
@@ -57,7 +57,8 @@ func (o Pad) sources(i, d int) []int {
 	return at
 }
 
-// visit goes through the padded tensor; from is -1 where it is Value.
+// visit calls f for each element of the padded tensor with its index and the index
+// that it is copied from, -1 for Value.
 func (o Pad) visit(small, large Shape, f func(to, from int)) {
 	tables := make([][]int, len(small))
 	for i, d := range small {
@@ -83,10 +84,10 @@ func (o Pad) visit(small, large Shape, f func(to, from int)) {
 	}
 }
 
-// Run32 is the kernel.
+// Run32 is the float32 kernel.
 func (o Pad) Run32(c Call[float32]) { pad(o, c) }
 
-// Run64 is the kernel.
+// Run64 is the float64 kernel.
 func (o Pad) Run64(c Call[float64]) { pad(o, c) }
 
 func pad[T Float](o Pad, c Call[T]) {
@@ -97,20 +98,20 @@ func pad[T Float](o Pad, c Call[T]) {
 	})
 }
 
-// Wrt is the input.
+// Wrt reports that the input has a derivative.
 func (Pad) Wrt(n int) []bool { return every(n) }
 
-// Diff cuts dy, and adds up what was copied.
+// Diff slices dy; in the other modes it also adds the gradients of the copies.
 func (o Pad) Diff(b *Builder, in []Value, _, dy Value) []Value {
 	s := in[0].Shape()
 	if o.Mode == "constant" {
-		return []Value{b.Apply(Slice{o.Before, everything(s).Steps, s}, dy)}
+		return []Value{b.Apply(Slice{o.Before, wholeSlice(s).Steps, s}, dy)}
 	}
 	return []Value{b.Apply(PadGradient{o, s}, dy)}
 }
 
-// Emit is Pad.
-func (o Pad) Emit(e *Emitter, s Site) string {
+// Emit writes Pad.
+func (o Pad) Emit(e *Emitter, s Operands) string {
 	in := []string{s.In[0], e.Ints(slices.Concat(o.Before, o.After)...)}
 	if o.Mode == "constant" && o.Value != 0 {
 		in = append(in, e.Number(o.Value))
@@ -118,14 +119,14 @@ func (o Pad) Emit(e *Emitter, s Site) string {
 	return e.Node("Pad", in, &pb.AttributeProto{Name: "mode", Type: pb.AttributeProto_STRING, S: []byte(o.Mode)})
 }
 
-// PadGradient adds its input dy up where Pad took elements of a tensor of Shape
-// from.
+// PadGradient adds each element of its input dy to the element of a tensor of
+// Shape that Pad copied there.
 type PadGradient struct {
 	Pad   Pad
 	Shape Shape
 }
 
-// Infer is Shape.
+// Infer returns Shape.
 func (o PadGradient) Infer(in []Shape) (Shape, error) {
 	s, err := o.Pad.Infer([]Shape{o.Shape})
 	if err != nil {
@@ -137,10 +138,10 @@ func (o PadGradient) Infer(in []Shape) (Shape, error) {
 	return slices.Clone(o.Shape), nil
 }
 
-// Run32 is the kernel.
+// Run32 is the float32 kernel.
 func (o PadGradient) Run32(c Call[float32]) { padGradient(o, c) }
 
-// Run64 is the kernel.
+// Run64 is the float64 kernel.
 func (o PadGradient) Run64(c Call[float64]) { padGradient(o, c) }
 
 func padGradient[T Float](o PadGradient, c Call[T]) {
@@ -152,9 +153,9 @@ func padGradient[T Float](o PadGradient, c Call[T]) {
 	})
 }
 
-// Emit folds one dimension after the other: the middle, and what lies before and
-// after it where it was copied from.
-func (o PadGradient) Emit(e *Emitter, s Site) string {
+// Emit folds one dimension after the other: it adds the parts before and after the
+// middle onto the elements that they were copied from.
+func (o PadGradient) Emit(e *Emitter, s Operands) string {
 	v := s.In[0]
 	for i, d := range o.Shape {
 		before, after := o.Pad.Before[i], o.Pad.After[i]
@@ -171,10 +172,10 @@ func (o PadGradient) Emit(e *Emitter, s Site) string {
 			}
 			pads := make([]int, 2*len(o.Shape))
 			pads[i], pads[len(o.Shape)+i] = first, d-first-n
-			return e.padded(x, pads[:len(o.Shape)], pads[len(o.Shape):])
+			return e.zeroPad(x, pads[:len(o.Shape)], pads[len(o.Shape):])
 		}
 		sum := part(before, d, 0, 1)
-		// Mirrored, before holds places before to 1, and after d-2 to d-1-after.
+		// Reflected, the part before holds elements before to 1, the part after d-2 to d-1-after.
 		first, last := 1, d-1-after
 		if o.Pad.Mode == "edge" {
 			first, last = 0, d-1
@@ -190,12 +191,12 @@ func (o PadGradient) Emit(e *Emitter, s Site) string {
 	return v
 }
 
-// readPad reads pads: an attribute before opset 11, an input since; axes since 18.
-// Negative ones cut.
+// readPad reads a Pad, whose pads are an attribute before opset 11 and an input
+// since, with axes since opset 18. Negative pads crop.
 func readPad(r *reader, n *pb.NodeProto) Value {
 	x := r.in(n, 0)
 	s := x.Shape()
-	pads, value := r.listed(n, 1, "pads"), r.float(n, "value", 0)
+	pads, value := r.intsOf(n, 1, "pads"), r.float(n, "value", 0)
 	if has(n, 2) {
 		if _, v := r.floats(n.Input[2]); len(v) == 1 {
 			value = float64(v[0])
@@ -206,12 +207,12 @@ func readPad(r *reader, n *pb.NodeProto) Value {
 		axes[i] = i
 	}
 	if has(n, 3) {
-		axes = r.axes(r.wanted(n, 3), len(s))
+		axes = r.axes(r.intInput(n, 3), len(s))
 	}
 	if len(pads) != 2*len(axes) {
 		r.fail("pads %v, expected %d", pads, 2*len(axes))
 	}
-	o, cut := Pad{Mode: "constant", Before: make([]int, len(s)), After: make([]int, len(s)), Value: value}, everything(s)
+	o, cut := Pad{Mode: "constant", Before: make([]int, len(s)), After: make([]int, len(s)), Value: value}, wholeSlice(s)
 	if a := attribute(n, "mode"); a != nil {
 		o.Mode = string(a.S)
 	}

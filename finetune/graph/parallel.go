@@ -6,8 +6,8 @@ import (
 	"sync/atomic"
 )
 
-// parallel calls f for 0 to n-1, on as many goroutines as may run. The results
-// must not depend on the order.
+// parallel calls f for 0 to n-1 on GOMAXPROCS goroutines. The results must not
+// depend on the order of the calls.
 func parallel(n int, f func(i int)) {
 	workers := min(runtime.GOMAXPROCS(0), n)
 	if workers <= 1 {

@@ -16,7 +16,7 @@ const (
 	Inner    Role = iota // computed by its op
 	Input                // given for each run
 	State                // kept by the executor between runs
-	Constant             // the same for ever
+	Constant             // fixed values
 )
 
 // Node is a tensor of a Program and how it is computed.
@@ -25,12 +25,12 @@ type Node struct {
 	In    []int // indices into Program.Nodes, all smaller than the node's own
 	Shape Shape
 	Role  Role
-	Name  string    // of a leaf; of an inner node, the ONNX value that it is, where it is one
+	Name  string    // of a leaf; for an inner node, the name of the ONNX value that it computes, if any
 	Slot  Slot      // of a State
 	Data  []float32 // of a Constant
 }
 
-// Variable is what the executor keeps a State node's value under.
+// Variable identifies the value of a State node to executors.
 func (n Node) Variable() Variable { return Variable{n.Name, n.Slot} }
 
 // Output names the value of a node.
@@ -39,17 +39,17 @@ type Output struct {
 	Node int
 }
 
-// Program is one step as plain data: nodes in topological order, without
-// anything that no output or update needs. It is not modified after it was
-// made, and its address is its identity to executors.
+// Program is a computation as plain data: nodes in topological order, each needed
+// by some output or update. It is not modified after it is built; executors
+// identify it by its address.
 type Program struct {
 	Nodes   []Node
 	Outputs []Output // what a run returns
 	Updates []Update // the next values of variables
-	Added   []Added  // parameters that the objective has added to the model's
+	Added   []Added  // parameters that the objective added
 }
 
-// Leaves lists the nodes of a role, in order.
+// Leaves returns the indices of the leaves of a role, in order.
 func (p *Program) Leaves(role Role) (at []int) {
 	for i, n := range p.Nodes {
 		if n.Op == nil && n.Role == role {
@@ -59,7 +59,7 @@ func (p *Program) Leaves(role Role) (at []int) {
 	return at
 }
 
-// Readers counts how often each node is read: by nodes, outputs and updates.
+// Readers counts the readers of each node: nodes, outputs and updates.
 func (p *Program) Readers() []int {
 	count := make([]int, len(p.Nodes))
 	for _, n := range p.Nodes {
@@ -76,7 +76,7 @@ func (p *Program) Readers() []int {
 	return count
 }
 
-// String lists the nodes, one a line.
+// String lists the nodes, one per line.
 func (p *Program) String() string {
 	var s strings.Builder
 	for i, n := range p.Nodes {
@@ -89,7 +89,7 @@ func (p *Program) String() string {
 	return s.String()
 }
 
-// program walks the graph from what is wanted and hands it out.
+// program converts the part of the graph that outputs and updates need.
 func (b *Builder) program(outputs []Named, updates []Next) *Program {
 	p := &Program{Added: b.added}
 	at := map[*G.Node]int{}
@@ -115,7 +115,7 @@ func (b *Builder) program(outputs []Named, updates []Next) *Program {
 			node.Name, node.Slot, node.Role, node.Data = id.Name, id.Slot, id.role, b.leaves[id].data
 		} else if x, ok := (Value{n}).number(); ok { // the gradient of the loss by itself
 			node.Role, node.Data = Constant, []float32{x}
-		} else if v, ok := n.Op().(*Vertex); ok {
+		} else if v, ok := n.Op().(*GorgoniaOp); ok {
 			node.Op = v.Op
 			for _, c := range children(b.g, n) {
 				node.In = append(node.In, visit(c))
@@ -141,7 +141,7 @@ func (b *Builder) program(outputs []Named, updates []Next) *Program {
 	return p
 }
 
-// readers counts the readers of each node that is reached from what is wanted.
+// readers counts the readers of each node that the wanted nodes depend on.
 func (b *Builder) readers(wanted []*G.Node) map[*G.Node]int {
 	count := map[*G.Node]int{}
 	var visit func(n *G.Node)
@@ -166,14 +166,14 @@ func children(g *G.ExprGraph, n *G.Node) (out []*G.Node) {
 	return out
 }
 
-// isAdd recognises the additions by which gorgonia accumulates gradients. The
-// type of that op is not exported.
+// isAdd recognises the additions with which gorgonia accumulates gradients, whose
+// type is not exported.
 func isAdd(n *G.Node) bool {
 	return n.Op() != nil && fmt.Sprintf("%T", n.Op()) == "gorgonia.elemBinOp" && strings.HasPrefix(n.Op().String(), "+")
 }
 
-// terms are what a chain of additions adds up. A partial sum that others read,
-// too, is one term: it is computed once.
+// terms returns the terms of a chain of additions. A partial sum that has other
+// readers is a single term, so that it is computed once.
 func terms(g *G.ExprGraph, n *G.Node, readers map[*G.Node]int) (out []*G.Node) {
 	for _, c := range children(g, n) {
 		if isAdd(c) && readers[c] == 1 {

@@ -8,21 +8,16 @@ import (
 	"github.com/robust-transfer/rtx/onnx/pb"
 )
 
-// Read resolves a model: the nodes that lead to values, which may have any rank,
-// and their parameters. Values are named as in the ONNX graph; none stands for
-// the logits. Operators that cannot be trained, dynamic shapes and weights of
-// other types than float32 are errors, which name the node, the operator and the
+// Read makes a network of the nodes that values of a model depend on, and their
+// parameters. Values are named as in the ONNX graph and may have any rank; without
+// any, they are the logits. Unsupported operators, dynamic shapes and weights of
+// other types than float32 are errors that name the node, the operator and the
 // opset.
 func Read(m *onnx.Model, values ...string) (*Network, error) {
 	spec, _, err := m.Spec()
 	if err != nil {
 		return nil, err
 	}
-	return ReadSpec(m, spec, values...)
-}
-
-// ReadSpec is Read with a Spec in place of the model's.
-func ReadSpec(m *onnx.Model, spec onnx.Spec, values ...string) (*Network, error) {
 	logits := len(values) == 0
 	if logits {
 		value, _, err := m.LogitsValue()
@@ -37,11 +32,10 @@ func ReadSpec(m *onnx.Model, spec onnx.Spec, values ...string) (*Network, error)
 		return nil, fmt.Errorf("graph: %q: %w", m.Path(), onnx.ErrNoImageInput)
 	}
 	n := &Network{model: m, spec: spec, results: slices.Clone(values), logits: logits, input: inputs[0].Name}
-	var err error
 	if n.nodes, err = ordered(m, values, nil); err != nil {
 		return nil, err
 	}
-	// A trial with all gradients says what does not fit, and collects the parameters.
+	// Building a program with all gradients checks the model and collects its parameters.
 	n.collect = true
 	if _, err := n.Program(Config{Batch: 2, Adapt: true, Train: func(Param) (Rule, bool) { return Rule{}, true }}, total); err != nil {
 		return nil, err
@@ -50,7 +44,8 @@ func ReadSpec(m *onnx.Model, spec onnx.Spec, values ...string) (*Network, error)
 	return n, nil
 }
 
-// total is the objective of a trial: the sum of all elements of the results.
+// total is the objective of Read's trial program: the sum of all elements of the
+// results.
 func total(b *Builder) (loss Value, outputs []Named) {
 	var sums []Value
 	for _, v := range b.Results() {
@@ -62,16 +57,16 @@ func total(b *Builder) (loss Value, outputs []Named) {
 	return b.Apply(Sum{}, sums...), nil
 }
 
-// called says what the results are, for messages.
-func (n *Network) called() string {
+// resultWord names the kind of the results in messages.
+func (n *Network) resultWord() string {
 	if n.logits {
 		return "logits"
 	}
 	return "value"
 }
 
-// param is a parameter of this name as the trial has found it, or, in the trial,
-// a new one.
+// param returns the network's parameter of this name. During Read's trial it adds
+// new ones.
 func (n *Network) param(p Param) Param {
 	if i := slices.IndexFunc(n.params, func(q Param) bool { return q.Name == p.Name }); i >= 0 {
 		return n.params[i]
@@ -85,8 +80,8 @@ func (n *Network) param(p Param) Param {
 	return p
 }
 
-// ordered returns the nodes that lead to values, each after those whose values
-// it reads. Values that are given need none.
+// ordered returns the nodes that values depend on, in topological order. It stops at
+// given values.
 func ordered(m *onnx.Model, values []string, given map[string]bool) ([]*pb.NodeProto, error) {
 	producer := map[string]*pb.NodeProto{}
 	for _, n := range m.Proto.Graph.Node {
@@ -124,10 +119,10 @@ func ordered(m *onnx.Model, values []string, given map[string]bool) ([]*pb.NodeP
 	return out, nil
 }
 
-// promoted is the model with an initializer for each parameter of a layer, so that
-// it is trained by itself and written like others: also for those that Constant
-// nodes hold, and those of several layers that PyTorch's exporter found equal and
-// made one, with Identity nodes for the others.
+// promoted returns the model with an initializer of its own for each parameter of
+// each layer, so that all are trained and written alike. Exporters also keep
+// parameters in Constant nodes, and PyTorch's stores equal parameters of several
+// layers once, with Identity nodes for the others.
 func promoted(m *onnx.Model) *onnx.Model {
 	read := map[string]bool{}
 	for _, n := range m.Proto.Graph.Node {

@@ -8,10 +8,10 @@ type Relu struct{}
 // Infer keeps the shape.
 func (Relu) Infer(in []Shape) (Shape, error) { return sameShapes(in, 1) }
 
-// Run32 is the kernel.
+// Run32 is the float32 kernel.
 func (Relu) Run32(c Call[float32]) { relu(c) }
 
-// Run64 is the kernel.
+// Run64 is the float64 kernel.
 func (Relu) Run64(c Call[float64]) { relu(c) }
 
 func relu[T Float](c Call[T]) {
@@ -20,28 +20,28 @@ func relu[T Float](c Call[T]) {
 	}
 }
 
-// Wrt is the input.
+// Wrt reports that the input has a derivative.
 func (Relu) Wrt(n int) []bool { return every(n) }
 
-// Diff passes dy where the output is positive, so that the input need not be
+// Diff passes dy on where the output is positive, so that the input need not be
 // kept.
 func (Relu) Diff(b *Builder, _ []Value, out, dy Value) []Value {
 	return []Value{b.Apply(ReluGradient{}, out, dy)}
 }
 
-// Emit is Relu.
-func (Relu) Emit(e *Emitter, s Site) string { return e.Node("Relu", s.In) }
+// Emit writes Relu.
+func (Relu) Emit(e *Emitter, s Operands) string { return e.Node("Relu", s.In) }
 
 // ReluGradient is dy where y > 0, else 0; its inputs are y and dy.
 type ReluGradient struct{}
 
-// Infer wants equal shapes.
+// Infer expects equal shapes.
 func (ReluGradient) Infer(in []Shape) (Shape, error) { return sameShapes(in, 2) }
 
-// Run32 is the kernel.
+// Run32 is the float32 kernel.
 func (ReluGradient) Run32(c Call[float32]) { reluGradient(c) }
 
-// Run64 is the kernel.
+// Run64 is the float64 kernel.
 func (ReluGradient) Run64(c Call[float64]) { reluGradient(c) }
 
 func reluGradient[T Float](c Call[T]) {
@@ -53,8 +53,8 @@ func reluGradient[T Float](c Call[T]) {
 	}
 }
 
-// Emit multiplies with a mask. A hard sigmoid steep enough to be a step is one
-// node and faster than a comparison and a cast.
-func (ReluGradient) Emit(e *Emitter, s Site) string {
+// Emit multiplies by a mask: a HardSigmoid so steep that it is a step function,
+// one node, which is faster than a comparison and a cast.
+func (ReluGradient) Emit(e *Emitter, s Operands) string {
 	return e.Mul(s.In[1], e.Node("HardSigmoid", s.In[:1], onnx.Float("alpha", 3e38), onnx.Float("beta", 0)))
 }

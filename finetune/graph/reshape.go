@@ -7,10 +7,10 @@ import (
 	"github.com/robust-transfer/rtx/onnx/pb"
 )
 
-// Reshape gives the elements another shape, in the same order.
+// Reshape gives its input another shape of the same size.
 type Reshape struct{ Shape Shape }
 
-// Infer wants as many elements as before.
+// Infer expects an input of the same size.
 func (o Reshape) Infer(in []Shape) (Shape, error) {
 	if len(in) != 1 || in[0].Size() != o.Shape.Size() {
 		return nil, fmt.Errorf("inputs of shapes %v, expected one of %d elements for %v", in, o.Shape.Size(), o.Shape)
@@ -18,13 +18,13 @@ func (o Reshape) Infer(in []Shape) (Shape, error) {
 	return slices.Clone(o.Shape), nil
 }
 
-// Run32 is the kernel.
+// Run32 is the float32 kernel.
 func (Reshape) Run32(c Call[float32]) { copy(c.Dst, c.In[0]) }
 
-// Run64 is the kernel.
+// Run64 is the float64 kernel.
 func (Reshape) Run64(c Call[float64]) { copy(c.Dst, c.In[0]) }
 
-// Wrt is the input.
+// Wrt reports that the input has a derivative.
 func (Reshape) Wrt(n int) []bool { return every(n) }
 
 // Diff gives dy the shape of the input.
@@ -32,10 +32,10 @@ func (Reshape) Diff(b *Builder, in []Value, _, dy Value) []Value {
 	return []Value{b.reshape(dy, in[0].Shape())}
 }
 
-// Emit is Reshape.
-func (o Reshape) Emit(e *Emitter, s Site) string { return e.Reshape(s.In[0], o.Shape...) }
+// Emit writes Reshape.
+func (o Reshape) Emit(e *Emitter, s Operands) string { return e.Reshape(s.In[0], o.Shape...) }
 
-// reshape is v itself where the shape is its own.
+// reshape gives v a shape; it returns v itself if it has that shape.
 func (b *Builder) reshape(v Value, s Shape) Value {
 	if v.Shape().Equal(s) {
 		return v
@@ -43,18 +43,19 @@ func (b *Builder) reshape(v Value, s Shape) Value {
 	return b.Apply(Reshape{slices.Clone(s)}, v)
 }
 
-// readReshape resolves 0, which copies a size, and -1, which is what remains.
+// readReshape reads a Reshape, resolving the sizes 0 (copied) and -1 (inferred).
 func readReshape(r *reader, n *pb.NodeProto) Value {
 	x := r.in(n, 0)
 	to := r.intList(n, "shape") // before opset 5
 	if has(n, 1) {
-		to = r.wanted(n, 1)
+		to = r.intInput(n, 1)
 	}
-	return r.reshape(x, r.shaped(x.Shape(), to, r.int(n, "allowzero", 0) != 0))
+	return r.reshape(x, r.reshapedTo(x.Shape(), to, r.int(n, "allowzero", 0) != 0))
 }
 
-// shaped is the shape that a Reshape to given sizes makes of another.
-func (r *reader) shaped(from Shape, to []int, zeros bool) Shape {
+// reshapedTo resolves the sizes given to a Reshape of a value of shape from. zeros
+// is the attribute allowzero.
+func (r *reader) reshapedTo(from Shape, to []int, zeros bool) Shape {
 	out, open := slices.Clone(Shape(to)), -1
 	for i, d := range out {
 		switch {
@@ -75,7 +76,8 @@ func (r *reader) shaped(from Shape, to []int, zeros bool) Shape {
 	return out
 }
 
-// readFlatten joins the dimensions before axis, and those from it on.
+// readFlatten reads a Flatten to a matrix: the dimensions before axis, and the
+// rest.
 func readFlatten(r *reader, n *pb.NodeProto) Value {
 	x := r.in(n, 0)
 	s := x.Shape()
@@ -89,10 +91,10 @@ func readFlatten(r *reader, n *pb.NodeProto) Value {
 	return r.reshape(x, Shape{s[:axis].Size(), s[axis:].Size()})
 }
 
-// readSqueeze drops dimensions of size 1: those of axes, else all.
+// readSqueeze reads a Squeeze, which drops axes, or all dimensions of size 1.
 func readSqueeze(r *reader, n *pb.NodeProto) Value {
 	x := r.in(n, 0)
-	return r.reshape(x, r.squeezed(x.Shape(), r.listed(n, 1, "axes")))
+	return r.reshape(x, r.squeezed(x.Shape(), r.intsOf(n, 1, "axes")))
 }
 
 func (r *reader) squeezed(s Shape, axes []int) (out Shape) {
@@ -109,10 +111,10 @@ func (r *reader) squeezed(s Shape, axes []int) (out Shape) {
 	return out
 }
 
-// readUnsqueeze puts in dimensions of size 1.
+// readUnsqueeze reads an Unsqueeze, which inserts dimensions of size 1.
 func readUnsqueeze(r *reader, n *pb.NodeProto) Value {
 	x := r.in(n, 0)
-	return r.reshape(x, r.unsqueezed(x.Shape(), r.listed(n, 1, "axes")))
+	return r.reshape(x, r.unsqueezed(x.Shape(), r.intsOf(n, 1, "axes")))
 }
 
 func (r *reader) unsqueezed(s Shape, axes []int) (out Shape) {
@@ -128,7 +130,7 @@ func (r *reader) unsqueezed(s Shape, axes []int) (out Shape) {
 	return out
 }
 
-// axes makes axes count from the front, each once.
+// axes resolves negative axes and checks that each is there once.
 func (r *reader) axes(axes []int, rank int) []int {
 	out := make([]int, 0, len(axes))
 	for _, a := range axes {
@@ -143,25 +145,25 @@ func (r *reader) axes(axes []int, rank int) []int {
 	return out
 }
 
-// axis is an attribute that names one.
+// axis reads the attribute axis.
 func (r *reader) axis(n *pb.NodeProto, value, rank int) int {
 	return r.axes([]int{r.int(n, "axis", value)}, rank)[0]
 }
 
-// wanted is the i-th input of a node, which must be integers that are known.
-func (r *reader) wanted(n *pb.NodeProto, i int) []int {
-	v, ok := r.known(n.Input[i])
+// intInput returns the i-th input of a node, which must be a known integer tensor.
+func (r *reader) intInput(n *pb.NodeProto, i int) []int {
+	v, ok := r.knownInts(n.Input[i])
 	if !ok {
 		r.fail("input %d, %q, is not known before the network runs; expected a constant or what follows from shapes", i, n.Input[i])
 	}
 	return v
 }
 
-// listed are integers that newer opsets have as an input, and older ones as an
-// attribute; nil where there are none.
-func (r *reader) listed(n *pb.NodeProto, i int, name string) []int {
+// intsOf returns integers that are an input in newer opsets and an attribute in
+// older ones; nil if there are none.
+func (r *reader) intsOf(n *pb.NodeProto, i int, name string) []int {
 	if has(n, i) {
-		return r.wanted(n, i)
+		return r.intInput(n, i)
 	}
 	return r.intList(n, name)
 }
@@ -171,7 +173,7 @@ func readTranspose(r *reader, n *pb.NodeProto) Value {
 	return r.Apply(Transpose{r.perm(n, len(x.Shape()))}, x)
 }
 
-// perm is the permutation of a Transpose; by default dimensions turn around.
+// perm returns the permutation of a Transpose; the default reverses the dimensions.
 func (r *reader) perm(n *pb.NodeProto, rank int) []int {
 	perm := r.intList(n, "perm")
 	for i := rank - 1; i >= 0 && attribute(n, "perm") == nil; i-- {
@@ -180,5 +182,6 @@ func (r *reader) perm(n *pb.NodeProto, rank int) []int {
 	return perm
 }
 
-// readIdentity is for values that are computed: see reader.root for parameters.
+// readIdentity reads an Identity of a computed value; promoted handles those of
+// parameters.
 func readIdentity(r *reader, n *pb.NodeProto) Value { return r.in(n, 0) }

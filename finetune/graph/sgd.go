@@ -4,14 +4,14 @@ import "fmt"
 
 // SGD is stochastic gradient descent as PyTorch's torch.optim.SGD has it, with
 // dampening 0 and coupled weight decay: d = gradient + decay·w,
-// m = momentum·m + d, w -= rate·m; Nesterov's takes d + momentum·m in place of
-// m.
+// m = momentum·m + d, w -= rate·m; Nesterov momentum uses d + momentum·m in
+// place of m.
 type SGD struct {
 	Momentum float64
 	Nesterov bool
 }
 
-// Update makes the next values of the parameter and of its momentum.
+// Update returns the next values of the parameter and of its momentum.
 func (o SGD) Update(b *Builder, p Param, r Rule, w, gradient Value) (out []Next) {
 	d := gradient
 	if r.WeightDecay != 0 {
@@ -26,43 +26,44 @@ func (o SGD) Update(b *Builder, p Param, r Rule, w, gradient Value) (out []Next)
 		}
 		d = m
 	}
-	next := b.Apply(Descend{r.LRScale}, w, d, b.Input(LR, Shape{1}))
+	next := b.Apply(SGDStep{r.LRScale}, w, d, b.Input(LR, Shape{1}))
 	return append([]Next{{Variable{Name: p.Name}, next}}, out...)
 }
 
-// Inputs are none.
+// Inputs returns nil: SGD needs only the learning rate.
 func (SGD) Inputs(int) map[string]float64 { return nil }
 
-// Descend is w - lr·LRScale·d; its inputs are w, d and lr [1].
-type Descend struct{ LRScale float64 }
+// SGDStep is w - lr·LRScale·d; its inputs are w, d and lr [1].
+type SGDStep struct{ LRScale float64 }
 
-// Infer wants w and d of one shape, and a number.
-func (Descend) Infer(in []Shape) (Shape, error) {
+// Infer expects w and d of one shape, and lr [1].
+func (SGDStep) Infer(in []Shape) (Shape, error) {
 	if len(in) != 3 || !in[2].Equal(Shape{1}) {
 		return nil, fmt.Errorf("inputs of shapes %v, expected w, d and [1]", in)
 	}
 	return sameShapes(in[:2], 2)
 }
 
-// Run32 is the kernel.
-func (o Descend) Run32(c Call[float32]) { descend(o, c) }
+// Run32 is the float32 kernel.
+func (o SGDStep) Run32(c Call[float32]) { sgdStep(o, c) }
 
-// Run64 is the kernel.
-func (o Descend) Run64(c Call[float64]) { descend(o, c) }
+// Run64 is the float64 kernel.
+func (o SGDStep) Run64(c Call[float64]) { sgdStep(o, c) }
 
-func descend[T Float](o Descend, c Call[T]) {
+func sgdStep[T Float](o SGDStep, c Call[T]) {
 	rate := c.In[2][0] * T(o.LRScale)
 	for i, w := range c.In[0] {
 		c.Dst[i] = w - T(rate*c.In[1][i])
 	}
 }
 
-// Emit is two Mul and a Sub.
-func (o Descend) Emit(e *Emitter, s Site) string {
+// Emit writes two Mul and a Sub.
+func (o SGDStep) Emit(e *Emitter, s Operands) string {
 	return e.Sub(s.In[0], e.Mul(s.In[1], scaled(e, s.In[2], o.LRScale)))
 }
 
-// scaled is a value times a constant, which may be 1.
+// scaled multiplies a value by a constant; it returns the value itself if the
+// constant is 1.
 func scaled(e *Emitter, v string, by float64) string {
 	if by == 1 {
 		return v

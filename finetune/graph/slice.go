@@ -7,11 +7,11 @@ import (
 	"github.com/robust-transfer/rtx/onnx/pb"
 )
 
-// Slice takes, along each dimension i, Sizes[i] elements from Starts[i] on, by
-// Steps[i], which may be negative.
+// Slice takes Sizes[i] elements along each dimension i, from Starts[i] on, in
+// steps of Steps[i], which may be negative.
 type Slice struct{ Starts, Steps, Sizes []int }
 
-// Infer is Sizes, if all of it lies within the input.
+// Infer returns Sizes if the slice lies within the input.
 func (o Slice) Infer(in []Shape) (Shape, error) {
 	if len(in) != 1 || len(in[0]) != len(o.Sizes) || len(o.Starts) != len(o.Sizes) || len(o.Steps) != len(o.Sizes) {
 		return nil, fmt.Errorf("inputs of shapes %v, expected one of %d dimensions", in, len(o.Sizes))
@@ -25,20 +25,20 @@ func (o Slice) Infer(in []Shape) (Shape, error) {
 	return slices.Clone(o.Sizes), nil
 }
 
-// Run32 is the kernel.
+// Run32 is the float32 kernel.
 func (o Slice) Run32(c Call[float32]) { slice(o, c.Dst, c.In[0], c.Shapes[0]) }
 
-// Run64 is the kernel.
+// Run64 is the float64 kernel.
 func (o Slice) Run64(c Call[float64]) { slice(o, c.Dst, c.In[0], c.Shapes[0]) }
 
 func slice[T any](o Slice, dst, src []T, shape Shape) {
-	first, step := o.way(shape)
+	first, step := o.strided(shape)
 	walk(o.Sizes, step, func(to, from int) { dst[to] = src[first+from] })
 }
 
-// way is the place of the first element in a tensor of a shape, and the distances
-// of neighbours.
-func (o Slice) way(shape Shape) (first int, step []int) {
+// strided returns where the slice's first element lies in a tensor of a shape, and
+// the strides from there.
+func (o Slice) strided(shape Shape) (first int, step []int) {
 	step = make([]int, len(shape))
 	for i, d := range shape.strides() {
 		first += o.Starts[i] * d
@@ -47,16 +47,16 @@ func (o Slice) way(shape Shape) (first int, step []int) {
 	return first, step
 }
 
-// Wrt is the input.
+// Wrt reports that the input has a derivative.
 func (Slice) Wrt(n int) []bool { return every(n) }
 
-// Diff puts dy where it was taken from.
+// Diff writes dy into zeros where the slice was taken.
 func (o Slice) Diff(b *Builder, in []Value, _, dy Value) []Value {
 	return []Value{b.Apply(SliceGradient{o, in[0].Shape()}, dy)}
 }
 
-// Emit is Slice, along the dimensions that it changes.
-func (o Slice) Emit(e *Emitter, s Site) string {
+// Emit writes Slice for the dimensions that change.
+func (o Slice) Emit(e *Emitter, s Operands) string {
 	var axes, starts, ends, steps []int
 	for i, d := range s.Shapes[0] {
 		if o.Starts[i] == 0 && o.Steps[i] == 1 && o.Sizes[i] == d {
@@ -64,7 +64,7 @@ func (o Slice) Emit(e *Emitter, s Site) string {
 		}
 		end := o.Starts[i] + o.Steps[i]*o.Sizes[i]
 		if end < 0 {
-			end = -d - 1 // the place before the first one
+			end = -d - 1 // before the first element
 		}
 		axes, starts, ends, steps = append(axes, i), append(starts, o.Starts[i]), append(ends, end), append(steps, o.Steps[i])
 	}
@@ -74,14 +74,14 @@ func (o Slice) Emit(e *Emitter, s Site) string {
 	return e.Slice(s.In[0], axes, starts, ends, steps)
 }
 
-// SliceGradient is a tensor of Shape that is zero but where Slice takes from:
-// there it is the input.
+// SliceGradient writes its input into a tensor of Shape where Slice would take it
+// from; all other elements are zero.
 type SliceGradient struct {
 	Slice Slice
 	Shape Shape
 }
 
-// Infer is Shape.
+// Infer returns Shape.
 func (o SliceGradient) Infer(in []Shape) (Shape, error) {
 	s, err := o.Slice.Infer([]Shape{o.Shape})
 	if err != nil {
@@ -93,34 +93,34 @@ func (o SliceGradient) Infer(in []Shape) (Shape, error) {
 	return slices.Clone(o.Shape), nil
 }
 
-// Run32 is the kernel.
+// Run32 is the float32 kernel.
 func (o SliceGradient) Run32(c Call[float32]) { sliceGradient(o, c) }
 
-// Run64 is the kernel.
+// Run64 is the float64 kernel.
 func (o SliceGradient) Run64(c Call[float64]) { sliceGradient(o, c) }
 
 func sliceGradient[T Float](o SliceGradient, c Call[T]) {
 	clear(c.Dst)
-	first, step := o.Slice.way(o.Shape)
+	first, step := o.Slice.strided(o.Shape)
 	walk(o.Slice.Sizes, step, func(from, to int) { c.Dst[first+to] = c.In[0][from] })
 }
 
-// Wrt is the input.
+// Wrt reports that the input has a derivative.
 func (SliceGradient) Wrt(n int) []bool { return every(n) }
 
-// Diff is the slice.
+// Diff slices dy.
 func (o SliceGradient) Diff(b *Builder, _ []Value, _, dy Value) []Value {
 	return []Value{b.Apply(o.Slice, dy)}
 }
 
-// Emit pads with zeros. Steps first put zeros behind each element, by a dimension
-// of their own; the last of them may be too many.
-func (o SliceGradient) Emit(e *Emitter, s Site) string {
+// Emit pads with zeros. For a step above 1 it first puts zeros after each element,
+// by padding an extra dimension, and cuts off those past the end.
+func (o SliceGradient) Emit(e *Emitter, s Operands) string {
 	v, shape := s.In[0], slices.Clone(s.Shapes[0])
 	before, after := make([]int, len(shape)), make([]int, len(shape))
 	for i, step := range o.Slice.Steps {
 		n, d, first := shape[i], o.Shape[i], o.Slice.Starts[i]
-		if step < 0 { // from behind
+		if step < 0 { // reverse
 			v = e.Slice(v, []int{i}, []int{n - 1}, []int{-n - 1}, []int{-1})
 			first, step = first+(n-1)*step, -step
 		}
@@ -128,7 +128,7 @@ func (o SliceGradient) Emit(e *Emitter, s Site) string {
 			wide := slices.Insert(slices.Clone(shape), i+1, 1)
 			zeros := make([]int, len(wide))
 			zeros[i+1] = step - 1
-			v = e.padded(e.Reshape(v, wide...), make([]int, len(wide)), zeros)
+			v = e.zeroPad(e.Reshape(v, wide...), make([]int, len(wide)), zeros)
 			shape[i] = n * step
 			v = e.Reshape(v, shape...)
 			if shape[i] > d-first {
@@ -138,30 +138,30 @@ func (o SliceGradient) Emit(e *Emitter, s Site) string {
 		}
 		before[i], after[i] = first, d-first-shape[i]
 	}
-	return e.padded(v, before, after)
+	return e.zeroPad(v, before, after)
 }
 
-// padded adds zeros.
-func (e *Emitter) padded(v string, before, after []int) string {
+// zeroPad pads a value with zeros.
+func (e *Emitter) zeroPad(v string, before, after []int) string {
 	if !slices.ContainsFunc(slices.Concat(before, after), func(n int) bool { return n != 0 }) {
 		return v
 	}
 	return e.Node("Pad", []string{v, e.Ints(slices.Concat(before, after)...)})
 }
 
-// part is a run of n elements along an axis.
-func (b *Builder) part(v Value, axis, start, n int) Value {
+// narrow takes n elements from start on along an axis, as torch.narrow does.
+func (b *Builder) narrow(v Value, axis, start, n int) Value {
 	s := v.Shape()
 	if start == 0 && n == s[axis] {
 		return v
 	}
-	o := everything(s)
+	o := wholeSlice(s)
 	o.Starts[axis], o.Sizes[axis] = start, n
 	return b.Apply(o, v)
 }
 
-// everything is the slice that is everything.
-func everything(s Shape) Slice {
+// wholeSlice is the slice of a whole tensor.
+func wholeSlice(s Shape) Slice {
 	return Slice{make([]int, len(s)), slices.Repeat([]int{1}, len(s)), slices.Clone(s)}
 }
 
@@ -171,9 +171,9 @@ func readSlice(r *reader, n *pb.NodeProto) Value {
 }
 
 // slice reads starts, ends, axes and steps: attributes before opset 10, inputs
-// after it.
+// since.
 func (r *reader) slice(n *pb.NodeProto, s Shape) Slice {
-	starts, ends, axes, steps := r.listed(n, 1, "starts"), r.listed(n, 2, "ends"), r.listed(n, 3, "axes"), r.listed(n, 4, "steps")
+	starts, ends, axes, steps := r.intsOf(n, 1, "starts"), r.intsOf(n, 2, "ends"), r.intsOf(n, 3, "axes"), r.intsOf(n, 4, "steps")
 	for i := len(axes); i < len(starts); i++ {
 		axes = append(axes, i)
 	}
@@ -183,7 +183,7 @@ func (r *reader) slice(n *pb.NodeProto, s Shape) Slice {
 	if len(ends) != len(starts) || len(axes) != len(starts) || len(steps) != len(starts) {
 		r.fail("starts %v, ends %v, axes %v and steps %v, expected as many of each", starts, ends, axes, steps)
 	}
-	o := everything(s)
+	o := wholeSlice(s)
 	for i, a := range r.axes(axes, len(s)) {
 		d, start, end, step := s[a], starts[i], ends[i], steps[i]
 		if step == 0 {
@@ -216,12 +216,12 @@ func sign(x int) int {
 	return 1
 }
 
-// readSplit has several outputs; all but the first are set here.
+// readSplit reads a Split. It returns the first output and sets the others.
 func readSplit(r *reader, n *pb.NodeProto) Value {
 	x := r.in(n, 0)
 	s := x.Shape()
 	axis := r.axis(n, 0, len(s))
-	parts := r.listed(n, 1, "split")
+	parts := r.intsOf(n, 1, "split")
 	if len(parts) == 0 {
 		each := (s[axis] + len(n.Output) - 1) / len(n.Output)
 		for left := s[axis]; left > 0; left -= each {
@@ -237,7 +237,7 @@ func readSplit(r *reader, n *pb.NodeProto) Value {
 	}
 	first, at := Value{}, 0
 	for i, p := range parts {
-		v := r.part(x, axis, at, p)
+		v := r.narrow(x, axis, at, p)
 		at += p
 		if i == 0 {
 			first = v

@@ -5,23 +5,24 @@ import (
 	"sync/atomic"
 )
 
-// splits counts the calls of Split, so that no two share what they carry.
+// splits counts the calls of Split, so that the names of carried variables are
+// unique.
 var splits atomic.Int64
 
-// Split cuts a program at values into two that run one after the other on one
-// executor, with Go code between them: the first computes the values and what
-// leads to them, the second all the rest. at names outputs of the program or
-// values of the model. They are outputs of the first program, as are the outputs
-// of the whole that lead to them; all other outputs and all updates are the
-// second's, so that both read the state before the step.
+// Split cuts a program in two at the values that at names: outputs of the program
+// or values of the model. The halves run one after the other on one executor, with
+// Go code between them. The first computes the values and all that they depend on,
+// and returns them as outputs, together with the program's outputs among their
+// dependencies. The second computes the rest. All other outputs and all updates of
+// the program are the second's, so that both halves read the state before the
+// step.
 //
-// What the second reads of the first stays in the executor's memory, as variables
-// of the slot Carried, which are good until the first runs again. Constants,
-// variables and inputs are read by each program anew: an input that both read is
-// given to both. Running the halves is running the whole: the same operations on
-// the same values.
+// Values of the first program that the second reads stay in the executor's memory
+// as variables of the slot Carried, which are valid until the first program runs
+// again. An input that both programs read must be given to both. The halves
+// perform the same operations on the same values as the whole.
 func (p *Program) Split(at ...string) (first, second *Program, err error) {
-	before := make([]bool, len(p.Nodes)) // the first program's
+	before := make([]bool, len(p.Nodes)) // nodes that the first program computes
 	var mark func(i int)
 	mark = func(i int) {
 		if before[i] {
@@ -67,7 +68,7 @@ func (p *Program) Split(at ...string) (first, second *Program, err error) {
 	return s.first.p, s.second.p, nil
 }
 
-// find is the node of an output, or else of a value of the model.
+// find returns the node of an output or, failing that, of a value of the model.
 func (p *Program) find(name string) (int, bool) {
 	for _, o := range p.Outputs {
 		if o.Name == name {
@@ -82,7 +83,7 @@ func (p *Program) find(name string) (int, bool) {
 	return 0, false
 }
 
-// splitter makes two programs of one.
+// splitter copies the nodes of a program into two.
 type splitter struct {
 	p             *Program
 	number        int64
@@ -90,10 +91,10 @@ type splitter struct {
 	first, second partial
 }
 
-// partial is a program that takes over nodes of another.
+// partial is a program under construction from nodes of another.
 type partial struct {
 	p  *Program
-	at map[int]int // nodes of the other -> its own
+	at map[int]int // index in the other program -> index in p
 }
 
 func newCopy(p *Program) partial { return partial{&Program{Added: p.Added}, map[int]int{}} }
@@ -102,14 +103,14 @@ func (c partial) output(name string, node int) {
 	c.p.Outputs = append(c.p.Outputs, Output{name, node})
 }
 
-// add appends a node that stands for the other program's i-th.
+// add appends a node that corresponds to the other program's node i.
 func (c partial) add(i int, n Node) int {
 	c.p.Nodes = append(c.p.Nodes, n)
 	c.at[i] = len(c.p.Nodes) - 1
 	return c.at[i]
 }
 
-// take takes over a node, and first what it reads, by of.
+// take copies node i of the other program; of copies its inputs first.
 func (c partial) take(p *Program, i int, of func(int) int) int {
 	n := p.Nodes[i]
 	in := make([]int, len(n.In))
@@ -122,7 +123,7 @@ func (c partial) take(p *Program, i int, of func(int) int) int {
 	return c.add(i, n)
 }
 
-// early is a node in the first program.
+// early returns node i's index in the first program.
 func (s *splitter) early(i int) int {
 	if k, ok := s.first.at[i]; ok {
 		return k
@@ -130,7 +131,8 @@ func (s *splitter) early(i int) int {
 	return s.first.take(s.p, i, s.early)
 }
 
-// late is a node in the second program: its own, or carried from the first.
+// late returns node i's index in the second program, which computes it or reads it
+// as a variable that the first has written.
 func (s *splitter) late(i int) int {
 	if k, ok := s.second.at[i]; ok {
 		return k

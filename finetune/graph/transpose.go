@@ -27,10 +27,10 @@ func (o Transpose) Infer(in []Shape) (Shape, error) {
 	return out, nil
 }
 
-// Run32 is the kernel.
+// Run32 is the float32 kernel.
 func (o Transpose) Run32(c Call[float32]) { transpose(o, c) }
 
-// Run64 is the kernel.
+// Run64 is the float64 kernel.
 func (o Transpose) Run64(c Call[float64]) { transpose(o, c) }
 
 func transpose[T Float](o Transpose, c Call[T]) {
@@ -42,10 +42,10 @@ func transpose[T Float](o Transpose, c Call[T]) {
 	walk(c.Shape, step, func(to, from int) { c.Dst[to] = c.In[0][from] })
 }
 
-// Wrt is the input.
+// Wrt reports that the input has a derivative.
 func (Transpose) Wrt(n int) []bool { return every(n) }
 
-// Diff is the inverse permutation.
+// Diff returns the inverse permutation.
 func (o Transpose) Diff(b *Builder, _ []Value, _, dy Value) []Value {
 	inverse := make([]int, len(o.Perm))
 	for i, p := range o.Perm {
@@ -54,10 +54,10 @@ func (o Transpose) Diff(b *Builder, _ []Value, _, dy Value) []Value {
 	return []Value{b.Apply(Transpose{inverse}, dy)}
 }
 
-// Emit is Transpose.
-func (o Transpose) Emit(e *Emitter, s Site) string { return e.Transpose(s.In[0], o.Perm...) }
+// Emit writes Transpose.
+func (o Transpose) Emit(e *Emitter, s Operands) string { return e.Transpose(s.In[0], o.Perm...) }
 
-// strides are the distances of neighbours along each dimension.
+// strides returns the row-major strides of a shape.
 func (s Shape) strides() []int {
 	out, n := make([]int, len(s)), 1
 	for i := len(s) - 1; i >= 0; i-- {
@@ -66,8 +66,8 @@ func (s Shape) strides() []int {
 	return out
 }
 
-// walk goes through the elements of a row-major tensor in order; from moves by
-// step[i] for each place along dimension i.
+// walk calls f for each element of a row-major tensor of shape s in order, with its
+// index and the index of the same coordinates under the strides step.
 func walk(s Shape, step []int, f func(to, from int)) {
 	n := s.Size()
 	at, from := make([]int, len(s)), 0

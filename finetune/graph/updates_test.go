@@ -93,7 +93,7 @@ func TestAverages(t *testing.T) {
 		Nodes: []graph.Node{
 			{Role: graph.State, Name: "w", Slot: graph.Average, Shape: s},
 			{Role: graph.Input, Name: "w", Shape: s},
-			{Op: graph.Blend{Keep: golden.EMA.Decay, Take: 1 - golden.EMA.Decay}, In: []int{0, 1}, Shape: s},
+			{Op: graph.Axpby{A: golden.EMA.Decay, B: 1 - golden.EMA.Decay}, In: []int{0, 1}, Shape: s},
 		},
 		Updates: []graph.Update{{Variable: average, Node: 2}},
 	}
@@ -119,7 +119,7 @@ func TestAverages(t *testing.T) {
 }
 
 // Clipping is clip_grad_norm_: golden gradients times norm/max give those
-// before, where they were clipped.
+// before, where they were clipByGlobalNorm.
 func TestClipping(t *testing.T) {
 	golden := readOptim(t)
 	before := golden.Clip[len(golden.Clip)-1] // of a limit that changes nothing
@@ -133,8 +133,8 @@ func TestClipping(t *testing.T) {
 				{Role: graph.Input, Name: "a", Shape: a},
 				{Role: graph.Input, Name: "b", Shape: b},
 				{Op: graph.GlobalNorm{}, In: []int{0, 1}, Shape: n},
-				{Op: graph.Clipped{Max: g.Max}, In: []int{0, 2}, Shape: a},
-				{Op: graph.Clipped{Max: g.Max}, In: []int{1, 2}, Shape: b},
+				{Op: graph.ClipByGlobalNorm{Max: g.Max}, In: []int{0, 2}, Shape: a},
+				{Op: graph.ClipByGlobalNorm{Max: g.Max}, In: []int{1, 2}, Shape: b},
 			},
 			Outputs: []graph.Output{{Name: "norm", Node: 2}, {Name: "a", Node: 3}, {Name: "b", Node: 4}},
 		}

@@ -57,7 +57,7 @@ func TestValues(t *testing.T) {
 		}
 	}
 	r := &reader{Builder: newBuilder(0)}
-	if s := r.shaped(Shape{4, 3, 2}, []int{2, 0, -1, 1}, false); !s.Equal(Shape{2, 3, 4, 1}) {
+	if s := r.reshapedTo(Shape{4, 3, 2}, []int{2, 0, -1, 1}, false); !s.Equal(Shape{2, 3, 4, 1}) {
 		t.Errorf("a reshape to %v", s)
 	}
 }

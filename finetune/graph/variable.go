@@ -2,7 +2,7 @@ package graph
 
 import "fmt"
 
-// Slot says what a state tensor is to the parameter whose name it bears.
+// Slot says how a variable relates to the parameter whose name it has.
 type Slot uint8
 
 // The slots.
@@ -11,7 +11,7 @@ const (
 	FirstMoment              // momentum of SGD, first moment of AdamW
 	SecondMoment             // second moment of AdamW
 	Average                  // exponential moving average of the parameter
-	Carried                  // of no parameter: what one program computes for another to read
+	Carried                  // not of a parameter: a value that one program computes and another reads
 )
 
 var slotNames = [...]string{"parameter", "first_moment", "second_moment", "average", "carried"}
@@ -28,9 +28,9 @@ func ParseSlot(text string) (Slot, error) {
 	return 0, fmt.Errorf("graph: slot %q, expected one of %q", text, slotNames)
 }
 
-// Variable names a tensor that executors keep between runs. Names are those of
-// parameters, which a model is free to choose: the slot, not the name, tells a
-// parameter from what an optimizer keeps for it.
+// Variable identifies a tensor that executors keep between runs by the name of a
+// parameter and a slot. The slot alone tells the parameter from the optimizer's
+// tensors for it, since a model may choose any names.
 type Variable struct {
 	Name string
 	Slot Slot
@@ -43,7 +43,7 @@ func (v Variable) String() string {
 	return fmt.Sprintf("%s of %s", v.Slot, v.Name)
 }
 
-// Update is the next value of a variable, the value of a node.
+// Update makes the value of a node the next value of a variable.
 type Update struct {
 	Variable
 	Node int
@@ -51,7 +51,7 @@ type Update struct {
 
 func (u Update) String() string { return fmt.Sprintf("{%s %d}", u.Variable, u.Node) }
 
-// Next is an update of a graph under construction.
+// Next is the next value of a variable, in a graph under construction.
 type Next struct {
 	Variable
 	Value Value

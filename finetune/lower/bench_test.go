@@ -19,7 +19,7 @@ func BenchmarkSGD(b *testing.B) {
 				shape := []int{512, 512, 3, 3}
 				leaf, gradient := k.leaf(graph.State, w, shape...), k.leaf(graph.State, g, shape...)
 				first := k.op(graph.Axpy{A: 0.9}, k.leaf(graph.State, m, shape...), k.op(graph.Axpy{A: 5e-4}, leaf, gradient))
-				k.update(parameter(w), k.op(graph.Descend{LRScale: 1}, leaf, first, lr))
+				k.update(parameter(w), k.op(graph.SGDStep{LRScale: 1}, leaf, first, lr))
 				k.update(parameter(m), first)
 			}
 			m := machine(b, c)

@@ -39,28 +39,28 @@ var (
 // optimizers are the updates that graph makes.
 var optimizers = map[string]func(m *maker, w, gradient int){
 	"sgd": func(m *maker, w, gradient int) {
-		m.update(parameter("w"), m.op(graph.Descend{LRScale: 1}, w, gradient, m.leaf(graph.Input, graph.LR, 1)))
+		m.update(parameter("w"), m.op(graph.SGDStep{LRScale: 1}, w, gradient, m.leaf(graph.Input, graph.LR, 1)))
 	},
 	"sgd, all": func(m *maker, w, gradient int) {
 		norm := m.op(graph.GlobalNorm{}, gradient)
 		m.output(graph.Norm, norm)
-		d := m.op(graph.Axpy{A: 1e-2}, w, m.op(graph.Clipped{Max: 0.1}, gradient, norm))
+		d := m.op(graph.Axpy{A: 1e-2}, w, m.op(graph.ClipByGlobalNorm{Max: 0.1}, gradient, norm))
 		first := m.op(graph.Axpy{A: 0.9}, m.variable(momentum, m.p.Nodes[w].Shape...), d)
-		next := m.op(graph.Descend{LRScale: 0.5}, w, first, m.leaf(graph.Input, graph.LR, 1))
+		next := m.op(graph.SGDStep{LRScale: 0.5}, w, first, m.leaf(graph.Input, graph.LR, 1))
 		m.update(parameter("w"), next)
 		m.update(momentum, first)
-		m.update(average, m.op(graph.Blend{Keep: 0.9, Take: 0.1}, m.variable(average, m.p.Nodes[w].Shape...), next))
+		m.update(average, m.op(graph.Axpby{A: 0.9, B: 0.1}, m.variable(average, m.p.Nodes[w].Shape...), next))
 	},
 	"nesterov": func(m *maker, w, gradient int) {
 		first := m.op(graph.Axpy{A: 0.9}, m.variable(momentum, m.p.Nodes[w].Shape...), gradient)
 		d := m.op(graph.Axpy{A: 0.9}, first, gradient)
-		m.update(parameter("w"), m.op(graph.Descend{LRScale: 2}, w, d, m.leaf(graph.Input, graph.LR, 1)))
+		m.update(parameter("w"), m.op(graph.SGDStep{LRScale: 2}, w, d, m.leaf(graph.Input, graph.LR, 1)))
 		m.update(momentum, first)
 	},
 	"adamw": func(m *maker, w, gradient int) {
 		shape := m.p.Nodes[w].Shape
-		first := m.op(graph.Blend{Keep: 0.9, Take: 1 - 0.9}, m.variable(momentum, shape...), gradient)
-		squares := m.op(graph.BlendSquare{Keep: 0.999, Take: 1 - 0.999}, m.variable(second, shape...), gradient)
+		first := m.op(graph.Axpby{A: 0.9, B: 1 - 0.9}, m.variable(momentum, shape...), gradient)
+		squares := m.op(graph.AxpbySquare{A: 0.999, B: 1 - 0.999}, m.variable(second, shape...), gradient)
 		next := m.op(graph.AdamStep{Eps: 1e-8, LRScale: 0.5, WeightDecay: 1e-2}, w, first, squares,
 			m.leaf(graph.Input, graph.LR, 1), m.leaf(graph.Input, graph.Correction1, 1), m.leaf(graph.Input, graph.Correction2, 1))
 		m.update(parameter("w"), next)
@@ -149,7 +149,7 @@ func TestOps(t *testing.T) {
 		k.output("x", x)
 		k.output("scale", scale)
 		k.output("number", number)
-		k.output("mean", k.op(graph.Toward{Scale: 2}, z, x, k.leaf(graph.Input, "r", 1)))
+		k.output("mean", k.op(graph.Lerp{Scale: 2}, z, x, k.leaf(graph.Input, "r", 1)))
 		k.update(parameter("number"), k.op(graph.Relu{}, number))
 		k.update(parameter("x"), x)
 		k.update(parameter("z"), z)

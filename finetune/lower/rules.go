@@ -65,8 +65,8 @@ func chosen(c Config, cpu bool) (rules []rule) {
 }
 
 // at is where a node would be emitted by itself.
-func (s *site) at(i int) graph.Site {
-	out := graph.Site{Shape: s.p.Nodes[i].Shape}
+func (s *site) at(i int) graph.Operands {
+	out := graph.Operands{Shape: s.p.Nodes[i].Shape}
 	for _, k := range s.p.Nodes[i].In {
 		out.In, out.Shapes = append(out.In, s.value(k)), append(out.Shapes, s.p.Nodes[k].Shape)
 	}

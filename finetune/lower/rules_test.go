@@ -15,7 +15,7 @@ func (m *maker) norm(x int, name string, scale, shift int) int {
 	mean := m.op(graph.BatchMean{}, x)
 	variance := m.op(graph.BatchVariance{}, x, mean)
 	for what, v := range map[string]int{"mean": mean, "variance": variance} {
-		m.update(parameter(name+what), m.op(graph.Blend{Keep: 0.9, Take: 0.1}, m.leaf(graph.State, name+what, c), v))
+		m.update(parameter(name+what), m.op(graph.Axpby{A: 0.9, B: 0.1}, m.leaf(graph.State, name+what, c), v))
 	}
 	return m.op(graph.BatchNorm{Epsilon: 1e-5}, x, mean, variance, scale, shift)
 }

@@ -34,8 +34,8 @@ type Executor[T graph.Float] struct {
 type compiled[T graph.Float] struct {
 	vm     G.VM
 	inputs map[string][]T
-	nodes  []*graph.Vertex // nil for leaves
-	leaves [][]T           // of leaves
+	nodes  []*graph.GorgoniaOp // nil for leaves
+	leaves [][]T               // of leaves
 }
 
 // Run computes a program's outputs from its inputs, and then makes its updates
@@ -111,7 +111,7 @@ func (x *Executor[T]) compile(p *graph.Program) (*compiled[T], error) {
 		return c, nil
 	}
 	g := G.NewGraph()
-	c := &compiled[T]{inputs: map[string][]T{}, nodes: make([]*graph.Vertex, len(p.Nodes)), leaves: make([][]T, len(p.Nodes))}
+	c := &compiled[T]{inputs: map[string][]T{}, nodes: make([]*graph.GorgoniaOp, len(p.Nodes)), leaves: make([][]T, len(p.Nodes))}
 	nodes := make([]*G.Node, len(p.Nodes))
 	for i, n := range p.Nodes {
 		if n.Op == nil {
@@ -128,7 +128,7 @@ func (x *Executor[T]) compile(p *graph.Program) (*compiled[T], error) {
 		for k, from := range n.In {
 			in[k], shapes[k] = nodes[from], p.Nodes[from].Shape
 		}
-		c.nodes[i] = graph.NewVertex(n.Op, i, shapes, n.Shape)
+		c.nodes[i] = graph.NewGorgoniaOp(n.Op, i, shapes, n.Shape)
 		var err error
 		if nodes[i], err = G.ApplyOp(c.nodes[i], in...); err != nil {
 			return nil, fmt.Errorf("tape: node %d: %w", i, err)

@@ -23,7 +23,7 @@ func descent() *graph.Program {
 			{Role: graph.Input, Name: "lr", Shape: graph.Shape{1}},
 			{Op: graph.Relu{}, In: []int{0}, Shape: s},
 			{Op: graph.Axpy{A: .1}, In: []int{0, 1}, Shape: s},
-			{Op: graph.Descend{LRScale: 1}, In: []int{0, 4, 2}, Shape: s},
+			{Op: graph.SGDStep{LRScale: 1}, In: []int{0, 4, 2}, Shape: s},
 		},
 		Outputs: []graph.Output{{Name: "y", Node: 3}},
 		Updates: []graph.Update{{Variable: graph.Variable{Name: "w"}, Node: 5}, {Variable: graph.Variable{Name: "before"}, Node: 3}},

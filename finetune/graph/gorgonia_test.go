@@ -46,7 +46,7 @@ func TestNodesOfOneHashMerge(t *testing.T) {
 	x := b.Input("x", Shape{2})
 	y := G.NewTensor(b.g, G.Float32, 1, G.WithShape(2), G.WithName("y"))
 	out := b.Apply(Relu{}, x).node
-	other := (&Vertex{Op: Relu{}, id: out.Op().(*Vertex).id, in: []Shape{{2}}, out: Shape{2}})
+	other := (&GorgoniaOp{Op: Relu{}, id: out.Op().(*GorgoniaOp).id, in: []Shape{{2}}, out: Shape{2}})
 	merged, err := G.ApplyOp(other, x.node)
 	if err != nil {
 		t.Fatal(err)
@@ -97,7 +97,7 @@ func TestConstantsStayApart(t *testing.T) {
 
 // gorgonia takes the type that an op returns into its pool.
 func TestTypeIsNew(t *testing.T) {
-	v := NewVertex(Relu{}, 1, []Shape{{2}}, Shape{2})
+	v := NewGorgoniaOp(Relu{}, 1, []Shape{{2}}, Shape{2})
 	if v.Type() == v.Type() {
 		t.Error("two calls return one type")
 	}

@@ -6,18 +6,18 @@ import (
 	"github.com/robust-transfer/rtx/onnx/pb"
 )
 
-// Window is how a pooling kernel moves over an image: for height and width each.
+// Window is the geometry of a pooling window. Pairs are for height and width.
 type Window struct {
 	Kernel, Strides, Dilations [2]int
 	Pads                       [4]int // top, left, bottom, right
-	Ceil                       bool   // windows that start within the padded image but leave it count
+	Ceil                       bool   // round the output size up, as ONNX's ceil_mode does
 }
 
-// extent is how much of an image a kernel covers along an axis.
+// extent is the size of the dilated kernel along an axis.
 func (w Window) extent(axis int) int { return (w.Kernel[axis]-1)*w.Dilations[axis] + 1 }
 
-// out is the output's size along an axis of a given size, as PyTorch rounds it:
-// no window starts behind the image and the padding before it.
+// out is the output's size along an axis of a given size. As in PyTorch, rounding
+// up adds no window that would start in the padding after the image.
 func (w Window) out(axis, size int) int {
 	room, stride := size+w.Pads[axis]+w.Pads[axis+2]-w.extent(axis), w.Strides[axis]
 	if room < 0 {
@@ -33,7 +33,7 @@ func (w Window) out(axis, size int) int {
 	return n
 }
 
-// infer is the rule of [N,C,H,W].
+// infer returns the output shape for an input [N,C,H,W].
 func (w Window) infer(in Shape) (Shape, error) {
 	if len(in) != 4 {
 		return nil, fmt.Errorf("an input of shape %v, expected [N,C,H,W]", in)
@@ -55,8 +55,8 @@ func (w Window) infer(in Shape) (Shape, error) {
 	return Shape{in[0], in[1], h, v}, nil
 }
 
-// empty tells whether one of n windows along an axis of a given size reads
-// nothing but padding.
+// empty tells whether any of n windows along an axis of a given size reads only
+// padding.
 func (w Window) empty(axis, size, n int) bool {
 	for at := range n {
 		read := false
@@ -71,8 +71,8 @@ func (w Window) empty(axis, size, n int) bool {
 	return false
 }
 
-// pads are those by which exactly the windows of an output fit, so that nothing
-// is rounded.
+// pads returns the pads with which the windows of an output fit exactly, without
+// any rounding.
 func (w Window) pads(in, out Shape) (p [4]int) {
 	for i := range 2 {
 		p[i] = w.Pads[i]
@@ -81,7 +81,8 @@ func (w Window) pads(in, out Shape) (p [4]int) {
 	return p
 }
 
-// taps calls f for the places of an [H,W] map that the window at (y, x) reads.
+// taps calls f with the index of each element of an [H,W] map that the window of
+// output (y, x) reads.
 func (w Window) taps(s Shape, y, x int, f func(at int)) {
 	for i := range w.Kernel[0] {
 		v := y*w.Strides[0] - w.Pads[0] + i*w.Dilations[0]
@@ -96,7 +97,7 @@ func (w Window) taps(s Shape, y, x int, f func(at int)) {
 	}
 }
 
-// window reads the attributes of a pooling node over an image of a shape.
+// window reads the attributes of a pooling node for an input of shape s.
 func (r *reader) window(n *pb.NodeProto, s Shape) (w Window) {
 	if len(s) != 4 {
 		r.fail("an input of shape %v, expected [N,C,H,W]", s)

@@ -7,7 +7,7 @@ import (
 	"github.com/robust-transfer/rtx/onnx/pb"
 )
 
-// constantNode notes the value of a Constant node.
+// constantNode stores the value of a Constant node.
 func (r *reader) constantNode(n *pb.NodeProto) {
 	name := n.Output[0]
 	for _, a := range n.Attribute {
@@ -18,9 +18,9 @@ func (r *reader) constantNode(n *pb.NodeProto) {
 			}
 			r.raw[name] = a.T
 		case "value_int":
-			r.ints[name] = integers{nil, []int{int(a.I)}}
+			r.ints[name] = intTensor{nil, []int{int(a.I)}}
 		case "value_ints":
-			r.ints[name] = vector(r.intList(n, a.Name))
+			r.ints[name] = intVector(r.intList(n, a.Name))
 		case "value_float":
 			r.raw[name] = &pb.TensorProto{DataType: int32(pb.TensorProto_FLOAT), FloatData: []float32{a.F}}
 		case "value_floats":
@@ -31,21 +31,22 @@ func (r *reader) constantNode(n *pb.NodeProto) {
 	}
 }
 
-// known returns the values of an integer constant or of what follows from shapes.
-func (r *reader) known(name string) ([]int, bool) {
-	x, ok := r.integers(name)
+// knownInts returns the values of an integer tensor that is a constant or can be
+// computed from shapes.
+func (r *reader) knownInts(name string) ([]int, bool) {
+	x, ok := r.intTensor(name)
 	return x.v, ok
 }
 
-func (r *reader) integers(name string) (integers, bool) {
+func (r *reader) intTensor(name string) (intTensor, bool) {
 	if v, ok := r.ints[name]; ok {
 		return v, true
 	}
 	t, ok := r.raw[name]
 	if !ok || !integer(t.DataType) {
-		return integers{}, false
+		return intTensor{}, false
 	}
-	x := integers{dims(t), r.list(name, t)}
+	x := intTensor{dims(t), r.intData(name, t)}
 	if len(x.v) != x.shape.Size() {
 		r.fail("the constant %q has %d values, expected %v", name, len(x.v), x.shape)
 	}
@@ -53,9 +54,9 @@ func (r *reader) integers(name string) (integers, bool) {
 	return x, true
 }
 
-// list returns the values of a tensor of int32 or int64.
-func (r *reader) list(name string, t *pb.TensorProto) (out []int) {
-	raw := r.bytes(name, t)
+// intData returns the values of a tensor of int32 or int64.
+func (r *reader) intData(name string, t *pb.TensorProto) (out []int) {
+	raw := r.rawData(name, t)
 	if t.DataType == int32(pb.TensorProto_INT64) {
 		for _, v := range t.Int64Data {
 			out = append(out, int(v))
@@ -80,16 +81,16 @@ func (r *reader) floats(name string) (Shape, []float32) {
 	if !ok {
 		r.fail("the value %q is not known", name)
 	}
-	return r.tensor(name, t)
+	return r.floatData(name, t)
 }
 
-// tensor returns the values of a tensor of float32.
-func (r *reader) tensor(name string, t *pb.TensorProto) (Shape, []float32) {
+// floatData returns the values of a tensor of float32.
+func (r *reader) floatData(name string, t *pb.TensorProto) (Shape, []float32) {
 	if t.DataType != int32(pb.TensorProto_FLOAT) {
 		r.fail("the constant %q is of type %v, expected float32", name, pb.TensorProto_DataType(t.DataType))
 	}
 	shape, data := dims(t), t.FloatData
-	for raw := r.bytes(name, t); len(raw) >= 4; raw = raw[4:] {
+	for raw := r.rawData(name, t); len(raw) >= 4; raw = raw[4:] {
 		data = append(data, math.Float32frombits(binary.LittleEndian.Uint32(raw)))
 	}
 	if len(data) != shape.Size() {
@@ -98,8 +99,8 @@ func (r *reader) tensor(name string, t *pb.TensorProto) (Shape, []float32) {
 	return shape, data
 }
 
-// bytes are those of a constant that has no typed values.
-func (r *reader) bytes(name string, t *pb.TensorProto) []byte {
+// rawData returns the bytes of a constant that has no typed values.
+func (r *reader) rawData(name string, t *pb.TensorProto) []byte {
 	if len(t.RawData) > 0 {
 		return t.RawData
 	}

@@ -7,14 +7,13 @@ import (
 	"github.com/robust-transfer/rtx/onnx"
 )
 
-// CrossEntropy is the softmax cross-entropy of logits [N,K] with targets [N,K],
-// summed: -sum t log softmax(x). Targets say everything else: a row is scaled
-// by its weight over the sum of weights, so that the sum is a mean and a row of
-// zeros counts for nothing; smoothed labels and mixtures are rows of several
-// numbers.
+// CrossEntropy is the softmax cross-entropy of logits [N,K] and targets [N,K],
+// summed over all elements: -sum t log softmax(x). Weights, label smoothing and
+// mixtures are a matter of the targets: with rows that sum to weight / sum of
+// weights, the sum is the weighted mean, and a row of zeros does not count.
 type CrossEntropy struct{}
 
-// Infer wants two matrices of one shape; the loss is a single number.
+// Infer expects two matrices of one shape; the loss is a single number.
 func (CrossEntropy) Infer(in []Shape) (Shape, error) {
 	s, err := sameShapes(in, 2)
 	if err == nil && len(s) != 2 {
@@ -23,10 +22,10 @@ func (CrossEntropy) Infer(in []Shape) (Shape, error) {
 	return Shape{}, err
 }
 
-// Run32 is the kernel.
+// Run32 is the float32 kernel.
 func (CrossEntropy) Run32(c Call[float32]) { crossEntropy(c) }
 
-// Run64 is the kernel.
+// Run64 is the float64 kernel.
 func (CrossEntropy) Run64(c Call[float64]) { crossEntropy(c) }
 
 func crossEntropy[T Float](c Call[T]) {
@@ -58,10 +57,10 @@ func logSum[T Float](x []T) (top, log float64) {
 	return top, math.Log(sum)
 }
 
-// Wrt is the logits.
+// Wrt reports that only the logits have a derivative.
 func (CrossEntropy) Wrt(n int) []bool { return first(n) }
 
-// Diff is softmax(x) times the row's sum of targets, less the targets.
+// Diff returns softmax(x) times the sum of the row's targets, minus the targets.
 func (CrossEntropy) Diff(b *Builder, in []Value, _, dy Value) []Value {
 	if dy.One() {
 		return []Value{b.Apply(CrossEntropyGradient{}, in[0], in[1]), {}}
@@ -69,17 +68,17 @@ func (CrossEntropy) Diff(b *Builder, in []Value, _, dy Value) []Value {
 	return []Value{b.Apply(CrossEntropyGradient{}, in[0], in[1], dy), {}}
 }
 
-// Emit is LogSoftmax, product and sum.
-func (CrossEntropy) Emit(e *Emitter, s Site) string {
+// Emit writes LogSoftmax, product and sum.
+func (CrossEntropy) Emit(e *Emitter, s Operands) string {
 	log := e.Node("LogSoftmax", s.In[:1], onnx.Int("axis", 1))
 	return e.Node("Neg", []string{e.Sum(e.Mul(log, s.In[1]), 0, 1)})
 }
 
-// CrossEntropyGradient is the gradient by the logits; its inputs are logits,
-// targets and, unless it is 1, the gradient of the loss.
+// CrossEntropyGradient is the gradient with respect to the logits; its inputs are
+// logits, targets and the gradient of the loss, which is left out if it is 1.
 type CrossEntropyGradient struct{}
 
-// Infer has the logits' shape.
+// Infer returns the shape of the logits.
 func (CrossEntropyGradient) Infer(in []Shape) (Shape, error) {
 	if len(in) != 2 && len(in) != 3 {
 		return nil, fmt.Errorf("%d inputs, expected 2 or 3", len(in))
@@ -87,10 +86,10 @@ func (CrossEntropyGradient) Infer(in []Shape) (Shape, error) {
 	return sameShapes(in[:2], 2)
 }
 
-// Run32 is the kernel.
+// Run32 is the float32 kernel.
 func (CrossEntropyGradient) Run32(c Call[float32]) { crossEntropyGradient(c) }
 
-// Run64 is the kernel.
+// Run64 is the float64 kernel.
 func (CrossEntropyGradient) Run64(c Call[float64]) { crossEntropyGradient(c) }
 
 func crossEntropyGradient[T Float](c Call[T]) {
@@ -112,8 +111,8 @@ func crossEntropyGradient[T Float](c Call[T]) {
 	}
 }
 
-// Emit is Softmax, product and difference.
-func (CrossEntropyGradient) Emit(e *Emitter, s Site) string {
+// Emit writes Softmax, product and difference.
+func (CrossEntropyGradient) Emit(e *Emitter, s Operands) string {
 	p := e.Node("Softmax", s.In[:1], onnx.Int("axis", 1))
 	weight := e.Node("ReduceSum", []string{s.In[1], e.Ints(1)}, onnx.Int("keepdims", 1))
 	d := e.Sub(e.Mul(p, weight), s.In[1])

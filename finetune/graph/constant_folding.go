@@ -6,37 +6,37 @@ import (
 	"github.com/robust-transfer/rtx/onnx/pb"
 )
 
-// integers is a tensor of whole numbers that is known before the network runs,
-// once the batch size is: shapes, and what exporters compute from them.
-type integers struct {
+// intTensor is an integer tensor that is known once the batch size is: shapes, and
+// what exporters compute from them.
+type intTensor struct {
 	shape Shape
 	v     []int
 }
 
-// arithmetics says how a node of such tensors is computed, for operators that may
-// have them alone as inputs.
-var arithmetics = map[string]func(*reader, *pb.NodeProto, []integers) integers{
+// integerOps computes the nodes whose inputs are all integer tensors.
+var integerOps = map[string]func(*reader, *pb.NodeProto, []intTensor) intTensor{
 	"Add":      binaryIntegers,
-	"Cast":     func(_ *reader, _ *pb.NodeProto, in []integers) integers { return in[0] },
+	"Cast":     func(_ *reader, _ *pb.NodeProto, in []intTensor) intTensor { return in[0] },
 	"Concat":   concatIntegers,
 	"Div":      binaryIntegers,
 	"Gather":   gatherIntegers,
-	"Identity": func(_ *reader, _ *pb.NodeProto, in []integers) integers { return in[0] },
+	"Identity": func(_ *reader, _ *pb.NodeProto, in []intTensor) intTensor { return in[0] },
 	"Mul":      binaryIntegers,
 	"Reshape":  reshapeIntegers,
 	"Slice":    sliceIntegers,
-	"Squeeze": func(r *reader, n *pb.NodeProto, in []integers) integers {
-		return integers{r.squeezed(in[0].shape, r.listed(n, 1, "axes")), in[0].v}
+	"Squeeze": func(r *reader, n *pb.NodeProto, in []intTensor) intTensor {
+		return intTensor{r.squeezed(in[0].shape, r.intsOf(n, 1, "axes")), in[0].v}
 	},
 	"Sub":       binaryIntegers,
 	"Transpose": transposeIntegers,
-	"Unsqueeze": func(r *reader, n *pb.NodeProto, in []integers) integers {
-		return integers{r.unsqueezed(in[0].shape, r.listed(n, 1, "axes")), in[0].v}
+	"Unsqueeze": func(r *reader, n *pb.NodeProto, in []intTensor) intTensor {
+		return intTensor{r.unsqueezed(in[0].shape, r.intsOf(n, 1, "axes")), in[0].v}
 	},
 }
 
-// whole handles what computes such tensors. It tells whether the node was one.
-func (r *reader) whole(n *pb.NodeProto) bool {
+// fold evaluates a node if its output is a constant, or an integer tensor computed
+// from known ones, and reports whether it did.
+func (r *reader) fold(n *pb.NodeProto) bool {
 	if n.OpType == "Constant" {
 		r.constantNode(n)
 		return true
@@ -45,7 +45,7 @@ func (r *reader) whole(n *pb.NodeProto) bool {
 		return false
 	}
 	switch n.OpType {
-	case "Identity": // of a constant; see root
+	case "Identity": // of a constant; see promoted
 		if len(n.Input) == 1 && r.raw[n.Output[0]] != nil {
 			return true
 		}
@@ -59,20 +59,20 @@ func (r *reader) whole(n *pb.NodeProto) bool {
 		r.ints[n.Output[0]] = r.shape(n)
 		return true
 	}
-	compute := arithmetics[n.OpType]
+	compute := integerOps[n.OpType]
 	if compute == nil {
 		return false
 	}
-	var in []integers
+	var in []intTensor
 	for i := range n.Input {
 		if !has(n, i) {
 			if i == 0 || n.OpType != "Slice" {
-				return false // no such input is optional
+				return false // other operators have no optional inputs
 			}
-			in = append(in, integers{})
+			in = append(in, intTensor{})
 			continue
 		}
-		v, ok := r.integers(n.Input[i])
+		v, ok := r.intTensor(n.Input[i])
 		if !ok {
 			return false
 		}
@@ -82,16 +82,16 @@ func (r *reader) whole(n *pb.NodeProto) bool {
 	return true
 }
 
-// castConstant makes constants float32, which they are already or which integers
-// become. Other casts of integers change nothing.
+// castConstant evaluates a Cast of a constant to float32 and reports whether it did.
+// Casts between integer types change nothing.
 func (r *reader) castConstant(n *pb.NodeProto) bool {
 	if r.int(n, "to", 0) != int(pb.TensorProto_FLOAT) {
-		if _, ok := r.integers(n.Input[0]); ok && !integer(int32(r.int(n, "to", 0))) {
+		if _, ok := r.intTensor(n.Input[0]); ok && !integer(int32(r.int(n, "to", 0))) {
 			r.fail("integers become %v, expected integers or float32", pb.TensorProto_DataType(r.int(n, "to", 0)))
 		}
 		return false
 	}
-	if x, ok := r.integers(n.Input[0]); ok {
+	if x, ok := r.intTensor(n.Input[0]); ok {
 		t := &pb.TensorProto{DataType: int32(pb.TensorProto_FLOAT)}
 		for _, d := range x.shape {
 			t.Dims = append(t.Dims, int64(d))
@@ -106,7 +106,7 @@ func (r *reader) castConstant(n *pb.NodeProto) bool {
 	if t == nil {
 		return false
 	}
-	s, v := r.tensor(n.Input[0], t)
+	s, v := r.floatData(n.Input[0], t)
 	dims := make([]int64, len(s))
 	for i, d := range s {
 		dims[i] = int64(d)
@@ -115,7 +115,7 @@ func (r *reader) castConstant(n *pb.NodeProto) bool {
 	return true
 }
 
-// readCast is for values of the network, which are float32 and stay so.
+// readCast reads a Cast of a computed value, which must be from float32 to float32.
 func readCast(r *reader, n *pb.NodeProto) Value {
 	if to := pb.TensorProto_DataType(r.int(n, "to", 0)); to != pb.TensorProto_FLOAT {
 		r.fail("values become %v, expected float32", to)
@@ -127,8 +127,8 @@ func integer(dtype int32) bool {
 	return dtype == int32(pb.TensorProto_INT64) || dtype == int32(pb.TensorProto_INT32)
 }
 
-// shape is that of a value, from dimension start on and before end (opset 15).
-func (r *reader) shape(n *pb.NodeProto) integers {
+// shape evaluates a Shape: the dimensions from start to before end (opset 15).
+func (r *reader) shape(n *pb.NodeProto) intTensor {
 	var s Shape
 	if v, ok := r.ints[n.Input[0]]; ok {
 		s = v.shape
@@ -147,10 +147,10 @@ func (r *reader) shape(n *pb.NodeProto) integers {
 		return min(max(at, 0), len(s))
 	}
 	start, end := limit("start", 0), limit("end", len(s))
-	return vector(slices.Clone(s[start:max(start, end)]))
+	return intVector(slices.Clone(s[start:max(start, end)]))
 }
 
-func vector(v []int) integers { return integers{Shape{len(v)}, v} }
+func intVector(v []int) intTensor { return intTensor{Shape{len(v)}, v} }
 
 func dims(t *pb.TensorProto) Shape {
 	s := make(Shape, len(t.Dims))
@@ -160,7 +160,7 @@ func dims(t *pb.TensorProto) Shape {
 	return s
 }
 
-func binaryIntegers(r *reader, n *pb.NodeProto, in []integers) integers {
+func binaryIntegers(r *reader, n *pb.NodeProto, in []intTensor) intTensor {
 	if len(in) != 2 {
 		r.fail("%d inputs, expected 2", len(in))
 	}
@@ -168,16 +168,16 @@ func binaryIntegers(r *reader, n *pb.NodeProto, in []integers) integers {
 	if err != nil {
 		r.fail("%w", err)
 	}
-	out, f := integers{s, make([]int, s.Size())}, arithmetic[int](n.OpType)
+	out, f := intTensor{s, make([]int, s.Size())}, arithmetic[int](n.OpType)
 	if n.OpType == "Div" && slices.Contains(in[1].v, 0) {
 		r.fail("a division by zero")
 	}
-	walk(s, spread(in[0].shape, s), func(to, from int) { out.v[to] = in[0].v[from] })
-	walk(s, spread(in[1].shape, s), func(to, from int) { out.v[to] = f(out.v[to], in[1].v[from]) })
+	walk(s, broadcastStrides(in[0].shape, s), func(to, from int) { out.v[to] = in[0].v[from] })
+	walk(s, broadcastStrides(in[1].shape, s), func(to, from int) { out.v[to] = f(out.v[to], in[1].v[from]) })
 	return out
 }
 
-func concatIntegers(r *reader, n *pb.NodeProto, in []integers) integers {
+func concatIntegers(r *reader, n *pb.NodeProto, in []intTensor) intTensor {
 	shapes, values := make([]Shape, len(in)), make([][]int, len(in))
 	for i, x := range in {
 		shapes[i], values[i] = x.shape, x.v
@@ -187,20 +187,20 @@ func concatIntegers(r *reader, n *pb.NodeProto, in []integers) integers {
 	if err != nil {
 		r.fail("%w", err)
 	}
-	out := integers{s, make([]int, s.Size())}
+	out := intTensor{s, make([]int, s.Size())}
 	concat(o.Axis, out.v, values, shapes)
 	return out
 }
 
-// gatherIntegers takes elements along an axis; a single index drops it.
-func gatherIntegers(r *reader, n *pb.NodeProto, in []integers) integers {
+// gatherIntegers takes elements along an axis; a scalar index drops the axis.
+func gatherIntegers(r *reader, n *pb.NodeProto, in []intTensor) intTensor {
 	if len(in) != 2 {
 		r.fail("%d inputs, expected 2", len(in))
 	}
 	s := in[0].shape
 	axis := r.axis(n, 0, len(s))
 	inner, d := s[axis+1:].Size(), s[axis]
-	out := integers{shape: slices.Concat(s[:axis], in[1].shape, s[axis+1:])}
+	out := intTensor{shape: slices.Concat(s[:axis], in[1].shape, s[axis+1:])}
 	for outer := range s[:axis].Size() {
 		for _, k := range in[1].v {
 			if k < 0 {
@@ -215,22 +215,22 @@ func gatherIntegers(r *reader, n *pb.NodeProto, in []integers) integers {
 	return out
 }
 
-func reshapeIntegers(r *reader, n *pb.NodeProto, in []integers) integers {
+func reshapeIntegers(r *reader, n *pb.NodeProto, in []intTensor) intTensor {
 	to := r.intList(n, "shape")
 	if len(in) > 1 {
 		to = in[1].v
 	}
-	return integers{r.shaped(in[0].shape, to, r.int(n, "allowzero", 0) != 0), in[0].v}
+	return intTensor{r.reshapedTo(in[0].shape, to, r.int(n, "allowzero", 0) != 0), in[0].v}
 }
 
-func sliceIntegers(r *reader, n *pb.NodeProto, in []integers) integers {
+func sliceIntegers(r *reader, n *pb.NodeProto, in []intTensor) intTensor {
 	o := r.slice(n, in[0].shape)
-	out := integers{o.Sizes, make([]int, Shape(o.Sizes).Size())}
+	out := intTensor{o.Sizes, make([]int, Shape(o.Sizes).Size())}
 	slice(o, out.v, in[0].v, in[0].shape)
 	return out
 }
 
-func transposeIntegers(r *reader, n *pb.NodeProto, in []integers) integers {
+func transposeIntegers(r *reader, n *pb.NodeProto, in []intTensor) intTensor {
 	o := Transpose{r.perm(n, len(in[0].shape))}
 	s, err := o.Infer([]Shape{in[0].shape})
 	if err != nil {
@@ -240,14 +240,15 @@ func transposeIntegers(r *reader, n *pb.NodeProto, in []integers) integers {
 	for i, p := range o.Perm {
 		step[i] = strides[p]
 	}
-	out := integers{s, make([]int, s.Size())}
+	out := intTensor{s, make([]int, s.Size())}
 	walk(s, step, func(to, from int) { out.v[to] = in[0].v[from] })
 	return out
 }
 
-// constantOfShape fills a shape with a number; by default a float32 zero.
+// constantOfShape evaluates a ConstantOfShape if the shape is known. The default is
+// a float32 zero.
 func (r *reader) constantOfShape(n *pb.NodeProto) bool {
-	to, ok := r.known(n.Input[0])
+	to, ok := r.knownInts(n.Input[0])
 	if !ok {
 		return false
 	}
@@ -262,7 +263,7 @@ func (r *reader) constantOfShape(n *pb.NodeProto) bool {
 	if a == nil || a.T == nil || !integer(a.T.DataType) {
 		value := float32(0)
 		if a != nil && a.T != nil {
-			if _, v := r.tensor(n.Output[0], a.T); len(v) == 1 {
+			if _, v := r.floatData(n.Output[0], a.T); len(v) == 1 {
 				value = v[0]
 			}
 		}
@@ -273,10 +274,10 @@ func (r *reader) constantOfShape(n *pb.NodeProto) bool {
 		r.raw[n.Output[0]] = t
 		return true
 	}
-	v := r.list(n.Output[0], a.T)
+	v := r.intData(n.Output[0], a.T)
 	if len(v) != 1 {
 		r.fail("a value of %d numbers, expected one", len(v))
 	}
-	r.ints[n.Output[0]] = integers{s, slices.Repeat(v, s.Size())}
+	r.ints[n.Output[0]] = intTensor{s, slices.Repeat(v, s.Size())}
 	return true
 }

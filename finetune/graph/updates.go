@@ -7,7 +7,7 @@ import (
 	G "gorgonia.org/gorgonia"
 )
 
-// trained lists the parameters with gradients, sorted by name.
+// trained lists the parameters that are trained, sorted by name.
 func (r *reader) trained() (out []Param) {
 	if r.config.Averaged {
 		return nil
@@ -24,8 +24,9 @@ func (r *reader) trained() (out []Param) {
 	return out
 }
 
-// descend differentiates the loss and appends the optimizer's updates.
-func (r *reader) descend(loss Value, trained []Param) (outputs []Named, updates []Next) {
+// gradients differentiates the loss. It returns the optimizer's updates or, without
+// an optimizer, the gradients as outputs.
+func (r *reader) gradients(loss Value, trained []Param) (outputs []Named, updates []Next) {
 	var by G.Nodes
 	for _, p := range trained {
 		by = append(by, r.parameter(p).node)
@@ -62,7 +63,7 @@ func (r *reader) descend(loss Value, trained []Param) (outputs []Named, updates 
 		norm := r.Apply(GlobalNorm{}, gradients...)
 		outputs = append(outputs, Named{Norm, norm})
 		for i, g := range gradients {
-			gradients[i] = r.Apply(Clipped{Max: r.config.Clip}, g, norm)
+			gradients[i] = r.Apply(ClipByGlobalNorm{Max: r.config.Clip}, g, norm)
 		}
 	}
 	for i, p := range trained {
@@ -72,11 +73,11 @@ func (r *reader) descend(loss Value, trained []Param) (outputs []Named, updates 
 	return outputs, updates
 }
 
-// parameter is the leaf of a parameter that was read.
+// parameter is the value of a parameter.
 func (r *reader) parameter(p Param) Value { return r.Builder.Variable(Variable{Name: p.Name}, p.Shape) }
 
-// averages updates the exponential moving average of every parameter that a step
-// changes.
+// averages returns updates of the exponential moving average of every parameter
+// that a step changes.
 func (r *reader) averages(updates []Next) (out []Next) {
 	if r.config.EMA == 0 {
 		return nil
@@ -87,7 +88,7 @@ func (r *reader) averages(updates []Next) (out []Next) {
 		}
 		average := Variable{u.Name, Average}
 		old := r.Builder.Variable(average, u.Value.Shape())
-		out = append(out, Next{average, r.Apply(Blend{r.config.EMA, 1 - r.config.EMA}, old, u.Value)})
+		out = append(out, Next{average, r.Apply(Axpby{r.config.EMA, 1 - r.config.EMA}, old, u.Value)})
 	}
 	return out
 }
