@@ -87,6 +87,63 @@ func TestNotebook(t *testing.T) {
 	}
 }
 
+// TestFromGo builds and runs the program of "From Go" in a module of its own that
+// requires rtx from this folder.
+func TestFromGo(t *testing.T) {
+	needLibrary(t)
+	body := snippets(t, "From Go", "go")[0]
+	if n := strings.Count(body, "\n"); n > 15 {
+		t.Errorf("%d lines", n)
+	}
+	var imports strings.Builder
+	for _, p := range []string{"context", "fmt", "log"} {
+		fmt.Fprintf(&imports, "%q\n", p)
+	}
+	for _, p := range []string{"featurize", "finetune", "finetune/augment", "finetune/classify", "finetune/graph", "finetune/lower", "onnx", "onnx/runtime"} {
+		fmt.Fprintf(&imports, "%q\n", module+p)
+	}
+	root, err := filepath.Abs("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs, err := os.ReadFile(filepath.Join(root, "go.mod"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, require, ok := strings.Cut(string(theirs), "\nrequire (")
+	if !ok {
+		t.Fatal("go.mod requires nothing")
+	}
+	sums, err := os.ReadFile(filepath.Join(root, "go.sum"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rtx := strings.TrimSuffix(module, "/")
+	dir := checkout(t)
+	for name, text := range map[string]string{
+		"main.go": "package main\n\nimport (\n" + imports.String() + ")\n\nfunc must[T any](v T, err error) T {\nif err != nil {\nlog.Fatal(err)\n}\nreturn v\n}\n\nfunc main() {\n" +
+			body + "if err != nil {\nlog.Fatal(err)\n}\n}\n",
+		"go.mod": fmt.Sprintf("module example\n\ngo 1.26\n\nrequire %s v0.0.0\n\nreplace %s => %s\n\nrequire (%s", rtx, rtx, root, require),
+		"go.sum": string(sums),
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.Command("go", "run", ".")
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), "GOFLAGS=-mod=mod", "GOPROXY=off")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if !regexp.MustCompile(`^validation top-1 \d+\.\d %\n$`).Match(out) {
+		t.Errorf("it prints %q", out)
+	}
+	if o := call("eval", "-m", filepath.Join(dir, "shapes.onnx"), "-d", filepath.Join(dir, "demo", "shapes")); o.code != 0 || !strings.Contains(o.stdout, "top-1") {
+		t.Errorf("the model that it writes: %+v", o)
+	}
+}
+
 // TestSlurm submits the script of "On a cluster" to a Slurm of this machine
 // alone, started for the test.
 func TestSlurm(t *testing.T) {
