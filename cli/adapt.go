@@ -123,8 +123,8 @@ func bnFlag() cli.Flag {
 
 func adaptRunFlags() []cli.Flag {
 	return []cli.Flag{
-		number("workers", 0, "goroutines that read and decode; 0: one a core", "j"),
-		number("threads", 0, "threads of the network; 0: one a core"),
+		number("workers", 0, "goroutines that read and decode images; 0: one per core", "j"),
+		number("threads", 0, "threads that compute; 0: one per core"),
 		text("device", "auto", "where the network runs: auto, cpu, cuda or cuda:`N`"),
 	}
 }

@@ -28,7 +28,7 @@ type dataOptions struct {
 func dataFlags() []cli.Flag {
 	return []cli.Flag{
 		text("data", "", "the images: a folder, archive, list or `FILE`, or -", "d"),
-		text("root", "", "the `FOLDER` where the paths of a list begin (default: the list's)"),
+		text("root", "", "the `FOLDER` that the paths of a list are relative to (default: the list's)"),
 	}
 }
 
@@ -42,11 +42,11 @@ type runOptions struct {
 
 func runFlags() []cli.Flag {
 	return []cli.Flag{
-		number("batch-size", 32, "images a run of the network", "b"),
-		number("workers", 0, "goroutines that read and decode; 0: one a core", "j"),
-		number("threads", 0, "threads of the network; 0: one a core"),
+		number("batch-size", 32, "images per run of the network", "b"),
+		number("workers", 0, "goroutines that read and decode images; 0: one per core", "j"),
+		number("threads", 0, "threads that compute; 0: one per core"),
 		text("device", "auto", "where the network runs: auto, cpu, cuda or cuda:`N`"),
-		text("precision", "fp32", "of the arithmetic: fp32, fp16, or tf32 on CUDA"),
+		text("precision", "fp32", "precision of the arithmetic: fp32, fp16, or tf32 on CUDA"),
 	}
 }
 
@@ -57,8 +57,8 @@ type skipOptions struct {
 
 func skipFlags() []cli.Flag {
 	return []cli.Flag{
-		text("on-error", "skip", "what an unusable image does: skip or fail"),
-		text("max-skipped", "100%", "more skipped images than this `SHARE` are an error"),
+		text("on-error", "skip", "what to do about an unusable image: skip or fail"),
+		text("max-skipped", "100%", "fail if more than this `SHARE` of the images is skipped"),
 	}
 }
 

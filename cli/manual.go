@@ -33,7 +33,7 @@ var vocabulary = map[string][]string{
 	"augment": {"crop", "pad", "reflect", "flip", "none"}, "bn": {"adapt", "frozen"},
 	"channels": {"rgb", "bgr"}, "crop": {"center", "none"}, "device": {"auto", "cpu", "cuda"}, "engine": {"auto", "ort", "tape"},
 	"format": {"npy", "npz", "safetensors", "parquet"}, "head-init": {"torch", "zero"},
-	"interpolation": {"bilinear", "bicubic"}, "layer": {"features"}, "metric": {"auto", "top1", "mean-per-class"},
+	"interpolation": {"bilinear", "bicubic"}, "layer": {"features"}, "metric": {"top1", "mean-per-class"},
 	"mode": {"full", "fixed"}, "names": {"checkpoint", "torchvision"},
 	"normalize": {"spec", "none", "imagenet"}, "on-error": {"skip", "fail"}, "optimizer": {"sgd", "adamw"}, "pool": {"avg", "none"},
 	"precision": {"fp32", "tf32", "fp16"}, "progress": {"auto", "bar", "jsonl", "none"}, "range": {"0..1", "-1..1", "0..255"},

@@ -37,7 +37,7 @@ func plotCommand(e *env) *cli.Command {
 					number("neighbours", 8, "neighbours of each, at most `N`"),
 					number("seed", 0, "the seed of the choice"),
 					text("data", "", "the images: a folder, archive, list or `FILE` (default: what DIR was made from)", "d"),
-					text("root", "", "the `FOLDER` where the paths of a list begin (default: as DIR was made, or the list's)"),
+					text("root", "", "the `FOLDER` that the paths of a list are relative to (default: as DIR was made, or the list's)"),
 				}, out()...),
 				Action: func(c *cli.Context) error { return e.plot(c, (*plotting).neighbours) },
 			},

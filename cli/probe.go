@@ -36,7 +36,7 @@ func probeCommand(e *env) *cli.Command {
 			text("out", "", "the `FOLDER` of the results", "o"),
 		}, probeFlags(1), []cli.Flag{
 			text("attach", "", "the `MODEL` that made the features, to write classifier.onnx"),
-			number("threads", 0, "threads of the matrix products; 0: one a core"),
+			number("threads", 0, "threads that compute; 0: one per core"),
 		}, outputFlags(), []cli.Flag{toggle("overwrite", "start over where OUT holds something else")}),
 		Action: func(c *cli.Context) error { return e.probe(c) },
 	}
@@ -55,7 +55,7 @@ type trainingOptions struct {
 
 func probeFlags(seeds int) []cli.Flag {
 	return []cli.Flag{
-		text("solver", "lbfgs", "lbfgs and sgd: logistic regression; ridge: regression on one-hot labels; knn"),
+		text("solver", "lbfgs", "the classifier: lbfgs and sgd are logistic regression; ridge is regression on one-hot labels; or knn"),
 		&cli.StringSliceFlag{Name: "reg", Usage: "a `PENALTY` to try, per sample, or for knn a number of neighbours; may be repeated (default: a grid)", EnvVars: []string{variable("reg")}},
 		number("folds", 5, "`N` folds of cross-validation and of the choice of settings"),
 		number("seeds", seeds, "repeat with `N` seeds of folds and subsets"),

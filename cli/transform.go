@@ -26,7 +26,7 @@ type inputOptions struct {
 func inputFlags() []cli.Flag {
 	return []cli.Flag{
 		text("normalize", "", "`HOW` pixels are normalised: spec, none, imagenet, or MEAN/STD as r,g,b/r,g,b"),
-		text("input-size", "", "size `N` or HxW that the model gets"),
+		text("input-size", "", "size `N` or HxW of the model's input"),
 		text("resize", "", "size `N` of the shorter side before the centre crop"),
 		text("crop", "", "`HOW` the input size is reached: center, or none to resize straight to it"),
 		text("interpolation", "", "`FILTER` of the resize: bilinear or bicubic"),
