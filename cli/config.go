@@ -20,62 +20,86 @@ func withConfig(app *cli.App, args []string) ([]string, error) {
 	if c == nil || findFlag(c.Flags, "config") == nil {
 		return args, nil
 	}
-	file := ""
-	given := map[string]bool{}
-	for _, a := range rest {
-		if name, value, _ := strings.Cut(strings.TrimLeft(a, "-"), "="); strings.HasPrefix(a, "-") {
-			if f := findFlag(c.Flags, name); f != nil {
-				given[f.Names()[0]] = true
-				if f.Names()[0] == "config" {
-					file = value
-				}
-			}
-		}
+	given := givenFlags(c, rest)
+	file, named := given["config"]
+	if !named {
+		file = os.Getenv(variable("config"))
 	}
 	if file == "" {
-		if given["config"] { // as none
-			return args, nil
+		return args, nil
+	}
+	settings, err := readConfig(file)
+	if err != nil {
+		return nil, err
+	}
+	var add []string
+	for _, s := range settings {
+		flag, values, err := setting(c, file, s)
+		if err != nil {
+			return nil, err
 		}
-		if file = os.Getenv(variable("config")); file == "" {
-			return args, nil
+		_, onLine := given[flag]
+		if _, set := os.LookupEnv(variable(flag)); onLine || set {
+			continue
+		}
+		for _, v := range values {
+			add = append(add, fmt.Sprintf("--%s=%v", flag, v))
 		}
 	}
+	return slices.Concat(path, add, rest), nil
+}
+
+// givenFlags are the values of the flags of an arranged command line.
+func givenFlags(c *cli.Command, args []string) map[string]string {
+	given := map[string]string{}
+	for _, a := range args {
+		name, value, _ := strings.Cut(strings.TrimLeft(a, "-"), "=")
+		if !strings.HasPrefix(a, "-") {
+			continue
+		}
+		if f := findFlag(c.Flags, name); f != nil {
+			given[f.Names()[0]] = value
+		}
+	}
+	return given
+}
+
+// readConfig reads a YAML file of flags.
+func readConfig(file string) (settings yaml.MapSlice, err error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return nil, &usageError{msg: fmt.Sprintf("--config: %v", err)}
 	}
-	var settings yaml.MapSlice
 	if err := yaml.Unmarshal(data, &settings); err != nil {
 		first, _, _ := strings.Cut(err.Error(), "\n")
 		return nil, &usageError{msg: fmt.Sprintf("--config %q: %s", file, first)}
 	}
-	var add []string
-	for _, s := range settings {
-		name := fmt.Sprint(s.Key)
-		f := findFlag(c.Flags, name)
-		if f == nil || slices.Contains(notRecorded, name) {
-			e := unknownFlag(c, name, name).(*usageError)
-			return nil, &usageError{msg: fmt.Sprintf("--config %q: unknown key %q", file, name), hint: e.hint}
-		}
-		values := []any{s.Value}
-		if list, ok := s.Value.([]any); ok {
-			if _, repeats := f.(*cli.StringSliceFlag); repeats {
-				values, s.Value = list, ""
-			}
-		}
-		switch s.Value.(type) {
-		case nil: // as if it were not there
-			continue
-		case []any, yaml.MapSlice, map[string]any:
-			return nil, &usageError{msg: fmt.Sprintf("--config %q: %s is %v, expected one value", file, name, s.Value)}
-		}
-		if _, set := os.LookupEnv(variable(f.Names()[0])); !given[f.Names()[0]] && !set {
-			for _, v := range values {
-				add = append(add, fmt.Sprintf("--%s=%v", f.Names()[0], v))
-			}
-		}
+	return settings, nil
+}
+
+// setting is the flag that a line of a configuration file sets, and its values:
+// several for a flag that may be repeated, none for an empty one.
+func setting(c *cli.Command, file string, s yaml.MapItem) (flag string, values []any, err error) {
+	name := fmt.Sprint(s.Key)
+	f := findFlag(c.Flags, name)
+	if f == nil || slices.Contains(notRecorded, name) {
+		e := unknownFlag(c, name, name).(*usageError)
+		return "", nil, &usageError{msg: fmt.Sprintf("--config %q: unknown key %q", file, name), hint: e.hint}
 	}
-	return slices.Concat(path, add, rest), nil
+	flag = f.Names()[0]
+	_, repeats := f.(*cli.StringSliceFlag)
+	switch v := s.Value.(type) {
+	case nil:
+		return flag, nil, nil
+	case []any:
+		if repeats {
+			return flag, v, nil
+		}
+	case yaml.MapSlice, map[string]any:
+	default:
+		return flag, []any{v}, nil
+	}
+	return "", nil, &usageError{msg: fmt.Sprintf("--config %q: %s is %v, expected one value", file, name, s.Value)}
 }
 
 // resolved is the configuration that a command ran with, as YAML that is

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -49,98 +50,91 @@ const startOver = "choose another --out, or start over with --overwrite"
 
 // verdict is the exit code of an error and what the user can do about it.
 func verdict(err error) (code int, hint string) {
+	var h hinted
 	var usage *usageError
 	var sig signalled
-	var later temporary
-	var download *catalogue.TemporaryError
 	var missing *catalogue.MissingError
 	var taken *catalogue.TakenError
-	var model untrainable
-	var h hinted
-	var mismatch *arch.Mismatch
-	var different *verify.DifferenceError
-	var classes *onnx.ClassMismatch
 	var value *onnx.ValueError
-	var claim *checkpoint.ClaimError
-	if errors.As(err, &h) {
+	var model untrainable
+	switch {
+	case errors.As(err, &h):
 		code, _ := verdict(h.error)
 		return code, h.hint
-	}
-	is := func(targets ...error) bool {
-		for _, t := range targets {
-			if errors.Is(err, t) {
-				return true
-			}
-		}
-		return false
-	}
-	switch {
 	case errors.As(err, &usage):
 		return 2, usage.hint
 	case errors.As(err, &sig):
 		return 128 + int(sig.Signal), "everything computed is saved; the same command goes on from here"
-	case is(output.ErrConfig):
-		return 2, startOver
-	case is(output.ErrIrregular):
-		return 2, "name a new file"
-	case is(output.ErrLocked):
-		return 75, "wait for the other process, or choose another --out"
-	case is(syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG):
-		return 75, "make room; the same command goes on from here"
-	case errors.As(err, &later), errors.As(err, &download):
-		return 75, "try again later; the same command goes on from here"
 	case errors.As(err, &missing):
 		return 69, missingHint(missing.Model)
 	case errors.As(err, &taken):
 		return 2, takenHint(taken)
-	case is(catalogue.ErrUnavailable):
-		return 69, "--from takes a file that came another way; HTTPS_PROXY names a proxy"
-	case is(catalogue.ErrRefused):
-		return 65, "the same command tries anew; --from names another place"
-	case errors.As(err, &claim):
-		return 65, ""
-	case is(runtime.ErrBusy, syscall.ENOMEM):
-		return 75, "try a smaller --batch-size"
-	case is(runtime.ErrUnavailable):
-		return 69, "rtx runtime install gets a library, rtx doctor tells what is missing"
-	case is(onnx.ErrNoImageInput, onnx.ErrInputs):
-		return 65, "rtx inspect shows the model's inputs"
 	case errors.As(err, &value):
 		return 2, suggest(value.Value, value.Values, "rtx inspect shows the model")
-	case is(onnx.ErrSpec):
-		return 2, "rtx inspect shows the model"
-	case is(runtime.ErrModel):
-		return 65, "rtx inspect shows the model's operators and their versions"
 	case errors.As(err, &model):
 		if code, hint := verdict(model.error); code != 1 {
 			return code, hint
 		}
 		return 65, "rtx inspect shows the model's operators; weights are trained as float32"
-	case is(finetune.ErrNoBatchNorm):
-		return 65, "a model whose batch norms were folded has no statistics left; rtx import without --fold-bn keeps them"
-	case is(onnx.ErrNoLogits):
-		return 65, "eval and predict take a classifier; rtx inspect shows the model's outputs"
-	case is(onnx.ErrNoClasses, onnx.ErrHead), errors.As(err, &classes):
-		return 65, ""
-	case is(onnx.ErrFormat):
-		return 65, "a model is an ONNX file, a PyTorch checkpoint or a name that rtx models lists"
-	case errors.As(err, &different):
-		return 65, "the file is damaged, or one of its two readers misreads it"
-	case errors.As(err, &mismatch):
-		if mismatch.Nearest {
-			return 65, "rtx inspect lists its tensors; rtx import --arch NAME compares them with one architecture"
+	}
+	for _, v := range verdicts {
+		if v.of(err) {
+			return v.code, v.hint
 		}
-		return 65, "rtx inspect lists the tensors"
-	case is(torch.ErrIndex):
-		return 2, "rtx import --index chooses one"
-	case is(featurize.ErrData, featurize.ErrFormat, torch.ErrFormat, probe.ErrData):
-		return 65, ""
-	case is(context.Canceled):
-		return 130, ""
-	case is(fs.ErrPermission, syscall.EROFS):
-		return 1, "check the permissions of the file or folder"
 	}
 	return 1, ""
+}
+
+// verdicts are the exit codes of errors that the libraries return, and the hints.
+// The first one that fits counts.
+var verdicts = []struct {
+	of   func(error) bool
+	code int
+	hint string
+}{
+	{is(output.ErrConfig), 2, startOver},
+	{is(output.ErrIrregular), 2, "name a new file"},
+	{is(output.ErrLocked), 75, "wait for the other process, or choose another --out"},
+	{is(syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG), 75, "make room; the same command goes on from here"},
+	{as[temporary], 75, "try again later; the same command goes on from here"},
+	{as[*catalogue.TemporaryError], 75, "try again later; the same command goes on from here"},
+	{is(catalogue.ErrUnavailable), 69, "--from takes a file that came another way; HTTPS_PROXY names a proxy"},
+	{is(catalogue.ErrRefused), 65, "the same command tries anew; --from names another place"},
+	{as[*checkpoint.ClaimError], 65, ""},
+	{is(runtime.ErrBusy, syscall.ENOMEM), 75, "try a smaller --batch-size"},
+	{is(runtime.ErrUnavailable), 69, "rtx runtime install gets a library, rtx doctor tells what is missing"},
+	{is(onnx.ErrNoImageInput, onnx.ErrInputs), 65, "rtx inspect shows the model's inputs"},
+	{is(onnx.ErrSpec), 2, "rtx inspect shows the model"},
+	{is(runtime.ErrModel), 65, "rtx inspect shows the model's operators and their versions"},
+	{is(finetune.ErrNoBatchNorm), 65, "a model whose batch norms were folded has no statistics left; rtx import without --fold-bn keeps them"},
+	{is(onnx.ErrNoLogits), 65, "eval and predict take a classifier; rtx inspect shows the model's outputs"},
+	{is(onnx.ErrNoClasses, onnx.ErrHead), 65, ""},
+	{as[*onnx.ClassMismatch], 65, ""},
+	{is(onnx.ErrFormat), 65, "a model is an ONNX file, a PyTorch checkpoint or a name that rtx models lists"},
+	{as[*verify.DifferenceError], 65, "the file is damaged, or one of its two readers misreads it"},
+	{nearestMismatch, 65, "rtx inspect lists its tensors; rtx import --arch NAME compares them with one architecture"},
+	{as[*arch.Mismatch], 65, "rtx inspect lists the tensors"},
+	{is(torch.ErrIndex), 2, "rtx import --index chooses one"},
+	{is(featurize.ErrData, featurize.ErrFormat, torch.ErrFormat, probe.ErrData), 65, ""},
+	{is(context.Canceled), 130, ""},
+	{is(fs.ErrPermission, syscall.EROFS), 1, "check the permissions of the file or folder"},
+}
+
+// is reports whether an error is one of some.
+func is(targets ...error) func(error) bool {
+	return func(err error) bool {
+		return slices.ContainsFunc(targets, func(t error) bool { return errors.Is(err, t) })
+	}
+}
+
+// as reports whether an error is of a type.
+func as[E error](err error) bool { return errors.As(err, new(E)) }
+
+// nearestMismatch is a checkpoint that was compared with the architecture that is
+// nearest, and not with one that was named.
+func nearestMismatch(err error) bool {
+	var m *arch.Mismatch
+	return errors.As(err, &m) && m.Nearest
 }
 
 // fail reports an error, as the last line on stdout under --json and on stderr

@@ -75,23 +75,50 @@ func doctorCommand(e *env) *cli.Command {
 	}
 }
 
+// finding is what rtx doctor says of one thing.
+type finding struct {
+	Name string `json:"name"`
+	OK   bool   `json:"ok"`
+	Text string `json:"text"`
+	Mend string `json:"mend"` // a command, "" where nothing is missing
+}
+
 func (e *env) doctor(c *cli.Context) error {
 	if err := e.begin(c); err != nil {
 		return err
 	}
-	type finding struct {
-		Name string `json:"name"`
-		OK   bool   `json:"ok"`
-		Text string `json:"text"`
-		Mend string `json:"mend"` // a command, "" where nothing is missing
+	all, missing := findings(c.String("onnxruntime"))
+	if e.json {
+		if missing != nil {
+			return partial{missing, e.result("rtx.doctor/1", "failed", "", object{{"code", 69}, {"findings", all}})}
+		}
+		e.print(e.result("rtx.doctor/1", "done", "", object{{"findings", all}}))
+		return nil
 	}
-	var all []finding
-	for _, p := range runtime.Places(c.String("onnxruntime")) {
+	var rows [][2]string
+	for _, f := range all {
+		mark := "ok      "
+		if !f.OK {
+			mark = "missing "
+		}
+		rows = append(rows, [2]string{f.Name, mark + f.Text})
+		if f.Mend != "" {
+			rows = append(rows, [2]string{"", "  get it: " + f.Mend})
+		}
+	}
+	e.table(rows)
+	return missing
+}
+
+// findings looks for what rtx uses. missing is the error where there is no
+// onnxruntime.
+func findings(library string) (all []finding, missing error) {
+	for _, p := range runtime.Places(library) {
 		if p.Err != nil {
 			all = append(all, finding{"onnxruntime", false, p.Err.Error(), "remove it, or name another with --onnxruntime"})
 		}
 	}
-	lib, missing := runtime.Find(c.String("onnxruntime"))
+	lib, missing := runtime.Find(library)
 	if missing == nil {
 		all = append(all, finding{"onnxruntime", true, fmt.Sprintf("%s, %s (%s)", lib.Version, lib.Path, lib.Source), ""})
 	} else if len(all) == 0 {
@@ -113,32 +140,11 @@ func (e *env) doctor(c *cli.Context) error {
 	if err != nil {
 		cache = err.Error()
 	}
-	all = append(all, jpeg, gpu,
+	return append(all, jpeg, gpu,
 		finding{"cores", true, fmt.Sprint(runtime.Cores()), ""},
 		finding{"platform", true, gort.GOOS + "/" + gort.GOARCH, ""},
 		finding{"cache", err == nil, cache, ""},
-	)
-	if e.json {
-		status := "done"
-		if missing != nil {
-			return partial{missing, e.result("rtx.doctor/1", "failed", "", object{{"code", 69}, {"findings", all}})}
-		}
-		e.print(e.result("rtx.doctor/1", status, "", object{{"findings", all}}))
-		return nil
-	}
-	var rows [][2]string
-	for _, f := range all {
-		mark := "ok      "
-		if !f.OK {
-			mark = "missing "
-		}
-		rows = append(rows, [2]string{f.Name, mark + f.Text})
-		if f.Mend != "" {
-			rows = append(rows, [2]string{"", "  get it: " + f.Mend})
-		}
-	}
-	e.table(rows)
-	return missing
+	), missing
 }
 
 // turboInstall is the command that installs libjpeg-turbo here.
