@@ -96,7 +96,8 @@ func prepare(verbs []*cli.Command, onUsageError cli.OnUsageErrorFunc) {
 	}
 }
 
-// asksForJSON looks for --json and RTX_JSON in a command line that may be wrong.
+// asksForJSON looks for --json and RTX_JSON, also in a command line that cannot be
+// parsed, so that its error is printed as JSON.
 func asksForJSON(args []string) bool {
 	on, _ := strconv.ParseBool(os.Getenv(variable("json")))
 	for _, a := range args {
@@ -109,8 +110,8 @@ func asksForJSON(args []string) bool {
 	return on
 }
 
-// watched remembers the first error of its writer: a result that nobody got is
-// no success.
+// watched remembers the first error of its writer, so that a command whose result
+// could not be written fails.
 type watched struct {
 	io.Writer
 	err error

@@ -8,7 +8,7 @@ import (
 	cli "github.com/urfave/cli/v2"
 )
 
-// peers are flags of other tools, answered with ours.
+// peers maps flags of other tools to ours, which the hint to an unknown flag names.
 var peers = map[string]string{
 	"data-dir": "data", "data-path": "data", "dataset": "data", "output-dir": "out", "output": "out", "save-dir": "out",
 	"img-size": "input-size", "imgsz": "input-size", "image-size": "input-size", "lr0": "lr", "weights": "model",
@@ -16,9 +16,8 @@ var peers = map[string]string{
 	"bs": "batch-size", "learning-rate": "lr", "opt": "optimizer", "wd": "weight-decay", "sched": "schedule", "num-classes": "classes",
 }
 
-// arrange puts the flags of a verb before its positional arguments, so that
-// they may be written in any order, and finds fault with flags and verbs that
-// do not exist.
+// arrange puts the flags of a verb before its positional arguments, so that users
+// may write them in any order, and refuses flags and verbs that do not exist.
 func arrange(app *cli.App, args []string) ([]string, error) {
 	if len(args) > 1 && args[0] == "help" { // rtx help VERB
 		args = append(slices.Clone(args[1:]), "--help")
@@ -66,7 +65,8 @@ func arrange(app *cli.App, args []string) ([]string, error) {
 	return slices.Concat(path, flags, []string{"--"}, words), nil
 }
 
-// findCommand follows verbs as far as they go.
+// findCommand returns the command that the first arguments name, these arguments,
+// and the rest; nil where the next argument should have been a verb.
 func findCommand(commands []*cli.Command, args []string) (found *cli.Command, path, rest []string) {
 	for i, a := range args {
 		at := slices.IndexFunc(commands, func(c *cli.Command) bool { return c.HasName(a) })
@@ -99,7 +99,7 @@ func verbs(commands []*cli.Command, path []string) []string {
 
 func isHelp(a string) bool { return a == "--help" || a == "-h" || a == "-help" || a == "help" }
 
-// isNumber tells a negative value such as -1..1 from a flag.
+// isNumber tells a negative number, or a range such as -1..1, from a flag.
 func isNumber(a string) bool { return len(a) > 1 && (a[1] >= '0' && a[1] <= '9' || a[1] == '.') }
 
 func findFlag(flags []cli.Flag, name string) cli.Flag {
@@ -128,8 +128,8 @@ func unknownFlag(c *cli.Command, as, name string) error {
 	return e
 }
 
-// meant names the flag that a stray word was probably meant for: the first
-// required one that is missing.
+// meant is the flag that a left-over word was probably meant for: the first of the
+// usually required ones that is missing.
 func meant(c *cli.Command, flags []string) string {
 	for _, name := range []string{"model", "data", "out"} {
 		f := findFlag(c.Flags, name)
@@ -146,7 +146,8 @@ func meant(c *cli.Command, flags []string) string {
 	return "another command"
 }
 
-// suggest names the word that is nearest, or else says what.
+// suggest is a hint that names the word nearest to the given one, or is otherwise
+// where none is near.
 func suggest(word string, among []string, otherwise string) string {
 	best, at := "", len(word)/2+1
 	for _, w := range among {
@@ -160,7 +161,7 @@ func suggest(word string, among []string, otherwise string) string {
 	return "did you mean " + best
 }
 
-// distance is Levenshtein's.
+// distance is the Levenshtein distance of two words.
 func distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

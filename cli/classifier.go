@@ -14,10 +14,10 @@ import (
 	"github.com/robust-transfer/rtx/onnx"
 )
 
-// classifier is a network whose output is logits [N,K].
+// classifier is a network with logits [N,K].
 type classifier struct {
 	network
-	logits  string   // the value that they are
+	logits  string   // the value of the graph
 	classes []string // by logit; nil where the file names none
 	failed  []featurize.Failure
 	decoder map[string]int // the decoder's warnings
@@ -60,7 +60,8 @@ func (c *classifier) open(ctx context.Context) error {
 	return nil
 }
 
-// labels names the classes, by number where the file does not.
+// labels are the names of the classes, or their indices where the file has no
+// names.
 func (c *classifier) labels() []string {
 	if c.classes != nil {
 		return c.classes
@@ -73,31 +74,32 @@ func (c *classifier) labels() []string {
 	return labels
 }
 
-// judged is what the network says of one image.
-type judged struct {
+// prediction is what the network computed for one image.
+type prediction struct {
 	featurize.Sample
 	top []metrics.Ranked
-	err error // of the image; there is no top then
+	err error // of an image that cannot be used; top is nil then
 }
 
-// judge runs the images through the network, total of them where that is known,
-// and hands on the first k classes of each, a batch at a time and in order.
-// What is wrong with an image is counted here.
-func (c *classifier) judge(ctx context.Context, samples iter.Seq2[featurize.Sample, error], total, k int, emit func([]judged) error) error {
+// predictAll runs images through the network and passes the predictions to emit, in
+// order and a batch at a time, each with the k most probable classes. total is the
+// number of images, 0 where it is not known. Images that cannot be used, and
+// warnings of the decoder, are collected in c.
+func (c *classifier) predictAll(ctx context.Context, samples iter.Seq2[featurize.Sample, error], total, k int, emit func([]prediction) error) error {
 	p := newProgress(c.env)
 	start := time.Now()
 	c.decoder = map[string]int{}
 	defer func() { c.seconds = time.Since(start).Seconds(); p.end(); c.tellDecoder() }()
 	p.update(0, total)
-	batch := make([]judged, 0, c.batch)
+	batch := make([]prediction, 0, c.batch)
 	return c.extractor().Extract(ctx, samples, func(results []featurize.Result) error {
 		batch = batch[:0]
 		for _, r := range results {
-			j, err := c.look(r, k)
+			one, err := c.prediction(r, k)
 			if err != nil {
 				return err
 			}
-			batch = append(batch, j)
+			batch = append(batch, one)
 		}
 		if err := emit(batch); err != nil {
 			return err
@@ -108,21 +110,21 @@ func (c *classifier) judge(ctx context.Context, samples iter.Seq2[featurize.Samp
 	})
 }
 
-// look ranks the classes of one image.
-func (c *classifier) look(r featurize.Result, k int) (judged, error) {
+// prediction ranks the classes of one image.
+func (c *classifier) prediction(r featurize.Result, k int) (prediction, error) {
 	for _, w := range r.Warnings {
 		c.decoder[w]++
 	}
-	j := judged{Sample: r.Sample, err: r.Err}
+	p := prediction{Sample: r.Sample, err: r.Err}
 	if r.Err != nil {
 		c.failed = append(c.failed, featurize.Failure{Path: r.Sample.Path, Reason: r.Err.Error()})
-		return j, nil
+		return p, nil
 	}
 	var err error
-	if j.top, err = metrics.Top(r.Features, k); err != nil {
-		return j, hinted{fmt.Errorf("%q: %w", r.Sample.Path, err), "the network does not compute numbers; try --precision fp32, and see with rtx inspect how pixels are normalised"}
+	if p.top, err = metrics.Top(r.Features, k); err != nil {
+		return p, hinted{fmt.Errorf("%q: %w", r.Sample.Path, err), "the network does not compute numbers; try --precision fp32, and see with rtx inspect how pixels are normalised"}
 	}
-	return j, nil
+	return p, nil
 }
 
 func (c *classifier) tellDecoder() {
@@ -131,8 +133,8 @@ func (c *classifier) tellDecoder() {
 	}
 }
 
-// nothing is the error of a command none of whose images could be used.
-func (c *classifier) nothing() error {
+// noneUsable is the error of a command none of whose images could be used.
+func (c *classifier) noneUsable() error {
 	f := c.failed[0]
 	return fmt.Errorf("none of the %d images can be used; the first, %q: %s: %w", len(c.failed), f.Path, f.Reason, featurize.ErrData)
 }
@@ -144,27 +146,28 @@ func (c *classifier) imagesPerSecond() float64 {
 	return float64(c.done-len(c.failed)) / c.seconds
 }
 
-// placesOf gives each class of the data its place among the logits: by name, or
-// in order where the model has as many logits and no names.
-func (c *classifier) placesOf(data []string) ([]int, error) {
-	places := make([]int, len(data))
+// classIndices are the indices of the data's classes among the logits, -1 for a class
+// that the model does not have. They are found by name; a model without names must
+// have as many logits as the data have classes, in the same order.
+func (c *classifier) classIndices(data []string) ([]int, error) {
+	indices := make([]int, len(data))
 	if c.classes == nil {
 		if len(data) != c.session.Row[0] {
 			return nil, hinted{fmt.Errorf("%q names no classes, and its %d logits are not the %d classes of the data: %w", c.model.Path(), c.session.Row[0], len(data), featurize.ErrData), "the model's metadata entry classes names them, a JSON list"}
 		}
 		c.warn("%s names no classes; its %d logits are taken for the data's classes in sorted order", c.model.Path(), c.session.Row[0])
-		for i := range places {
-			places[i] = i
+		for i := range indices {
+			indices[i] = i
 		}
-		return places, nil
+		return indices, nil
 	}
 	for i, name := range data {
-		places[i] = slices.Index(c.classes, name)
-		if places[i] >= 0 && slices.Contains(c.classes[places[i]+1:], name) {
+		indices[i] = slices.Index(c.classes, name)
+		if indices[i] >= 0 && slices.Contains(c.classes[indices[i]+1:], name) {
 			return nil, fmt.Errorf("%q names two classes %q, which the data have too: %w", c.model.Path(), name, featurize.ErrData)
 		}
 	}
-	return places, nil
+	return indices, nil
 }
 
 // unknown is the error of classes that the model does not know.

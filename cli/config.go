@@ -13,8 +13,8 @@ import (
 // notRecorded are flags that say how a command is run, not what it does.
 var notRecorded = []string{"config", "json", "progress", "quiet", "overwrite", "verify", "resume", "help"}
 
-// withConfig adds what a configuration file says to the arguments, where
-// neither a flag nor the environment says something else.
+// withConfig adds the flags that a configuration file sets to the arguments, but
+// for those that the command line or the environment sets.
 func withConfig(app *cli.App, args []string) ([]string, error) {
 	c, path, rest := findCommand(app.Commands, args)
 	if c == nil || findFlag(c.Flags, "config") == nil {

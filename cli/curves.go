@@ -14,7 +14,7 @@ import (
 	"github.com/robust-transfer/rtx/finetune"
 )
 
-// curves are the figures of every epoch.
+// curves are the losses and accuracies of all epochs.
 type curves []struct {
 	Event        string  `json:"event"`
 	Epoch        int     `json:"epoch"`
@@ -27,8 +27,8 @@ type curves []struct {
 	LR           float64 `json:"lr"`
 }
 
-// readCurves takes the evaluations from a metrics file, each with the last
-// learning rate before it.
+// readCurves reads the evaluations on validation images from a metrics file, each
+// with the learning rate of the step before it.
 func readCurves(name string) (out curves, err error) {
 	f, err := os.Open(name)
 	if err != nil {

@@ -9,8 +9,8 @@ import (
 	"github.com/robust-transfer/rtx/onnx/runtime"
 )
 
-// findEngine chooses what computes gradients or statistics: "ort", or "tape"
-// where --engine says so or no library is found.
+// findEngine chooses the executor: "ort", or "tape" where --engine says so or no
+// onnxruntime library is found.
 func (n *network) findEngine(doing string) (string, error) {
 	if n.Engine == "tape" {
 		return n.Engine, nil
@@ -26,7 +26,7 @@ func (n *network) findEngine(doing string) (string, error) {
 	return "tape", nil
 }
 
-// executor makes what computes.
+// executor opens an executor.
 func (n *network) executor(engine string) (finetune.Executor, error) {
 	if engine == "tape" {
 		return &tape.Executor[float32]{}, nil

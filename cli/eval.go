@@ -40,7 +40,7 @@ type evaluating struct {
 	c       *cli.Context
 	split   string
 	samples []featurize.Sample // of the split; of a stream, when it has ended
-	places  []int              // of the data's classes among the logits
+	indices []int              // of the data's classes among the logits
 	scores  *metrics.Scores
 	ranked  map[string][]metrics.Ranked // of a stream's images, whose labels are not known yet
 	args    []byte
@@ -101,7 +101,7 @@ func (e *env) eval(c *cli.Context) error {
 	return v.report("done", found)
 }
 
-// check looks at the flags alone.
+// check checks the flags.
 func (v *evaluating) check() error {
 	if err := required("rtx eval -m MODEL.onnx -d IMAGES", "model", v.Model, "data", v.Data); err != nil {
 		return err
@@ -162,15 +162,15 @@ func (v *evaluating) choose() error {
 	return nil
 }
 
-// match finds the classes of the samples among the model's.
+// match finds the samples' classes among those of the model, which must have all.
 func (v *evaluating) match() error {
 	var err error
-	if v.places, err = v.placesOf(v.listing.Classes); err != nil {
+	if v.indices, err = v.classIndices(v.listing.Classes); err != nil {
 		return err
 	}
 	var unknown []string
 	for _, s := range v.samples {
-		if v.places[s.Label] < 0 && !slices.Contains(unknown, s.Class) {
+		if v.indices[s.Label] < 0 && !slices.Contains(unknown, s.Class) {
 			unknown = append(unknown, s.Class)
 		}
 	}
@@ -180,7 +180,7 @@ func (v *evaluating) match() error {
 	return nil
 }
 
-// run computes and counts.
+// run scores the images.
 func (v *evaluating) run() error {
 	v.scores = metrics.New(v.session.Row[0], metrics.Config{})
 	samples, total := v.listing.All(), 0
@@ -196,10 +196,10 @@ func (v *evaluating) run() error {
 			}
 		}
 	}
-	err := v.judge(v.c.Context, samples, total, v.scores.K(), v.count)
+	err := v.predictAll(v.c.Context, samples, total, v.scores.K(), v.score)
 	v.tellNotes()
 	if err == nil && v.listing.Stream != nil {
-		err = v.settle()
+		err = v.scoreStream()
 	}
 	var sig signalled
 	if errors.As(err, &sig) {
@@ -208,11 +208,12 @@ func (v *evaluating) run() error {
 	if err != nil {
 		return err
 	}
-	return v.judgeSkips()
+	return v.checkSkipped()
 }
 
-// count takes in a batch.
-func (v *evaluating) count(batch []judged) error {
+// score adds a batch of predictions to the scores. Those of a stream are kept until
+// its classes and splits are known.
+func (v *evaluating) score(batch []prediction) error {
 	for _, j := range batch {
 		switch {
 		case j.err != nil && v.OnError == "fail":
@@ -221,7 +222,7 @@ func (v *evaluating) count(batch []judged) error {
 		case v.ranked != nil:
 			v.ranked[j.Path] = j.top
 		default:
-			if err := v.scores.AddTop(j.top, v.places[j.Label]); err != nil {
+			if err := v.scores.AddTop(j.top, v.indices[j.Label]); err != nil {
 				return err
 			}
 		}
@@ -229,9 +230,9 @@ func (v *evaluating) count(batch []judged) error {
 	return nil
 }
 
-// settle counts what came of a stream, now that its classes and splits are
-// known.
-func (v *evaluating) settle() error {
+// scoreStream scores the predictions of a stream that has ended, of which the
+// classes and splits are now known.
+func (v *evaluating) scoreStream() error {
 	if err := v.choose(); err != nil {
 		return err
 	}
@@ -242,7 +243,7 @@ func (v *evaluating) settle() error {
 	for _, s := range v.samples {
 		taken[s.Path] = true
 		if top, ok := v.ranked[s.Path]; ok {
-			if err := v.scores.AddTop(top, v.places[s.Label]); err != nil {
+			if err := v.scores.AddTop(top, v.indices[s.Label]); err != nil {
 				return err
 			}
 		}
@@ -251,11 +252,11 @@ func (v *evaluating) settle() error {
 	return nil
 }
 
-// judgeSkips refuses figures of too few images.
-func (v *evaluating) judgeSkips() error {
+// checkSkipped fails where more images were skipped than --max-skipped allows.
+func (v *evaluating) checkSkipped() error {
 	total, skipped := len(v.samples), len(v.failed)
 	if v.scores.N() == 0 {
-		return v.nothing()
+		return v.noneUsable()
 	}
 	limit, err := v.maxSkipped()
 	if err != nil {

@@ -147,7 +147,7 @@ type evaluationSettings struct {
 
 // settings of a stream are known when it has ended.
 func (v *evaluating) settings() evaluationSettings {
-	return evaluationSettings{v.computation(), v.logits, fmt.Sprint(v.places), v.split, identity(v.samples)}
+	return evaluationSettings{v.computation(), v.logits, fmt.Sprint(v.indices), v.split, identity(v.samples)}
 }
 
 // openFolder locks OUT, where there is one.

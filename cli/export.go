@@ -80,8 +80,8 @@ func (e *env) export(c *cli.Context) error {
 	return nil
 }
 
-// exportModel writes the model as an ONNX file, and returns what --json says of
-// it.
+// exportModel writes the model as an ONNX file, and returns the part of the result
+// that describes it.
 func (e *env) exportModel(ctx context.Context, c *cli.Context, m *onnx.Model) (object, error) {
 	out := c.String("out")
 	if c.Bool("verify") {
@@ -113,7 +113,7 @@ func (e *env) exportModel(ctx context.Context, c *cli.Context, m *onnx.Model) (o
 	return own, nil
 }
 
-// exportKind looks at the flags alone.
+// exportKind checks the flags and returns the kind of file to write.
 func exportKind(c *cli.Context) (string, error) {
 	const usage = "rtx export MODEL -o OUT.onnx|OUT.safetensors"
 	if c.NArg() != 1 {
@@ -146,7 +146,7 @@ func exportKind(c *cli.Context) (string, error) {
 	return to, nil
 }
 
-// exportGraph changes the graph as the flags say.
+// exportGraph applies the changes to the graph that the flags ask for.
 func exportGraph(c *cli.Context, m *onnx.Model) (*onnx.Model, error) {
 	var err error
 	if names := c.String("outputs"); names != "" {
@@ -179,8 +179,8 @@ func exportGraph(c *cli.Context, m *onnx.Model) (*onnx.Model, error) {
 	return m, nil
 }
 
-// expose makes outputs of names: c2 and so on are feature maps, logits and
-// features what they are in every model, others values of the graph.
+// expose gives a model the named outputs: c2 to c5 are feature maps, logits and
+// features those of every model, and other names are values of the graph.
 func expose(m *onnx.Model, names []string) (*onnx.Model, error) {
 	spec, _, err := m.Spec()
 	if err != nil {
@@ -266,7 +266,7 @@ func exportWeights(ctx context.Context, m *onnx.Model, path string, torchvision,
 	})
 }
 
-// free refuses to replace a file unasked.
+// free refuses to replace a file without --overwrite.
 func free(path string, overwrite bool) error {
 	info, err := os.Stat(path)
 	switch {

@@ -65,14 +65,14 @@ type featurizeOptions struct {
 // nothing else is asked for.
 var defaultFeatures = featurizeOptions{Layer: "features", Pool: "avg", Format: "npy"}
 
-// featurizing is a feature set in the making.
+// featurizing is a feature set that is being computed.
 type featurizing struct {
 	network
 	options   featurizeOptions
 	layer     string           // the value of the graph
 	out       string           // the folder, of the shard where there is one
 	shard     *featurize.Shard // nil: all
-	shardFrom string           // what says so
+	shardFrom string           // the flag or variable that chose the shard
 	args      []byte
 	job       featurize.Job
 	adapted   *adaptation // nil: batch norms have the model's statistics
@@ -100,8 +100,8 @@ func (e *env) featurize(c *cli.Context) error {
 	return nil
 }
 
-// shard is the share of the images that this command takes, nil for all, and
-// what says so.
+// shard is the shard of the images that this command computes, nil for all, and
+// the flag or variable that chose it.
 func (e *env) shard(flag string) (*featurize.Shard, string, error) {
 	shard, from, err := shardOf(flag, os.Getenv)
 	switch {
@@ -114,7 +114,7 @@ func (e *env) shard(flag string) (*featurize.Shard, string, error) {
 	return shard, from, err
 }
 
-// check looks at the options alone.
+// check checks the options.
 func (o *featurizeOptions) check() error {
 	if err := required("rtx featurize -m MODEL.onnx -d IMAGES -o FEATURES", "model", o.Model, "data", o.Data, "out", o.Out); err != nil {
 		return err
@@ -140,8 +140,8 @@ func (o *featurizeOptions) network() networkOptions {
 	return networkOptions{Model: o.Model, dataOptions: o.dataOptions, runOptions: o.runOptions, skipOptions: o.skipOptions, Library: o.Library, specOptions: o.specOptions}
 }
 
-// extractFeatures computes what is not there yet of a feature set, all of it or
-// a shard. The options are checked.
+// extractFeatures computes what is missing of a feature set or a shard. The options
+// have been checked.
 func (e *env) extractFeatures(ctx context.Context, o featurizeOptions, shard *featurize.Shard, shardFrom string) (*featurizing, error) {
 	f := &featurizing{network: network{env: e, networkOptions: o.network(), batch: o.BatchSize}, options: o, out: o.Out, shard: shard, shardFrom: shardFrom}
 	if shard != nil {
@@ -176,8 +176,8 @@ func (e *env) extractFeatures(ctx context.Context, o featurizeOptions, shard *fe
 	return f, f.ended(err)
 }
 
-// adapt gives the batch norms statistics of the images, where that is asked for.
-// A shard adapts to the whole.
+// adapt replaces the statistics of the batch norms by those of the images, if asked
+// for. A shard takes the statistics of all images, not of its own.
 func (f *featurizing) adapt(ctx context.Context) error {
 	if f.options.BN != "adapt" {
 		return nil
@@ -197,7 +197,7 @@ func (f *featurizing) adapt(ctx context.Context) error {
 	return nil
 }
 
-// findLayer loads the model and finds the value to take.
+// findLayer loads the model and finds the value that becomes the features.
 func (f *featurizing) findLayer() error {
 	if err := f.load(); err != nil {
 		return err
@@ -233,7 +233,7 @@ func (f *featurizing) prepare() error {
 	return nil
 }
 
-// settings are what the features depend on beside the images.
+// settings are what the features depend on besides the images.
 func (f *featurizing) settings() featurize.Settings {
 	s := featurize.Settings{Computation: f.computation(), Layer: f.layer, Pool: f.options.Pool}
 	if f.adapted != nil {
@@ -242,7 +242,7 @@ func (f *featurizing) settings() featurize.Settings {
 	return s
 }
 
-// describe says in run.json what the set was made with.
+// describe fills in run.json: what the set was made with.
 func (f *featurizing) describe(p *featurize.Provenance) {
 	f.tellNotes()
 	p.Version, p.Data, p.ShardFrom = buildVersion(), f.Data, f.shardFrom
@@ -253,8 +253,8 @@ func (f *featurizing) describe(p *featurize.Provenance) {
 	p.Warnings = f.warnings
 }
 
-// ended tells of images that were skipped or damaged, and adds to an error of a
-// signal what was reached.
+// ended warns of images that were skipped or damaged. It adds the result so far to
+// the error of an interrupted job.
 func (f *featurizing) ended(err error) error {
 	f.tellNotes()
 	s := f.summary
@@ -271,7 +271,7 @@ func (f *featurizing) ended(err error) error {
 	return err
 }
 
-// fields is what rtx.featurize/1 says, beside what every result says.
+// fields are the keys of rtx.featurize/1 that not every result has.
 func (f *featurizing) fields() object {
 	s := f.summary
 	return object{
@@ -280,7 +280,7 @@ func (f *featurizing) fields() object {
 	}
 }
 
-// report tells what came out.
+// report prints the result.
 func (f *featurizing) report() {
 	s := f.summary
 	if f.json {

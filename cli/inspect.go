@@ -47,8 +47,8 @@ func inspectCommand(e *env) *cli.Command {
 	}
 }
 
-// inspectModel tells what an ONNX file holds and, where that is asked for,
-// whether onnx-go reads the same.
+// inspectModel prints what an ONNX file holds and, if asked, whether onnx-go reads
+// the same from it.
 func (e *env) inspectModel(ctx context.Context, path string, verified bool) error {
 	m, err := onnx.Load(path)
 	if err != nil {

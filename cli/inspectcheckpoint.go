@@ -21,8 +21,8 @@ type inspected struct {
 	notes     []string
 }
 
-// inspectCheckpoint tells what a checkpoint holds, also where no architecture
-// fits.
+// inspectCheckpoint prints what a checkpoint holds, even if its architecture is not
+// recognised.
 func (e *env) inspectCheckpoint(path string, claim *assets.Checkpoint, index int) error {
 	ckpt, err := checkpoint.Open(path, index)
 	if err != nil {
@@ -94,7 +94,7 @@ func (i inspected) table() [][2]string {
 	return rows
 }
 
-// list is s as JSON has it where it is empty: [].
+// list is s, but never nil, so that JSON has [] and not null.
 func list[T any](s []T) []T { return append([]T{}, s...) }
 
 func first[T any](s []T, n int) []T { return s[:min(n, len(s))] }

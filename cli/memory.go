@@ -48,7 +48,7 @@ func readNumber(name string) int64 {
 	return n
 }
 
-// bytesText is a number of bytes for people.
+// bytesText formats a number of bytes for people.
 func bytesText(n int64) string {
 	if n < 1e9 {
 		return fmt.Sprintf("%.0f MB", float64(n)/1e6)
@@ -56,7 +56,7 @@ func bytesText(n int64) string {
 	return fmt.Sprintf("%.1f GB", float64(n)/1e9)
 }
 
-// countText is a large number for people.
+// countText formats a large number for people.
 func countText(n int) string {
 	if n < 1e5 {
 		return strconv.Itoa(n)
@@ -64,7 +64,7 @@ func countText(n int) string {
 	return fmt.Sprintf("%.1f million", float64(n)/1e6)
 }
 
-// roundTime is a time for people.
+// roundTime rounds a duration for people.
 func roundTime(d time.Duration) time.Duration {
 	if d > 10*time.Minute {
 		return d.Round(time.Minute)

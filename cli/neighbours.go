@@ -37,7 +37,7 @@ func (p *plotting) neighbours() (*report.Drawing, object, error) {
 			wanted[records[f.Row].Path] = true
 		}
 	}
-	thumbs, err := p.thumbs(wanted)
+	thumbs, err := p.thumbnails(wanted)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -57,8 +57,8 @@ func (p *plotting) neighbours() (*report.Drawing, object, error) {
 	return sheet.Draw(), object{{"queries", told}, {"same_class", share(float64(same) / float64(labelled))}}, nil
 }
 
-// queries is the rows whose neighbours are shown: those named, or some of
-// different classes by chance.
+// queries are the rows whose neighbours are shown: those of --query, or rows drawn
+// at random, of different classes as far as there are enough.
 func (p *plotting) queries(records []featurize.Record) ([]int, error) {
 	var rows []int
 	paths := make([]string, len(records))
@@ -91,8 +91,8 @@ func (p *plotting) queries(records []featurize.Record) ([]int, error) {
 	return rows[:min(p.c.Int("queries"), len(rows))], nil
 }
 
-// sheetRow is a query with its neighbours, as images and as JSON, and how many
-// of those that can be compared are of its class.
+// sheetRow is a query and its neighbours, as thumbnails and as JSON. Of the
+// labelled neighbours, same are of the query's class.
 func (p *plotting) sheetRow(records []featurize.Record, row int, found []view.Neighbour, thumbs map[string]image.Image) (thumbsOf []report.Thumbnail, o object, same, labelled int) {
 	query := records[row]
 	thumbsOf = []report.Thumbnail{{Image: thumbs[query.Path], Label: query.Class, Note: "query"}}
@@ -117,8 +117,8 @@ func (p *plotting) sheetRow(records []featurize.Record, row int, found []view.Ne
 
 const whereImages = "--data names the images that the set was made from, and --root the folder of a list's"
 
-// data is where the images are: what the flags say, or else what the set was
-// made from, by its run.json and args.yaml.
+// data is where the images are: where the flags say, or else where the run.json and
+// args.yaml of the set say.
 func (p *plotting) data() (data, root string, err error) {
 	if data := p.c.String("data"); data != "" {
 		return data, p.c.String("root"), nil
@@ -144,8 +144,8 @@ func (p *plotting) data() (data, root string, err error) {
 	return run.Data, args.Root, nil
 }
 
-// thumbs reads the images that are wanted and makes them small.
-func (p *plotting) thumbs(wanted map[string]bool) (map[string]image.Image, error) {
+// thumbnails reads the wanted images and makes them small.
+func (p *plotting) thumbnails(wanted map[string]bool) (map[string]image.Image, error) {
 	data, root, err := p.data()
 	if err != nil {
 		return nil, err
@@ -158,7 +158,7 @@ func (p *plotting) thumbs(wanted map[string]bool) (map[string]image.Image, error
 		return nil, err
 	}
 	defer l.Close()
-	m := thumbMaker{decoder: pixels.NewDecoder(pixels.DecodeConfig{})}
+	m := thumbnailer{decoder: pixels.NewDecoder(pixels.DecodeConfig{})}
 	defer m.decoder.Close()
 	thumbs := map[string]image.Image{}
 	for s, err := range l.All() {
@@ -183,16 +183,16 @@ func (p *plotting) thumbs(wanted map[string]bool) (map[string]image.Image, error
 	return thumbs, nil
 }
 
-// thumbMaker keeps its buffers between images.
-type thumbMaker struct {
+// thumbnailer makes thumbnails. It keeps its buffers from one image to the next.
+type thumbnailer struct {
 	decoder   *pixels.Decoder
 	resampler pixels.Resampler
 	data      []byte
 	img       pixels.Image
 }
 
-// make decodes an image and fits it into the size of a thumb.
-func (m *thumbMaker) make(s featurize.Sample) (image.Image, error) {
+// make decodes an image and shrinks it to the size of a thumbnail.
+func (m *thumbnailer) make(s featurize.Sample) (image.Image, error) {
 	var err error
 	if m.data, err = s.Read(m.data[:0]); err != nil {
 		return nil, err

@@ -32,8 +32,8 @@ func newCommand(e *env) *cli.Command {
 	}
 }
 
-// nearArch names the architecture that was probably meant: one that only has
-// more in front, such as cifar_resnet20, or the nearest.
+// nearArch is a hint at the architecture that was probably meant: one that ends
+// with the name, as cifar_resnet20 does with resnet20, or the nearest.
 func nearArch(name string) string {
 	for _, known := range arch.Names {
 		if strings.HasSuffix(known, "_"+name) {
@@ -89,7 +89,7 @@ func (e *env) newModel(c *cli.Context) error {
 	return nil
 }
 
-// newConfig reads the size of images and the classes, whose number --classes,
+// newConfig reads the size of images and the number of classes, which --classes,
 // --labels or both give.
 func newConfig(c *cli.Context, usage string) (cfg arch.Config, n int, err error) {
 	var size onnx.Spec

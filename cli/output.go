@@ -51,20 +51,20 @@ func (e *env) print(o object) {
 	fmt.Fprintf(e.stdout, "%s\n", line)
 }
 
-// result is the object of a verb: what every object has, then its own.
+// result is the object of a verb: the keys that every object has, then its own.
 func (e *env) result(schema, status, out string, own object) object {
 	head := object{{"schema", schema}, {"status", status}, {"out", out}, {"seconds", time.Since(e.start).Seconds()}, {"warnings", e.warnings}}
 	return append(head, own...)
 }
 
-// note writes a line to stderr for a person.
+// note writes a line to stderr for people.
 func (e *env) note(format string, a ...any) {
 	if !e.json && !e.quiet {
 		fmt.Fprintf(e.stderr, "rtx: "+format+"\n", a...)
 	}
 }
 
-// warn is a note that is part of the result too.
+// warn is a note that is also recorded in the result.
 func (e *env) warn(format string, a ...any) {
 	w := fmt.Sprintf(format, a...)
 	e.warnings = append(e.warnings, w)

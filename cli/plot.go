@@ -53,7 +53,7 @@ type plotting struct {
 	set *featurize.Set
 	x   []float32 // [N,D]
 	dim int       // D
-	say string    // what came out, for a person
+	say string    // a summary for people
 }
 
 func (e *env) plot(c *cli.Context, draw func(*plotting) (*report.Drawing, object, error)) error {
@@ -74,7 +74,7 @@ func (e *env) plot(c *cli.Context, draw func(*plotting) (*report.Drawing, object
 	return p.write(drawing, own)
 }
 
-// check looks at the command line alone.
+// check checks the command line.
 func (p *plotting) check() error {
 	usage := fmt.Sprintf("rtx plot %s FEATURES -o FILE.svg, where rtx featurize made the folder FEATURES", p.c.Command.Name)
 	if n := p.c.NArg(); n != 1 {
@@ -111,7 +111,7 @@ func (p *plotting) load() error {
 	return p.set.Read(p.x, 0)
 }
 
-// write makes the file and tells what came out.
+// write writes the drawing and prints the result.
 func (p *plotting) write(d *report.Drawing, own object) error {
 	name := p.c.String("out")
 	o, err := output.Create(name)
@@ -140,9 +140,9 @@ func (p *plotting) write(d *report.Drawing, own object) error {
 	return nil
 }
 
-// tipsTo is the number of points whose paths an SVG tells; they would fill
-// files of more.
-const tipsTo = 5000
+// maxTooltips is the largest number of points whose paths an SVG shows as tooltips;
+// with more it would become too large.
+const maxTooltips = 5000
 
 // scatter draws the samples along their first two principal components.
 func (p *plotting) scatter() (*report.Drawing, object, error) {
@@ -165,7 +165,7 @@ func (p *plotting) scatter() (*report.Drawing, object, error) {
 	unlabelled := report.Group{Name: "without a label"}
 	for row, r := range p.records() {
 		point := report.Point{X: pca.Projected[2*row], Y: pca.Projected[2*row+1]}
-		if n <= tipsTo {
+		if n <= maxTooltips {
 			point.Tooltip = r.Path
 		}
 		g := &unlabelled
@@ -181,7 +181,7 @@ func (p *plotting) scatter() (*report.Drawing, object, error) {
 	return chart.Draw(), object{{"classes", len(p.set.Classes)}, {"explained_variance", pca.Variance}, {"explained_variance_ratio", pca.Ratio}}, nil
 }
 
-// records is the manifest's lines that have a row, by row.
+// records are the lines of the manifest that have a row, by row.
 func (p *plotting) records() []featurize.Record {
 	var records []featurize.Record
 	for _, r := range p.set.Records {

@@ -72,12 +72,12 @@ func (e *env) predict(c *cli.Context) error {
 			return err
 		}
 	}
-	err := p.judge(c.Context, p.listing.All(), total, min(c.Int("top-k"), len(p.names)), p.emit)
+	err := p.predictAll(c.Context, p.listing.All(), total, min(c.Int("top-k"), len(p.names)), p.emit)
 	p.tellNotes()
 	return p.finish(err)
 }
 
-// check looks at the flags alone.
+// check checks the flags.
 func (p *predicting) check() error {
 	const usage = "rtx predict -m MODEL.onnx IMAGE..., or -d IMAGES"
 	if err := required(usage, "model", p.Model); err != nil {
@@ -102,7 +102,7 @@ func (p *predicting) check() error {
 	return p.networkOptions.check()
 }
 
-// source lists the images that are named, or what --data names.
+// source lists the images: those that the arguments name, or those of --data.
 func (p *predicting) source() error {
 	if p.c.NArg() == 0 {
 		return p.network.source(p.c.Context)
@@ -116,8 +116,8 @@ func (p *predicting) source() error {
 	return nil
 }
 
-// emit writes the lines of a batch.
-func (p *predicting) emit(batch []judged) error {
+// emit writes the predictions of a batch.
+func (p *predicting) emit(batch []prediction) error {
 	var lines []byte
 	for _, j := range batch {
 		o := p.line(j)
@@ -141,8 +141,8 @@ func (p *predicting) emit(batch []judged) error {
 	return nil
 }
 
-// line is what is said of one image.
-func (p *predicting) line(j judged) object {
+// line is a prediction as JSON.
+func (p *predicting) line(j prediction) object {
 	if j.err != nil {
 		return object{{"path", j.Path}, {"error", j.err.Error()}}
 	}
@@ -157,12 +157,12 @@ func (p *predicting) line(j judged) object {
 	return append(o, object{{"probability", j.top[0].Probability}, {"top", top}}...)
 }
 
-// finish ends the output and tells what came out.
+// finish completes the output and prints the result.
 func (p *predicting) finish(err error) error {
 	var sig signalled
 	interrupted := errors.As(err, &sig)
 	if err == nil && p.done == len(p.failed) {
-		err = p.nothing()
+		err = p.noneUsable()
 	}
 	where := "the lines that were written are whole"
 	switch {

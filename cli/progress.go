@@ -19,10 +19,10 @@ type progress struct {
 	first, done int
 	total       int
 	started     bool
-	sparse      bool   // not every step is an event: there may be millions
+	sparse      bool   // not every step is a JSON event, since there may be millions
 	noun        string // what is counted
-	about       string // said besides, where it is not empty
-	figures     object // the same as JSON
+	about       string // appended to a line, "" for nothing
+	figures     object // appended to an event
 }
 
 func newProgress(e *env) *progress {
@@ -45,7 +45,7 @@ func isTerminal(e *env) bool {
 	return err == nil
 }
 
-// update is called with what is done of all.
+// update shows that so many of all are done.
 func (p *progress) update(done, total int) {
 	now := time.Now()
 	if !p.started {
@@ -76,7 +76,7 @@ func (p *progress) concurrent() func(done, total int) {
 	}
 }
 
-// end closes what was shown.
+// end completes what is shown.
 func (p *progress) end() {
 	if !p.started {
 		return
@@ -88,7 +88,7 @@ func (p *progress) end() {
 	p.event("end")
 }
 
-// rate is what is done a second and the seconds that are left.
+// rate is how many are done per second, and how many seconds are left.
 func (p *progress) rate() (perSecond, left float64) {
 	if s := time.Since(p.begun).Seconds(); s > 0 && p.done > p.first {
 		perSecond = float64(p.done-p.first) / s

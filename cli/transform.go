@@ -12,7 +12,7 @@ import (
 	"github.com/robust-transfer/rtx/onnx"
 )
 
-// inputOptions are what a user may know better than the model's file.
+// inputOptions override what the model's file says of its input.
 type inputOptions struct {
 	Normalize     string `flag:"normalize"`
 	InputSize     string `flag:"input-size"`
@@ -40,7 +40,7 @@ func readInputOptions(c *cli.Context) (o inputOptions) {
 	return o
 }
 
-// specOptions are inputOptions, and what else may be done to images.
+// specOptions are inputOptions and other changes to images.
 type specOptions struct {
 	inputOptions
 	PreResize  int  `flag:"pre-resize"`
@@ -53,8 +53,8 @@ func specFlags() []cli.Flag {
 		toggle("exif-rotate", "turn images as their EXIF orientation says"))
 }
 
-// modelSpec is what the model's file says or leaves to be assumed, with the
-// flags' changes.
+// modelSpec is the Spec of the model's file, with assumptions where the file says
+// nothing, and with the changes of the flags.
 func (e *env) modelSpec(o inputOptions, m *onnx.Model) (spec onnx.Spec, assumed bool, err error) {
 	spec, guesses, err := m.Spec()
 	if err != nil {
@@ -107,7 +107,7 @@ func (o inputOptions) settled(guess string) bool {
 	return false
 }
 
-// override changes what the model expects to what the options say.
+// override changes a Spec as the options say.
 func (o inputOptions) override(s *onnx.Spec) error {
 	bad := func(flag, value, expected string) error {
 		return &usageError{msg: fmt.Sprintf("--%s is %q, expected %s", flag, value, expected)}

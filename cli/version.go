@@ -38,7 +38,7 @@ func buildVersion() string {
 	return info.Main.Version
 }
 
-// builtOn is the day of the revision, or today's where that is not known.
+// builtOn is the date of the revision, or today where that is not known.
 func builtOn() string {
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, s := range info.Settings {

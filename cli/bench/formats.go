@@ -5,12 +5,12 @@ import (
 	"fmt"
 )
 
-// small makes images of 32x32 for the smallest network, where everything that
-// is not the network weighs the most.
+// small makes images of 32x32 for the smallest network, with which everything but
+// the network takes the largest share of the time.
 func (b *bench) small() (string, error) { return b.draw("small", 10000, 32, 32) }
 
-// formats measures what is left to do when the last image has been computed,
-// for npy and for parquet.
+// formats measures the time from the last image to the finished set, for npy and
+// for parquet.
 func (b *bench) formats(ctx context.Context) error {
 	data, err := b.small()
 	if err != nil {

@@ -19,9 +19,9 @@ import (
 	"github.com/robust-transfer/rtx/onnx/torch/torchtest"
 )
 
-// imports measures rtx import on checkpoints that hold every weight twice, as
-// those of robustness do: the time in units of reading the file with the digest
-// that the Spec gets, SHA-256, and the most memory in units of the weights.
+// imports measures rtx import on checkpoints that hold every weight twice, as those
+// of robustness do: its time, relative to reading the file and computing the SHA-256
+// that the Spec has, and its peak memory, relative to the size of the weights.
 func (b *bench) imports(ctx context.Context) error {
 	rtx, err := b.build(ctx)
 	if err != nil {
@@ -90,7 +90,7 @@ func twice(file, name string) (size float64, err error) {
 	return size, torchtest.Save(f, "model", all)
 }
 
-// digested is the time that reading a file with a digest takes, in seconds.
+// digested is the time in seconds for reading a file and computing its SHA-256.
 func digested(file string, h hash.Hash) (float64, error) {
 	start := time.Now()
 	f, err := os.Open(file)
@@ -102,8 +102,8 @@ func digested(file string, h hash.Hash) (float64, error) {
 	return time.Since(start).Seconds(), err
 }
 
-// process runs a command and returns its time in seconds and the most memory
-// that was resident, in bytes.
+// process runs a command and returns its time in seconds and its peak resident
+// memory in bytes.
 func process(ctx context.Context, name string, args ...string) (seconds, peak float64, err error) {
 	cmd := exec.CommandContext(ctx, name, args...)
 	start := time.Now()
@@ -115,7 +115,7 @@ func process(ctx context.Context, name string, args ...string) (seconds, peak fl
 	return seconds, peak, err
 }
 
-// resident is the most memory that was resident in a process, in bytes.
+// resident is the peak resident memory of a process, in bytes.
 func resident(usage any) (float64, error) {
 	u, ok := usage.(*syscall.Rusage)
 	if !ok {

@@ -38,8 +38,8 @@ func (b *bench) open(ctx context.Context, name string) (*network, error) {
 	return &network{s, featurize.TransformOf(spec)}, nil
 }
 
-// job featurizes a folder and returns seconds in all, and of them those that
-// were left when the last image had been computed.
+// job featurizes a folder. It returns the seconds in all, and the seconds from the
+// last image to the end.
 func (b *bench) job(ctx context.Context, n *network, data, format string) (whole, after float64, err error) {
 	start := time.Now()
 	listing, err := featurize.Source(ctx, data, featurize.SourceConfig{})
@@ -62,7 +62,7 @@ func (b *bench) job(ctx context.Context, n *network, data, format string) (whole
 	return time.Since(start).Seconds(), time.Since(last).Seconds(), err
 }
 
-// bare runs the network alone, on pixels that are ready, and returns images/s.
+// bare measures the network alone, on pixels that are ready, in images/s.
 func (n *network) bare(ctx context.Context, batches int) (float64, error) {
 	src, dst := make([]uint8, batch*3*n.transform.Geometry.Width*n.transform.Geometry.Height), make([]float32, batch*n.RowSize())
 	for i := range src {
@@ -117,9 +117,9 @@ func cpu() float64 {
 	return float64(u.Utime.Nano()+u.Stime.Nano()) / 1e9
 }
 
-// limit compares the whole way from 500x375 JPEGs to ResNet-50's features with
-// what its parts allow: 1/(1/B + p/cores) for B images/s of the network alone
-// and p CPU seconds of decoding an image.
+// limit compares the speed from 500x375 JPEGs to features of ResNet-50 with the
+// limit that its parts set: 1/(1/B + p/cores) images/s, for B images/s of the network
+// alone and p CPU seconds to decode an image.
 func (b *bench) limit(ctx context.Context) error {
 	const images = 256
 	data, err := b.draw("photos", images, 500, 375)

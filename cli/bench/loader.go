@@ -60,8 +60,8 @@ func (b *bench) loader(ctx context.Context) error {
 	return nil
 }
 
-// peer is a Python process that does its work once for every line it is sent,
-// and answers with images/s.
+// peer is a Python process that does its work once for each line that it gets on
+// standard input, and answers with images/s.
 type peer struct {
 	cmd   *exec.Cmd
 	in    io.WriteCloser

@@ -50,15 +50,15 @@ func (b *bench) probes(ctx context.Context) error {
 	return nil
 }
 
-// fitted is what a process that fits tells.
+// fitted is what a fitting process prints.
 type fitted struct {
 	probe.Report
 	Seconds float64 // of the fit
 	Bytes   float64 // of the features
 }
 
-// fitApart fits in a process of its own, and returns the most memory that was
-// resident there, in bytes.
+// fitApart fits in a process of its own, and returns its peak resident memory in
+// bytes.
 func fitApart(ctx context.Context, dir string) (f fitted, peak float64, err error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -77,7 +77,7 @@ func fitApart(ctx context.Context, dir string) (f fitted, peak float64, err erro
 	return f, peak, json.Unmarshal(out, &f)
 }
 
-// fit is that process: it prints what it found of x.npy and y.npy.
+// fit is that process: it fits x.npy and y.npy, and prints the result.
 func fit(ctx context.Context, dir string) error {
 	s, err := featurize.OpenArrays(filepath.Join(dir, "x.npy"), filepath.Join(dir, "y.npy"))
 	if err != nil {

@@ -28,7 +28,7 @@ const (
 	trainSteps = 5
 )
 
-// trained is what a process that trains tells; both sides print it.
+// trained is what a training process prints, ours and PyTorch's.
 type trained struct {
 	Seconds float64 `json:"median_s"` // of a step
 	Torch   string  `json:"torch"`
@@ -76,8 +76,8 @@ func (b *bench) training(ctx context.Context) error {
 	return nil
 }
 
-// train runs a process that trains, and returns what it tells and the most
-// memory that was resident in it, in bytes.
+// train runs a training process, and returns what it prints and its peak resident
+// memory in bytes.
 func train(cmd *exec.Cmd) (t trained, peak float64, err error) {
 	var trouble strings.Builder
 	cmd.Stderr = &trouble
@@ -92,8 +92,8 @@ func train(cmd *exec.Cmd) (t trained, peak float64, err error) {
 	return t, peak, json.Unmarshal(out, &t)
 }
 
-// steps is the process that trains on our side: the steps of PyTorch's script,
-// on the same images again and again.
+// steps is our training process: the same steps as train.py's, on the same images
+// again and again.
 func steps(ctx context.Context, name string) error {
 	lib, err := runtime.Find("")
 	if err != nil {
