@@ -62,10 +62,23 @@ type comparing struct {
 
 // comparisonLayout is that of the folder of a comparison. Each feature set and each
 // probe in it is an output folder of its own, which refuses other settings; a
-// comparison may grow by further models.
+// comparison has none, so that it may grow by further models.
 var comparisonLayout = output.Layout{
-	Kind:  "comparison",
-	Files: []string{"best.onnx", "args.yaml", "results.csv", "report.md", "report.html", "compare.json"},
+	Kind:   "comparison",
+	Files:  []string{"best.onnx", "args.yaml", "results.csv", "report.md", "report.html", "compare.json"},
+	Beside: []string{"*"},
+}
+
+// takeUp locks OUT and takes up what it holds.
+func (k *comparing) takeUp() (err error) {
+	if k.folder, err = output.Open(k.Out, comparisonLayout); err != nil {
+		return err
+	}
+	_, other := k.folder.Compare(struct{}{})
+	if err = k.folder.Begin(struct{}{}, k.Overwrite && other != nil); err != nil {
+		k.folder.Close()
+	}
+	return err
 }
 
 func (e *env) compare(c *cli.Context) error {
@@ -77,8 +90,7 @@ func (e *env) compare(c *cli.Context) error {
 	if err := k.check(); err != nil {
 		return err
 	}
-	var err error
-	if k.folder, err = output.Open(k.Out, comparisonLayout); err != nil {
+	if err := k.takeUp(); err != nil {
 		return err
 	}
 	defer k.folder.Close()

@@ -1,6 +1,7 @@
 package cli_test
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -20,6 +21,19 @@ func TestCompareLocked(t *testing.T) {
 	defer held.Close()
 	if o := call("compare", "resnet8_std", "-d", t.TempDir(), "-o", out); o.code != 75 || !strings.Contains(o.stderr, "another process") {
 		t.Errorf("%+v", o)
+	}
+}
+
+// TestCompareOld refuses a comparison of an earlier version before it computes
+// anything.
+func TestCompareOld(t *testing.T) {
+	out := filepath.Dir(write(t, "compare.json", `{"schema":"rtx.compare/1"}`))
+	args := []string{"compare", "nowhere.onnx", "-d", t.TempDir(), "-o", out}
+	if o := call(args...); o.code != 2 || !strings.Contains(o.stderr, "earlier versions") || !strings.Contains(o.stderr, "--overwrite") {
+		t.Errorf("%+v", o)
+	}
+	if o := call(append(args, "--overwrite")...); strings.Contains(o.stderr, "earlier versions") {
+		t.Errorf("overwritten: %+v", o)
 	}
 }
 
@@ -59,6 +73,15 @@ func TestFolders(t *testing.T) {
 				t.Errorf("again: %+v", o)
 			}
 			record := filepath.Join(out, c.state, "config.json")
+			var kept struct {
+				Key string `json:"key"`
+			}
+			if err := json.Unmarshal(readFile(t, record), &kept); err != nil || len(kept.Key) != 64 {
+				t.Errorf("the key is %q, %v", kept.Key, err)
+			}
+			if run, err := os.ReadFile(filepath.Join(out, "run.json")); err == nil && !strings.Contains(string(run), `"key": "`+kept.Key+`"`) {
+				t.Error("run.json does not have the key")
+			}
 			if c.record == "" {
 				err = os.RemoveAll(filepath.Dir(record))
 			} else {

@@ -19,13 +19,8 @@ import (
 // checkedFile is what looking at the images has found.
 const checkedFile = "state/check.json"
 
-// runLayout is that of a run. The folders of its trainings hold the same files and
-// no run.json.
-var runLayout = output.Layout{
-	Kind: "run", State: "state",
-	Files: []string{"args.yaml", finetune.MetricsFile, finetune.BestFile, finetune.LastFile, "results.csv", "curves.svg", output.RunFile},
-	Parts: []string{"seed-*", "lr-*", "seed-*/lr-*"},
-}
+// runLayout is that of a run.
+var runLayout = finetune.RunLayout("args.yaml", "results.csv", "curves.svg")
 
 // replaceFile gives a file new contents, or leaves the old ones.
 func replaceFile(name string, data []byte) error {

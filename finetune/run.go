@@ -23,8 +23,8 @@ import (
 //
 // Several trainings have such a folder each, "seed-S", "lr-R" or "seed-S/lr-R",
 // and FOLDER has copies of the first seed's weights. To lock the folder, and to
-// keep it from being mixed with other settings, is the caller's (package
-// featurize/output).
+// keep it from being mixed with other settings, is the caller's: see RunLayout and
+// package featurize/output.
 type Run struct {
 	Folder string
 	Task   Task
@@ -84,6 +84,16 @@ const (
 	stateFile   = "state/state.safetensors"
 	outcomeFile = "state/outcome.json"
 )
+
+// RunLayout is the layout of a run's folder, whose mark is run.json; more are files
+// that the caller adds to it.
+func RunLayout(more ...string) output.Layout {
+	return output.Layout{
+		Kind: "run", State: "state",
+		Files: append(append([]string{MetricsFile, BestFile, LastFile}, more...), output.RunFile),
+		Parts: []string{"seed-*", "lr-*", "seed-*/lr-*"},
+	}
+}
 
 // Train trains what is not done yet. When ctx ends, the error is its cause, and
 // the result has the trials so far.

@@ -6,10 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
-
-	"golang.org/x/sys/unix"
 )
 
 // ErrIrregular says that an output file cannot be replaced, since it is a folder,
@@ -34,10 +33,12 @@ func Create(name string) (*File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("output: %w", err)
 	}
-	// A process that ends between open and lock has given the file its name.
-	if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil || !named(f) {
+	if err := acquire(f); err != nil {
 		f.Close()
-		return nil, fmt.Errorf("output %q: %w", name, ErrLocked)
+		if errors.Is(err, fs.ErrNotExist) { // another process has just given the file its name
+			err = ErrLocked
+		}
+		return nil, fmt.Errorf("output %q: %w", name, err)
 	}
 	if err := f.Truncate(0); err != nil {
 		f.Close()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 )
 
@@ -16,7 +17,7 @@ var (
 )
 
 // Layout says what folders of one kind consist of. Names are relative to the
-// folder; those of Files, Parts and Beside may be patterns of [filepath.Match].
+// folder; those of Parts and Beside may be patterns of [path.Match].
 type Layout struct {
 	Kind  string // what such a folder holds, as errors call it: "feature set"
 	State string // the folder of the state; "": .rtx
@@ -39,31 +40,40 @@ type Folder struct {
 	dir    string
 	layout Layout
 	lock   *os.File
-	record *record // what the folder was begun with; nil in a new one
-	made   bool    // the folder was not there before
+	record *record  // what the folder was begun with; nil in a new one
+	made   []string // the folders that were not there before, the deepest first
 }
 
 // Open locks a folder, which it makes where there is none, and completes a Put
-// that was cut off. It is ErrLocked where another process has the folder open.
-// Nothing of it is there any more after Close unless Begin was called.
+// that was cut off. The error is ErrLocked where another process has the folder
+// open. Unless Begin follows, Close removes what Open has made.
 func Open(dir string, l Layout) (*Folder, error) {
-	f := &Folder{dir: dir, layout: l.defaults()}
-	_, err := os.Stat(dir)
-	f.made = errors.Is(err, fs.ErrNotExist)
+	f := &Folder{dir: dir, layout: l.defaults(), made: missing(dir)}
+	var err error
 	if f.lock, err = lock(f.State("lock")); err != nil {
 		return nil, fmt.Errorf("output %q: %w", dir, err)
 	}
-	if err = f.commit(); err == nil {
-		err = os.RemoveAll(f.State("next"))
-	}
-	if err == nil {
-		f.record, err = readRecord(f.State(recordName))
+	f.record, err = readRecord(f.State(recordName))
+	if err == nil && f.record != nil && f.record.Kind == l.Kind {
+		if err = f.commit(); err == nil {
+			err = os.RemoveAll(f.State("next"))
+		}
 	}
 	if err != nil {
 		f.lock.Close()
 		return nil, fmt.Errorf("output %q: %w", dir, err)
 	}
 	return f, nil
+}
+
+// missing are a folder and those that it lies in, as far as they do not exist.
+func missing(dir string) (all []string) {
+	for dir = filepath.Clean(dir); ; dir = filepath.Dir(dir) {
+		if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+			return all
+		}
+		all = append(all, dir)
+	}
 }
 
 // Path is a file of the folder.
@@ -154,7 +164,7 @@ func (f *Folder) foreign() (string, error) {
 
 func matches(patterns []string, name string) bool {
 	for _, p := range patterns {
-		if ok, _ := filepath.Match(p, name); ok {
+		if ok, _ := path.Match(p, name); ok {
 			return true
 		}
 	}
@@ -175,14 +185,13 @@ func (f *Folder) clear() error {
 // nothing that a kill leaves of the rest is taken for a result.
 func (f *Folder) belongings() ([]string, error) {
 	all := []string{f.State(recordName), f.Path(f.mark())}
-	for _, pattern := range f.layout.Files {
-		names, _ := filepath.Glob(f.Path(pattern))
-		all = append(all, names...)
+	for _, name := range f.layout.Files {
+		all = append(all, f.Path(name))
 	}
 	for _, pattern := range f.layout.Parts {
-		states, _ := filepath.Glob(f.Path(pattern, f.layout.State))
+		states, _ := fs.Glob(os.DirFS(f.dir), path.Join(pattern, f.layout.State))
 		for _, state := range states {
-			all = append(all, filepath.Dir(state))
+			all = append(all, f.Path(path.Dir(state)))
 		}
 	}
 	entries, err := os.ReadDir(f.State())
@@ -194,14 +203,14 @@ func (f *Folder) belongings() ([]string, error) {
 	return all, err
 }
 
-// Close unlocks the folder. Of one that was not begun it takes away what Open
-// made.
+// Close unlocks the folder. If it was not begun, Close also removes what Open has
+// made, as far as nothing was put into it.
 func (f *Folder) Close() error {
 	if f.record == nil {
 		os.Remove(f.lock.Name())
 		os.Remove(f.State())
-		if f.made {
-			os.Remove(f.dir)
+		for _, dir := range f.made {
+			os.Remove(dir)
 		}
 	}
 	return f.lock.Close()

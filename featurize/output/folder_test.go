@@ -186,7 +186,7 @@ func old(t *testing.T, dir, text string) {
 
 // TestOverwrite removes what is of the job, and nothing else.
 func TestOverwrite(t *testing.T) {
-	dir := t.TempDir()
+	dir := filepath.Join(t.TempDir(), "[1-3]*") // no pattern
 	write(t, dir, "a.txt", "sub/b.txt", "sub/mine.txt", "done.txt", "thesis.tex", "beside-1/x", "part-1/.rtx/lock", "part-1/y", "part-2/mine.txt", ".rtx/going.txt", ".rtx/next/a.txt")
 	begin(t, dir, sgd, true)
 	const want = ".rtx/config.json beside-1/x part-2/mine.txt sub/mine.txt thesis.tex"
@@ -200,7 +200,7 @@ func TestClose(t *testing.T) {
 	base := t.TempDir()
 	empty := filepath.Join(base, "empty")
 	os.Mkdir(empty, 0o777)
-	for _, dir := range []string{filepath.Join(base, "new"), empty} {
+	for _, dir := range []string{filepath.Join(base, "new", "deep", "out"), empty} {
 		f, err := output.Open(dir, layout)
 		if err != nil {
 			t.Fatal(err)
@@ -404,6 +404,30 @@ func TestCut(t *testing.T) {
 		if got := files(t, dir); got != ".rtx/config.json .rtx/index.txt a.txt done.txt sub/b.txt" {
 			t.Errorf("%d moved: left %s", moved, got)
 		}
+	}
+}
+
+// TestOtherKind leaves a folder as it is, also where a Put into it was cut off, if it
+// is opened as one of another kind.
+func TestOtherKind(t *testing.T) {
+	dir := t.TempDir()
+	begin(t, dir, sgd, false).Close()
+	write(t, dir, ".rtx/commit/a.txt", ".rtx/commit/done.txt", ".rtx/next/a.txt")
+	before := files(t, dir)
+	f, err := output.Open(dir, output.Layout{Kind: "sum", Files: []string{"a.txt", "sum.txt"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Begin(sgd, false); !errors.Is(err, output.ErrConfig) || !strings.Contains(err.Error(), `of the kind "count"`) {
+		t.Errorf("as another kind: %v", err)
+	}
+	f.Close()
+	if got := files(t, dir); got != before {
+		t.Errorf("it had %s and has %s", before, got)
+	}
+	begin(t, dir, sgd, false)
+	if got := files(t, dir); got != ".rtx/config.json a.txt done.txt" {
+		t.Errorf("the Put is not completed: %s", got)
 	}
 }
 

@@ -20,9 +20,9 @@ func Share(dir string, l Layout) (io.Closer, error) {
 	if err != nil {
 		return io.NopCloser(nil), nil
 	}
-	if unix.Flock(int(file.Fd()), unix.LOCK_SH|unix.LOCK_NB) != nil {
+	if err := flock(file, unix.LOCK_SH); err != nil {
 		file.Close()
-		return nil, fmt.Errorf("output %q: %w", dir, ErrLocked)
+		return nil, fmt.Errorf("output %q: %w", dir, err)
 	}
 	return file, nil
 }
@@ -46,7 +46,7 @@ func lock(name string) (*os.File, error) {
 			return file, nil
 		}
 		file.Close()
-		if err == ErrLocked || try >= 10 {
+		if !errors.Is(err, fs.ErrNotExist) || try >= 10 {
 			return nil, err
 		}
 	}
@@ -55,11 +55,23 @@ func lock(name string) (*os.File, error) {
 // acquire locks an open file. It is fs.ErrNotExist where another process has
 // removed the file since, so that locking it would keep nobody out.
 func acquire(file *os.File) error {
-	if unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
-		return ErrLocked
+	if err := flock(file, unix.LOCK_EX); err != nil {
+		return err
 	}
 	if !named(file) {
 		return fs.ErrNotExist
+	}
+	return nil
+}
+
+// flock locks an open file, and is ErrLocked where another process has it locked.
+func flock(file *os.File, how int) error {
+	err := unix.Flock(int(file.Fd()), how|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return ErrLocked
+	}
+	if err != nil {
+		return &fs.PathError{Op: "flock", Path: file.Name(), Err: err}
 	}
 	return nil
 }

@@ -28,7 +28,8 @@ func (f *Folder) Write(ctx context.Context, c Content) error {
 
 // Put makes files that appear together. Those that the Layout lists go to the
 // folder, the mark last, all others to its state. After a kill the next Open
-// completes a Put that had all files written, and drops one that had not.
+// completes a Put that had all files written, and drops one that had not. The
+// folder must have been begun.
 func (f *Folder) Put(ctx context.Context, contents ...Content) error {
 	if _, err := f.Stage(); err != nil {
 		return err
