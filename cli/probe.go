@@ -2,19 +2,14 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"slices"
-	"strconv"
-	"strings"
 
 	cli "github.com/urfave/cli/v2"
 
 	"github.com/robust-transfer/rtx/featurize/output"
 	"github.com/robust-transfer/rtx/finetune/probe"
-	"github.com/robust-transfer/rtx/onnx"
 	"github.com/robust-transfer/rtx/onnx/runtime"
 )
 
@@ -39,29 +34,6 @@ func probeCommand(e *env) *cli.Command {
 			number("threads", 0, "threads that compute; 0: one per core"),
 		}, outputFlags(), []cli.Flag{toggle("overwrite", "start over where OUT holds something else")}),
 		Action: func(c *cli.Context) error { return e.probe(c) },
-	}
-}
-
-// trainingOptions say how a classifier is trained and judged.
-type trainingOptions struct {
-	Solver   string   `flag:"solver"`
-	Reg      []string `flag:"reg"`
-	Folds    int      `flag:"folds"`
-	Seeds    int      `flag:"seeds"`
-	Seed     int      `flag:"seed"`
-	PerClass int      `flag:"per-class"`
-	Balanced bool     `flag:"balanced"`
-}
-
-func probeFlags(seeds int) []cli.Flag {
-	return []cli.Flag{
-		text("solver", "lbfgs", "the classifier: lbfgs and sgd are logistic regression; ridge is regression on one-hot labels; or knn"),
-		&cli.StringSliceFlag{Name: "reg", Usage: "a `PENALTY` to try, per sample, or for knn a number of neighbours; may be repeated (default: a grid)", EnvVars: []string{variable("reg")}},
-		number("folds", 5, "`N` folds of cross-validation and of the choice of settings"),
-		number("seeds", seeds, "repeat with `N` seeds of folds and subsets"),
-		number("seed", 0, "the first seed"),
-		number("per-class", 0, "train on `N` samples of each class only; 0: on all"),
-		toggle("balanced", "weigh classes alike, however many samples they have"),
 	}
 }
 
@@ -160,52 +132,6 @@ func (p *probing) check() error {
 	return err
 }
 
-// config is what the options mean.
-func (o trainingOptions) config() (c probe.EvaluateConfig, err error) {
-	if !slices.Contains(probe.Solvers, o.Solver) {
-		return c, &usageError{msg: fmt.Sprintf("--solver is %q, expected %s", o.Solver, strings.Join(probe.Solvers, ", "))}
-	}
-	for _, b := range []struct {
-		flag           string
-		v, least, most int
-	}{{"folds", o.Folds, 2, 100}, {"seeds", o.Seeds, 1, 1000}, {"seed", o.Seed, 0, 1 << 30}, {"per-class", o.PerClass, 0, 1 << 30}} {
-		if b.v < b.least || b.v > b.most {
-			return c, &usageError{msg: fmt.Sprintf("--%s is %d, expected %d to %d", b.flag, b.v, b.least, b.most)}
-		}
-	}
-	c.Solver, c.Balanced, c.Folds, c.Seed = o.Solver, o.Balanced, o.Folds, uint64(o.Seed)
-	c.Seeds, c.PerClass = o.Seeds, o.PerClass
-	c.Grid, err = o.grid()
-	return c, err
-}
-
-// grid is the solver's grid with the penalties, or numbers of neighbours, that
-// --reg gives; each goes with all rates or metrics.
-func (o trainingOptions) grid() ([]probe.Setting, error) {
-	all := probe.Grid(o.Solver)
-	if len(o.Reg) == 0 {
-		return all, nil
-	}
-	var grid []probe.Setting
-	for _, text := range o.Reg {
-		x, err := strconv.ParseFloat(text, 64)
-		if err != nil || !(x > 0) || x > 1e12 || o.Solver == "knn" && x != float64(int(x)) {
-			return nil, &usageError{msg: fmt.Sprintf("--reg is %q, expected a penalty above 0, or for knn a number of neighbours", text)}
-		}
-		for _, s := range all {
-			if o.Solver == "knn" {
-				s.K = int(x)
-			} else {
-				s.Lambda = x
-			}
-			if !slices.Contains(grid, s) {
-				grid = append(grid, s)
-			}
-		}
-	}
-	return grid, nil
-}
-
 // products is what multiplies: onnxruntime where it is found, else Go.
 func (p *probing) products() (probe.Products, error) {
 	lib, err := runtime.Find(p.Library)
@@ -250,35 +176,6 @@ func (p *probing) makePlan() (err error) {
 	return err
 }
 
-// probeLayout is that of the folder of a probe. Its state has the points of an
-// unfinished one.
-var probeLayout = output.Layout{
-	Kind:    "probe",
-	Files:   []string{"args.yaml", "head.onnx", "classifier.onnx", "predictions.csv", "probe.json"},
-	Working: []string{"points.jsonl"},
-}
-
-// probeSettings are what the figures of a probe depend on.
-type probeSettings struct {
-	Data     string          `json:"data"` // a digest of the features
-	Test     string          `json:"test"` // of those that are judged
-	Solver   string          `json:"solver"`
-	Grid     []probe.Setting `json:"grid"`
-	Folds    int             `json:"folds,string"`
-	Seeds    int             `json:"seeds,string"`
-	Seed     int             `json:"seed,string"`
-	PerClass int             `json:"per_class,string"`
-	Balanced bool            `json:"balanced,string"`
-	Engine   string          `json:"engine"`
-}
-
-func (p *probing) settings() probeSettings {
-	return probeSettings{
-		Data: p.plan.Data.Digest(), Test: p.plan.Judged.Digest(), Solver: p.Solver, Grid: p.config.Grid, Folds: p.Folds,
-		Seeds: p.Seeds, Seed: p.Seed, PerClass: p.PerClass, Balanced: p.Balanced, Engine: p.engine,
-	}
-}
-
 // tellCaveats warns of what a plan leaves out or cannot keep apart.
 func (p *probing) tellCaveats() {
 	c := p.plan.Caveats
@@ -303,71 +200,4 @@ func (p *probing) tellCaveats() {
 	if c.SharedGroups > 0 {
 		p.warn("%d groups have samples both to train on and to judge on; the figures may be too good", c.SharedGroups)
 	}
-}
-
-// run finds the result that OUT holds of this command already, or comes to one.
-func (p *probing) run(ctx context.Context) error {
-	if err := p.takeUp(); err != nil {
-		return err
-	}
-	if p.folder.Done() {
-		return p.cached()
-	}
-	points, err := openPoints(p.folder.State("points.jsonl"))
-	if err != nil {
-		return err
-	}
-	defer points.close()
-	shown := newProgress(p.env)
-	shown.noun = "fits"
-	points.added = func(n int) { shown.update(n, 0) }
-	p.config.Points = points
-	found, err := probe.Evaluate(ctx, p.plan, p.config)
-	shown.end()
-	if errors.As(err, new(signalled)) {
-		return partial{err, p.env.result("rtx.probe/1", "interrupted", p.Out, object{{"points", points.n}})}
-	}
-	if err != nil {
-		return err
-	}
-	p.status, p.result = "done", newProbeResult(p.plan, found, p.Solver, p.engine)
-	return p.write(ctx, found)
-}
-
-// takeUp settles what becomes of that which OUT holds. A --overwrite that was interrupted is gone on
-// with by the same command.
-func (p *probing) takeUp() error {
-	settings, overwrite := p.settings(), p.Overwrite
-	if begun, err := p.folder.Compare(settings); err == nil && begun && !p.folder.Done() {
-		overwrite = false
-	}
-	return p.folder.Begin(settings, overwrite)
-}
-
-// cached reads the result that OUT holds.
-func (p *probing) cached() error {
-	p.status, p.result = "cached", &probeResult{}
-	data, err := os.ReadFile(p.folder.Path("probe.json"))
-	if err == nil {
-		err = json.Unmarshal(data, p.result)
-	}
-	if err != nil {
-		return fmt.Errorf("output %q: probe.json: %w: %w", p.Out, err, output.ErrConfig)
-	}
-	return nil
-}
-
-// write makes the files of OUT.
-func (p *probing) write(ctx context.Context, found *probe.Evaluation) error {
-	files := []output.Content{{Name: "args.yaml", Write: output.Bytes(p.args)}}
-	if head, ok := found.Selected.Model.(*probe.Head); ok {
-		m, err := onnx.NewLinear(onnx.Linear{W: head.W, B: head.B, D: head.D, Classes: p.data.Classes})
-		if err != nil {
-			return err
-		}
-		files = append(files, output.Content{Name: "head.onnx", Write: m.Write})
-	}
-	whole := append(p.env.result("rtx.probe/1", "done", p.Out, p.result.fields()), object{{"rtx", buildVersion()}, {"config", p.settings()}}...)
-	files = append(files, output.Content{Name: "predictions.csv", Write: found.Predictions.WriteCSV}, output.Content{Name: "probe.json", Write: output.JSON(whole)})
-	return nothingWritten(p.folder.Put(ctx, files...))
 }

@@ -1,0 +1,109 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/robust-transfer/rtx/featurize/output"
+	"github.com/robust-transfer/rtx/finetune/probe"
+	"github.com/robust-transfer/rtx/onnx"
+)
+
+// probeLayout is that of the folder of a probe. Its state has the points of an
+// unfinished one.
+var probeLayout = output.Layout{
+	Kind:    "probe",
+	Files:   []string{"args.yaml", "head.onnx", "classifier.onnx", "predictions.csv", "probe.json"},
+	Working: []string{"points.jsonl"},
+}
+
+// probeSettings are what the figures of a probe depend on.
+type probeSettings struct {
+	Data     string          `json:"data"` // a digest of the features
+	Test     string          `json:"test"` // of those that are judged
+	Solver   string          `json:"solver"`
+	Grid     []probe.Setting `json:"grid"`
+	Folds    int             `json:"folds,string"`
+	Seeds    int             `json:"seeds,string"`
+	Seed     int             `json:"seed,string"`
+	PerClass int             `json:"per_class,string"`
+	Balanced bool            `json:"balanced,string"`
+	Engine   string          `json:"engine"`
+}
+
+func (p *probing) settings() probeSettings {
+	return probeSettings{
+		Data: p.plan.Data.Digest(), Test: p.plan.Judged.Digest(), Solver: p.Solver, Grid: p.config.Grid, Folds: p.Folds,
+		Seeds: p.Seeds, Seed: p.Seed, PerClass: p.PerClass, Balanced: p.Balanced, Engine: p.engine,
+	}
+}
+
+// run finds the result that OUT holds of this command already, or comes to one.
+func (p *probing) run(ctx context.Context) error {
+	if err := p.takeUp(); err != nil {
+		return err
+	}
+	if p.folder.Done() {
+		return p.cached()
+	}
+	points, err := openPoints(p.folder.State("points.jsonl"))
+	if err != nil {
+		return err
+	}
+	defer points.close()
+	shown := newProgress(p.env)
+	shown.noun = "fits"
+	points.added = func(n int) { shown.update(n, 0) }
+	p.config.Points = points
+	found, err := probe.Evaluate(ctx, p.plan, p.config)
+	shown.end()
+	if errors.As(err, new(signalled)) {
+		return partial{err, p.env.result("rtx.probe/1", "interrupted", p.Out, object{{"points", points.n}})}
+	}
+	if err != nil {
+		return err
+	}
+	p.status, p.result = "done", newProbeResult(p.plan, found, p.Solver, p.engine)
+	return p.write(ctx, found)
+}
+
+// takeUp begins in OUT, or continues what is there. The same command continues a
+// --overwrite that was interrupted.
+func (p *probing) takeUp() error {
+	settings, overwrite := p.settings(), p.Overwrite
+	if begun, err := p.folder.Compare(settings); err == nil && begun && !p.folder.Done() {
+		overwrite = false
+	}
+	return p.folder.Begin(settings, overwrite)
+}
+
+// cached reads the result that OUT holds.
+func (p *probing) cached() error {
+	p.status, p.result = "cached", &probeResult{}
+	data, err := os.ReadFile(p.folder.Path("probe.json"))
+	if err == nil {
+		err = json.Unmarshal(data, p.result)
+	}
+	if err != nil {
+		return fmt.Errorf("output %q: probe.json: %w: %w", p.Out, err, output.ErrConfig)
+	}
+	return nil
+}
+
+// write makes the files of OUT.
+func (p *probing) write(ctx context.Context, found *probe.Evaluation) error {
+	files := []output.Content{{Name: "args.yaml", Write: output.Bytes(p.args)}}
+	if head, ok := found.Selected.Model.(*probe.Head); ok {
+		m, err := onnx.NewLinear(onnx.Linear{W: head.W, B: head.B, D: head.D, Classes: p.data.Classes})
+		if err != nil {
+			return err
+		}
+		files = append(files, output.Content{Name: "head.onnx", Write: m.Write})
+	}
+	whole := append(p.env.result("rtx.probe/1", "done", p.Out, p.result.fields()), object{{"rtx", buildVersion()}, {"config", p.settings()}}...)
+	files = append(files, output.Content{Name: "predictions.csv", Write: found.Predictions.WriteCSV}, output.Content{Name: "probe.json", Write: output.JSON(whole)})
+	return nothingWritten(p.folder.Put(ctx, files...))
+}
