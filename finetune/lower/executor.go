@@ -11,7 +11,7 @@ import (
 
 // Config says how programs are lowered.
 type Config struct {
-	Portable bool // no pattern rules: standard operators for each node by itself
+	Portable bool // no pattern rules: every node is emitted by itself
 }
 
 // Executor runs programs and keeps the variables that they share. It is used by
@@ -20,13 +20,13 @@ type Executor struct {
 	options runtime.Options
 	config  Config
 	device  string
-	why     string // what speaks against the GPU
+	why     string // why the GPU is not used
 	state   map[graph.Variable]*state
 	steps   map[*graph.Program]*step
 }
 
-// Open makes an executor without state. The session of a program is made in its
-// first run.
+// Open returns an executor without state. The first run of a program opens its
+// session.
 func Open(o runtime.Options, c Config) (*Executor, error) {
 	device, why, err := runtime.Choose(o)
 	if err != nil {
@@ -35,9 +35,9 @@ func Open(o runtime.Options, c Config) (*Executor, error) {
 	return &Executor{options: o, config: c, device: device, why: why, state: map[graph.Variable]*state{}, steps: map[*graph.Program]*step{}}, nil
 }
 
-// Run computes a program's outputs from its inputs, by name, and then makes its
-// updates the state. After an error the state is what it was, but for variables
-// that the program updates and does not read: these are undefined.
+// Run computes a program's outputs from its inputs, by name, and then applies its
+// updates. After an error the state is unchanged, except that variables that the
+// program updates without reading them are undefined.
 func (x *Executor) Run(ctx context.Context, p *graph.Program, in, out map[string][]float32) error {
 	s, err := x.step(p)
 	if err != nil {
@@ -47,9 +47,9 @@ func (x *Executor) Run(ctx context.Context, p *graph.Program, in, out map[string
 		return err
 	}
 	for name, dst := range out {
-		t, ok := s.results[name]
+		t, ok := s.outputsByName[name]
 		if !ok {
-			return fmt.Errorf("lower: the program has no output %q, only %q", name, sorted(s.results))
+			return fmt.Errorf("lower: the program has no output %q, only %q", name, sorted(s.outputsByName))
 		}
 		if len(dst) != len(t.Data()) {
 			return fmt.Errorf("lower: output %q is given %d floats, expected %d, %v", name, len(dst), len(t.Data()), t.Shape())
@@ -59,12 +59,12 @@ func (x *Executor) Run(ctx context.Context, p *graph.Program, in, out map[string
 		return err
 	}
 	for name, dst := range out {
-		copy(dst, s.results[name].Data())
+		copy(dst, s.outputsByName[name].Data())
 	}
 	return nil
 }
 
-// Prepare makes the session of a program, which its first run would else do.
+// Prepare opens the session of a program ahead of its first run.
 func (x *Executor) Prepare(p *graph.Program) error {
 	_, err := x.step(p)
 	return err
@@ -86,8 +86,8 @@ func (x *Executor) step(p *graph.Program) (*step, error) {
 	return s, nil
 }
 
-// Forget frees what belongs to a program, which may run again all the same. The
-// state stays.
+// Forget closes the session of a program, and frees its inputs and outputs. State
+// is kept, and the program may run again.
 func (x *Executor) Forget(p *graph.Program) error {
 	s, ok := x.steps[p]
 	if !ok {
@@ -97,7 +97,7 @@ func (x *Executor) Forget(p *graph.Program) error {
 	return s.close()
 }
 
-// Device is "cpu" or "cuda:N"; why tells what speaks against the GPU.
+// Device returns "cpu" or "cuda:N", and why the GPU is not used.
 func (x *Executor) Device() (name, why string) { return x.device, x.why }
 
 // Read copies a variable to dst.

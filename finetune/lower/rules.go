@@ -6,54 +6,47 @@ import (
 	"github.com/robust-transfer/rtx/finetune/graph"
 )
 
-// rule looks at the i-th node of a program and may emit it, and others with it:
-// what it emits goes into the site's values. It tells whether it did.
-type rule func(s *site, i int) bool
+// rule may emit the i-th node of a program, possibly together with others, whose
+// values it puts into lowering.emitted. It reports whether it did.
+type rule func(s *lowering, i int) bool
 
-// site is a program that is being emitted.
-type site struct {
+// lowering is the state of emitting a program.
+type lowering struct {
 	*graph.Emitter
 	p       *graph.Program
 	leaf    func(graph.Node) string
-	names   []string       // of the nodes before the one at hand
-	claimed map[int]string // values of nodes that a rule emitted before their turn
-	readers [][]int        // of each node, the nodes that read it
-	kept    []bool         // of each node, whether it is an output or update
-	indices map[int]string // of largest values, by the node of the gradient
-	spares  int
+	names   []string       // values of the nodes before the current one
+	emitted map[int]string // values of nodes that a rule has emitted
+	readers [][]int        // for each node, the nodes that read it
+	indices map[int]string // values of a MaxPool's indices, by the node of its gradient
+	dummies int            // number of dummy statistics
 }
 
 // emit emits a program and returns the name of each node's value.
 func emit(e *graph.Emitter, p *graph.Program, leaf func(graph.Node) string, c Config, cpu bool) []string {
-	s := &site{Emitter: e, p: p, leaf: leaf, claimed: map[int]string{}, indices: map[int]string{}, readers: make([][]int, len(p.Nodes)), kept: make([]bool, len(p.Nodes))}
+	s := &lowering{Emitter: e, p: p, leaf: leaf, emitted: map[int]string{}, indices: map[int]string{}, readers: make([][]int, len(p.Nodes))}
 	for i, n := range p.Nodes {
 		for _, k := range n.In {
 			s.readers[k] = append(s.readers[k], i)
 		}
 	}
-	for _, o := range p.Outputs {
-		s.kept[o.Node] = true
-	}
-	for _, u := range p.Updates {
-		s.kept[u.Node] = true
-	}
-	rules := chosen(c, cpu)
+	rules := rulesFor(c, cpu)
 	return e.Program(p, leaf, func(i int, names []string) (string, bool) {
 		s.names = names
-		if v, ok := s.claimed[i]; ok {
+		if v, ok := s.emitted[i]; ok {
 			return v, true
 		}
 		for _, r := range rules {
 			if r(s, i) {
-				return s.claimed[i], true
+				return s.emitted[i], true
 			}
 		}
 		return "", false
 	})
 }
 
-// chosen are the rules of a device.
-func chosen(c Config, cpu bool) (rules []rule) {
+// rulesFor returns the rules for a device.
+func rulesFor(c Config, cpu bool) (rules []rule) {
 	if c.Portable {
 		return nil
 	}
@@ -64,8 +57,8 @@ func chosen(c Config, cpu bool) (rules []rule) {
 	return rules
 }
 
-// at is where a node would be emitted by itself.
-func (s *site) at(i int) graph.Operands {
+// operands are those with which a node is emitted by itself.
+func (s *lowering) operands(i int) graph.Operands {
 	out := graph.Operands{Shape: s.p.Nodes[i].Shape}
 	for _, k := range s.p.Nodes[i].In {
 		out.In, out.Shapes = append(out.In, s.value(k)), append(out.Shapes, s.p.Nodes[k].Shape)
@@ -73,8 +66,9 @@ func (s *site) at(i int) graph.Operands {
 	return out
 }
 
-// reader finds the node of an op that reads i and whose first inputs are in.
-func reader[T graph.Op](s *site, i int, in ...int) (int, bool) {
+// findReader finds the node of an op of type T that reads node i and whose first
+// inputs are in.
+func findReader[T graph.Op](s *lowering, i int, in ...int) (int, bool) {
 	for _, k := range s.readers[i] {
 		n := s.p.Nodes[k]
 		if _, ok := n.Op.(T); ok && len(n.In) >= len(in) && slices.Equal(n.In[:len(in)], in) {
@@ -84,10 +78,10 @@ func reader[T graph.Op](s *site, i int, in ...int) (int, bool) {
 	return 0, false
 }
 
-// value is the name of a node's value, "" where it is not computed yet.
-func (s *site) value(i int) string {
+// value is the name of a node's value, "" if it is not emitted yet.
+func (s *lowering) value(i int) string {
 	n := s.p.Nodes[i]
-	switch v, ok := s.claimed[i]; {
+	switch v, ok := s.emitted[i]; {
 	case ok:
 		return v
 	case s.names[i] != "" || n.Op != nil:

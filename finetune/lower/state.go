@@ -11,15 +11,15 @@ import (
 
 // state is the memory of a variable.
 type state struct {
-	now   *runtime.Tensor
-	next  *runtime.Tensor // what a program writes that reads now as well; nil until there is one
-	loose bool            // written before a program said its shape
+	now         *runtime.Tensor
+	next        *runtime.Tensor // buffer for programs that both read and update the variable; nil until there is one
+	provisional bool            // written before any program gave its shape: one-dimensional
 }
 
-// variable returns the memory of a variable, which it makes where there is none.
-func (x *Executor) variable(v graph.Variable, shape graph.Shape, loose bool) (*state, error) {
+// variable returns the memory of a variable, and allocates it if there is none.
+func (x *Executor) variable(v graph.Variable, shape graph.Shape, provisional bool) (*state, error) {
 	s, ok := x.state[v]
-	if ok && !s.loose {
+	if ok && !s.provisional {
 		if !slices.Equal(s.now.Shape(), dims(shape)) {
 			return nil, fmt.Errorf("lower: variable %q has shape %v, a program expects %v", v, s.now.Shape(), shape)
 		}
@@ -35,17 +35,17 @@ func (x *Executor) variable(v graph.Variable, shape graph.Shape, loose bool) (*s
 		return nil, fmt.Errorf("lower: variable %q: %w", v, err)
 	}
 	if !ok {
-		s = &state{now: t, loose: loose}
+		s = &state{now: t, provisional: provisional}
 		x.state[v] = s
 		return s, nil
 	}
 	copy(t.Data(), s.now.Data())
 	err = s.now.Close()
-	s.now, s.loose = t, false
+	s.now, s.provisional = t, false
 	return s, err
 }
 
-// dims is the shape of memory: a single number is one element.
+// dims is the shape of a tensor in memory, where scalars have shape [1].
 func dims(s graph.Shape) []int {
 	if len(s) == 0 {
 		return []int{1}
@@ -53,14 +53,16 @@ func dims(s graph.Shape) []int {
 	return s
 }
 
-// second makes the buffer for updates by a program that reads the variable, too.
-func (s *state) second(lib runtime.Library) (err error) {
+// addNext allocates the buffer for updates by a program that also reads the
+// variable.
+func (s *state) addNext(lib runtime.Library) (err error) {
 	if s.next == nil {
 		s.next, err = runtime.NewTensor(lib, s.now.Shape()...)
 	}
 	return err
 }
 
+// fits checks the number of elements of a variable.
 func (s *state) fits(v graph.Variable, n int) error {
 	if have := len(s.now.Data()); n != have {
 		return fmt.Errorf("lower: %d floats for variable %q, expected %d, %v", n, v, have, s.now.Shape())

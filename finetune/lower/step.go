@@ -11,26 +11,26 @@ import (
 	"github.com/robust-transfer/rtx/onnx/runtime"
 )
 
-// step is a program that can run.
+// step is a program that is ready to run.
 type step struct {
-	session *runtime.Step
-	given   map[string]*runtime.Tensor // inputs
-	results map[string]*runtime.Tensor // outputs
-	held    []*state                   // variables that are read, in the order of the session's inputs
-	inputs  []*runtime.Tensor          // given, in that order, after held
-	updated []*state                   // in the order of the session's outputs
-	swapped []bool                     // of updated, those that are read, too: written to next, which then becomes now
-	outputs []*runtime.Tensor          // results, in that order, after updated
-	in, out []*runtime.Tensor          // of a run
+	session        *runtime.Step
+	inputsByName   map[string]*runtime.Tensor
+	outputsByName  map[string]*runtime.Tensor
+	states         []*state          // variables that are read: the session's first inputs
+	inputs         []*runtime.Tensor // the session's other inputs
+	updated        []*state          // variables that are updated: the session's first outputs
+	doubleBuffered []bool            // for each of updated, whether it is also read: then next is written, and becomes now
+	outputs        []*runtime.Tensor // the session's other outputs
+	in, out        []*runtime.Tensor // of the current run; reused
 }
 
-// open lowers a program, and binds its inputs, outputs and state.
+// open lowers a program, allocates its tensors and opens a session.
 func (x *Executor) open(p *graph.Program) (_ *step, err error) {
 	l, err := lower(p, x.config, x.device == "cpu")
 	if err != nil {
 		return nil, err
 	}
-	s := &step{given: map[string]*runtime.Tensor{}, results: map[string]*runtime.Tensor{}}
+	s := &step{inputsByName: map[string]*runtime.Tensor{}, outputsByName: map[string]*runtime.Tensor{}}
 	defer func() {
 		if err != nil {
 			s.close()
@@ -41,20 +41,20 @@ func (x *Executor) open(p *graph.Program) (_ *step, err error) {
 		if err != nil {
 			return nil, err
 		}
-		s.held = append(s.held, t)
+		s.states = append(s.states, t)
 	}
 	for _, v := range l.updates {
 		t, err := x.variable(v.Variable, v.shape, false)
-		read := slices.Contains(s.held, t)
+		read := slices.Contains(s.states, t)
 		if err == nil && read {
-			err = t.second(x.options.Library)
+			err = t.addNext(x.options.Library)
 		}
 		if err != nil {
 			return nil, err
 		}
-		s.updated, s.swapped = append(s.updated, t), append(s.swapped, read)
+		s.updated, s.doubleBuffered = append(s.updated, t), append(s.doubleBuffered, read)
 	}
-	own := func(values []value, into map[string]*runtime.Tensor) (list []*runtime.Tensor, err error) {
+	allocate := func(values []value, into map[string]*runtime.Tensor) (list []*runtime.Tensor, err error) {
 		for _, v := range values {
 			t, err := runtime.NewTensor(x.options.Library, dims(v.shape)...)
 			if err != nil {
@@ -65,10 +65,10 @@ func (x *Executor) open(p *graph.Program) (_ *step, err error) {
 		}
 		return list, nil
 	}
-	if s.inputs, err = own(l.inputs, s.given); err != nil {
+	if s.inputs, err = allocate(l.inputs, s.inputsByName); err != nil {
 		return nil, err
 	}
-	if s.outputs, err = own(l.outputs, s.results); err != nil {
+	if s.outputs, err = allocate(l.outputs, s.outputsByName); err != nil {
 		return nil, err
 	}
 	if s.session, err = runtime.OpenStep(l.model, x.options); err != nil {
@@ -77,9 +77,9 @@ func (x *Executor) open(p *graph.Program) (_ *step, err error) {
 	return s, nil
 }
 
-// fill copies the inputs that the program has; others are left alone.
+// fill copies the inputs that the program has; others are ignored.
 func (s *step) fill(in map[string][]float32) error {
-	for name, t := range s.given {
+	for name, t := range s.inputsByName {
 		src, ok := in[name]
 		if !ok {
 			return fmt.Errorf("lower: input %q %v is missing", name, t.Shape())
@@ -88,20 +88,20 @@ func (s *step) fill(in map[string][]float32) error {
 			return fmt.Errorf("lower: input %q has %d floats, expected %d, %v", name, len(src), len(t.Data()), t.Shape())
 		}
 	}
-	for name, t := range s.given {
+	for name, t := range s.inputsByName {
 		copy(t.Data(), in[name])
 	}
 	return nil
 }
 
-// run is one run of the session; then what was written is the state.
+// run runs the session once, and makes the updates the state.
 func (s *step) run(ctx context.Context) error {
 	s.in, s.out = s.in[:0], s.out[:0]
-	for _, t := range s.held {
+	for _, t := range s.states {
 		s.in = append(s.in, t.now)
 	}
 	for i, t := range s.updated {
-		if s.swapped[i] {
+		if s.doubleBuffered[i] {
 			s.out = append(s.out, t.next)
 		} else {
 			s.out = append(s.out, t.now)
@@ -112,7 +112,7 @@ func (s *step) run(ctx context.Context) error {
 		return fmt.Errorf("lower: %w", err)
 	}
 	for i, t := range s.updated {
-		if s.swapped[i] {
+		if s.doubleBuffered[i] {
 			t.now, t.next = t.next, t.now
 		}
 	}
@@ -123,7 +123,7 @@ func (s *step) close() (err error) {
 	if s.session != nil {
 		err = s.session.Close()
 	}
-	for _, t := range slices.Concat(slices.Collect(maps.Values(s.given)), slices.Collect(maps.Values(s.results))) {
+	for _, t := range slices.Concat(slices.Collect(maps.Values(s.inputsByName)), slices.Collect(maps.Values(s.outputsByName))) {
 		err = errors.Join(err, t.Close())
 	}
 	return err

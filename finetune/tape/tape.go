@@ -2,8 +2,9 @@
 // pure Go, on every platform, in float32 or float64.
 //
 // An [Executor] of float32 is a finetune.Executor: it trains where onnxruntime is
-// not installed, many times slower than finetune/lower. That of float64 is the
-// reference that other executors are compared with. The zero value is ready:
+// not installed, many times slower than finetune/lower. An Executor of float64 is
+// the reference that other executors are compared with. The zero value is ready to
+// use:
 //
 //	x := &tape.Executor[float32]{}
 //	defer x.Close()
@@ -24,7 +25,7 @@ import (
 )
 
 // Executor runs programs and keeps the variables that they share. It is used by
-// one goroutine at a time. The zero value is ready.
+// one goroutine at a time. The zero value is ready to use.
 type Executor[T graph.Float] struct {
 	state    map[graph.Variable][]T
 	programs map[*graph.Program]*compiled[T]
@@ -34,12 +35,12 @@ type Executor[T graph.Float] struct {
 type compiled[T graph.Float] struct {
 	vm     G.VM
 	inputs map[string][]T
-	nodes  []*graph.GorgoniaOp // nil for leaves
-	leaves [][]T               // of leaves
+	ops    []*graph.GorgoniaOp // nil for leaves
+	leaves [][]T               // values of leaves; nil for other nodes
 }
 
-// Run computes a program's outputs from its inputs, and then makes its updates
-// the state. It does not end before a step is done.
+// Run computes a program's outputs from its inputs, and then applies its updates.
+// Once begun it is not interrupted by ctx.
 func (x *Executor[T]) Run(ctx context.Context, p *graph.Program, in, out map[string][]T) error {
 	if err := context.Cause(ctx); err != nil {
 		return err
@@ -80,7 +81,7 @@ func (x *Executor[T]) Run(ctx context.Context, p *graph.Program, in, out map[str
 	}
 	next := make([][]T, len(p.Updates))
 	for i, u := range p.Updates {
-		if next[i] = c.values(u.Node); p.Nodes[u.Node].Op == nil { // memory that another update may be about to change
+		if next[i] = c.values(u.Node); p.Nodes[u.Node].Op == nil { // a leaf's memory, which another update may overwrite
 			next[i] = slices.Clone(next[i])
 		}
 	}
@@ -90,13 +91,13 @@ func (x *Executor[T]) Run(ctx context.Context, p *graph.Program, in, out map[str
 	return nil
 }
 
-// values are those of a node after a run.
+// values returns the value of a node after a run.
 func (c *compiled[T]) values(node int) []T {
-	v := c.nodes[node]
-	if v == nil {
+	op := c.ops[node]
+	if op == nil {
 		return c.leaves[node]
 	}
-	switch data := v.Value().Data().(type) {
+	switch data := op.Value().Data().(type) {
 	case []T:
 		return data
 	case T:
@@ -105,13 +106,13 @@ func (c *compiled[T]) values(node int) []T {
 	return nil
 }
 
-// compile makes the tape of a program, once.
+// compile returns the tape of a program, which it makes once.
 func (x *Executor[T]) compile(p *graph.Program) (*compiled[T], error) {
 	if c, ok := x.programs[p]; ok {
 		return c, nil
 	}
 	g := G.NewGraph()
-	c := &compiled[T]{inputs: map[string][]T{}, nodes: make([]*graph.GorgoniaOp, len(p.Nodes)), leaves: make([][]T, len(p.Nodes))}
+	c := &compiled[T]{inputs: map[string][]T{}, ops: make([]*graph.GorgoniaOp, len(p.Nodes)), leaves: make([][]T, len(p.Nodes))}
 	nodes := make([]*G.Node, len(p.Nodes))
 	for i, n := range p.Nodes {
 		if n.Op == nil {
@@ -128,16 +129,16 @@ func (x *Executor[T]) compile(p *graph.Program) (*compiled[T], error) {
 		for k, from := range n.In {
 			in[k], shapes[k] = nodes[from], p.Nodes[from].Shape
 		}
-		c.nodes[i] = graph.NewGorgoniaOp(n.Op, i, shapes, n.Shape)
+		c.ops[i] = graph.NewGorgoniaOp(n.Op, i, shapes, n.Shape)
 		var err error
-		if nodes[i], err = G.ApplyOp(c.nodes[i], in...); err != nil {
+		if nodes[i], err = G.ApplyOp(c.ops[i], in...); err != nil {
 			return nil, fmt.Errorf("tape: node %d: %w", i, err)
 		}
 	}
 	if len(g.AllNodes()) != len(p.Nodes) {
 		return nil, fmt.Errorf("tape: of %d nodes gorgonia kept %d: hashes collided", len(p.Nodes), len(g.AllNodes()))
 	}
-	for _, u := range p.Updates { // also of what no node reads
+	for _, u := range p.Updates { // also of variables that no node reads
 		if _, err := x.tensor(u.Variable, p.Nodes[u.Node].Shape.Size()); err != nil {
 			return nil, err
 		}
@@ -150,7 +151,7 @@ func (x *Executor[T]) compile(p *graph.Program) (*compiled[T], error) {
 	return c, nil
 }
 
-// leaf is the memory of a leaf: a variable's own, which runs read where it lies.
+// leaf returns the memory of a leaf. Runs read variables in place.
 func (x *Executor[T]) leaf(c *compiled[T], n graph.Node) ([]T, error) {
 	size := n.Shape.Size()
 	switch n.Role {
@@ -168,7 +169,7 @@ func (x *Executor[T]) leaf(c *compiled[T], n graph.Node) ([]T, error) {
 	return data, nil
 }
 
-// tensor is the memory of a variable, zeros at first.
+// tensor returns the memory of a variable, initially zeros.
 func (x *Executor[T]) tensor(v graph.Variable, size int) ([]T, error) {
 	t, ok := x.state[v]
 	if !ok {

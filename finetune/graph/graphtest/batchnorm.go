@@ -7,8 +7,8 @@ import (
 	"github.com/robust-transfer/rtx/onnx"
 )
 
-// batchNorms are of four and of two dimensions, frozen and adapting, with means
-// far from 0 too.
+// batchNorms are cases of batch norms on 4-D and 2-D values, frozen and adapting,
+// some with means far from 0.
 func batchNorms(rng *rand.Rand) (out []Case) {
 	for _, adapt := range []bool{false, true} {
 		for _, c := range []struct {

@@ -1,6 +1,6 @@
-// Package graphtest makes tiny networks of single operators, with random
-// geometry and values, and evaluates programs one node after another in float64.
-// Executors are held against it.
+// Package graphtest makes tiny networks of single operators, with random geometry
+// and values, and evaluates programs node by node in float64: the reference that
+// executors are tested against.
 package graphtest
 
 import (
@@ -11,9 +11,9 @@ import (
 	"github.com/robust-transfer/rtx/onnx"
 )
 
-// Case is a network from images to logits, around the operator under test, and
-// a batch of images for it. Values that kinks and ties depend on are at least
-// Margin from them.
+// Case is a network from images to logits around the operator under test, and a
+// batch of images. Values stay at least Margin away from kinks and ties, where
+// derivatives jump.
 type Case struct {
 	Name   string
 	Model  *onnx.Model
@@ -22,8 +22,7 @@ type Case struct {
 	Images []float64 // [Batch,3,H,W]; float32 holds them exactly
 }
 
-// Margin is the distance that values keep from kinks and from each other, where
-// a case says so.
+// Margin is the least distance of values from kinks and from each other.
 const Margin = 1e-3
 
 // Cases makes the cases of all operators.
@@ -31,12 +30,12 @@ func Cases(rng *rand.Rand) []Case {
 	var out []Case
 	out = append(out, convolutions(rng)...)
 	out = append(out, batchNorms(rng)...)
-	out = append(out, shapes(rng)...)
+	out = append(out, operators(rng)...)
 	return out
 }
 
-// Program is the step whose outputs are the logits, the loss and its gradients
-// by every parameter and by the images.
+// Program returns the case's network, and its program whose outputs are the logits,
+// the loss and the gradients with respect to every parameter and the images.
 func (c Case) Program() (*graph.Network, *graph.Program, error) {
 	n, err := graph.Read(c.Model)
 	if err != nil {
@@ -52,16 +51,16 @@ func (c Case) Program() (*graph.Network, *graph.Program, error) {
 // Targets is the input [N,K] of CrossEntropy.
 const Targets = "targets"
 
-// CrossEntropy is the objective of the cases: the cross-entropy of the logits
-// with an input of targets.
+// CrossEntropy is the objective of the cases: the cross-entropy of the logits and
+// the input Targets.
 func CrossEntropy(b *graph.Builder) (loss graph.Value, outputs []graph.Named) {
 	logits := b.Results()[0]
 	return b.Apply(graph.CrossEntropy{}, logits, b.Input(Targets, logits.Shape())), []graph.Named{{Name: graph.Logits, Value: logits}}
 }
 
-// Feed gives each input and state tensor of a program its values: the case's
-// images, targets whose rows are distributions but for the last, which has less
-// weight, the model's parameters, and masks of zeros and twos.
+// Feed returns values for each input and variable of a program: the case's images,
+// targets whose rows are distributions (the last with half the weight), the model's
+// parameters, and masks of zeros and twos.
 func (c Case) Feed(n *graph.Network, p *graph.Program, rng *rand.Rand) (map[string][]float64, error) {
 	feed := map[string][]float64{}
 	for _, i := range append(p.Leaves(graph.Input), p.Leaves(graph.State)...) {
@@ -83,7 +82,7 @@ func (c Case) Feed(n *graph.Network, p *graph.Program, rng *rand.Rand) (map[stri
 				v[k] = float64(2 * rng.IntN(2))
 			}
 			feed[node.Name] = v
-		default: // a rate
+		default: // momentum
 			feed[node.Name] = []float64{0.25}
 		}
 	}
@@ -116,7 +115,7 @@ func widen(v []float32) []float64 {
 	return out
 }
 
-// Uniform draws n numbers from [low, high), which float32 holds exactly.
+// Uniform draws n numbers from [low, high), rounded to float32.
 func Uniform(rng *rand.Rand, n int, low, high float64) []float64 {
 	out := make([]float64, n)
 	for i := range out {
@@ -125,7 +124,7 @@ func Uniform(rng *rand.Rand, n int, low, high float64) []float64 {
 	return out
 }
 
-// Away moves values that are nearer than Margin to a kink to 2·Margin from it.
+// Away moves values that are closer than Margin to a kink to 2·Margin from it.
 func Away(v []float64, kinks ...float64) []float64 {
 	for i, x := range v {
 		for _, k := range kinks {
@@ -139,8 +138,8 @@ func Away(v []float64, kinks ...float64) []float64 {
 	return v
 }
 
-// Distinct draws n numbers from about [low, high), no two nearer than Margin to
-// each other or to 0.
+// Distinct draws n numbers from about [low, high), no two closer than Margin to each
+// other or to 0.
 func Distinct(rng *rand.Rand, n int, low, high float64) []float64 {
 	step := max((high-low)/float64(n), 2.5*Margin)
 	out := make([]float64, n)

@@ -7,7 +7,7 @@ import (
 	"github.com/robust-transfer/rtx/onnx/pb"
 )
 
-// geometry is that of a convolution.
+// geometry describes a convolution.
 type geometry struct {
 	h, w, channels, out, group int
 	kernel, strides, dilations [2]int
@@ -27,7 +27,7 @@ func (g geometry) String() string {
 	return s
 }
 
-// fits tells whether the kernel lies within the padded image.
+// fits reports whether the kernel lies within the padded image.
 func (g geometry) fits() bool {
 	return (g.kernel[0]-1)*g.dilations[0] < g.h+g.pads[0]+g.pads[2] && (g.kernel[1]-1)*g.dilations[1] < g.w+g.pads[1]+g.pads[3]
 }
@@ -47,8 +47,8 @@ func (g geometry) make(rng *rand.Rand) Case {
 	return m.Case(g.String(), m.Node("Conv", in, attributes...), 2, false, nil)
 }
 
-// convolutions are some of each kind that has a way of its own in a kernel or in
-// an emission, and random ones.
+// convolutions are cases for each special path of the kernels and of the emission,
+// and random ones.
 func convolutions(rng *rand.Rand) (out []Case) {
 	one, two := [2]int{1, 1}, [2]int{2, 2}
 	for _, g := range []geometry{
@@ -81,7 +81,7 @@ func convolutions(rng *rand.Rand) (out []Case) {
 		}
 		g.channels, g.out = g.group*(1+rng.IntN(3)), g.group*(1+rng.IntN(3))
 		if g.out == 1 {
-			g.out = 2 // the gradient by a bias of all logits is 0
+			g.out = 2 // the gradient with respect to a bias of all logits is 0
 		}
 		if g.fits() {
 			out = append(out, g.make(rng))

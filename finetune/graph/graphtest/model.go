@@ -17,15 +17,15 @@ type Model struct {
 	g    pb.GraphProto
 }
 
-// NewModel starts one with images [N,3,h,w], which are not normalised.
+// NewModel starts a network with images [N,3,h,w], which are not normalised.
 func NewModel(rng *rand.Rand, h, w int) *Model { return &Model{rng: rng, h: h, w: w} }
 
-// Weights adds a parameter of values from [low, high).
+// Weights adds a parameter of random values from [low, high).
 func (m *Model) Weights(name string, low, high float64, shape ...int) string {
 	return m.Floats(name, Uniform(m.rng, graph.Shape(shape).Size(), low, high), shape...)
 }
 
-// Floats adds an initializer.
+// Floats adds a float32 initializer.
 func (m *Model) Floats(name string, values []float64, shape ...int) string {
 	dims := make([]int64, len(shape))
 	for i, d := range shape {
@@ -35,7 +35,7 @@ func (m *Model) Floats(name string, values []float64, shape ...int) string {
 	return name
 }
 
-// Ints adds an initializer of int64.
+// Ints adds an int64 initializer.
 func (m *Model) Ints(name string, values ...int) string {
 	m.g.Initializer = append(m.g.Initializer, onnx.NewInts(name, wide(values)...))
 	return name
@@ -50,7 +50,7 @@ func (m *Model) Node(op string, inputs []string, attributes ...*pb.AttributeProt
 	return name
 }
 
-// Channels makes a value of some channels of the images, by a 1x1 convolution.
+// Channels returns a value of n channels, made from the images by a 1x1 convolution.
 func (m *Model) Channels(n int) string {
 	if n == 3 {
 		return "images"
@@ -58,8 +58,8 @@ func (m *Model) Channels(n int) string {
 	return m.Node("Conv", []string{"images", m.Weights("channels.weight", -1, 1, n, 3, 1, 1)}, Ints("kernel_shape", 1, 1))
 }
 
-// Case ends the network: a value of any shape [N,...] is flattened to logits. The
-// images are given, or random ones.
+// Case finishes the network: it flattens a value [N,...] to the logits. images nil:
+// random ones.
 func (m *Model) Case(name, value string, batch int, adapt bool, images []float64) Case {
 	m.Node("Flatten", []string{value}, onnx.Int("axis", 1))
 	m.g.Node[len(m.g.Node)-1].Output[0] = "logits"
@@ -83,12 +83,12 @@ func (m *Model) Case(name, value string, batch int, adapt bool, images []float64
 		Channels: "rgb", Layout: "nchw", Normalized: true, Input: "images",
 	})
 	if err != nil {
-		panic(err) // the Spec is right
+		panic(err) // cannot happen: the Spec is valid
 	}
 	return Case{Name: name, Model: model, Batch: batch, Adapt: adapt, Images: images}
 }
 
-// Ints is an attribute.
+// Ints makes an attribute.
 func Ints(name string, v ...int) *pb.AttributeProto { return onnx.Ints(name, wide(v)...) }
 
 func wide(v []int) []int64 {
@@ -99,5 +99,5 @@ func wide(v []int) []int64 {
 	return out
 }
 
-// Int is an attribute.
+// Int makes an attribute.
 func Int(name string, v int) *pb.AttributeProto { return onnx.Int(name, int64(v)) }

@@ -8,10 +8,9 @@ import (
 	"github.com/robust-transfer/rtx/finetune/graph"
 )
 
-// Run evaluates a program in float64, one node after another, and returns its
-// outputs by name and its
-// updates by that of their variable; where some are named, those alone. It panics
-// where an input is missing or has the wrong size.
+// Run evaluates a program in float64, node by node, and returns its outputs by name
+// and its updates by the name of their variable, or only those that wanted names.
+// It panics if an input is missing or has the wrong size.
 func Run(p *graph.Program, in map[string][]float64, wanted ...string) map[string][]float64 {
 	values := make([][]float64, len(p.Nodes))
 	var value func(i int) []float64
@@ -25,7 +24,7 @@ func Run(p *graph.Program, in map[string][]float64, wanted ...string) map[string
 		case n.Op != nil:
 			c := graph.Call[float64]{Dst: v, Shape: n.Shape}
 			for j := range v {
-				v[j] = math.NaN() // kernels overwrite all of it
+				v[j] = math.NaN() // kernels must overwrite all elements
 			}
 			for _, k := range n.In {
 				c.In, c.Shapes = append(c.In, value(k)), append(c.Shapes, p.Nodes[k].Shape)

@@ -8,8 +8,8 @@ import (
 	"github.com/robust-transfer/rtx/onnx/arch"
 )
 
-// Untrained is an architecture with untrained weights, for images of 32x32 and
-// 7 classes, and the value behind its second stage.
+// Untrained returns an architecture with untrained weights, for images of 32x32 and
+// 7 classes, and the name of the last value of its second stage.
 func Untrained(name string) (n *graph.Network, middle string, err error) {
 	m, err := arch.Untrained(name, 7, 1, arch.Config{InputSize: [2]int{32, 32}})
 	if err != nil {
@@ -21,7 +21,8 @@ func Untrained(name string) (n *graph.Network, middle string, err error) {
 	return n, n.Spec().Stages[1].Value, nil
 }
 
-// Inputs makes inputs for a program: images, targets, masks, and 0.001 for numbers.
+// Inputs makes random inputs for a program: images, targets and masks; all others
+// are 0.001.
 func Inputs(p *graph.Program, rng *rand.Rand) map[string][]float32 {
 	in := map[string][]float32{}
 	for _, i := range p.Leaves(graph.Input) {
