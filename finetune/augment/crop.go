@@ -9,10 +9,10 @@ import (
 	"github.com/robust-transfer/rtx/featurize/pixels"
 )
 
-// ResizedCrop is torchvision's RandomResizedCrop: a box of a random share of the
-// image's area and a random aspect ratio, resized to the input size.
+// ResizedCrop is torchvision's RandomResizedCrop: a box with a random fraction of
+// the image's area and a random aspect ratio, resized to the input size.
 type ResizedCrop struct {
-	Scale [2]float64 // of the area, uniform; zero: 0.08 to 1
+	Scale [2]float64 // fraction of the area, uniform; zero: 0.08 to 1
 	Ratio [2]float64 // width to height, uniform in its logarithm; zero: 3/4 to 4/3
 }
 
@@ -39,15 +39,15 @@ func (c ResizedCrop) check() error {
 	return nil
 }
 
-// box draws a box of an image of w x h: of ten tries the first that fits, else
-// the largest central box of a permitted ratio. Python's round is half to even.
-func (c ResizedCrop) box(r numbers, w, h int) image.Rectangle {
+// box draws a box of a w x h image: the first of ten tries that fits, else the
+// largest central box of a permitted ratio. As in Python, halves round to even.
+func (c ResizedCrop) box(r randomSource, w, h int) image.Rectangle {
 	c = c.complete()
 	at := func(x, y, w, h int) image.Rectangle { return image.Rect(x, y, x+w, y+h) }
 	low, high := float32(math.Log(float64(float32(c.Ratio[0])))), float32(math.Log(float64(float32(c.Ratio[1]))))
 	for range 10 {
-		area := float64(w*h) * between(r, float32(c.Scale[0]), float32(c.Scale[1]))
-		ratio := float64(float32(math.Exp(between(r, low, high))))
+		area := float64(w*h) * uniform(r, float32(c.Scale[0]), float32(c.Scale[1]))
+		ratio := float64(float32(math.Exp(uniform(r, low, high))))
 		bw, bh := int(math.RoundToEven(math.Sqrt(area*ratio))), int(math.RoundToEven(math.Sqrt(area/ratio)))
 		if 0 < bw && bw <= w && 0 < bh && bh <= h {
 			y := r.IntN(h - bh + 1)
@@ -64,12 +64,12 @@ func (c ResizedCrop) box(r numbers, w, h int) image.Rectangle {
 	return at((w-bw)/2, (h-bh)/2, bw, bh)
 }
 
-// PaddedCrop is torchvision's RandomCrop: the resized image, padded on every
-// side, and of that a box of the input size. An image that is too small even so
-// is padded until it is not.
+// PaddedCrop is torchvision's RandomCrop: it pads the resized image on every side
+// and takes a box of the input size at random. An image that is still too small is
+// padded further.
 type PaddedCrop struct {
 	Padding int
-	Reflect bool // pad with the image's reflection (numpy.pad's "reflect"), else with zeros
+	Reflect bool // pad with reflections of the image, as numpy.pad's "reflect", instead of zeros
 }
 
 func (c PaddedCrop) check() error {
@@ -79,8 +79,8 @@ func (c PaddedCrop) check() error {
 	return nil
 }
 
-// crop fills dst, w x h.
-func (c PaddedCrop) crop(r numbers, dst []uint8, w, h int, src *pixels.Image) {
+// crop draws a crop of src into dst, w x h.
+func (c PaddedCrop) crop(r randomSource, dst []uint8, w, h int, src *pixels.Image) {
 	xs, ys := c.axis(src.Width, w), c.axis(src.Height, h)
 	if len(xs) != w || len(ys) != h {
 		y := r.IntN(len(ys) - h + 1)
@@ -99,8 +99,8 @@ func (c PaddedCrop) crop(r numbers, dst []uint8, w, h int, src *pixels.Image) {
 	}
 }
 
-// axis lists the places of the source that a padded axis of size n shows, -1
-// for none, at least size of them.
+// axis maps each index along an axis of size n after padding, to size or more, to
+// an index before, -1 for a zero.
 func (c PaddedCrop) axis(n, size int) []int {
 	places := make([]int, n)
 	for i := range places {
@@ -110,6 +110,7 @@ func (c PaddedCrop) axis(n, size int) []int {
 	return c.pad(places, max(0, size-len(places)))
 }
 
+// pad adds by entries on either side of an axis's indices.
 func (c PaddedCrop) pad(places []int, by int) []int {
 	if by == 0 {
 		return places
@@ -128,7 +129,7 @@ func (c PaddedCrop) pad(places []int, by int) []int {
 	return out
 }
 
-// reflected folds a place back into 0 to n-1; the borders are not repeated.
+// reflected maps an index to [0, n) by reflection that does not repeat the borders.
 func reflected(i, n int) int {
 	if n == 1 {
 		return 0

@@ -12,57 +12,57 @@ import (
 	"github.com/robust-transfer/rtx/featurize/pixels"
 )
 
-// Config changes how data are held. The zero value is the default.
+// Config says how images are read and augmented. The zero value is the default.
 type Config struct {
-	Policy  Policy // what is done to training images
+	Policy  Policy // how training images are augmented
 	BGR     bool   // channels in the order blue, green, red
 	Workers int    // goroutines that read and decode; 0: 1
-	Seed    uint64 // of augmentations and of what is held out
+	Seed    uint64 // of augmentations and of the held-out rows
 
-	// Unlabelled gives rows to all images, whether they have a class or not.
-	// Otherwise those without a class have none.
+	// Unlabelled makes rows of all images. Otherwise images without a class are left
+	// out.
 	Unlabelled bool
 
-	// ValFraction of the training images is held out to validate on, where the
-	// data have no such split. 0: 0.1; negative: none.
+	// ValFraction is the fraction of the training images that is held out for
+	// validation if the data have no validation split. 0: 0.1; negative: none.
 	ValFraction float64
 
-	Cache int64 // bytes of decoded images that are kept between epochs; 0: 1 GiB, negative: none
-	Held  int64 // bytes of encoded images that a stream may take, kept until Close; 0: 4 GiB
+	Cache       int64 // most bytes of decoded images kept between epochs; 0: 1 GiB, negative: none
+	StreamLimit int64 // most bytes of encoded images read from a stream, which are kept until Close; 0: 4 GiB
 
-	// Known is the Check of an earlier Open. Where it is of the same data, no image
-	// is decoded in advance.
+	// Known is the Check of an earlier Open. If it is of the same data, Open decodes
+	// no images.
 	Known    *Check
-	Progress func(done, of int) // of the check, from several goroutines; nil: none
+	Progress func(done, of int) // is told how many images are checked, from several goroutines; nil: none
 }
 
-// Check is what decoding every image has found.
+// Check is the result of decoding every image.
 type Check struct {
-	ID     string              `json:"id"` // tells data and decoders apart
+	ID     string              `json:"id"` // hash of the data and the decoder
 	Failed []featurize.Failure `json:"failed"`
 	Notes  []string            `json:"notes,omitempty"`
 }
 
-// Data holds the rows of images, which are labelled unless Config says otherwise. Rows of a split are in the order of
-// the listing and stay the same as long as the data do: images that cannot be
-// decoded are found by [Open] and have no row.
+// Data is a finetune.Data of images: the rows of each split, in the order of the
+// listing. Rows stay the same as long as the data do: images that cannot be decoded
+// are found by [Open] and are not rows.
 type Data struct {
 	listing    *featurize.Listing
 	transform  featurize.Transform
 	config     Config
-	rows       [3][]int // by split: indices of samples
+	rows       [3][]int // by split: indices into listing.Samples
 	check      Check
 	heldOut    bool
 	unlabelled int
 
-	workers chan *worker
-	cache   []atomic.Pointer[pixels.Image] // by sample: its prepared image
-	room    atomic.Int64                   // bytes that the cache may still take
+	workers   chan *worker
+	cache     []atomic.Pointer[pixels.Image] // by sample: the prepared image
+	cacheRoom atomic.Int64                   // bytes left for the cache
 }
 
-// Open takes over a listing and decodes each image that may have a row once, so that those
-// that cannot be are known before the first step; what fits stays decoded.
-// Close closes the listing too, as Open does when it fails.
+// Open decodes each image of a listing once, so that those that cannot be decoded
+// are known before training, and caches as many as fit. The listing belongs to Data
+// from then on: Close closes it, and so does Open if it fails.
 func Open(ctx context.Context, l *featurize.Listing, t featurize.Transform, c Config) (*Data, error) {
 	d := &Data{listing: l, transform: t, config: c}
 	if err := d.open(ctx); err != nil {
@@ -83,7 +83,7 @@ func (d *Data) open(ctx context.Context) error {
 	if g := d.transform.Geometry; g.Width < 1 || g.Height < 1 {
 		return fmt.Errorf("augment: images of %dx%d", g.Width, g.Height)
 	}
-	for _, v := range []struct{ value, byDefault *int64 }{{&c.Cache, ptr(int64(1 << 30))}, {&c.Held, ptr(int64(4 << 30))}} {
+	for _, v := range []struct{ value, byDefault *int64 }{{&c.Cache, ptr(int64(1 << 30))}, {&c.StreamLimit, ptr(int64(4 << 30))}} {
 		if *v.value == 0 {
 			*v.value = *v.byDefault
 		}
@@ -96,28 +96,28 @@ func (d *Data) open(ctx context.Context) error {
 	for range c.Workers {
 		d.workers <- &worker{decoder: pixels.NewDecoder(d.transform.Decode)}
 	}
-	if err := d.hold(); err != nil {
+	if err := d.readStream(); err != nil {
 		return err
 	}
 	if len(d.listing.Classes) == 0 && !c.Unlabelled {
 		return fmt.Errorf("augment: no image has a class (expected CLASS/*.jpg, SPLIT/CLASS/*.jpg or a list with labels): %w", featurize.ErrData)
 	}
 	d.cache = make([]atomic.Pointer[pixels.Image], len(d.listing.Samples))
-	d.room.Store(max(0, c.Cache))
-	if err := d.examine(ctx); err != nil {
+	d.cacheRoom.Store(max(0, c.Cache))
+	if err := d.checkImages(ctx); err != nil {
 		return err
 	}
 	failed := map[string]bool{}
 	for _, f := range d.check.Failed {
 		failed[f.Path] = true
 	}
-	return d.part(failed, c.ValFraction, c.Seed)
+	return d.assignRows(failed, c.ValFraction, c.Seed)
 }
 
 func ptr[T any](v T) *T { return &v }
 
-// hold reads a stream to its end, so that its images can be read again.
-func (d *Data) hold() error {
+// readStream reads a stream into memory, so that its images can be read again.
+func (d *Data) readStream() error {
 	if d.listing.Stream == nil {
 		return nil
 	}
@@ -126,8 +126,8 @@ func (d *Data) hold() error {
 		if err != nil {
 			return err
 		}
-		if total += s.Size; total > d.config.Held {
-			return fmt.Errorf("augment: a stream of more than %d bytes of images cannot be held in memory; unpack it to a folder or to a .tar that is not compressed: %w", d.config.Held, featurize.ErrData)
+		if total += s.Size; total > d.config.StreamLimit {
+			return fmt.Errorf("augment: a stream of more than %d bytes of images cannot be held in memory; unpack it to a folder or to a .tar that is not compressed: %w", d.config.StreamLimit, featurize.ErrData)
 		}
 		data, err := s.Read(nil)
 		if err != nil {
@@ -144,7 +144,7 @@ func (d *Data) hold() error {
 	return nil
 }
 
-// id tells what a Check depends on.
+// id is a hash of all that a Check depends on.
 func (d *Data) id() string {
 	h := sha256.New()
 	decoder, version := pixels.JPEGDecoder()
@@ -158,30 +158,29 @@ func (d *Data) id() string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// Rows is the number of rows of a split, 0 for one that is not there.
+// Rows is the number of rows of a split, 0 if there is no such split.
 func (d *Data) Rows(s Split) int { return len(d.rows[s]) }
 
-// Sample is the image of a row.
+// Sample returns the image of a row.
 func (d *Data) Sample(s Split, row int) featurize.Sample { return d.listing.Samples[d.rows[s][row]] }
 
-// Classes are the names of the labels, of all splits, sorted bytewise.
+// Classes lists the names of the labels of all splits, sorted bytewise.
 func (d *Data) Classes() []string { return d.listing.Classes }
 
-// HeldOut reports whether the rows to validate on were held out of training.
+// HeldOut reports whether the validation rows were held out of the training rows.
 func (d *Data) HeldOut() bool { return d.heldOut }
 
-// Unlabelled counts the images that have no class, and for that no row.
+// Unlabelled is the number of images that are left out because they have no class.
 func (d *Data) Unlabelled() int { return d.unlabelled }
 
-// Reseed makes augmentations those of another seed; what is held out stays. No
-// Load may be under way.
+// Reseed changes the seed of augmentations, but not which rows are held out. It
+// must not be called during a Load.
 func (d *Data) Reseed(seed uint64) { d.config.Seed = seed }
 
-// Check is what Open has found; the next Open of the same data may take it as
-// known.
+// Check is the result of Open's check, for the Config.Known of a later Open.
 func (d *Data) Check() Check { return d.check }
 
-// Close frees what the data hold; no Load may be under way.
+// Close frees memory and closes the listing. It must not be called during a Load.
 func (d *Data) Close() error {
 	for range cap(d.workers) {
 		(<-d.workers).decoder.Close()

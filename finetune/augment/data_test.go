@@ -245,7 +245,7 @@ func TestSources(t *testing.T) {
 			}
 		}
 	}
-	if _, err := Open(t.Context(), listing(t, written(t, "y.tar.gz", packed.Bytes())), small, Config{Held: 2000}); !errors.Is(err, featurize.ErrData) || !strings.Contains(err.Error(), "2000 bytes") {
+	if _, err := Open(t.Context(), listing(t, written(t, "y.tar.gz", packed.Bytes())), small, Config{StreamLimit: 2000}); !errors.Is(err, featurize.ErrData) || !strings.Contains(err.Error(), "2000 bytes") {
 		t.Errorf("a stream that is too long: %v", err)
 	}
 }
@@ -290,8 +290,8 @@ func TestWorkers(t *testing.T) {
 						kept += int64(len(m.Pix))
 					}
 				}
-				if c.Cache < 0 && kept > 0 || c.Cache > 0 && (kept > c.Cache || kept+d.room.Load() != c.Cache || kept < c.Cache/2) || c.Cache == 0 && kept == 0 {
-					t.Errorf("cache %d holds %d bytes, room for %d", c.Cache, kept, d.room.Load())
+				if c.Cache < 0 && kept > 0 || c.Cache > 0 && (kept > c.Cache || kept+d.cacheRoom.Load() != c.Cache || kept < c.Cache/2) || c.Cache == 0 && kept == 0 {
+					t.Errorf("cache %d holds %d bytes, room for %d", c.Cache, kept, d.cacheRoom.Load())
 				}
 				d.Reseed(12)
 				if x, _ := rows(t, d, Training, all(18), 3, 18); slices.Equal(x, want) {

@@ -167,7 +167,7 @@ func TestSpread(t *testing.T) {
 		const n = 20000
 		var x [n][4]float64
 		for row := range n {
-			b := ResizedCrop{c.Scale, c.Ratio}.box(generator(1, 2, uint64(row)), c.Size[0], c.Size[1])
+			b := ResizedCrop{c.Scale, c.Ratio}.box(newRand(1, 2, uint64(row)), c.Size[0], c.Size[1])
 			x[row] = [4]float64{float64(b.Min.X), float64(b.Min.Y), float64(b.Dx()), float64(b.Dy())}
 		}
 		for k, name := range []string{"x", "y", "width", "height"} {
@@ -221,8 +221,8 @@ func TestChain(t *testing.T) {
 }
 
 func TestToTensor(t *testing.T) {
-	if want := golden(t).ToTensor; !slices.Equal(want, values[:]) {
-		t.Errorf("values %v, torchvision's %v", values, want)
+	if want := golden(t).ToTensor; !slices.Equal(want, toTensor[:]) {
+		t.Errorf("values %v, torchvision's %v", toTensor, want)
 	}
 }
 
@@ -245,7 +245,7 @@ func TestMix(t *testing.T) {
 func TestLambda(t *testing.T) {
 	for _, a := range []float64{0.001, 0.2, 0.4, 1, 3} {
 		const n = 40000
-		r, moments := generator(3, math.Float64bits(a)), [5]float64{}
+		r, moments := newRand(3, math.Float64bits(a)), [5]float64{}
 		for range n {
 			l := Mixup{a}.Lambda(r)
 			if !(l >= 0 && l <= 1) {
@@ -277,7 +277,7 @@ func TestFlips(t *testing.T) {
 	const n = 24000
 	flips, orders := 0.0, map[string]float64{}
 	for row := range n {
-		r := generator(9, 0, uint64(row))
+		r := newRand(9, 0, uint64(row))
 		if r.Float32() < 0.3 {
 			flips++
 		}

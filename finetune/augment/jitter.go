@@ -7,11 +7,11 @@ import (
 	"github.com/robust-transfer/rtx/featurize/pixels"
 )
 
-// Jitter is torchvision's ColorJitter: each adjustment by a random factor, all in
-// random order. Zero leaves an adjustment out.
+// Jitter is torchvision's ColorJitter: adjustments by random factors, in random
+// order. A zero leaves its adjustment out.
 type Jitter struct {
-	Brightness, Contrast, Saturation float64 // factor uniform in max(0, 1-v) to 1+v
-	Hue                              float64 // share of the circle, uniform in -v to v; at most 0.5
+	Brightness, Contrast, Saturation float64 // factor, uniform in max(0, 1-v) to 1+v
+	Hue                              float64 // rotation as a fraction of the colour circle, uniform in -v to v; at most 0.5
 }
 
 func (j Jitter) check() error {
@@ -26,9 +26,9 @@ func (j Jitter) check() error {
 	return nil
 }
 
-// apply changes pixels in place. The order is drawn first, then the factors of
-// the adjustments that are not left out.
-func (j Jitter) apply(r numbers, pix []uint8) {
+// apply changes pixels in place. It draws the order first, then the factors of the
+// adjustments that are not left out.
+func (j Jitter) apply(r randomSource, pix []uint8) {
 	if j == (Jitter{}) {
 		return
 	}
@@ -40,9 +40,9 @@ func (j Jitter) apply(r numbers, pix []uint8) {
 		switch {
 		case v == 0:
 		case i == 3:
-			factor[i] = between(r, float32(-v), float32(v))
+			factor[i] = uniform(r, float32(-v), float32(v))
 		default:
-			factor[i] = between(r, float32(max(0, 1-v)), float32(1+v))
+			factor[i] = uniform(r, float32(max(0, 1-v)), float32(1+v))
 		}
 	}
 	for _, i := range order {

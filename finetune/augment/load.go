@@ -14,11 +14,11 @@ import (
 	"github.com/robust-transfer/rtx/finetune/graph"
 )
 
-// worker holds what one goroutine needs to make rows.
+// worker holds the buffers with which one goroutine makes rows.
 type worker struct {
 	decoder   *pixels.Decoder
 	resampler pixels.Resampler
-	data      []byte // encoded
+	data      []byte // encoded image
 	decoded   pixels.Image
 	prepared  pixels.Image
 	row       []uint8 // [H,W,3]
@@ -26,11 +26,10 @@ type worker struct {
 
 var _ finetune.Data = (*Data)(nil)
 
-// Load fills a batch: its input graph.Images [N,3,H,W], values in [0,1], and as
-// the truth of each row its label, an int, or nil where there is none. Training
-// images are augmented: what becomes of one depends on itself, the seed and the
-// epoch, from 0 on, and on nothing else. A negative epoch gives them the
-// evaluation transform.
+// Load fills a batch: its input graph.Images [N,3,H,W], values in [0,1], and the
+// truth of each row, its label as an int, or nil if it has none. Training images
+// are augmented: the result depends only on the image, the seed and the epoch,
+// counted from 0. In a negative epoch they get the evaluation transform.
 func (d *Data) Load(ctx context.Context, s Split, epoch int, b *finetune.Batch) error {
 	g := d.transform.Geometry
 	labels := make([]int, b.N())
@@ -45,8 +44,8 @@ func (d *Data) Load(ctx context.Context, s Split, epoch int, b *finetune.Batch) 
 	return nil
 }
 
-// Images puts the images of rows into dst [len(rows),3,H,W], as Load does, and
-// their labels into labels, -1 for none.
+// Images writes the images of rows to dst [len(rows),3,H,W], as Load does, and
+// their labels to labels, -1 for none.
 func (d *Data) Images(ctx context.Context, s Split, rows []int, epoch int, dst []float32, labels []int) error {
 	g := d.transform.Geometry
 	size := 3 * g.Height * g.Width
@@ -63,11 +62,11 @@ func (d *Data) Images(ctx context.Context, s Split, rows []int, epoch int, dst [
 		policy = Policy{}
 	}
 	errs := make([]error, len(rows))
-	d.each(ctx, len(rows), func(w *worker, i int) {
+	d.forEach(ctx, len(rows), func(w *worker, i int) {
 		at := d.rows[s][rows[i]]
 		labels[i] = d.listing.Samples[at].Label
-		if errs[i] = d.row(w, at, policy, epoch, policy.startsAs(d.policy(s))); errs[i] == nil {
-			w.planes(dst[i*size:][:size], d.config.BGR)
+		if errs[i] = d.makeRow(w, at, policy, epoch, policy.preparesLike(d.policy(s))); errs[i] == nil {
+			w.writePlanes(dst[i*size:][:size], d.config.BGR)
 		}
 	})
 	if err := context.Cause(ctx); err != nil {
@@ -81,6 +80,7 @@ func (d *Data) Images(ctx context.Context, s Split, rows []int, epoch int, dst [
 	return nil
 }
 
+// policy is how images of a split are augmented.
 func (d *Data) policy(s Split) Policy {
 	if s == Training {
 		return d.config.Policy
@@ -88,9 +88,8 @@ func (d *Data) policy(s Split) Policy {
 	return Policy{}
 }
 
-// each calls do for 0 to n-1, on as many goroutines as there are workers, until
-// ctx ends.
-func (d *Data) each(ctx context.Context, n int, do func(w *worker, i int)) {
+// forEach calls do for 0 to n-1 with all workers in parallel, until ctx ends.
+func (d *Data) forEach(ctx context.Context, n int, do func(w *worker, i int)) {
 	var next atomic.Int64
 	var group sync.WaitGroup
 	for range min(cap(d.workers), n) {
@@ -109,9 +108,9 @@ func (d *Data) each(ctx context.Context, n int, do func(w *worker, i int)) {
 	group.Wait()
 }
 
-// row makes the pixels of a sample in w.row. cached says that what the
-// cache has of it is prepared for this policy.
-func (d *Data) row(w *worker, at int, p Policy, epoch int, cached bool) error {
+// makeRow writes the augmented pixels of a sample to w.row. cached says that the
+// cache may be used: its images are prepared for this policy.
+func (d *Data) makeRow(w *worker, at int, p Policy, epoch int, cached bool) error {
 	g := d.transform.Geometry
 	var prepared *pixels.Image
 	if cached {
@@ -123,14 +122,14 @@ func (d *Data) row(w *worker, at int, p Policy, epoch int, cached bool) error {
 			return err
 		}
 		if cached {
-			d.keep(at, prepared)
+			d.cacheImage(at, prepared)
 		}
 	}
-	w.row = grown(w.row, g.Width*g.Height*3)
-	return p.draw(generator(d.config.Seed, uint64(epoch), uint64(at)), &w.resampler, w.row, prepared, g)
+	w.row = resized(w.row, g.Width*g.Height*3)
+	return p.draw(newRand(d.config.Seed, uint64(epoch), uint64(at)), &w.resampler, w.row, prepared, g)
 }
 
-// prepare reads and decodes a sample.
+// prepare reads, decodes and prepares a sample.
 func (d *Data) prepare(w *worker, at int, p Policy) (*pixels.Image, pixels.Info, error) {
 	var err error
 	if w.data, err = d.listing.Samples[at].Read(w.data[:0]); err != nil {
@@ -144,29 +143,29 @@ func (d *Data) prepare(w *worker, at int, p Policy) (*pixels.Image, pixels.Info,
 	return prepared, info, err
 }
 
-// keep copies a prepared image to the cache, if there is room. Every epoch asks
-// for every row once, so what is in the cache stays there.
-func (d *Data) keep(at int, m *pixels.Image) {
+// cacheImage copies a prepared image to the cache if there is room. Nothing is
+// evicted, because every epoch needs every image once.
+func (d *Data) cacheImage(at int, m *pixels.Image) {
 	n := int64(len(m.Pix))
-	if d.room.Add(-n) < 0 {
-		d.room.Add(n)
+	if d.cacheRoom.Add(-n) < 0 {
+		d.cacheRoom.Add(n)
 		return
 	}
 	if !d.cache[at].CompareAndSwap(nil, &pixels.Image{Width: m.Width, Height: m.Height, Pix: slices.Clone(m.Pix)}) {
-		d.room.Add(n)
+		d.cacheRoom.Add(n)
 	}
 }
 
-// values are torchvision's ToTensor.
-var values = func() (v [256]float32) {
+// toTensor maps a byte to [0,1] as torchvision's ToTensor does.
+var toTensor = func() (v [256]float32) {
 	for i := range v {
 		v[i] = float32(i) / 255
 	}
 	return v
 }()
 
-// planes writes the row as [3,H,W].
-func (w *worker) planes(dst []float32, bgr bool) {
+// writePlanes converts the row from [H,W,3] bytes to [3,H,W] floats.
+func (w *worker) writePlanes(dst []float32, bgr bool) {
 	n := len(dst) / 3
 	r, g, b := dst[:n], dst[n:2*n], dst[2*n:]
 	if bgr {
@@ -174,12 +173,13 @@ func (w *worker) planes(dst []float32, bgr bool) {
 	}
 	for i := range n {
 		p := w.row[3*i:][:3:3]
-		r[i], g[i], b[i] = values[p[0]], values[p[1]], values[p[2]]
+		r[i], g[i], b[i] = toTensor[p[0]], toTensor[p[1]], toTensor[p[2]]
 	}
 }
 
-// examine decodes every image that may have a row, unless that was done before.
-func (d *Data) examine(ctx context.Context) error {
+// checkImages decodes every image that may have a row, unless Config.Known has the
+// result.
+func (d *Data) checkImages(ctx context.Context) error {
 	all, id := d.listing.Samples, d.id()
 	if k := d.config.Known; k != nil && k.ID == id {
 		d.check = *k
@@ -188,12 +188,12 @@ func (d *Data) examine(ctx context.Context) error {
 	split := map[string]Split{"val": Validation, "test": Test}
 	reasons, warnings := make([]error, len(all)), make([][]string, len(all))
 	var done atomic.Int64
-	d.each(ctx, len(all), func(w *worker, i int) {
+	d.forEach(ctx, len(all), func(w *worker, i int) {
 		s := all[i]
 		if s.Label >= 0 || d.config.Unlabelled {
 			prepared, info, err := d.prepare(w, i, d.policy(split[s.Split]))
 			if reasons[i], warnings[i] = err, info.Warnings; err == nil {
-				d.keep(i, prepared)
+				d.cacheImage(i, prepared)
 			}
 		}
 		if n := int(done.Add(1)); d.config.Progress != nil {

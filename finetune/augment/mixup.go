@@ -5,14 +5,14 @@ import (
 	"math/rand/v2"
 )
 
-// Mixup blends every image of a batch with another, and their targets too (Zhang
-// et al. 2018). As in timm's batch mode there is one lambda a batch, and the
-// partner of row i is row n-1-i; rows come shuffled, so that is a random partner.
+// Mixup blends every image of a batch with another one, and their targets likewise
+// (Zhang et al. 2018). As in timm's batch mode there is one lambda per batch, and
+// the partner of row i is row n-1-i, which is random since rows are shuffled.
 type Mixup struct {
 	Alpha float64 // lambda ~ Beta(Alpha, Alpha); 0: no mixing
 }
 
-// Lambda draws a row's own share in a batch.
+// Lambda draws the weight of each row itself; its partner's is 1 - Lambda.
 func (m Mixup) Lambda(r *rand.Rand) float64 {
 	if !(m.Alpha > 0) {
 		return 1
@@ -28,8 +28,8 @@ func (m Mixup) Mix(r *rand.Rand, images, targets []float32, n int) {
 	blend(targets, n, lambda)
 }
 
-// logGamma draws the logarithm of a Gamma(alpha, 1) number (Marsaglia and Tsang
-// 2000): for a small alpha the number itself would be 0.
+// logGamma draws the logarithm of a Gamma(alpha, 1) variate (Marsaglia and Tsang
+// 2000); the variate itself would underflow for a small alpha.
 func logGamma(r *rand.Rand, alpha float64) float64 {
 	boost := 0.0
 	if alpha < 1 {
@@ -50,8 +50,8 @@ func logGamma(r *rand.Rand, alpha float64) float64 {
 	}
 }
 
-// blend takes n rows of x, images or soft targets, together with their partners in place:
-// lambda x[i] + (1-lambda) x[n-1-i], each product rounded to single precision.
+// blend replaces n rows of x, images or targets, by
+// lambda x[i] + (1-lambda) x[n-1-i], with products rounded to single precision.
 func blend(x []float32, n int, lambda float64) {
 	if n < 1 || lambda == 1 {
 		return

@@ -62,7 +62,7 @@ func ruled(name string, w, h int) *pixels.Image {
 	m := &pixels.Image{Width: w, Height: h, Pix: make([]uint8, w*h*3)}
 	const step = 0x9e3779b97f4a7c15
 	for i := range m.Pix {
-		m.Pix[i] = uint8(mix(f.Sum64()+step*uint64(i)) >> 56)
+		m.Pix[i] = uint8(splitmix64(f.Sum64()+step*uint64(i)) >> 56)
 	}
 	return m
 }
@@ -131,7 +131,7 @@ func TestOracle(t *testing.T) {
 func TestDraws(t *testing.T) {
 	const n = 20000
 	for _, c := range crops(t).Draws {
-		r := generator(7, uint64(c.Width), uint64(c.Height))
+		r := newRand(7, uint64(c.Width), uint64(c.Height))
 		var area, aspect, x, y []float64
 		fallbacks := 0.0
 		for range n {

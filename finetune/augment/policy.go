@@ -7,16 +7,16 @@ import (
 	"github.com/robust-transfer/rtx/featurize/pixels"
 )
 
-// Policy is what is done to a training image, in this order: a crop, a flip, a
-// jitter of its colours. The zero value is the evaluation transform.
+// Policy is how training images are augmented: a crop, then a horizontal flip, then
+// colour jitter. The zero value is the evaluation transform.
 type Policy struct {
-	Resized *ResizedCrop // one crop or the other; nil both: the evaluation transform's
+	Resized *ResizedCrop // at most one of the crops; both nil: the evaluation transform's
 	Padded  *PaddedCrop
-	Flip    float64 // probability of a mirrored image (RandomHorizontalFlip)
+	Flip    float64 // probability of a horizontal flip (RandomHorizontalFlip)
 	Jitter  Jitter
 }
 
-// Check says what of a policy cannot be done.
+// Check returns an error if a setting of the policy is out of range.
 func (p Policy) Check() error {
 	if p.Resized != nil && p.Padded != nil {
 		return errors.New("augment: a resized crop and a padded crop, expected one of them")
@@ -37,15 +37,14 @@ func (p Policy) Check() error {
 	return p.Jitter.check()
 }
 
-// Random reports whether an image looks different from epoch to epoch.
+// Random reports whether an image may differ from epoch to epoch.
 func (p Policy) Random() bool { return p != (Policy{}) }
 
-// startsAs reports whether both policies draw from the same prepared images.
-func (p Policy) startsAs(q Policy) bool { return p.Resized == q.Resized && p.Padded == q.Padded }
+// preparesLike reports whether two policies start from the same prepared images.
+func (p Policy) preparesLike(q Policy) bool { return p.Resized == q.Resized && p.Padded == q.Padded }
 
-// prepare is the part of a policy that is the same in every epoch: it brings a
-// decoded image to what draw starts from, which may be src itself. What is not
-// src is in into.
+// prepare does the part of a policy that is the same in every epoch. It returns the
+// prepared image that draw starts from: src itself, or into.
 func (p Policy) prepare(resampler *pixels.Resampler, into, src *pixels.Image, g pixels.Geometry) (*pixels.Image, error) {
 	switch {
 	case p.Resized != nil && g.PreResize == 0:
@@ -56,12 +55,12 @@ func (p Policy) prepare(resampler *pixels.Resampler, into, src *pixels.Image, g 
 	case p.Padded != nil:
 		return into, resampler.Resize(into, src, g)
 	}
-	*into = pixels.Image{Width: g.Width, Height: g.Height, Pix: grown(into.Pix, g.Width*g.Height*3)}
+	*into = pixels.Image{Width: g.Width, Height: g.Height, Pix: resized(into.Pix, g.Width*g.Height*3)}
 	return into, resampler.Apply(into.Pix, src, g)
 }
 
-// draw fills dst, the input size, with a prepared image.
-func (p Policy) draw(r numbers, resampler *pixels.Resampler, dst []uint8, src *pixels.Image, g pixels.Geometry) error {
+// draw augments a prepared image into dst, [H,W,3] of the input size.
+func (p Policy) draw(r randomSource, resampler *pixels.Resampler, dst []uint8, src *pixels.Image, g pixels.Geometry) error {
 	switch {
 	case p.Resized != nil:
 		box := p.Resized.box(r, src.Width, src.Height)
@@ -80,7 +79,8 @@ func (p Policy) draw(r numbers, resampler *pixels.Resampler, dst []uint8, src *p
 	return nil
 }
 
-func grown(b []uint8, n int) []uint8 {
+// resized returns a buffer of n bytes, b itself if it is large enough.
+func resized(b []uint8, n int) []uint8 {
 	if cap(b) < n {
 		return make([]uint8, n)
 	}

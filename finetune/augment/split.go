@@ -18,11 +18,11 @@ const (
 	Test       = finetune.Test
 )
 
-// part deals the good samples out to splits, those with a label unless all are
-// asked for. Samples without a split
-// are there to train on. Without samples to validate on, fraction of each class's
-// training samples is held out for it; samples of one group stay together.
-func (d *Data) part(failed map[string]bool, fraction float64, seed uint64) error {
+// assignRows makes the decodable samples rows of their splits: those with a label,
+// or all with Config.Unlabelled. Samples without a split are training samples. If
+// there are no validation samples, a fraction of each class's training samples is
+// held out for validation; samples of one group stay together.
+func (d *Data) assignRows(failed map[string]bool, fraction float64, seed uint64) error {
 	all := d.listing.Samples
 	of := map[string]Split{"": Training, "train": Training, "val": Validation, "test": Test}
 	labels, groups := make([]int, len(all)), make([]string, len(all))
@@ -55,10 +55,10 @@ func (d *Data) part(failed map[string]bool, fraction float64, seed uint64) error
 		return fmt.Errorf("augment: samples to validate on: %w: %w", err, featurize.ErrData)
 	}
 	d.rows[Training], d.rows[Validation], d.heldOut = fold.Train, fold.Test, true
-	if !(Policy{}).startsAs(d.config.Policy) { // they were prepared for training
+	if !(Policy{}).preparesLike(d.config.Policy) { // the cache has them as prepared for training
 		for _, i := range fold.Test {
 			if m := d.cache[i].Swap(nil); m != nil {
-				d.room.Add(int64(len(m.Pix)))
+				d.cacheRoom.Add(int64(len(m.Pix)))
 			}
 		}
 	}
