@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -15,7 +14,7 @@ import (
 
 	"github.com/robust-transfer/rtx/onnx"
 	"github.com/robust-transfer/rtx/onnx/arch"
-	"github.com/robust-transfer/rtx/onnx/safetensors"
+	"github.com/robust-transfer/rtx/onnx/checkpoint"
 	"github.com/robust-transfer/rtx/onnx/verify"
 )
 
@@ -150,7 +149,7 @@ func exportKind(c *cli.Context) (string, error) {
 func exportGraph(c *cli.Context, m *onnx.Model) (*onnx.Model, error) {
 	var err error
 	if names := c.String("outputs"); names != "" {
-		if m, err = expose(m, strings.Split(names, ",")); err != nil {
+		if m, err = expose(m, names); err != nil {
 			return nil, err
 		}
 	}
@@ -179,91 +178,45 @@ func exportGraph(c *cli.Context, m *onnx.Model) (*onnx.Model, error) {
 	return m, nil
 }
 
-// expose gives a model the named outputs: c2 to c5 are feature maps, logits and
-// features those of every model, and other names are values of the graph.
-func expose(m *onnx.Model, names []string) (*onnx.Model, error) {
+// expose gives a model the outputs of --outputs.
+func expose(m *onnx.Model, names string) (*onnx.Model, error) {
 	spec, _, err := m.Spec()
 	if err != nil {
 		return nil, err
 	}
-	levels := spec.Pyramid()
-	var outputs []onnx.Output
-	open := true
-	for _, name := range names {
-		name = strings.TrimSpace(name)
-		value := name
-		switch {
-		case levels[name] != "":
-			value = levels[name]
-		case name == "logits":
-			if value, _, err = m.LogitsValue(); err != nil {
-				return nil, err
-			}
-		case name == "features" && spec.Feature != "":
-			value = spec.Feature
-		}
-		open = open && levels[name] != ""
-		outputs = append(outputs, onnx.Output{Name: name, Value: value})
+	outputs := strings.Split(names, ",")
+	for i := range outputs {
+		outputs[i] = strings.TrimSpace(outputs[i])
 	}
-	c, err := m.Expose(outputs, open)
-	if err != nil {
-		hint := "rtx inspect shows the model"
-		if len(levels) > 0 {
-			hint = "logits, features, " + strings.Join(slices.Sorted(maps.Keys(levels)), ", ") + ", or a value of the graph"
-		}
-		var value *onnx.ValueError
-		if errors.As(err, &value) {
-			hint = suggest(value.Value, value.Values, hint)
-		}
-		return nil, &usageError{msg: err.Error(), hint: hint}
+	c, err := m.WithOutputs(outputs...)
+	if err == nil || errors.Is(err, onnx.ErrNoLogits) || errors.Is(err, onnx.ErrFormat) {
+		return c, err
 	}
-	return c, nil
+	hint := "rtx inspect shows the model"
+	if levels := spec.Pyramid(); len(levels) > 0 {
+		hint = "logits, features, " + strings.Join(slices.Sorted(maps.Keys(levels)), ", ") + ", or a value of the graph"
+	}
+	var value *onnx.ValueError
+	if errors.As(err, &value) {
+		hint = suggest(value.Value, value.Values, hint)
+	}
+	return nil, &usageError{msg: err.Error(), hint: hint}
 }
 
-// exportWeights writes the state_dict of a model, tensor by tensor.
+// exportWeights writes the state_dict of a model and returns how many tensors it
+// has.
 func exportWeights(ctx context.Context, m *onnx.Model, path string, torchvision, overwrite bool) (n int, err error) {
-	tensors, err := arch.Weights(m)
+	weights, err := checkpoint.Weights(m, torchvision)
 	if err != nil {
 		if x := (*arch.Mismatch)(nil); errors.As(err, &x) {
 			return 0, hinted{err, "weights come back from a model that rtx import made without --fold-bn"}
 		}
 		return 0, hinted{err, "weights come back from a model that rtx import made"}
 	}
-	spec, _, err := m.Spec()
-	if err != nil {
-		return 0, err
-	}
-	source := map[string]string{}
-	for name, was := range spec.SourceNames {
-		source[was] = name
-	}
-	header := make([]safetensors.Tensor, len(tensors))
-	for i, t := range tensors {
-		header[i] = safetensors.Tensor{Name: t.Name, DType: safetensors.TypeName(t.DType)}
-		if name := source[t.Name]; torchvision && name != "" {
-			header[i].Name = name
-		}
-		for _, d := range t.Dims {
-			header[i].Shape = append(header[i].Shape, int(d))
-		}
-		if header[i].Shape == nil {
-			header[i].Shape = []int{}
-		}
-	}
-	head, err := safetensors.Header(header, map[string]string{"format": "pt"})
-	if err != nil {
-		return 0, err
-	}
 	if err := free(path, overwrite); err != nil {
 		return 0, err
 	}
-	return len(tensors), writeFile(ctx, path, func(w io.Writer) error {
-		_, err := w.Write(head)
-		for i := 0; i < len(tensors) && err == nil; i++ {
-			err = tensors[i].Write(w)
-		}
-		return err
-	})
+	return len(weights.Tensors), writeFile(ctx, path, weights.Write)
 }
 
 // free refuses to replace a file without --overwrite.
