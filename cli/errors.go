@@ -102,6 +102,7 @@ var verdicts = []struct {
 	{is(catalogue.ErrRefused), 65, "the same command tries anew; --from names another place"},
 	{as[*checkpoint.ClaimError], 65, ""},
 	{is(runtime.ErrBusy, syscall.ENOMEM), 75, "try a smaller --batch-size"},
+	{as[*runtime.NoProviderError], 69, "rtx runtime install --cuda gets a library that has CUDA, rtx doctor tells what else is missing"},
 	{is(runtime.ErrUnavailable), 69, "rtx runtime install gets a library, rtx doctor tells what is missing"},
 	{is(onnx.ErrNoImageInput, onnx.ErrInputs), 65, "rtx inspect shows the model's inputs"},
 	{is(onnx.ErrSpec), 2, "rtx inspect shows the model"},

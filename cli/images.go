@@ -259,7 +259,7 @@ func (n *network) open(ctx context.Context, value string, pool bool) error {
 		n.batch = size
 	}
 	if device, why := n.session.Device(); device == "cpu" && n.Device == "auto" {
-		n.note("on the CPU: %s", why)
+		n.note("on the CPU: %s%s", why, cudaHint(n.library, why))
 	}
 	return nil
 }

@@ -1,10 +1,12 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os/exec"
 	gort "runtime"
+	"strings"
 
 	cli "github.com/urfave/cli/v2"
 
@@ -134,7 +136,7 @@ func findings(library string) (all []finding, missing error) {
 	if missing != nil {
 		gpu.Text = "not looked for without onnxruntime"
 	} else if err := lib.CUDA(); err != nil {
-		gpu.Text = "not usable, --device cpu is: " + err.Error()
+		gpu.Text = "not usable, --device cpu is: " + err.Error() + cudaHint(lib, err.Error())
 	}
 	cache, err := runtime.CacheDir()
 	if err != nil {
@@ -145,6 +147,16 @@ func findings(library string) (all []finding, missing error) {
 		finding{"platform", true, gort.GOOS + "/" + gort.GOARCH, ""},
 		finding{"cache", err == nil, cache, ""},
 	), missing
+}
+
+// cudaHint says how to get a library with CUDA, where the lack of it is a reason why
+// a GPU cannot be used.
+func cudaHint(lib runtime.Library, why string) string {
+	var lacking *runtime.NoProviderError
+	if errors.As(lib.CUDA(), &lacking) && strings.Contains(why, lacking.Error()) {
+		return " (rtx runtime install --cuda gets a library that has)"
+	}
+	return ""
 }
 
 // turboInstall is the command that installs libjpeg-turbo here.

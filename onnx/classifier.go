@@ -100,10 +100,11 @@ func (m *Model) ClassCount() int {
 	return 0
 }
 
-// LogitsValue names the value of shape [N,K] that the logits are: the output
-// called "logits", else the one output of two dimensions that is not the features
-// and that a linear layer computes, or any layer where the file names classes. If a
-// Softmax computes the output, the logits are its input, and softmax is true.
+// LogitsValue names the value [N,K] that the logits are: the output called "logits",
+// else the only output of two dimensions, other than the features, that a linear
+// layer computes. Where the file names classes, it may be an output of any layer. If
+// a Softmax computes the output, the logits are its input, and softmax is true. The
+// error wraps [ErrNoLogits] where the model is not a classifier.
 func (m *Model) LogitsValue() (value string, softmax bool, err error) {
 	producer := m.producers()
 	output, err := m.logitsOutput(producer)
@@ -127,6 +128,7 @@ func (m *Model) LogitsValue() (value string, softmax bool, err error) {
 	return output, false, nil
 }
 
+// logitsOutput names the output that holds the logits, or their softmax.
 func (m *Model) logitsOutput(producer map[string]*pb.NodeProto) (string, error) {
 	classes, err := m.Classes()
 	if err != nil {

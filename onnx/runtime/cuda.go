@@ -7,8 +7,8 @@ package runtime
 #include <stdio.h>
 #include <stdlib.h>
 
-// NVIDIA's driver interface, as far as it is used; the library is opened when
-// it is needed, for most machines have none.
+// The functions of NVIDIA's driver that are used. The library is opened when it is
+// needed, since most machines do not have it.
 static struct {
 	int (*init)(unsigned);
 	int (*version)(int *);
@@ -57,8 +57,8 @@ static int cuda_count(int *n) {
 	return code != 0 ? code : cu.count(n);
 }
 
-// Page-locked memory belongs to a device's context, which the calling thread
-// enters for as long as the call lasts.
+// Page-locked memory belongs to the context of a device. The calling thread makes it
+// its current context for the duration of a call.
 static int cuda_enter(int number, int *device) {
 	void *context;
 	int code = cu.init(0);
@@ -89,8 +89,8 @@ static void cuda_free(int number, void *p) {
 	cu.release(device); // what cuda_alloc took
 }
 
-// loads tells whether a library can be loaded, and leaves it so: another that
-// asks for it by name then finds it, wherever it lies.
+// loads tells whether a library can be loaded. It stays loaded, so that another
+// library that needs it by its name finds it, whatever its folder.
 static int loads(const char *name, char *why, size_t size) {
 	if (dlopen(name, RTLD_NOW | RTLD_LOCAL) != NULL) return 1;
 	snprintf(why, size, "%s", dlerror());
@@ -108,7 +108,7 @@ import (
 	"unsafe"
 )
 
-// driver is NVIDIA's driver: nil, or why it cannot be used.
+// driver opens NVIDIA's driver; the error says why it cannot be used.
 var driver = sync.OnceValue(func() error {
 	var why [512]C.char
 	if C.cuda_open(&why[0], 512) == 0 {
@@ -117,8 +117,8 @@ var driver = sync.OnceValue(func() error {
 	return nil
 })
 
-// driverVersion is the newest CUDA that the driver serves, 13000 for 13.0; 0
-// without a driver.
+// driverVersion is the newest version of CUDA that the driver supports, 13000 for
+// 13.0; 0 without a driver.
 func driverVersion() int {
 	var v C.int
 	if driver() != nil || C.cuda_version(&v) != 0 {
@@ -142,14 +142,14 @@ var devices = sync.OnceValues(func() (int, error) {
 	return int(n), nil
 })
 
-// hostMemory is page-locked memory, which a GPU reads and writes at the full
-// speed of the bus.
+// hostMemory is page-locked memory of the host, which a GPU reads and writes at the
+// full speed of the bus.
 type hostMemory struct {
 	device int
 	all    []unsafe.Pointer
 }
 
-// bytes returns n bytes, nil where the driver gives none.
+// bytes allocates n bytes; nil where the driver cannot.
 func (h *hostMemory) bytes(n int) unsafe.Pointer {
 	var p unsafe.Pointer
 	if driver() != nil || n == 0 || C.cuda_alloc(C.int(h.device), C.size_t(n), &p) != 0 {
@@ -183,7 +183,7 @@ func preload(name string, folders ...string) error {
 		if ok {
 			return nil
 		}
-		failed = errors.New(C.GoString(&why[0])) // of a file that is there, rather than of none
+		failed = errors.New(C.GoString(&why[0])) // the error about a file that exists says more than one about a missing file
 	}
 	return failed
 }

@@ -12,11 +12,11 @@ import (
 	ort "github.com/yalue/onnxruntime_go"
 )
 
-// device is where a session runs.
+// device is the processor that a session runs on.
 type device struct {
-	gpu    int    // -1: the CPU
-	forced bool   // asked for by name
-	why    string // what speaks against the GPU
+	gpu    int    // number of the GPU; -1: the CPU
+	forced bool   // named by the caller
+	why    string // why it is not a GPU
 }
 
 func (d device) String() string {
@@ -26,7 +26,7 @@ func (d device) String() string {
 	return fmt.Sprintf("cuda:%d", d.gpu)
 }
 
-// device chooses from what was asked for and what is there.
+// device chooses a device: the one that was asked for, or the best that is there.
 func (o Options) device() (device, error) {
 	kind, id, numbered := strings.Cut(o.Device, ":")
 	d := device{gpu: -1, forced: kind == "cpu" || kind == "cuda", why: "asked for"}
@@ -47,8 +47,8 @@ func (o Options) device() (device, error) {
 	return d, nil
 }
 
-// Choose loads the library and tells where sessions of the options will run: on
-// "cpu" or "cuda:N"; why tells what speaks against the GPU.
+// Choose loads the library and tells on which device sessions with these options
+// run, "cpu" or "cuda:N"; why says why it is not a GPU.
 func Choose(o Options) (name, why string, err error) {
 	if err := start(o.Library); err != nil {
 		return "", "", err
@@ -60,33 +60,50 @@ func Choose(o Options) (name, why string, err error) {
 	return d.String(), d.why, nil
 }
 
-// without is the CPU in place of a GPU that cannot be had, unless that was
-// asked for.
+// without is the CPU in place of a GPU that cannot be used because of err. Where the
+// GPU was asked for, that is an error.
 func (d device) without(asked string, err error) (device, error) {
 	if d.forced {
 		return d, fmt.Errorf("runtime: device %q: %w: %w", asked, err, ErrUnavailable)
 	}
 	first, _, _ := strings.Cut(strings.TrimSpace(err.Error()), "\n")
 	if all, ok := err.(missing); ok {
-		first = all[0]
+		first = all[0].Error()
 	}
 	d.gpu, d.why = -1, "CUDA cannot be used: "+first
 	return d, nil
 }
 
-// missing is what keeps a library from a GPU, the gravest first.
-type missing []string
+// missing lists what a library lacks to use a GPU, the most fundamental first.
+type missing []error
 
-func (m missing) Error() string { return strings.Join(m, "; ") }
+func (m missing) Error() string {
+	var parts []string
+	for _, err := range m {
+		parts = append(parts, err.Error())
+	}
+	return strings.Join(parts, "; ")
+}
 
-// CUDA tells what keeps sessions of the library from a GPU; nil for nothing.
+func (m missing) Unwrap() []error { return m }
+
+// NoProviderError is the error of a library that was built without CUDA.
+type NoProviderError struct{ Library string }
+
+func (e *NoProviderError) Error() string {
+	return fmt.Sprintf("%q has no CUDA: there is no %s beside it", e.Library, provider)
+}
+
+// CUDA returns nil where sessions of the library can run on a GPU, else everything
+// that is missing. The error wraps a [*NoProviderError] where it is the library's
+// own part for CUDA.
 func (l Library) CUDA() error { return l.cuda(0) }
 
-// provider is the part of onnxruntime that runs on CUDA, a library of its own.
+// provider is the part of onnxruntime that runs on CUDA. It is a library of its own.
 const provider = "libonnxruntime_providers_cuda.so"
 
-// cuda checks for a GPU of the number, for the provider, and for what that
-// needs, and names everything that is missing.
+// cuda checks for the GPU of a number, for the provider, and for the libraries that
+// the provider needs. The error names everything that is missing.
 func (l Library) cuda(number int) error {
 	if gort.GOOS != "linux" {
 		return fmt.Errorf("onnxruntime has no CUDA for %s", platform())
@@ -94,17 +111,17 @@ func (l Library) cuda(number int) error {
 	var all missing
 	switch n, err := devices(); {
 	case err != nil:
-		all = append(all, err.Error())
+		all = append(all, err)
 	case number >= n:
-		all = append(all, fmt.Sprintf("no GPU of number %d: there are %d, from 0 on", number, n))
+		all = append(all, fmt.Errorf("no GPU of number %d: there are %d, from 0 on", number, n))
 	}
 	folder := filepath.Dir(l.Path)
 	if _, err := os.Stat(filepath.Join(folder, provider)); err != nil {
-		all = append(all, fmt.Sprintf("%q has no CUDA: there is no %s beside it (rtx runtime install --cuda gets a library that has)", l.Path, provider))
+		all = append(all, &NoProviderError{l.Path})
 	} else if names, err := lacking(filepath.Join(folder, provider)); err != nil {
-		all = append(all, fmt.Sprintf("%s: %v", provider, err))
+		all = append(all, fmt.Errorf("%s: %w", provider, err))
 	} else if len(names) > 0 {
-		all = append(all, strings.Join(names, ", ")+" cannot be loaded: install CUDA's libraries and cuDNN 9, and put their folders into LD_LIBRARY_PATH")
+		all = append(all, fmt.Errorf("%s cannot be loaded: install CUDA's libraries and cuDNN 9, and put their folders into LD_LIBRARY_PATH", strings.Join(names, ", ")))
 	}
 	if len(all) == 0 {
 		return nil
@@ -112,8 +129,8 @@ func (l Library) cuda(number int) error {
 	return all
 }
 
-// lacking lists the libraries that a library needs and that do not load; those
-// that do stay loaded. cuDNN is opened by the provider itself when it is used.
+// lacking lists the libraries that a library needs and that cannot be loaded; the
+// others stay loaded. It includes cuDNN, which the provider opens when it is used.
 func lacking(file string) ([]string, error) {
 	f, err := elf.Open(file)
 	if err != nil {
@@ -136,9 +153,9 @@ func lacking(file string) ([]string, error) {
 	return names, nil
 }
 
-// cudaSettings are the provider's. Batches of a job have one size, so memory is
-// taken as it is asked for; with float16 and TF32, convolutions are fastest on
-// channels that lie side by side.
+// cudaSettings are the provider's options. All batches of a job have one size, so
+// that the arena need not grow beyond what is requested. Convolutions in float16
+// and TF32 are fastest in the layout NHWC.
 func cudaSettings(number int, precision string) map[string]string {
 	s := map[string]string{
 		"device_id": strconv.Itoa(number), "use_tf32": "0", "prefer_nhwc": "0",
@@ -150,6 +167,7 @@ func cudaSettings(number int, precision string) map[string]string {
 	return s
 }
 
+// appendCUDA makes a session run on CUDA.
 func appendCUDA(options *ort.SessionOptions, settings map[string]string) error {
 	cuda, err := ort.NewCUDAProviderOptions()
 	if err != nil {

@@ -20,27 +20,27 @@ import (
 	"strings"
 )
 
-// Pinned is the release that Install puts into the user's cache; PinnedCUDA is
-// that for NVIDIA's GPUs, which wants the libraries of CUDA 12 and cuDNN 9.
+// The releases that Install installs: Pinned for CPUs, PinnedCUDA for NVIDIA's GPUs,
+// which needs the libraries of CUDA 12 and cuDNN 9.
 const (
 	Pinned     = "1.24.3"
 	PinnedCUDA = "1.24.4"
 )
 
-// release is what there is to install.
+// release is a release of onnxruntime for one platform.
 type release struct {
 	version, folder string
-	pip, npm        string // packages; "" for none
+	pip, npm        string // the packages that contain it; "": none
 	files           []releaseFile
 }
 
-// releaseFile is one of its files, for one platform.
+// releaseFile is one of its files.
 type releaseFile struct {
 	name string
-	sums []string // SHA-256, of each package that carries it
+	sums []string // its SHA-256 in each of the packages
 }
 
-// pinned is the release for this platform.
+// pinned is the release that is installed on this platform.
 func pinned(cuda bool) (release, error) {
 	if cuda {
 		if platform() != "linux/amd64" {
@@ -59,8 +59,8 @@ func pinned(cuda bool) (release, error) {
 	return release{Pinned, Pinned, "onnxruntime", "onnxruntime-node", []releaseFile{{libraryNames()[0], sums}}}, nil
 }
 
-// pinnedSums holds the SHA-256 of the library, as the npm package and the
-// Python wheels carry it.
+// pinnedSums holds the SHA-256 of the library in the npm package and in the Python
+// wheels, which differ.
 var pinnedSums = map[string][]string{
 	"linux/amd64": {
 		"92ba8e44d31b80a34f5e805076a044122c3be1fffe0d88ed790de7267b0b2682",
@@ -76,21 +76,21 @@ var pinnedSums = map[string][]string{
 	},
 }
 
-// maxFile bounds what is unpacked.
+// maxFile is the largest file that is unpacked, in bytes.
 const maxFile = 512 << 20
 
-// ErrNoClient says that nothing is there that could fetch the library.
+// ErrNoClient says that there is no program to fetch the library with.
 var ErrNoClient = errors.New("neither npm nor pip was found")
 
 // InstallConfig says which library is wanted and where it comes from.
 type InstallConfig struct {
-	CUDA bool      // the one for NVIDIA's GPUs
-	From string    // a .so, .dylib, .whl, .zip or .tgz; "" fetches with npm or pip
-	Log  io.Writer // lines on what is being done; nil for none
+	CUDA bool      // the library for NVIDIA's GPUs
+	From string    // a .so, .dylib, .whl, .zip or .tgz file; "": fetched with pip or npm
+	Log  io.Writer // gets a line about each step; nil: none
 }
 
-// Install puts a pinned library into the user's cache, if it is not there, and
-// checks that it loads. A file is kept only if its SHA-256 is a pinned one.
+// Install puts the pinned release into the user's cache, unless it is there, and
+// checks that it loads. Files whose SHA-256 is not the pinned one are refused.
 func Install(ctx context.Context, c InstallConfig) (Library, error) {
 	if c.Log == nil {
 		c.Log = io.Discard
@@ -126,7 +126,7 @@ func Install(ctx context.Context, c InstallConfig) (Library, error) {
 	if err := r.extract(archive, work); err != nil {
 		return Library{}, fmt.Errorf("runtime: install from %q: %w", archive, err)
 	}
-	for _, f := range r.files { // the library itself is the last
+	for _, f := range r.files { // the library itself comes last: with it the installation is complete
 		file := filepath.Join(work, f.name)
 		if err := os.Chmod(file, 0o755); err != nil {
 			return Library{}, fmt.Errorf("runtime: install: %w", err)
@@ -139,7 +139,7 @@ func Install(ctx context.Context, c InstallConfig) (Library, error) {
 	return usable(target)
 }
 
-// in tells whether a folder has all the files.
+// in tells whether a folder has all files of the release.
 func (r release) in(dir string) bool {
 	for _, f := range r.files {
 		sum, err := fileSum(filepath.Join(dir, f.name))
@@ -150,8 +150,9 @@ func (r release) in(dir string) bool {
 	return true
 }
 
+// usable loads a library that was installed.
 func usable(file string) (Library, error) {
-	version, err := probe(file)
+	version, err := libraryVersion(file)
 	if err != nil {
 		return Library{}, fmt.Errorf("runtime: install: %w: %w", err, ErrUnavailable)
 	}
@@ -160,8 +161,8 @@ func usable(file string) (Library, error) {
 
 func platform() string { return gort.GOOS + "/" + gort.GOARCH }
 
-// fetch downloads a package that carries the library, with the first client
-// that is there and succeeds.
+// fetch downloads a package that contains the library, with the first program that
+// is there and succeeds.
 func (r release) fetch(ctx context.Context, dir string, log io.Writer) (string, error) {
 	pip := []string{"download", "--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:", "--python-version", "3.12", "--dest", dir}
 	for _, p := range wheelPlatforms() {
@@ -201,6 +202,7 @@ func lastLine(s string) string {
 	return s[strings.LastIndexByte(s, '\n')+1:]
 }
 
+// wheelPlatforms are the tags of the wheels for this platform.
 func wheelPlatforms() []string {
 	switch platform() {
 	case "linux/amd64":
@@ -211,8 +213,8 @@ func wheelPlatforms() []string {
 	return []string{"macosx_14_0_arm64"}
 }
 
-// extract finds the files in an archive, or takes the file itself, and writes
-// them into dir. They are known by their SHA-256.
+// extract finds the release's files in an archive by their SHA-256, and writes them
+// into dir. The archive may also be the library itself.
 func (r release) extract(archive, dir string) error {
 	var sums []string
 	left := slices.Clone(r.files)
@@ -259,8 +261,8 @@ func orNothing(s []string) string {
 	return strings.Join(s, ", ")
 }
 
-// eachLibrary calls try for every regular file that is named like one of
-// onnxruntime's until it returns true. A file that is no archive is taken for
+// eachLibrary calls try for each regular file in an archive that has a name of
+// onnxruntime's, until try returns true. A file that is not an archive is taken for
 // a library.
 func eachLibrary(archive string, try func(io.Reader) (done bool, err error)) error {
 	named := func(name string) bool { return strings.HasPrefix(path.Base(name), "libonnxruntime") }

@@ -9,10 +9,11 @@ import (
 	"slices"
 )
 
-// ErrUnavailable says that the library or the device cannot be had.
+// ErrUnavailable is wrapped by errors that say that there is no library, or none
+// that can be used, or that there is no device of the kind that was asked for.
 var ErrUnavailable = errors.New("onnxruntime is not available")
 
-// Variable names the library where no flag does.
+// Variable is the environment variable that names the library.
 const Variable = "RTX_ONNXRUNTIME"
 
 // Library is a usable onnxruntime.
@@ -22,15 +23,16 @@ type Library struct {
 	Source  string `json:"source"` // flag, environment, program, cache or system
 }
 
-// Place is somewhere the library may lie, and what was found there.
+// Place is a file that may be the library, and what was found out about it.
 type Place struct {
 	Path, Source, Version string
-	Err                   error // nil when the library can be used
+	Err                   error // nil where the library can be used
 }
 
-// Find returns the first usable library: path if it is not empty, else what
-// RTX_ONNXRUNTIME names, else one beside the program, in the user's cache or
-// in the system's folders. One that was named is never replaced by another.
+// Find returns the first usable library: path if it is not empty, else the file
+// that RTX_ONNXRUNTIME names, else one beside the program, in the user's cache or
+// in the system's folders. Where a file was named and cannot be used, that is an
+// error: no other is looked for.
 func Find(path string) (Library, error) {
 	var tried []error
 	for _, p := range Places(path) {
@@ -45,8 +47,8 @@ func Find(path string) (Library, error) {
 	return Library{}, fmt.Errorf("runtime: %w: %w", tried[0], ErrUnavailable)
 }
 
-// Places lists where Find looks and what lies there, in order, and ends with
-// the first that is usable.
+// Places lists the files that Find looks at, in order, up to the first that is
+// usable.
 func Places(path string) []Place {
 	source := "flag"
 	if path == "" {
@@ -54,7 +56,7 @@ func Places(path string) []Place {
 	}
 	if path != "" {
 		p := Place{Path: path, Source: source}
-		p.Version, p.Err = probe(path)
+		p.Version, p.Err = libraryVersion(path)
 		return []Place{p}
 	}
 	var places []Place
@@ -62,7 +64,7 @@ func Places(path string) []Place {
 		if _, err := os.Stat(c.Path); err != nil {
 			continue
 		}
-		c.Version, c.Err = probe(c.Path)
+		c.Version, c.Err = libraryVersion(c.Path)
 		places = append(places, c)
 		if c.Err == nil {
 			break
@@ -71,7 +73,7 @@ func Places(path string) []Place {
 	return places
 }
 
-// candidates lists the files in which a library may lie.
+// candidates lists the files that may be a library, and perhaps do not exist.
 func candidates() []Place {
 	var out []Place
 	add := func(source string, dirs ...string) {
@@ -97,6 +99,7 @@ func candidates() []Place {
 	return out
 }
 
+// multiarch is the name of the folder of libraries on Debian and Ubuntu.
 func multiarch() string {
 	if gort.GOARCH == "arm64" {
 		return "aarch64-linux-gnu"
@@ -104,6 +107,8 @@ func multiarch() string {
 	return "x86_64-linux-gnu"
 }
 
+// libraryNames are the patterns of the names that the library has here, that of
+// the installed one first.
 func libraryNames() []string {
 	if gort.GOOS == "darwin" {
 		return []string{"libonnxruntime.dylib", "libonnxruntime.*.dylib"}
@@ -111,7 +116,8 @@ func libraryNames() []string {
 	return []string{"libonnxruntime.so", "libonnxruntime.so.*"}
 }
 
-// CacheDir is the folder of installed libraries, one folder a version.
+// CacheDir is the folder in the user's cache where Install puts libraries, each
+// version in a folder of its own.
 func CacheDir() (string, error) {
 	dir, err := os.UserCacheDir()
 	if err != nil {

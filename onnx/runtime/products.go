@@ -11,14 +11,13 @@ import (
 	"github.com/robust-transfer/rtx/onnx/pb"
 )
 
-// Products multiplies row-major float32 matrices on the CPU. Arguments are bound
-// where they lie: onnxruntime reads and writes the callers' memory, and nothing
-// is copied. It is used by one goroutine at a time.
+// Products multiplies row-major float32 matrices on the CPU, in the caller's memory:
+// nothing is copied. Only one goroutine at a time may use it.
 type Products struct {
 	forward, backward *ort.DynamicAdvancedSession
 }
 
-// NewProducts opens the two sessions. Of o only Library and Threads count.
+// NewProducts opens Products. Of o it uses Library and Threads.
 func NewProducts(o Options) (*Products, error) {
 	if err := start(o.Library); err != nil {
 		return nil, err
@@ -35,7 +34,7 @@ func NewProducts(o Options) (*Products, error) {
 	return &p, nil
 }
 
-// gemm makes a session of one product of two matrices, one of them transposed.
+// gemm makes a session that multiplies two matrices, one of them transposed.
 func gemm(o Options, transposed string) (*ort.DynamicAdvancedSession, error) {
 	matrix := func(name string) *pb.ValueInfoProto {
 		side := func(of string) *pb.TensorShapeProto_Dimension {
@@ -59,7 +58,8 @@ func gemm(o Options, transposed string) (*ort.DynamicAdvancedSession, error) {
 		return nil, err
 	}
 	defer options.Destroy()
-	// Between products the caller's threads work: the session's must not spin.
+	// Between products other threads of the process work, so that the session's must
+	// not spin.
 	if err := options.AddSessionConfigEntry("session.intra_op.allow_spinning", "0"); err != nil {
 		return nil, fmt.Errorf("runtime: %w", err)
 	}
@@ -88,7 +88,7 @@ func (p *Products) Backward(dst, r, x []float32, d int) error {
 	return run(p.backward, matrix{r, n, k}, matrix{x, n, d}, matrix{dst, k, d})
 }
 
-// sides finds n and k of matrices [n,d], [k,d] and [n,k].
+// sides finds n and k, given d and the sizes of matrices [n,d], [k,d] and [n,k].
 func sides(nd, kd, nk, d int) (n, k int, err error) {
 	if d < 1 || nd%d != 0 || kd%d != 0 || nd/d*(kd/d) != nk || nk == 0 {
 		return 0, 0, fmt.Errorf("runtime: matrices of %d, %d and %d floats do not fit a width of %d", nd, kd, nk, d)
@@ -101,6 +101,7 @@ type matrix struct {
 	rows, columns int
 }
 
+// run computes the third matrix from the first two.
 func run(s *ort.DynamicAdvancedSession, m ...matrix) error {
 	if s == nil {
 		return errors.New("runtime: the session is closed")
@@ -123,7 +124,7 @@ func run(s *ort.DynamicAdvancedSession, m ...matrix) error {
 	return nil
 }
 
-// Close frees the sessions. It may be called more than once.
+// Close frees Products. It may be called more than once.
 func (p *Products) Close() error {
 	var err error
 	for _, s := range []**ort.DynamicAdvancedSession{&p.forward, &p.backward} {

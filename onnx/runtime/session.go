@@ -6,36 +6,35 @@ import (
 	"fmt"
 	gort "runtime"
 	"strings"
-	"sync"
-	"unsafe"
 
 	ort "github.com/yalue/onnxruntime_go"
 
 	"github.com/robust-transfer/rtx/onnx"
 )
 
-// ErrBusy says that memory ran out or the device is taken by others: it may
-// work the next time.
+// ErrBusy says that memory ran out, or that others use the device: the same call may
+// succeed later.
 var ErrBusy = errors.New("not enough memory, or the device is busy")
 
-// ErrModel says that onnxruntime does not take a model, or cannot compute it
-// for a batch.
+// ErrModel says that onnxruntime does not accept a model, or cannot compute it for a
+// batch.
 var ErrModel = errors.New("the model cannot be run")
 
-// maxInline is the size of weights up to which they are handed over in memory.
-// Above it onnxruntime reads them from the model's file itself, so that they
-// are not held twice.
+// maxInline is the largest size of weights, in bytes, that are passed to onnxruntime
+// in memory. It reads larger ones from the model's file itself, so that memory does
+// not hold them twice.
 const maxInline = 64 << 20
 
 // Options says how a session runs.
 type Options struct {
 	Library   Library
 	Threads   int    // 0: Cores()
-	Device    string // "" or "auto", "cpu", "cuda", "cuda:N"
-	Precision string // "" or "fp32"; "tf32", which only CUDA has; "fp16"
+	Device    string // "auto" (""), which is a GPU where there is one; "cpu", "cuda", "cuda:N"
+	Precision string // "fp32" (""); "fp16"; "tf32", which only CUDA has
 }
 
-// Session is a model ready to run. It is used by one goroutine at a time.
+// Session is a model ready to run over images. Only one goroutine at a time may use
+// it.
 type Session struct {
 	session *ort.DynamicAdvancedSession
 	size    int // bytes of one image
@@ -43,47 +42,14 @@ type Session struct {
 	width   int
 	outputs []string
 	device  device
-	dims    map[int][][]int // of the outputs, by batch size
-	bound   *binding
+	dims    map[int][][]int // shapes of the outputs, by batch size
+	bound   *binding        // of the last batch size; nil before the first batch
 }
 
-// binding holds the tensors of one batch size, over memory that stays where it
-// is for as long as they live.
-type binding struct {
-	n       int
-	src     []uint8
-	dst     [][]float32
-	inputs  []ort.Value
-	outputs []ort.Value
-	pin     gort.Pinner
-	locked  hostMemory
-}
-
-var environment struct {
-	sync.Mutex
-	library string
-}
-
-// start opens the process's one environment.
-func start(lib Library) error {
-	environment.Lock()
-	defer environment.Unlock()
-	if environment.library != "" {
-		if environment.library != lib.Path {
-			return fmt.Errorf("runtime: this process already uses %q", environment.library)
-		}
-		return nil
-	}
-	ort.SetSharedLibraryPath(lib.Path)
-	if err := ort.InitializeEnvironment(ort.WithLogLevelFatal()); err != nil {
-		return fmt.Errorf("runtime: %q: %w: %w", lib.Path, err, ErrUnavailable)
-	}
-	environment.library = lib.Path
-	return ort.DisableTelemetry()
-}
-
-// Open makes a session of a model whose one input is uint8 [N,H,W,3], as
-// onnx.Model.ForImages gives it.
+// Open makes a session of a model whose one input is uint8 [N,H,W,3], as that of
+// [onnx.Model.ForImages] is. [OpenImages] does both.
+//
+// Errors wrap [ErrUnavailable], [ErrModel] or [ErrBusy].
 func Open(m *onnx.Model, o Options) (*Session, error) {
 	in := m.Inputs()
 	if len(in) != 1 || len(in[0].Shape) != 4 || in[0].Shape[3].Size != 3 {
@@ -123,9 +89,9 @@ func Open(m *onnx.Model, o Options) (*Session, error) {
 	return s, nil
 }
 
-// precision gives the model what was asked for. On x86 CPUs, onnxruntime
-// computes float16 networks in float32, from rounded weights; on others in
-// float16, sums included, which is not precise enough.
+// precision converts the model to the precision that was asked for. On x86 CPUs
+// onnxruntime computes float16 networks in float32, with rounded weights. On other
+// CPUs it computes in float16, sums included, which is not precise enough.
 func (s *Session) precision(m *onnx.Model, asked string) (*onnx.Model, error) {
 	switch asked {
 	case "", "fp32", "tf32":
@@ -139,6 +105,8 @@ func (s *Session) precision(m *onnx.Model, asked string) (*onnx.Model, error) {
 	return nil, fmt.Errorf("runtime: precision %q, expected fp32, tf32 or fp16: %w", asked, ErrUnavailable)
 }
 
+// options are onnxruntime's for a session on its device. Where a GPU cannot be used
+// after all, the device becomes the CPU.
 func (s *Session) options(o Options) (*ort.SessionOptions, error) {
 	options, err := ort.NewSessionOptions()
 	if err != nil {
@@ -161,8 +129,8 @@ func (s *Session) options(o Options) (*ort.SessionOptions, error) {
 	return options, nil
 }
 
-// classify recognises onnxruntime's words for running out of memory. What is
-// not about the device is about the model.
+// classify wraps ErrBusy where onnxruntime's message speaks of memory or a busy
+// device, and ErrModel where it does not speak of CUDA.
 func classify(err error) error {
 	text := strings.ToLower(err.Error())
 	for _, sign := range []string{"failed to allocate memory", "bad_alloc", "out of memory", "device is busy", "cuda failure 2:"} {
@@ -176,11 +144,11 @@ func classify(err error) error {
 	return fmt.Errorf("%w: %w", ErrModel, err)
 }
 
-// Device is "cpu" or "cuda:N"; why tells what speaks against the GPU.
+// Device is "cpu" or "cuda:N"; why says why it is not a GPU.
 func (s *Session) Device() (name, why string) { return s.device.String(), s.device.why }
 
-// Dims returns the shape of each output for a batch of n, which it learns by
-// running zeros.
+// Dims returns the shape of each output for a batch of n. It computes a batch of
+// zeros to learn it, once for each n.
 func (s *Session) Dims(ctx context.Context, n int) ([][]int, error) {
 	if d, ok := s.dims[n]; ok {
 		return d, nil
@@ -214,8 +182,8 @@ func (s *Session) Dims(ctx context.Context, n int) ([][]int, error) {
 	return dims, nil
 }
 
-// Run computes the outputs of n images, uint8 [n,H,W,3], into dst, one slice
-// for each output.
+// Run computes the outputs for n images, uint8 [n,H,W,3] in RGB, into dst, one slice
+// for each output. When ctx ends, Run returns its cause early.
 func (s *Session) Run(ctx context.Context, n int, src []uint8, dst ...[]float32) error {
 	if s.session == nil {
 		return errors.New("runtime: the session is closed")
@@ -244,65 +212,7 @@ func (s *Session) Run(ctx context.Context, n int, src []uint8, dst ...[]float32)
 	return nil
 }
 
-// bind makes the tensors for batches of n, once for each n in a row.
-func (s *Session) bind(ctx context.Context, n int) error {
-	if s.bound != nil && s.bound.n == n {
-		return nil
-	}
-	dims, err := s.Dims(ctx, n)
-	if err != nil {
-		return err
-	}
-	s.unbind()
-	b := &binding{n: n, locked: hostMemory{device: s.device.gpu}}
-	s.bound = b
-	b.src = memory[uint8](b, n*s.size)
-	b.pin.Pin(&b.src[0])
-	in, err := ort.NewTensor(ort.NewShape(int64(n), int64(s.height), int64(s.width), 3), b.src)
-	if err != nil {
-		return fmt.Errorf("runtime: %w", err)
-	}
-	b.inputs = []ort.Value{in}
-	for _, d := range dims {
-		shape, size := make([]int64, len(d)), 1
-		for k, x := range d {
-			shape[k], size = int64(x), size*x
-		}
-		data := memory[float32](b, size)
-		b.pin.Pin(&data[0])
-		out, err := ort.NewTensor(ort.NewShape(shape...), data)
-		if err != nil {
-			return fmt.Errorf("runtime: %w", err)
-		}
-		b.dst, b.outputs = append(b.dst, data), append(b.outputs, out)
-	}
-	return nil
-}
-
-// memory makes a buffer: page-locked for a GPU where the driver gives that.
-func memory[T uint8 | float32](b *binding, n int) []T {
-	if b.locked.device >= 0 {
-		var x T
-		if p := b.locked.bytes(n * int(unsafe.Sizeof(x))); p != nil {
-			return unsafe.Slice((*T)(p), n)
-		}
-	}
-	return make([]T, n)
-}
-
-func (s *Session) unbind() {
-	if s.bound == nil {
-		return
-	}
-	for _, v := range append(s.bound.inputs, s.bound.outputs...) {
-		v.Destroy()
-	}
-	s.bound.pin.Unpin()
-	s.bound.locked.free()
-	s.bound = nil
-}
-
-// run ends early when ctx does.
+// run computes outputs, and ends early when ctx does.
 func (s *Session) run(ctx context.Context, in, out []ort.Value) error {
 	if err := context.Cause(ctx); err != nil {
 		return err
@@ -316,7 +226,7 @@ func (s *Session) run(ctx context.Context, in, out []ort.Value) error {
 	stop := context.AfterFunc(ctx, func() { options.Terminate(); close(ended) })
 	err = s.session.RunWithOptions(in, out, options)
 	if !stop() {
-		<-ended // options are in use until then
+		<-ended // until then options are in use
 		if err != nil {
 			return context.Cause(ctx)
 		}

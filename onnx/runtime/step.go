@@ -12,9 +12,9 @@ import (
 	"github.com/robust-transfer/rtx/onnx/pb"
 )
 
-// Step is a session of a model of float32 tensors of fixed shapes, such as a
-// training step. Its inputs and outputs are Tensors, read and written where they
-// lie. It is used by one goroutine at a time.
+// Step is a model of float32 tensors of fixed shapes that is ready to run, such as a
+// training step. Its inputs and outputs are Tensors, which are read and written in
+// place. Only one goroutine at a time may use it.
 type Step struct {
 	session         *Session
 	inputs, outputs []port
@@ -26,7 +26,7 @@ type port struct {
 	shape []int
 }
 
-// OpenStep makes the session. Precision fp16 is not for steps.
+// OpenStep makes a Step of a model. Precision "fp16" is an error.
 func OpenStep(m *onnx.Model, o Options) (*Step, error) {
 	if o.Precision == "fp16" {
 		return nil, fmt.Errorf("runtime: steps in precision fp16: %w", ErrUnavailable)
@@ -51,10 +51,10 @@ func OpenStep(m *onnx.Model, o Options) (*Step, error) {
 		return nil, err
 	}
 	defer options.Destroy()
-	// Between steps the caller's threads work: the session's must not spin. The
-	// memory of a pattern is laid out at once and takes much more than the arena
-	// needs. A step is written as it is to be run: onnxruntime's own optimizers
-	// gain nothing on it, and take four times as long as all else on a DenseNet.
+	// Between steps other threads of the process work, so that the session's must not
+	// spin. Memory patterns take much more memory than the arena alone. A step's graph
+	// is already written for execution: onnxruntime's optimizers gain nothing, and on a
+	// DenseNet take four times as long as everything else.
 	err = errors.Join(options.AddSessionConfigEntry("session.intra_op.allow_spinning", "0"), options.SetMemPattern(false),
 		options.SetGraphOptimizationLevel(ort.GraphOptimizationLevelDisableAll))
 	if err != nil {
@@ -71,7 +71,7 @@ func OpenStep(m *onnx.Model, o Options) (*Step, error) {
 	return &s, nil
 }
 
-// ports checks the inputs or outputs of a model.
+// ports checks the inputs or outputs of a model, and returns their names and shapes.
 func ports(what string, values []onnx.Value) (out []port, err error) {
 	if len(values) == 0 {
 		return nil, fmt.Errorf("runtime: a step without an %s", what)
@@ -89,6 +89,7 @@ func ports(what string, values []onnx.Value) (out []port, err error) {
 	return out, nil
 }
 
+// names lists the names of ports.
 func names(ports []port) (out []string) {
 	for _, p := range ports {
 		out = append(out, p.name)
@@ -102,11 +103,12 @@ func (s *Step) Inputs() []string { return names(s.inputs) }
 // Outputs lists the names of the outputs, in the order in which Run takes them.
 func (s *Step) Outputs() []string { return names(s.outputs) }
 
-// Device is "cpu" or "cuda:N"; why tells what speaks against the GPU.
+// Device is "cpu" or "cuda:N"; why says why it is not a GPU.
 func (s *Step) Device() (name, why string) { return s.session.Device() }
 
-// Run computes out from in. A tensor must not be both, nor twice an output. When
-// ctx ends, Run does so early with the cause, and what out holds is undefined.
+// Run computes out from in. A tensor must not be both an input and an output, nor two
+// outputs. When ctx ends, Run returns its cause early, and the values of out are
+// undefined.
 func (s *Step) Run(ctx context.Context, in, out []*Tensor) error {
 	if s.session.session == nil {
 		return errors.New("runtime: the session is closed")
@@ -121,12 +123,13 @@ func (s *Step) Run(ctx context.Context, in, out []*Tensor) error {
 	}
 	for i, t := range out {
 		if slices.Contains(in, t) || slices.Contains(out[:i], t) {
-			return fmt.Errorf("runtime: output %q is a tensor that has another part in the step", s.outputs[i].name)
+			return fmt.Errorf("runtime: output %q is a tensor that is an input or another output, too", s.outputs[i].name)
 		}
 	}
 	return s.session.run(ctx, inputs, outputs)
 }
 
+// values checks tensors against ports.
 func (s *Step) values(what string, ports []port, tensors []*Tensor) ([]ort.Value, error) {
 	if len(tensors) != len(ports) {
 		return nil, fmt.Errorf("runtime: %d %ss of a step, expected %d", len(tensors), what, len(ports))
@@ -145,5 +148,5 @@ func (s *Step) values(what string, ports []port, tensors []*Tensor) ([]ort.Value
 	return values, nil
 }
 
-// Close frees the session, not the tensors. It may be called more than once.
+// Close frees the step, but not the tensors. It may be called more than once.
 func (s *Step) Close() error { return s.session.Close() }

@@ -8,8 +8,8 @@ import (
 	ort "github.com/yalue/onnxruntime_go"
 )
 
-// Tensor is float32 memory of a fixed shape, row-major, which Steps read and
-// write where it lies. Several Steps may use one.
+// Tensor is a float32 array of a fixed shape, row-major, which Steps read and write
+// in place. Several Steps may share one.
 type Tensor struct {
 	data  []float32
 	shape []int
@@ -39,14 +39,14 @@ func NewTensor(lib Library, shape ...int) (*Tensor, error) {
 	return t, nil
 }
 
-// Data is the memory itself. It must not be touched while a Step runs.
+// Data is the array itself. It must not be used while a Step runs that has the tensor.
 func (t *Tensor) Data() []float32 { return t.data }
 
-// Shape of the tensor.
+// Shape is a copy of the shape.
 func (t *Tensor) Shape() []int { return slices.Clone(t.shape) }
 
-// Close frees the tensor. It may be called more than once, and not before the
-// runs that use it have ended.
+// Close frees the tensor, which no running Step may be using. It may be called more
+// than once.
 func (t *Tensor) Close() error {
 	if t.value == nil {
 		return nil
