@@ -66,6 +66,7 @@ lint: build
 
 golden:
 	PYTHONS="$(PYTHONS)" $(PYTHON) .ci/golden.py $(GOLDEN)
+	@[ -n "$(GOLDEN)" ] || $(GO) test -count=1 -run Backbones ./onnx -update # assets/backbones
 
 parity: build
 	@PYTHON=$(PYTHON) bash featurize/pixels/testdata/parity.sh

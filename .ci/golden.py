@@ -3,11 +3,11 @@
 
     golden.py [--any-version] [PATTERN...]
 
-PATTERN is a part of FOLDER/FILE; without one, all are made but those that take
-hours. .ci/goldens.tsv names
-the scripts and the packages that they need, in the versions that made the
-committed files. Interpreters are tried in turn: those in $PYTHONS, then python3 and
-/usr/bin/python3. --any-version takes other versions as well.
+PATTERN is a part of FOLDER/FILE; without one, all are made but those that train
+networks for long. .ci/goldens.tsv names the scripts and the packages that they
+need, in the versions that made the committed files. Interpreters are tried in turn:
+those in $PYTHONS, then python3 and /usr/bin/python3. --any-version takes other
+versions as well.
 
 Scripts run in a copy of the testdata folders. A file replaces the committed one
 where the two differ in more than bytes that vary between machines: numbers within
@@ -233,7 +233,7 @@ def main():
             needs_data = needs.pop("DATA", None) is not None
             slow, within = needs.pop("slow", None) is not None, float(needs.pop("within", 1e-5))
             if slow and not patterns:
-                print("SKIPPED  %s: takes hours; make golden GOLDEN=%s makes it" % (name, folder + "/" + outputs[0]), flush=True)
+                print("SKIPPED  %s: trains networks for long; make golden GOLDEN=%s makes it" % (name, folder + "/" + outputs[0]), flush=True)
                 continue
             python, found = chosen(needs, "--any-version" in sys.argv)
             if needs_data and not os.path.isdir(DATA):
@@ -247,7 +247,7 @@ def main():
             changed, kept = settle(work, folder, outputs, names, within) if names else ([], 0)
             failed += not names
             print("%s  %s: %s, %s; %.0f s%s" % ("FAILED " if not names else "CHANGED" if changed else "same   ", name, python,
-                  ", ".join("%s %s" % v for v in found.items()), time.time() - start, "; %d but for rounding" % kept if kept else ""),
+                  ", ".join("%s %s" % v for v in found.items()), time.time() - start, "; equal but for rounding: %d" % kept if kept else ""),
                   *changed, sep="\n           ", flush=True)
     sys.exit(bool(failed or lacking and os.environ.get("RTX_REQUIRE_PEERS") == "1"))
 

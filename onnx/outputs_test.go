@@ -38,6 +38,19 @@ func TestWithOutputs(t *testing.T) {
 			t.Errorf("%q: %v", c.names, bad)
 		}
 	}
+	// "features" is what the Spec says.
+	spec, _, err := m.Spec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec.Feature = "/l1/Relu_output_0"
+	other, err := m.WithSpec(spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if other, err = other.WithOutputs("features"); err != nil || fmt.Sprint(other.Outputs()) != "[features float[N,?,?,?]]" {
+		t.Error(other.Outputs(), err)
+	}
 	var value *onnx.ValueError
 	if _, err := m.WithOutputs("c4"); !errors.As(err, &value) || value.Value != "c4" {
 		t.Error(err)
