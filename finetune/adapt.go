@@ -16,31 +16,34 @@ import (
 	"github.com/robust-transfer/rtx/onnx"
 )
 
-// AdaptConfig changes how statistics are re-estimated. The zero value is the
-// default.
+// ErrNoBatchNorm says that a network has no batch norms whose statistics could be
+// re-estimated. A model whose batch norms were folded into convolutions has none.
+var ErrNoBatchNorm = errors.New("the model has no batch norms")
+
+// AdaptConfig says how statistics are re-estimated. The zero value is the default.
 type AdaptConfig struct {
-	BatchSize int            // images that are normalised together; 0: 64
-	Report    func(done int) // is told how many images are done; nil: none
-	Parent    string         // SHA-256 of the model's file, for the parents in AdaptModel's Spec; "": none
+	BatchSize int            // 0: 64
+	Report    func(done int) // is told after each batch how many images are done; nil: none
+	Parent    string         // SHA-256 of the model file, which AdaptModel adds to the Spec's parents; "": none
 }
 
 // Adapt re-estimates the running statistics of a network's batch norms on the
-// training rows of data, whose truth does not matter, in the executor's state,
-// which Load has filled: every batch is normalised by its own statistics, as in
-// training, and the running ones become their mean over the batches, weighted by
-// rows. Rows come shuffled, and as they are without augmentation: Data is asked
-// for epoch -1. A last batch of one row is left out, as it has no variance of its
-// own at layers of one place. After an error the statistics are of no use.
+// training rows of data, which need no labels. It updates them in the executor's
+// state, which Load must have filled. As in training, every batch is normalised by
+// its own statistics; the running statistics become the mean over the batches,
+// weighted by their rows. Rows are shuffled and not augmented (Data.Load is called
+// with epoch -1). A last batch of a single row is left out, since it has no variance
+// in layers of spatial size 1x1. After an error the statistics are unusable.
 //
-// It is what PyTorch's batch norms of momentum None do in a pass in training
-// mode (as torch.optim.swa_utils.update_bn), but for the weighting.
+// Apart from the weights, this is what torch.optim.swa_utils.update_bn does, a pass
+// in training mode with momentum None.
 func Adapt(ctx context.Context, net *graph.Network, x Executor, data Data, c AdaptConfig) error {
-	n, size := data.Rows(Training), or(c.BatchSize, 64)
+	n, size := data.Rows(Training), orDefault(c.BatchSize, 64)
 	if n < 2 || size < 2 {
 		return fmt.Errorf("finetune: statistics of %d images in batches of %d, expected at least two", n, size)
 	}
 	programs := map[int]*graph.Program{}
-	order := rand.New(rand.NewPCG(0, 0)).Perm(n) // a batch of one class would have statistics of its own
+	order := rand.New(rand.NewPCG(0, 0)).Perm(n) // otherwise batches would be of one class each
 	if n%size == 1 {
 		order = order[:n-1]
 	}
@@ -63,7 +66,7 @@ func Adapt(ctx context.Context, net *graph.Network, x Executor, data Data, c Ada
 			}
 			programs[rows] = p
 		}
-		if done == 0 { // else what was there before, however large, leaves its rounding behind
+		if done == 0 { // start from zeros: large old statistics would leave rounding errors
 			for _, u := range p.Updates {
 				if err := x.Write(u.Variable, make([]float32, p.Nodes[u.Node].Shape.Size())); err != nil {
 					return err
@@ -72,7 +75,7 @@ func Adapt(ctx context.Context, net *graph.Network, x Executor, data Data, c Ada
 		}
 		in := map[string][]float32{}
 		for _, i := range p.Leaves(graph.Input) {
-			if n := p.Nodes[i]; strings.HasPrefix(n.Name, graph.Masks) { // nothing is dropped
+			if n := p.Nodes[i]; strings.HasPrefix(n.Name, graph.Masks) { // dropout is off
 				in[n.Name] = slices.Repeat([]float32{1}, n.Shape.Size())
 			}
 		}
@@ -88,20 +91,19 @@ func Adapt(ctx context.Context, net *graph.Network, x Executor, data Data, c Ada
 	return nil
 }
 
-// StatisticsKey is the metadata entry of an adapted model that tells its
-// statistics apart.
+// StatisticsKey is the metadata key under which an adapted model has Adapted.Digest.
 const StatisticsKey = "rtx.statistics"
 
-// Adapted is a model whose batch norms have the statistics of other data.
+// Adapted is a model whose batch norms were adapted to other data.
 type Adapted struct {
 	Model  *onnx.Model
-	Norms  int    // batch norms
-	Digest string // SHA-256 of the statistics' names and values, StatisticsKey in the model's metadata
+	Norms  int    // number of batch norms
+	Digest string // SHA-256 of the names and values of the statistics, also in the model's metadata
 }
 
-// ReadBatchNorms reads a model whose batch norms are to be adapted, up to its
-// logits, or up to its features where it has no head. The error is ErrNoBatchNorm
-// where there are no statistics.
+// ReadBatchNorms reads a model whose batch norms are to be adapted, up to its logits
+// or, if it has no head, up to its features. The error is ErrNoBatchNorm if it has
+// no running statistics.
 func ReadBatchNorms(m *onnx.Model) (*graph.Network, error) {
 	var values []string
 	if _, _, err := m.LogitsValue(); errors.Is(err, onnx.ErrNoLogits) {
@@ -126,9 +128,9 @@ func ReadBatchNorms(m *onnx.Model) (*graph.Network, error) {
 	return net, nil
 }
 
-// AdaptModel loads a network's weights into an executor, adapts its batch norms
-// to data, and returns the model with the new statistics. Its Spec claims no
-// robustness, which was that of other statistics.
+// AdaptModel loads a network's weights into an executor, adapts its batch norms to
+// data, and returns the model with the new statistics. Its Spec no longer claims
+// robustness, which holds only for the old statistics.
 func AdaptModel(ctx context.Context, net *graph.Network, x Executor, data Data, c AdaptConfig) (*Adapted, error) {
 	if err := Load(net, x); err != nil {
 		return nil, err

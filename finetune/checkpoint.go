@@ -2,7 +2,7 @@ package finetune
 
 import "errors"
 
-// resume takes up what the store has.
+// resume continues from the checkpoint in the store, if there is one.
 func (t *trainer) resume() error {
 	if t.Store == nil {
 		return nil
@@ -17,7 +17,7 @@ func (t *trainer) resume() error {
 	if err := s.check(&t.state); err != nil {
 		return err
 	}
-	for _, c := range t.changed {
+	for _, c := range t.updated {
 		values, err := s.values(c)
 		if err != nil {
 			return err
@@ -35,7 +35,7 @@ func (t *trainer) resume() error {
 		if err != nil {
 			return err
 		}
-		t.hold(w.Name, values)
+		t.keepBest(w.Name, values)
 	}
 	s.Tensors, s.Read = nil, nil
 	t.state, t.plan.Length = *s, s.Length
@@ -44,14 +44,14 @@ func (t *trainer) resume() error {
 	return nil
 }
 
-// save keeps a checkpoint.
+// save writes a checkpoint to the store.
 func (t *trainer) save() error {
 	if t.Store == nil {
 		return nil
 	}
 	s := t.state
 	s.Elapsed, s.Length = t.clock.elapsed(), t.plan.Length
-	s.Tensors = append([]Tensor(nil), t.changed...)
+	s.Tensors = append([]Tensor(nil), t.updated...)
 	for _, w := range t.weights() {
 		if w.Best = true; t.best[w.Name] != nil {
 			s.Tensors = append(s.Tensors, w)
@@ -79,6 +79,7 @@ func (t *trainer) save() error {
 	return nil
 }
 
+// diverged is the error of a loss or tensor that is not finite.
 func (t *trainer) diverged(what string, lr float64) error {
 	return &Diverged{What: what, Epoch: (t.state.Step-1)/t.plan.Epoch + 1, Step: t.state.Step, LearningRate: lr, Saved: t.saved}
 }

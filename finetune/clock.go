@@ -6,30 +6,30 @@ import (
 )
 
 const (
-	timed  = 5   // steps that the speed is taken from, after a first one that compiles
-	window = 20  // steps that the speed is taken from later on
-	spare  = .95 // share of the time that is planned with
+	timedSteps  = 5   // steps to time before the speed is known; the one before them, which compiles, does not count
+	speedWindow = 20  // the speed is that of this many last steps
+	plannedTime = .95 // fraction of Config.MaxTime to plan with
 )
 
-// clock tells how long things take.
+// clock measures and predicts how long training takes.
 type clock struct {
 	now    func() time.Time
 	began  time.Time
-	before time.Duration // of earlier sittings
-	ticks  []time.Time   // ends of the last steps
-	sizes  []int         // their rows
-	steps  int           // in this sitting
-	scores time.Duration // of the last evaluation; 0: none yet
+	before time.Duration // elapsed in earlier runs of an interrupted training
+	ticks  []time.Time   // when the last steps ended
+	sizes  []int         // rows of those steps
+	steps  int           // steps done since it began
+	scores time.Duration // how long the last evaluation took; 0: none yet
 }
 
 func (c *clock) elapsed() time.Duration { return c.before + c.now().Sub(c.began) }
 
-// tick notes the end of a step and returns the images per second of the last
-// ones, 0 at first.
+// tick records the end of a step and returns the images per second of the last
+// steps, 0 at first.
 func (c *clock) tick(rows int) float64 {
 	c.steps++
 	c.ticks, c.sizes = append(c.ticks, c.now()), append(c.sizes, rows)
-	if len(c.ticks) > window {
+	if len(c.ticks) > speedWindow {
 		c.ticks, c.sizes = c.ticks[1:], c.sizes[1:]
 	}
 	images := 0
@@ -43,16 +43,17 @@ func (c *clock) tick(rows int) float64 {
 	return float64(images) / d.Seconds()
 }
 
-// perStep is how long a step takes, 0 where it is not known yet.
+// perStep is how long a step takes, 0 while it is not known.
 func (c *clock) perStep() time.Duration {
-	if c.steps <= timed {
+	if c.steps <= timedSteps {
 		return 0
 	}
 	return c.ticks[len(c.ticks)-1].Sub(c.ticks[0]) / time.Duration(len(c.ticks)-1)
 }
 
-// perEvaluation is how long an evaluation takes; before the first one it is
-// taken for a third of so many steps, which go forward once and back twice.
+// perEvaluation is how long an evaluation takes. Before the first one it is
+// estimated as a third of as many training steps: a backward pass takes about twice
+// as long as a forward pass.
 func (t *trainer) perEvaluation() time.Duration {
 	if t.scores > 0 {
 		return t.scores
@@ -61,8 +62,8 @@ func (t *trainer) perEvaluation() time.Duration {
 	return t.perStep() * time.Duration(batches) / 3
 }
 
-// left is the time until the end, 0 where it is not known yet.
-func (t *trainer) left() time.Duration {
+// remaining is the time until training ends, 0 while it is not known.
+func (t *trainer) remaining() time.Duration {
 	if t.perStep() == 0 {
 		return 0
 	}
@@ -70,16 +71,16 @@ func (t *trainer) left() time.Duration {
 	return t.perStep()*time.Duration(t.plan.Steps-t.state.Step) + t.perEvaluation()*time.Duration(epochs)
 }
 
-// late fits the plan to Config.MaxTime once the first steps have been timed,
-// and tells whether no further step fits.
-func (t *trainer) late() (bool, error) {
+// outOfTime fits the plan to Config.MaxTime once the first steps have been timed,
+// and reports whether there is no time for another step.
+func (t *trainer) outOfTime() (bool, error) {
 	if t.MaxTime == 0 {
 		return false, nil
 	}
 	rest := t.MaxTime - t.elapsed()
 	if per := t.perStep(); per > 0 && !t.state.Fitted {
 		share := per + t.perEvaluation()/time.Duration(t.plan.Epoch)
-		steps := math.Floor(spare * float64(rest) / float64(share))
+		steps := math.Floor(plannedTime * float64(rest) / float64(share))
 		t.shorten(t.state.Step + max(int(steps), 0))
 		if err := t.report(Event{Kind: Fitted}); err != nil {
 			return false, err
@@ -92,20 +93,9 @@ func (t *trainer) late() (bool, error) {
 	return t.state.Step >= t.plan.Steps, nil
 }
 
-// shorten plans with no more than so many steps.
+// shorten reduces the plan to at most this many steps.
 func (t *trainer) shorten(steps int) {
 	t.plan.Steps = min(steps, t.plan.Steps)
 	t.plan.Epochs = (t.plan.Steps + t.plan.Epoch - 1) / t.plan.Epoch
 	t.state.Fitted = true
-}
-
-// learningRate is that of a step, counted from 0 on. A warm-up that nobody asked
-// for takes at most a quarter of the steps, as does any warm-up of a run that was
-// fitted to the time.
-func (t *trainer) learningRate(step int) float64 {
-	warm := int(math.Round(t.Warmup * float64(t.plan.Epoch)))
-	if t.briefWarmup || t.state.Fitted {
-		warm = min(warm, t.plan.Steps/4)
-	}
-	return t.LearningRate * Warmup{warm, t.Schedule}.Factor(step, t.plan.Length)
 }

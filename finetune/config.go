@@ -7,46 +7,45 @@ import (
 	"github.com/robust-transfer/rtx/finetune/graph"
 )
 
-// Config changes how a network is trained. The zero value is the recipe
-// "default".
+// Config says how a network is trained. The zero value is the recipe "default".
 type Config struct {
 	Epochs    int    // 0: 20
-	BatchSize int    // rows in a step; 0: 32
-	Size      [2]int // height and width of images; zero: the Spec's
-	Seed      uint64 // of the order of rows, and of what else is random
+	BatchSize int    // 0: 32
+	Size      [2]int // height and width of images; zero: those of the Spec
+	Seed      uint64 // of the order of rows and of all other randomness
 
-	// Frozen batch norms normalise by their running statistics, which stay as
-	// they are. Otherwise those of the batch normalise, and the running statistics
-	// are re-estimated.
+	// Frozen makes batch norms normalise by their running statistics, which do not
+	// change. Otherwise they normalise by the statistics of the batch and re-estimate
+	// the running statistics.
 	Frozen bool
 	Rules  Rules // which parameters are trained, and how
 
 	Optimizer    graph.Optimizer // nil: SGD, momentum 0.9, Nesterov
 	LearningRate float64         // 0: 0.01 x BatchSize/64
 	Schedule     Schedule        // of the learning rate; nil: Cosine
-	Warmup       float64         // epochs in which the learning rate rises; 0: 1, at most a quarter of all; negative: none
-	Clip         float64         // largest global norm of the gradients; 0: any
-	EMA          float64         // decay of the moving averages that are evaluated in place of the weights; 0: none
+	Warmup       float64         // epochs in which the learning rate rises linearly; 0: 1, but at most a quarter of training; negative: none
+	Clip         float64         // largest global norm of the gradients; 0: no limit
+	EMA          float64         // decay of the moving averages of the weights, which are then evaluated instead of the weights; 0: none
 
-	Patience int // epochs without a better one after which training stops; 0: 10, negative: any
+	Patience int // training stops after this many epochs without improvement; 0: 10, negative: never
 
-	// MaxTime is how long training may take: once the first steps have been
-	// timed, epochs and schedule are fitted to it. 0: as long as it takes.
+	// MaxTime is how long training may take. Once the first steps have been timed,
+	// the number of epochs and the schedule are fitted to it. 0: no limit.
 	MaxTime time.Duration
 
-	// Unaugmented says that a training row is the same in each epoch. Then features
-	// are computed once where nothing in front of the head changes.
+	// Unaugmented says that training rows are the same in each epoch. If in addition
+	// only the head is trained, features are computed once.
 	Unaugmented bool
 
-	Store  Store             // keeps checkpoints, and continues from what it has; nil: none
-	Report func(Event) error // is told what happens; its errors end the training. nil: none
+	Store  Store             // keeps checkpoints; training continues from the one it has; nil: none
+	Report func(Event) error // is called with each event; an error ends the training; nil: none
 	Now    func() time.Time  // nil: time.Now
 }
 
 func (c Config) withDefaults() (Config, error) {
-	c.Epochs, c.BatchSize, c.Patience = or(c.Epochs, 20), or(c.BatchSize, 32), or(c.Patience, 10)
-	c.LearningRate = or(c.LearningRate, .01*float64(c.BatchSize)/64)
-	c.Warmup = max(or(c.Warmup, 1), 0)
+	c.Epochs, c.BatchSize, c.Patience = orDefault(c.Epochs, 20), orDefault(c.BatchSize, 32), orDefault(c.Patience, 10)
+	c.LearningRate = orDefault(c.LearningRate, .01*float64(c.BatchSize)/64)
+	c.Warmup = max(orDefault(c.Warmup, 1), 0)
 	if c.Optimizer == nil {
 		c.Optimizer = graph.SGD{Momentum: .9, Nesterov: true}
 	}

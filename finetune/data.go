@@ -8,10 +8,10 @@ import (
 	"math/rand/v2"
 )
 
-// Split is a part of the data.
+// Split is a part of the data: to train, validate or test on.
 type Split uint8
 
-// The splits. Rows to test are looked at once, by the best weights.
+// The splits. Test rows are used once, to evaluate the best weights.
 const (
 	Training Split = iota
 	Validation
@@ -20,29 +20,29 @@ const (
 
 func (s Split) String() string { return [...]string{"train", "val", "test"}[s] }
 
-// Data is rows of images, in splits, and what is known of them.
+// Data is what a network is trained and evaluated on: rows, usually images with
+// labels, in splits.
 type Data interface {
-	// Rows is the number of rows of a split, 0 for one that is not there.
+	// Rows is the number of rows of a split, 0 if there is no such split.
 	Rows(Split) int
 
-	// Load fills b for the rows that b.Rows names: their inputs, which are usually
-	// images, and their truth, where there is any. Training rows are augmented: what
-	// a row is depends on itself and the epoch, from 0 on, and on nothing else. Load
-	// is called by one goroutine at a time, which is not Train's.
+	// Load fills b for the rows b.Rows: their inputs, usually images, and their truth,
+	// if any. Training rows may be augmented, depending only on the row and the epoch,
+	// counted from 0. Load is called by one goroutine at a time, not by Train's own.
 	Load(ctx context.Context, s Split, epoch int, b *Batch) error
 }
 
-// Batch is some rows of a split. One that a Step or a Scorer is given is good
-// until the next one.
+// Batch holds some rows of a split. Steps and Scorers must not keep one, as its
+// memory is reused.
 type Batch struct {
-	Rows   []int                // the numbers of the rows
-	Truth  []any                // of each row, what the task's data know of it; a label is an int
-	Inputs map[string][]float32 // by the names of a program's inputs, row-major, all rows
-	Missed []int                // numbers of rows that could not be read, and are left out
+	Rows   []int                // row numbers
+	Truth  []any                // for each row, what the task is to learn, such as a label, an int
+	Inputs map[string][]float32 // by name of a program's input: the values of all rows, row-major
+	Missed []int                // row numbers of rows that could not be read and were left out
 
-	memory map[string][]float32
-	unread []bool
-	room   int // rows that there is memory for
+	memory map[string][]float32 // buffers of Inputs, reused
+	unread []bool               // for each row, whether it could not be read
+	room   int                  // number of rows that buffers have room for
 }
 
 // NewBatch makes a batch for Data.Load.
@@ -65,7 +65,7 @@ func (b *Batch) begin(rows []int, room int) {
 // N is the number of rows.
 func (b *Batch) N() int { return len(b.Rows) }
 
-// Input is the memory of an input, [N, width], for Data.Load to fill.
+// Input returns the buffer of an input, [N, width], for Data.Load to fill.
 func (b *Batch) Input(name string, width int) []float32 {
 	if size := b.room * width; cap(b.memory[name]) < size {
 		b.memory[name] = make([]float32, size)
@@ -74,10 +74,10 @@ func (b *Batch) Input(name string, width int) []float32 {
 	return b.Inputs[name]
 }
 
-// Miss tells that the i-th row cannot be read: it is left out of the batch.
+// Miss reports that the i-th row cannot be read; it is left out of the batch.
 func (b *Batch) Miss(i int) { b.unread[i] = true }
 
-// compact leaves out what cannot be read: the rows that follow move up.
+// compact removes the rows that could not be read.
 func (b *Batch) compact() {
 	n := 0
 	for i, row := range b.Rows {
@@ -100,8 +100,7 @@ func (b *Batch) compact() {
 	b.Rows, b.Truth = b.Rows[:n], b.Truth[:n]
 }
 
-// batches loads rows in their order, one batch ahead in the background. What a
-// batch holds does not depend on when it is loaded.
+// batches loads rows in order, one batch ahead in the background.
 func batches(ctx context.Context, data Data, s Split, rows []int, epoch, size int) iter.Seq2[*Batch, error] {
 	type loaded struct {
 		*Batch
@@ -118,7 +117,7 @@ func batches(ctx context.Context, data Data, s Split, rows []int, epoch, size in
 			defer close(ended)
 			defer close(out)
 			for from := 0; from < len(rows); from += size {
-				b := <-free // one is on its way back, or the loop has ended
+				b := <-free // blocks until the loop below is done with a batch
 				b.begin(rows[from:min(from+size, len(rows))], size)
 				err := data.Load(ctx, s, epoch, b)
 				if err == nil {
@@ -143,14 +142,14 @@ func batches(ctx context.Context, data Data, s Split, rows []int, epoch, size in
 	}
 }
 
-// stream is the random numbers of one purpose and place: the same whatever else
-// was drawn before.
-func stream(seed uint64, purpose string, at int) *rand.Rand {
+// newRand returns the random numbers for one purpose and position (a step or an
+// epoch), which do not depend on what was drawn before.
+func newRand(seed uint64, purpose string, at int) *rand.Rand {
 	h := fnv.New64a()
 	h.Write([]byte(purpose))
 	h.Write(binary.LittleEndian.AppendUint64(nil, uint64(at)))
 	return rand.New(rand.NewPCG(seed, h.Sum64()))
 }
 
-// order is the rows of an epoch.
-func order(seed uint64, epoch, rows int) []int { return stream(seed, "order", epoch).Perm(rows) }
+// order returns the rows of an epoch, shuffled.
+func order(seed uint64, epoch, rows int) []int { return newRand(seed, "order", epoch).Perm(rows) }

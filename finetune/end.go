@@ -5,8 +5,8 @@ import (
 	"errors"
 )
 
-// end closes the training, after an error or not: that of the context is an
-// interruption.
+// end finishes the training and returns its result. cause is nil or why it ended
+// early; if that is the end of ctx, it saves a checkpoint and returns no error.
 func (t *trainer) end(ctx context.Context, cause error) (*Result, error) {
 	if d := (*Diverged)(nil); cause != nil && (ctx.Err() == nil || errors.As(cause, &d)) {
 		return nil, cause
@@ -37,7 +37,7 @@ func (t *trainer) end(ctx context.Context, cause error) (*Result, error) {
 			if r.Added == nil {
 				r.Added = map[string][]float32{}
 			}
-			if r.Added[a.Name] = t.best[a.Name]; t.best[a.Name] == nil { // not trained
+			if r.Added[a.Name] = t.best[a.Name]; t.best[a.Name] == nil { // not trained: still as it started
 				r.Added[a.Name] = a.Start
 			}
 		}
@@ -45,7 +45,7 @@ func (t *trainer) end(ctx context.Context, cause error) (*Result, error) {
 	return r, t.report(Event{Kind: Ended, Stop: t.stop})
 }
 
-// test evaluates the best weights on the rows to test.
+// test evaluates the best weights on the test rows.
 func (t *trainer) test(ctx context.Context, r *Result) error {
 	last := map[string][]float32{}
 	for _, w := range t.weights() {

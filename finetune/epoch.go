@@ -5,8 +5,8 @@ import (
 	"github.com/robust-transfer/rtx/onnx"
 )
 
-// endEpoch closes an epoch: it counts it, and holds the weights where they are
-// the best so far, or where nothing can tell.
+// endEpoch completes an epoch. It keeps the weights if they are the best so far, or
+// if there are no validation rows.
 func (t *trainer) endEpoch(s Score) error {
 	steps := t.state.Step - t.state.Epoch*t.plan.Epoch
 	s.Epoch, s.TrainLoss = t.state.Epoch+1, t.state.Losses/float64(max(steps, 1))
@@ -19,20 +19,20 @@ func (t *trainer) endEpoch(s Score) error {
 			values := t.best[w.Name]
 			if values == nil {
 				values = make([]float32, w.Shape.Size())
-				t.hold(w.Name, values)
+				t.keepBest(w.Name, values)
 			}
 			if err := t.current(w.Name, values); err != nil {
 				return err
 			}
 		}
 	}
-	t.ended()
+	t.checkStop()
 	model := func() (*onnx.Model, error) { return t.model(t.current) }
 	return t.report(Event{Kind: Evaluated, Split: Validation, Score: s, Best: better, Model: model})
 }
 
-// ended tells why no epoch will follow, if so.
-func (t *trainer) ended() {
+// checkStop sets the reason to stop if no epoch is to follow.
+func (t *trainer) checkStop() {
 	switch {
 	case t.plan.Validation > 0 && t.Patience > 0 && t.state.Stale >= t.Patience:
 		t.stop = OutOfPatience
@@ -44,9 +44,9 @@ func (t *trainer) ended() {
 	}
 }
 
-// weights are the parameters among what steps update.
+// weights lists the parameters among the variables that steps update.
 func (t *trainer) weights() (out []Tensor) {
-	for _, c := range t.changed {
+	for _, c := range t.updated {
 		if c.Slot == graph.Parameter {
 			out = append(out, c)
 		}
@@ -54,7 +54,7 @@ func (t *trainer) weights() (out []Tensor) {
 	return out
 }
 
-// evaluated is the variable that stands for a parameter in evaluations.
+// evaluated is the variable that evaluations use as a parameter.
 func (t *trainer) evaluated(name string) graph.Variable {
 	if t.EMA > 0 {
 		return graph.Variable{Name: name, Slot: graph.Average}
@@ -62,18 +62,18 @@ func (t *trainer) evaluated(name string) graph.Variable {
 	return graph.Variable{Name: name}
 }
 
-// current reads a parameter as evaluations see it.
+// current reads the present values of a parameter that evaluations use.
 func (t *trainer) current(name string, dst []float32) error { return t.x.Read(t.evaluated(name), dst) }
 
-// hold keeps a parameter of the best epoch.
-func (t *trainer) hold(name string, values []float32) {
+// keepBest keeps a parameter's values of the best epoch.
+func (t *trainer) keepBest(name string, values []float32) {
 	if t.best == nil {
 		t.best = map[string][]float32{}
 	}
 	t.best[name] = values
 }
 
-// model is the network with other weights where steps change them.
+// model returns the model with the weights that steps update replaced.
 func (t *trainer) model(read func(name string, dst []float32) error) (*onnx.Model, error) {
 	changed := map[string]bool{}
 	for _, w := range t.weights() {

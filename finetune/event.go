@@ -6,56 +6,56 @@ import (
 	"github.com/robust-transfer/rtx/onnx"
 )
 
-// Kind is what an Event tells of.
+// Kind is the kind of an Event.
 type Kind string
 
 // The kinds of events.
 const (
-	Started   Kind = "start" // Plan is what will be done. With Lines > 0 an earlier run goes on
-	Cached    Kind = "cache" // the features of so many Rows are computed
+	Started   Kind = "start" // Plan is what will be done; Lines > 0 if training continues from a checkpoint
+	Cached    Kind = "cache" // the features of this many Rows are computed
 	Fitted    Kind = "fit"   // Plan was fitted to Config.MaxTime
 	Stepped   Kind = "step"
 	Evaluated Kind = "eval"
 	Ended     Kind = "end"
 )
 
-// Event is what Config.Report is told; fields that its kind does not need are
-// zero.
+// Event is a step in the course of training. Fields that do not apply to its Kind
+// are zero.
 type Event struct {
 	Kind  Kind
 	Plan  Plan
-	Lines int // of Started: how many starts, steps and evaluations count; what was reported after them is done again
+	Lines int // of Started: the number of Started, Stepped and Evaluated events before the checkpoint; later ones will be repeated
 
-	Epoch int // from 1 on
-	Step  int // steps done, in all
+	Epoch int // counted from 1
+	Step  int // steps done in total
 
-	Loss            float64 // of the step's batch, as it was trained on
+	Loss            float64 // of the step's batch, before the update
 	LearningRate    float64
-	Rows            int           // of the step
-	ImagesPerSecond float64       // of the last steps
-	Left            time.Duration // until the end, evaluations included; 0: not known yet
+	Rows            int           // in the step's batch
+	ImagesPerSecond float64       // over the last steps
+	Left            time.Duration // time until training ends; 0: not known yet
 
 	Split Split // of Evaluated
 	Score Score
-	Best  bool // no epoch before was better
-	// Model returns the network with the weights that were evaluated, good until
+	Best  bool // it is the best epoch so far
+	// Model returns the model with the weights that were evaluated. It is valid until
 	// Report returns.
 	Model func() (*onnx.Model, error)
 
 	Stop Stop // of Ended
 }
 
-// Plan is what training will take.
+// Plan is the extent of a training.
 type Plan struct {
 	Length     `json:"length"`
-	Epochs     int   `json:"epochs"`     // begun ones
-	Rows       int   `json:"rows"`       // to train on
-	LeftOut    int   `json:"left_out"`   // rows of each epoch that are left out: a last batch of one
-	Validation int   `json:"validation"` // rows
-	Parameters int   `json:"parameters"` // numbers that are trained
-	Memory     int64 `json:"memory"`     // bytes, an estimate: see Memory
-	State      int64 `json:"state"`      // bytes of it that do not depend on the batch size
-	Cached     bool  `json:"cached"`     // features are computed once
+	Epochs     int   `json:"epochs"`     // including an incomplete last one
+	Rows       int   `json:"rows"`       // training rows
+	LeftOut    int   `json:"left_out"`   // training rows left out in each epoch, so that no batch has one row
+	Validation int   `json:"validation"` // validation rows
+	Parameters int   `json:"parameters"` // number of trained weights
+	Memory     int64 `json:"memory"`     // estimate in bytes: see Memory
+	State      int64 `json:"state"`      // part of Memory that does not depend on the batch size
+	Cached     bool  `json:"cached"`     // features are computed once, and only the head is run in steps
 }
 
 // Stop is why training ended.
@@ -64,7 +64,7 @@ type Stop string
 // The reasons.
 const (
 	AllSteps      Stop = "done"
-	OutOfPatience Stop = "patience" // no better epoch for Config.Patience
-	OutOfTime     Stop = "time"     // Config.MaxTime was over sooner than the first steps had let expect
-	Canceled      Stop = "canceled" // by the context; what was done is saved
+	OutOfPatience Stop = "patience" // no improvement for Config.Patience epochs
+	OutOfTime     Stop = "time"     // Config.MaxTime was over sooner than the first steps suggested
+	Canceled      Stop = "canceled" // by the context; the state is saved
 )

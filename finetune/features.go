@@ -8,12 +8,12 @@ import (
 	"github.com/robust-transfer/rtx/finetune/graph"
 )
 
-// featureLimit is how many bytes of features are held.
+// featureLimit is the most bytes of features that are kept in memory.
 const featureLimit = 4 << 30
 
-// startFromFeatures decides whether features are computed once and the head
-// alone is run in each step: where batch norms are frozen, the head alone is
-// trained, rows stay what they are, and the task allows it.
+// startFromFeatures decides whether features are computed once, so that steps run
+// only the head: if batch norms are frozen, only the head is trained, rows are not
+// augmented, and the task allows it.
 func (t *trainer) startFromFeatures() error {
 	value, width := t.net.HeadInput()
 	task, ok := t.task.(FeatureTask)
@@ -32,7 +32,7 @@ func (t *trainer) startFromFeatures() error {
 	if rows*width > featureLimit/4 {
 		return nil
 	}
-	// A dropout in front of what the head reads makes features random.
+	// A dropout before the features would make them random.
 	head := t.config
 	head.Given = []graph.Given{{Value: value, Shape: graph.Shape{t.BatchSize, width}, Input: graph.Features}}
 	random, err := t.countDropouts(t.config)
@@ -54,7 +54,7 @@ func (t *trainer) startFromFeatures() error {
 	return nil
 }
 
-// countDropouts counts the dropouts of a step.
+// countDropouts counts the dropout masks of a step.
 func (t *trainer) countDropouts(c graph.Config) (n int, err error) {
 	c.Batch = t.BatchSize
 	p, err := t.net.Program(c, nil)
@@ -69,7 +69,7 @@ func (t *trainer) countDropouts(c graph.Config) (n int, err error) {
 	return n, nil
 }
 
-// computeFeatures computes the features, which then are the data.
+// computeFeatures computes the features, which then replace the data.
 func (t *trainer) computeFeatures(ctx context.Context) error {
 	if t.features == nil || t.stop != "" && t.data.Rows(Test) == 0 {
 		return nil
@@ -80,7 +80,7 @@ func (t *trainer) computeFeatures(ctx context.Context) error {
 	for s := range held.values {
 		n := t.data.Rows(Split(s))
 		held.values[s], held.truth[s], held.read[s] = make([]float32, n*width), make([]any, n), make([]bool, n)
-		for b, err := range batches(ctx, t.data, Split(s), everyRow(n), 0, t.BatchSize) {
+		for b, err := range batches(ctx, t.data, Split(s), allRows(n), 0, t.BatchSize) {
 			if err != nil {
 				return err
 			}
@@ -102,7 +102,7 @@ func (t *trainer) computeFeatures(ctx context.Context) error {
 	return nil
 }
 
-// featureData is features as data.
+// featureData is a Data of features.
 type featureData struct {
 	width  int
 	values [3][]float32 // by split: [rows, width]

@@ -2,11 +2,11 @@ package finetune
 
 import "github.com/robust-transfer/rtx/finetune/graph"
 
-// Memory estimates the bytes of tensors that programs hold at their peak, when
-// one runs after the other and all share their state. Of the program that is
-// running, a tensor is held from when it is computed until it was last read;
-// inputs and constants are held throughout. Executors that compute in place need
-// less; work space of kernels comes on top.
+// Memory estimates the peak memory for tensors, in bytes, of programs that run one
+// after the other and share their variables. A tensor of the running program takes
+// memory from when it is computed until it is last read; inputs and constants take
+// it throughout. Executors that compute in place need less; the work space of
+// kernels is not included.
 func Memory(programs ...*graph.Program) int64 {
 	peak := int64(0)
 	for _, p := range programs {
@@ -15,10 +15,10 @@ func Memory(programs ...*graph.Program) int64 {
 	return stateMemory(programs...) + peak
 }
 
-// transient is the peak of what a program holds besides state and its next
-// values.
+// transient is the peak memory of a program without its variables and their
+// updates.
 func transient(p *graph.Program) int64 {
-	left := p.Readers() // never 0 for outputs and updates before the end
+	left := p.Readers() // outputs and updates count as readers, so those are never freed
 	next := map[int]bool{}
 	for _, u := range p.Updates {
 		next[u.Node] = true
@@ -47,9 +47,8 @@ func transient(p *graph.Program) int64 {
 	return peak
 }
 
-// stateMemory is the bytes of what programs keep between runs, whatever their
-// batch size: variables, and a second buffer for each one that a program both
-// reads and updates.
+// stateMemory is the memory of variables, which does not depend on the batch size,
+// with a second buffer for each one that a program both reads and updates.
 func stateMemory(programs ...*graph.Program) (n int64) {
 	variables, second := map[graph.Variable]int64{}, map[graph.Variable]bool{}
 	for _, p := range programs {

@@ -3,36 +3,36 @@ package finetune
 import (
 	"errors"
 	"fmt"
-	"math"
 
 	"github.com/robust-transfer/rtx/finetune/graph"
 )
 
-// Recipe is settings that go together.
+// Recipe is a set of settings that belong together.
 type Recipe struct {
 	Config
-	LearningRates []float64 // to choose from on validation; nil: Config.LearningRate alone
+	LearningRates []float64 // to choose from on the validation rows; nil: Config.LearningRate alone
 
-	// TargetNorm says that images are normalised by the target data's mean and
-	// standard deviation in place of the Spec's. The released code of Salman et al.
-	// has 0 and 1 there, that is nothing, but for the CIFARs.
+	// TargetNorm says that images are normalised by the mean and standard deviation
+	// of the target data instead of the Spec's. The released code of Salman et al.
+	// uses 0 and 1, that is, no normalisation, except for CIFAR-10 and CIFAR-100.
 	TargetNorm bool
 }
 
-// RecipeNames are what NamedRecipe knows.
+// RecipeNames are the names that NamedRecipe accepts.
 var RecipeNames = []string{"default", "paper"}
 
 // NamedRecipe returns a recipe.
 //
-// "default" is 20 epochs in batches of 32, SGD with Nesterov momentum 0.9, rate
-// 0.01 x batch/64 along a cosine after one epoch of warm-up, weight decay 5e-4,
-// the best epoch by validation, none better in 10 ends it.
+// "default" is 20 epochs with batch size 32, SGD with Nesterov momentum 0.9,
+// learning rate 0.01 x batch size / 64 with a cosine schedule after one epoch of
+// warm-up, weight decay 5e-4, and early stopping after 10 epochs without
+// improvement on the validation rows.
 //
-// "paper" is that of Salman et al. (2020), as their released code has it: 150
-// epochs in batches of 64, SGD with momentum 0.9, rate 0.01 or 0.001, times 0.1
-// every 50 epochs, weight decay 5e-4, and normalisation by the target data's
-// mean and standard deviation. Theirs chose rate and epoch on the test data; here
-// it is on validation data.
+// "paper" is the recipe of the released code of Salman et al. (2020): 150 epochs
+// with batch size 64, SGD with momentum 0.9, learning rate 0.01 or 0.001, times 0.1
+// every 50 epochs, weight decay 5e-4, and normalisation by the mean and standard
+// deviation of the target data. They chose learning rate and epoch on the test
+// data; here they are chosen on validation data.
 func NamedRecipe(name string) (Recipe, error) {
 	switch name {
 	case "default":
@@ -49,10 +49,11 @@ func NamedRecipe(name string) (Recipe, error) {
 	return Recipe{}, fmt.Errorf("finetune: recipe %q, expected one of %q", name, RecipeNames)
 }
 
-// ChooseRate trains with each learning rate, and returns which one's best epoch
-// is best on validation by a figure of its Score (Task.Figure), and its result. Of equal ones the first is chosen. A
-// rate that diverges is passed over, unless all do. An interruption ends it.
-func ChooseRate(rates []float64, figure string, train func(rate float64) (*Result, error)) (rate float64, best *Result, err error) {
+// ChooseLearningRate trains with each learning rate. It returns the one whose best
+// epoch is best on the validation rows, by a figure of its Score (Task.Figure), and
+// the result; the first of equals. Learning rates that diverge are skipped; if all
+// do, the error is the last one's. An interruption ends it early.
+func ChooseLearningRate(rates []float64, figure string, train func(rate float64) (*Result, error)) (rate float64, best *Result, err error) {
 	var diverged error
 	for _, r := range rates {
 		result, err := train(r)
@@ -80,24 +81,4 @@ func ChooseRate(rates []float64, figure string, train func(rate float64) (*Resul
 		return 0, nil, diverged
 	}
 	return rate, best, nil
-}
-
-// Summary is the mean and the standard deviation (of n-1) of a figure over
-// seeds; that of one is NaN.
-type Summary struct {
-	N        int
-	Mean, SD float64
-}
-
-// Summarize figures of several seeds.
-func Summarize(figures []float64) Summary {
-	s := Summary{N: len(figures)}
-	for _, v := range figures {
-		s.Mean += v / float64(s.N)
-	}
-	for _, v := range figures {
-		s.SD += (v - s.Mean) * (v - s.Mean)
-	}
-	s.SD = math.Sqrt(s.SD / float64(s.N-1))
-	return s
 }

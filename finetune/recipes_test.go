@@ -66,7 +66,7 @@ func score(top1, loss, perClass float64) *finetune.Score {
 	return &finetune.Score{N: 10, Loss: loss, Figures: []finetune.Figure{{Name: classify.Top1, Value: top1}, {Name: classify.MeanPerClass, Value: perClass}}}
 }
 
-func TestChooseRate(t *testing.T) {
+func TestChooseLearningRate(t *testing.T) {
 	results := map[float64]*finetune.Result{
 		1:   nil, // diverges
 		.1:  {Best: score(.7, 1, 0)},
@@ -81,24 +81,24 @@ func TestChooseRate(t *testing.T) {
 		}
 		return nil, &finetune.Diverged{What: "loss", LearningRate: rate}
 	}
-	if rate, r, err := finetune.ChooseRate([]float64{1, .1, .01, .02}, classify.Top1, run); rate != .01 || r != results[.01] || err != nil {
+	if rate, r, err := finetune.ChooseLearningRate([]float64{1, .1, .01, .02}, classify.Top1, run); rate != .01 || r != results[.01] || err != nil {
 		t.Errorf("chose %v, %v", rate, err)
 	}
-	if rate, _, err := finetune.ChooseRate([]float64{.01, .02}, classify.MeanPerClass, run); rate != .02 || err != nil {
+	if rate, _, err := finetune.ChooseLearningRate([]float64{.01, .02}, classify.MeanPerClass, run); rate != .02 || err != nil {
 		t.Errorf("by classes chose %v, %v", rate, err)
 	}
-	if _, r, err := finetune.ChooseRate([]float64{.1, .4, .01}, classify.Top1, run); err != nil || r.Stop != finetune.Canceled {
+	if _, r, err := finetune.ChooseLearningRate([]float64{.1, .4, .01}, classify.Top1, run); err != nil || r.Stop != finetune.Canceled {
 		t.Errorf("interrupted: %v, %v", r, err)
 	}
 	var d *finetune.Diverged
-	if _, _, err := finetune.ChooseRate([]float64{1}, classify.Top1, run); !errors.As(err, &d) {
+	if _, _, err := finetune.ChooseLearningRate([]float64{1}, classify.Top1, run); !errors.As(err, &d) {
 		t.Errorf("all diverge: %v", err)
 	}
-	if rate, r, err := finetune.ChooseRate([]float64{.3}, classify.Top1, run); rate != .3 || r != results[.3] || err != nil {
+	if rate, r, err := finetune.ChooseLearningRate([]float64{.3}, classify.Top1, run); rate != .3 || r != results[.3] || err != nil {
 		t.Errorf("a single rate without validation: %v, %v", rate, err)
 	}
 	for _, bad := range [][]float64{{.3, .1}, {}} {
-		if _, _, err := finetune.ChooseRate(bad, classify.Top1, run); err == nil {
+		if _, _, err := finetune.ChooseLearningRate(bad, classify.Top1, run); err == nil {
 			t.Errorf("no error for %v", bad)
 		}
 	}

@@ -8,10 +8,10 @@ import (
 	"github.com/robust-transfer/rtx/finetune/graph"
 )
 
-// Mode says which parameters are trained. The zero value trains all.
+// Mode says which parameters are trained. The zero value trains all of them.
 type Mode struct {
-	Fixed bool // the head alone
-	Last  int  // the head and so many stages, counted from the deep end; 0: all
+	Fixed bool // train only the head
+	Last  int  // train the head and this many last stages; 0: all
 }
 
 // ParseMode reads "full", "fixed" or "last-K".
@@ -29,7 +29,7 @@ func ParseMode(s string) (Mode, error) {
 	return Mode{}, fmt.Errorf("finetune: mode %q, expected full, fixed or last-K with K from 1 on", s)
 }
 
-// String is what ParseMode reads.
+// String returns the form that ParseMode reads.
 func (m Mode) String() string {
 	switch {
 	case m.Fixed:
@@ -44,14 +44,14 @@ func (m Mode) String() string {
 type Rules struct {
 	Mode        Mode
 	WeightDecay float64 // 0: 5e-4, negative: none
-	NoNormDecay bool    // batch norms and biases do not decay
-	LayerDecay  float64 // the learning rate of a stage is that of the next deeper one times this; 0: 1
+	NoNormDecay bool    // no weight decay for batch norms and biases
+	LayerDecay  float64 // the learning rate of a stage is that of the next deeper stage times LayerDecay; 0: 1
 }
 
-// For is the rule of each parameter of a network, for graph.Config. Parameters
-// of the head and those behind the last stage have the whole rate; the last
-// stage has it times LayerDecay, the one before it times LayerDecay^2, and so
-// on; the stem goes with the first stage.
+// For returns the rule of each parameter of a network, for graph.Config.Train. The
+// head and parameters after the last stage have the full learning rate, the last
+// stage has it times LayerDecay, the one before it times LayerDecay^2, and so on.
+// The stem belongs to the first stage.
 func (r Rules) For(net *graph.Network) (func(graph.Param) (graph.Rule, bool), error) {
 	stages := len(net.Spec().Stages)
 	head := false
@@ -61,7 +61,7 @@ func (r Rules) For(net *graph.Network) (func(graph.Param) (graph.Rule, bool), er
 	if !head && (r.Mode.Fixed || r.Mode.Last > 0) {
 		return nil, fmt.Errorf("finetune: mode %s: the model's Spec names no head, expected the weights of the last linear layer", r.Mode)
 	}
-	if stages == 0 && (r.Mode.Last > 0 || or(r.LayerDecay, 1) != 1) {
+	if stages == 0 && (r.Mode.Last > 0 || orDefault(r.LayerDecay, 1) != 1) {
 		return nil, fmt.Errorf("finetune: the model's Spec names no stages, which mode last-K and a layer decay go by")
 	}
 	if r.Mode.Last > stages {
@@ -71,16 +71,16 @@ func (r Rules) For(net *graph.Network) (func(graph.Param) (graph.Rule, bool), er
 		return nil, fmt.Errorf("finetune: layer decay %v, expected (0,1]", r.LayerDecay)
 	}
 	return func(p graph.Param) (graph.Rule, bool) {
-		depth := 0 // stages behind the parameter's
+		depth := 0 // number of stage ends between the parameter and the head
 		if !p.Head {
 			depth = max(stages-p.Stage, 0)
 		}
 		if p.Kind.Statistic() || !p.Head && (r.Mode.Fixed || r.Mode.Last > 0 && depth > r.Mode.Last) {
 			return graph.Rule{}, false
 		}
-		rule := graph.Rule{LRScale: 1, WeightDecay: max(or(r.WeightDecay, 5e-4), 0)}
+		rule := graph.Rule{LRScale: 1, WeightDecay: max(orDefault(r.WeightDecay, 5e-4), 0)}
 		for range depth {
-			rule.LRScale *= or(r.LayerDecay, 1)
+			rule.LRScale *= orDefault(r.LayerDecay, 1)
 		}
 		if r.NoNormDecay && p.Kind != graph.Weight {
 			rule.WeightDecay = 0

@@ -106,7 +106,7 @@ func (r *Run) Train(ctx context.Context) (*RunResult, error) {
 	several := len(rates) > 1
 	for i := range max(r.Seeds, 1) {
 		seed := r.Config.Seed + uint64(i)
-		chosen, _, err := ChooseRate(rates, r.Task.Figure(), func(lr float64) (*Result, error) {
+		chosen, _, err := ChooseLearningRate(rates, r.Task.Figure(), func(lr float64) (*Result, error) {
 			t := &Trial{Seed: seed, LearningRate: lr, Dir: r.dir(seed, lr, several)}
 			result.Trials = append(result.Trials, t)
 			return r.train(ctx, t)

@@ -4,7 +4,44 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"math"
 )
+
+// Figure is a named measure in a Score, such as top-1 accuracy.
+type Figure struct {
+	Name  string
+	Value float64
+}
+
+// Score is how well weights do on the rows of a split. In JSON it is an object of
+// epoch, n, loss, each figure under its name, and train_loss.
+type Score struct {
+	Epoch     int     // after which the weights were scored, counted from 1
+	N         int     // number of rows
+	Loss      float64 // mean over the rows, as the task defines it
+	Figures   []Figure
+	TrainLoss float64 // mean over the steps of the epoch
+}
+
+// Figure returns the value of a figure, NaN if there is none of this name.
+func (s Score) Figure(name string) float64 {
+	for _, f := range s.Figures {
+		if f.Name == name {
+			return f.Value
+		}
+	}
+	return math.NaN()
+}
+
+// better compares scores by a figure, and by the loss if figures are equal or figure
+// is "".
+func (s Score) better(than Score, figure string) bool {
+	if figure == "" {
+		return s.Loss < than.Loss
+	}
+	a, b := s.Figure(figure), than.Figure(figure)
+	return a > b || a == b && s.Loss < than.Loss
+}
 
 // MarshalJSON writes one flat object, with the figures in their order.
 func (s Score) MarshalJSON() ([]byte, error) {

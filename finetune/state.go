@@ -8,37 +8,37 @@ import (
 	"github.com/robust-transfer/rtx/finetune/graph"
 )
 
-// State is all that training needs to go on as if it had never stopped: the
-// same bytes come out, on the same executor and number of threads. Random
-// numbers follow from the seed, the epoch and the step.
+// State is a checkpoint: all that training needs to continue as if it had never
+// stopped, with the same bits on the same executor and number of threads. Random
+// numbers need no state, as they depend only on the seed, the epoch and the step.
 type State struct {
-	// Of the run, which must be that of the Config.
+	// What the state belongs to; must agree with the Config and the Data.
 	Seed                    uint64
 	Batch, Rows, Validation int
 
-	Length  Length        // as it was planned, or fitted to the time
-	Fitted  bool          // to Config.MaxTime
-	Over    bool          // the time was, before the steps it was fitted to
+	Length  Length        // as planned, or as fitted to Config.MaxTime
+	Fitted  bool          // whether Length was fitted to Config.MaxTime
+	Over    bool          // whether the time was over before the steps of Length
 	Step    int           // steps done
-	Epoch   int           // epochs done, their evaluation included
-	Losses  float64       // sum over the steps of the epoch that is not done
-	Stale   int           // epochs since the best one
+	Epoch   int           // epochs completed, including their evaluation
+	Losses  float64       // sum over the steps of the incomplete epoch
+	Stale   int           // epochs since the best epoch
 	Best    *Score        `json:",omitempty"`
 	Last    *Score        `json:",omitempty"`
-	Lines   int           // events reported, but for the starts of continuations
-	Elapsed time.Duration // of all sittings
+	Lines   int           // number of Started, Stepped and Evaluated events, without the Started of continuations
+	Elapsed time.Duration // including earlier runs
 
-	// Tensors are the executor's variables that training updates, and the best
-	// epoch's parameters.
+	// Tensors lists the variables that training updates, and the parameters of the
+	// best epoch.
 	Tensors []Tensor `json:"-"`
-	// Read copies the values of one, as Executor.Read.
+	// Read copies the values of one of Tensors.
 	Read func(t Tensor, dst []float32) error `json:"-"`
 }
 
 // Tensor is a tensor of a State.
 type Tensor struct {
 	graph.Variable
-	Best  bool // the parameter in the best epoch, not as it is now
+	Best  bool // the parameter of the best epoch instead of the current one
 	Shape graph.Shape
 }
 
@@ -49,19 +49,20 @@ func (t Tensor) String() string {
 	return t.Variable.String()
 }
 
-// Store keeps the last State.
+// Store keeps the last checkpoint.
 type Store interface {
-	// Save replaces the State that is there, which stays where it fails. It does
-	// not keep s.Read.
+	// Save replaces the stored State, which stays if Save fails. It must not keep
+	// s.Read, which is valid only during the call.
 	Save(s *State) error
-	// Load returns the State; the error is ErrNoState where there is none.
+	// Load returns the stored State, or ErrNoState if there is none.
 	Load() (*State, error)
 }
 
 // ErrNoState says that a Store is empty.
 var ErrNoState = errors.New("no saved state")
 
-// check compares what a State was made for with what is to be trained.
+// check reports whether a State fits the training that is to continue from it, and
+// is consistent.
 func (s *State) check(now *State) error {
 	for _, v := range []struct {
 		name      string
@@ -81,7 +82,7 @@ func (s *State) check(now *State) error {
 			s.Length.Steps, s.Length.Epoch, now.Length.Steps, now.Length.Epoch)
 	}
 	least, most := s.Epoch*s.Length.Epoch, (s.Epoch+1)*s.Length.Epoch
-	if s.Fitted { // the last epoch may be cut
+	if s.Fitted { // the last epoch may be incomplete
 		least -= s.Length.Epoch
 	}
 	if s.Epoch < 0 || s.Step < max(least, 0) || s.Step > min(most, s.Length.Steps) || (s.Best == nil) != (s.Epoch == 0) {
@@ -90,7 +91,7 @@ func (s *State) check(now *State) error {
 	return nil
 }
 
-// values reads a tensor.
+// values reads the values of a tensor.
 func (s *State) values(want Tensor) ([]float32, error) {
 	for _, t := range s.Tensors {
 		if t.Variable != want.Variable || t.Best != want.Best {

@@ -2,15 +2,16 @@ package finetune
 
 import (
 	"context"
+	"math"
 
 	"github.com/robust-transfer/rtx/finetune/graph"
 )
 
-// step trains on a batch and returns its loss before.
+// step trains on a batch and returns the loss before the update.
 func (t *trainer) step(b *Batch, lr float64) (float64, error) {
 	t.miss(Training, b)
 	if b.N() == 0 || b.N() == 1 && !t.Frozen {
-		return 0, nil // images that cannot be read have left too few
+		return 0, nil // too few rows could be read
 	}
 	s, err := t.stepOf(b.N())
 	if err != nil {
@@ -24,14 +25,15 @@ func (t *trainer) step(b *Batch, lr float64) (float64, error) {
 	return s.Run(p)
 }
 
+// pass is a run of the task's programs on a batch.
 func (t *trainer) pass(s Split, b *Batch) *Pass {
 	return &Pass{Batch: b, Split: s, Step: t.state.Step, seed: t.Seed, dropouts: t.net.Dropouts(), x: t.x}
 }
 
-// miss notes the rows of a batch that could not be read.
+// miss records the rows of a batch that could not be read.
 func (t *trainer) miss(s Split, b *Batch) {
 	for _, row := range b.Missed {
-		t.missed[missing{s, row}] = true
+		t.missed[missedRow{s, row}] = true
 	}
 }
 
@@ -43,7 +45,7 @@ func (t *trainer) evaluate(ctx context.Context, s Split) (Score, error) {
 	if n == 0 {
 		return t.scorer.Score(), nil
 	}
-	for b, err := range batches(ctx, t.data, s, everyRow(n), 0, t.BatchSize) {
+	for b, err := range batches(ctx, t.data, s, allRows(n), 0, t.BatchSize) {
 		if err != nil {
 			return Score{}, err
 		}
@@ -63,11 +65,22 @@ func (t *trainer) evaluate(ctx context.Context, s Split) (Score, error) {
 	return score, nil
 }
 
-// everyRow is the numbers of n rows.
-func everyRow(n int) []int {
+// allRows returns 0 to n-1.
+func allRows(n int) []int {
 	rows := make([]int, n)
 	for i := range rows {
 		rows[i] = i
 	}
 	return rows
+}
+
+// learningRate is the learning rate of a step, counted from 0. The default warm-up,
+// and any warm-up of a training that was fitted to Config.MaxTime, takes at most a
+// quarter of the steps.
+func (t *trainer) learningRate(step int) float64 {
+	warm := int(math.Round(t.Warmup * float64(t.plan.Epoch)))
+	if t.defaultWarmup || t.state.Fitted {
+		warm = min(warm, t.plan.Steps/4)
+	}
+	return t.LearningRate * Warmup{warm, t.Schedule}.Factor(step, t.plan.Length)
 }

@@ -17,19 +17,19 @@ import (
 	"github.com/robust-transfer/rtx/onnx/safetensors"
 )
 
-// stateVersion is that of the file's JSON and of the names of its tensors.
+// stateVersion is the version of the JSON and of the tensor names.
 const stateVersion = "rtx.state/2"
 
-// FileStore keeps a State in a .safetensors file of this name: its tensors, and
-// all else as JSON in the header's metadata, under "state". Tensors are called
-// "SLOT/NAME" of their variables, and "best/NAME". A file is written
-// beside the old one, with ".new" behind the name, made durable and then
-// renamed: there is always a whole one. A name has one writer at a time.
+// FileStore keeps a State in a .safetensors file of this name. Tensors are named
+// "SLOT/NAME" after their variables, or "best/NAME"; all else is JSON in the
+// header's metadata, under "state". A new file is written as NAME.new, synced and
+// then renamed, so that there is always a complete file. Only one process may write
+// to a name at a time.
 type FileStore string
 
 // Save writes the file, a tensor at a time.
 func (f FileStore) Save(s *State) error {
-	file, err := os.Create(string(f) + ".new") // of one name: what a killed run leaves is written over
+	file, err := os.Create(string(f) + ".new") // a file that a killed run left is overwritten
 	if err != nil {
 		return fmt.Errorf("finetune: save the state: %w", err)
 	}
@@ -57,7 +57,7 @@ func (f FileStore) Save(s *State) error {
 	return nil
 }
 
-// syncDir makes a renaming durable.
+// syncDir makes a rename durable.
 func syncDir(name string) error {
 	d, err := os.Open(name)
 	if err != nil {
@@ -67,7 +67,7 @@ func syncDir(name string) error {
 	return d.Sync()
 }
 
-// best stands in the name of a tensor where others have a slot.
+// best replaces the slot in the names of tensors of the best epoch.
 const best = "best"
 
 func tensorName(t Tensor) string {
@@ -119,7 +119,7 @@ func writeState(w *bufio.Writer, s *State) error {
 	return nil
 }
 
-// Load reads what the header says; values are read when they are asked for.
+// Load reads the header. State.Read reads the values.
 func (f FileStore) Load() (*State, error) {
 	s, err := f.load()
 	if errors.Is(err, fs.ErrNotExist) {

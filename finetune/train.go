@@ -10,34 +10,34 @@ import (
 	"github.com/robust-transfer/rtx/onnx"
 )
 
-// Result is what training has led to.
+// Result is the result of training.
 type Result struct {
 	Stop    Stop
 	Plan    Plan
 	Steps   int
-	Best    *Score // by the validation rows; without any, the last epoch's. nil before the first epoch's end
+	Best    *Score // of the best epoch on the validation rows, or the last epoch if there are none; nil before the end of the first epoch
 	Last    *Score
-	Test    *Score // of the best weights, where there are rows to test
-	Missed  int    // rows that could not be read, since this call began
+	Test    *Score // of the best weights; nil without test rows
+	Missed  int    // rows that could not be read in this call
 	Elapsed time.Duration
 
-	BestModel *onnx.Model // nil before the first epoch's end
-	LastModel *onnx.Model // reads the executor when it is written
+	BestModel *onnx.Model // nil before the end of the first epoch
+	LastModel *onnx.Model // reads the executor's variables when it is written
 
-	// Added are the parameters that the task has added to the model's, with their
-	// values in the best epoch.
+	// Added holds the parameters that the task added to the model's, as of the best
+	// epoch.
 	Added map[string][]float32
 }
 
-// Diverged is the error of a loss or of weights that are not finite any more.
+// Diverged is the error of a loss or of weights that have become infinite or NaN.
 type Diverged struct {
 	What         string // "loss" or the name of a tensor
-	Epoch, Step  int    // from 1 on
+	Epoch, Step  int    // counted from 1
 	LearningRate float64
-	Saved        *Position // of the checkpoint that is kept; nil: none
+	Saved        *Position // position of the last checkpoint; nil: none
 }
 
-// Position is how far a State is.
+// Position is the number of epochs and steps that are done.
 type Position struct{ Epoch, Step int }
 
 func (e *Diverged) Error() string {
@@ -49,10 +49,10 @@ func (e *Diverged) Error() string {
 		e.What, e.Step, e.Epoch, e.LearningRate, kept)
 }
 
-// Train trains a network's weights for a task on data, on an executor of its own,
-// from the model's weights or from what Config.Store has kept. A training that
-// ctx interrupts ends after the step it is in, with everything saved, and is no
-// error.
+// Train trains a network for a task on data. It starts from the model's weights or
+// from the checkpoint in Config.Store. The executor must not be used for anything
+// else meanwhile. When ctx ends, training stops after the current step, saves a
+// checkpoint, and returns the result so far (Stop is Canceled) and no error.
 func Train(ctx context.Context, net *graph.Network, x Executor, task Task, data Data, c Config) (result *Result, err error) {
 	defer recovered(&err)
 	t, err := newTrainer(net, x, task, data, c)
@@ -83,7 +83,7 @@ func Train(ctx context.Context, net *graph.Network, x Executor, task Task, data 
 			if ctx.Err() != nil {
 				return t.end(ctx, ctx.Err())
 			}
-			if late, err := t.late(); err != nil {
+			if late, err := t.outOfTime(); err != nil {
 				return nil, err
 			} else if late {
 				break
@@ -103,8 +103,7 @@ func Train(ctx context.Context, net *graph.Network, x Executor, task Task, data 
 	return t.end(ctx, nil)
 }
 
-// recovered turns a panic into an error: gorgonia's, which rtx calls for every
-// graph it makes and runs.
+// recovered turns a panic, usually one of gorgonia's, into an error.
 func recovered(err *error) {
 	if p := recover(); p != nil {
 		*err = fmt.Errorf("finetune: internal error: %v", p)

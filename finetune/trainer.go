@@ -7,33 +7,33 @@ import (
 	"github.com/robust-transfer/rtx/finetune/graph"
 )
 
-// trainer is a training under way.
+// trainer is a training in progress.
 type trainer struct {
 	Config
-	config graph.Config // what all programs have in common
+	config graph.Config // common to all programs
 	net    *graph.Network
 	x      Executor
 	task   Task
 	data   Data
 	plan   Plan
 
-	briefWarmup bool // nobody has asked for the warm-up: it takes at most a quarter of the steps
+	defaultWarmup bool // Config.Warmup was 0: the warm-up takes at most a quarter of the steps
 
-	steps    map[int]Step // by their rows
+	steps    map[int]Step // by number of rows
 	scorer   Scorer
-	features *graph.Program // where features are computed once
-	changed  []Tensor       // variables that steps update
+	features *graph.Program // computes features, if that is done once; else nil
+	updated  []Tensor       // variables that steps update
 	added    []graph.Added  // parameters that the task adds
 
 	state  State
 	best   map[string][]float32 // parameters of the best epoch
 	saved  *Position
-	missed map[missing]bool
+	missed map[missedRow]bool
 	stop   Stop
 	clock
 }
 
-type missing struct {
+type missedRow struct {
 	split Split
 	row   int
 }
@@ -44,7 +44,7 @@ func newTrainer(net *graph.Network, x Executor, task Task, data Data, c Config) 
 	if err != nil {
 		return nil, err
 	}
-	t := &trainer{Config: c, net: net, x: x, task: task, data: data, briefWarmup: brief, steps: map[int]Step{}, missed: map[missing]bool{}}
+	t := &trainer{Config: c, net: net, x: x, task: task, data: data, defaultWarmup: brief, steps: map[int]Step{}, missed: map[missedRow]bool{}}
 	t.clock = clock{now: c.Now, began: c.Now()}
 	rule, err := c.Rules.For(net)
 	if err != nil {
@@ -61,7 +61,7 @@ func newTrainer(net *graph.Network, x Executor, task Task, data Data, c Config) 
 	return t, t.build(rows)
 }
 
-// build makes the programs and the plan.
+// build builds the programs and the plan.
 func (t *trainer) build(rows int) error {
 	full, err := t.stepOf(min(t.BatchSize, rows))
 	if err != nil {
@@ -92,7 +92,7 @@ func (t *trainer) build(rows int) error {
 	}
 	t.plan.Rows, t.plan.Validation = rows, t.data.Rows(Validation)
 	if !t.Frozen && rows > t.BatchSize && rows%t.BatchSize == 1 {
-		t.plan.LeftOut = 1 // its statistics would be those of one image
+		t.plan.LeftOut = 1 // a batch of one image has no statistics of its own
 	}
 	t.plan.Epoch = (rows - t.plan.LeftOut + t.BatchSize - 1) / t.BatchSize
 	t.plan.Epochs, t.plan.Steps = t.Epochs, t.Epochs*t.plan.Epoch
@@ -100,10 +100,10 @@ func (t *trainer) build(rows int) error {
 	return nil
 }
 
-// stepOf is the step for so many rows. Frozen batch norms do not see other rows,
-// so one step does for all: short batches are padded with rows that count for
-// nothing. Adapting batch norms need a step for each size, so that the statistics
-// are those of real rows.
+// stepOf returns the step for a number of rows. If batch norms are frozen, rows do
+// not influence each other, so one step serves all batches: short ones are padded
+// with rows of weight 0. Batch norms that adapt need a step for each number of rows,
+// so that padding does not enter the statistics.
 func (t *trainer) stepOf(rows int) (Step, error) {
 	if t.Frozen {
 		rows = t.BatchSize
@@ -121,15 +121,15 @@ func (t *trainer) stepOf(rows int) (Step, error) {
 	return s, nil
 }
 
-// collect lists the variables that programs update, but for those that carry
-// values from one to the next within a step, and the parameters that they add.
+// collect lists the variables that programs update, except those that only carry
+// values between the programs of a step, and the parameters that programs add.
 func (t *trainer) collect(programs []*graph.Program) {
 	seen := map[graph.Variable]bool{}
 	known := map[string]bool{}
 	for _, p := range programs {
 		for _, u := range p.Updates {
 			if !seen[u.Variable] && u.Slot != graph.Carried {
-				t.changed = append(t.changed, Tensor{Variable: u.Variable, Shape: p.Nodes[u.Node].Shape})
+				t.updated = append(t.updated, Tensor{Variable: u.Variable, Shape: p.Nodes[u.Node].Shape})
 			}
 			seen[u.Variable] = true
 		}
@@ -142,7 +142,7 @@ func (t *trainer) collect(programs []*graph.Program) {
 	}
 }
 
-// parameters are the network's and those that the task adds.
+// parameters lists the parameters of the network and those that the task adds.
 func (t *trainer) parameters() []graph.Param {
 	all := t.net.Params()
 	for _, a := range t.added {
@@ -151,7 +151,7 @@ func (t *trainer) parameters() []graph.Param {
 	return all
 }
 
-// start fills the executor's state, from the store where that has one.
+// start fills the executor's variables, from the checkpoint if the store has one.
 func (t *trainer) start(ctx context.Context) error {
 	if err := Load(t.net, t.x); err != nil {
 		return err
@@ -163,12 +163,12 @@ func (t *trainer) start(ctx context.Context) error {
 			return err
 		}
 	}
-	for _, c := range t.changed {
+	for _, c := range t.updated {
 		values := make([]float32, c.Shape.Size())
 		switch c.Slot {
 		case graph.Parameter:
 			continue
-		case graph.Average: // starts at the parameter
+		case graph.Average: // starts as the parameter
 			values = first[c.Name]
 			if values == nil {
 				var err error
@@ -184,7 +184,7 @@ func (t *trainer) start(ctx context.Context) error {
 	if err := t.resume(); err != nil {
 		return err
 	}
-	t.ended() // where there is nothing left to do
+	t.checkStop() // the checkpoint may be of a training that is complete
 	lines := t.state.Lines
 	if err := t.report(Event{Kind: Started, Lines: lines}); err != nil {
 		return err
@@ -192,14 +192,15 @@ func (t *trainer) start(ctx context.Context) error {
 	return t.computeFeatures(ctx)
 }
 
-// rows are those of the steps that are left of the epoch.
+// rows returns the rows of the remaining steps of the epoch.
 func (t *trainer) rows() []int {
 	all := order(t.Seed, t.state.Epoch, t.plan.Rows)[:t.plan.Rows-t.plan.LeftOut]
 	done := t.state.Epoch * t.plan.Epoch
 	return all[min((t.state.Step-done)*t.BatchSize, len(all)):min((t.plan.Steps-done)*t.BatchSize, len(all))]
 }
 
-// report fills in what all events have.
+// report calls Config.Report with an event, after filling in the fields that all
+// events have.
 func (t *trainer) report(e Event) error {
 	if e.Kind == Started && e.Lines == 0 || e.Kind == Stepped || e.Kind == Evaluated {
 		t.state.Lines++
@@ -207,7 +208,7 @@ func (t *trainer) report(e Event) error {
 	e.Plan, e.Step, e.Epoch = t.plan, t.state.Step, t.state.Epoch
 	if e.Kind == Stepped {
 		e.Epoch++
-		e.ImagesPerSecond, e.Left = t.clock.tick(e.Rows), t.left()
+		e.ImagesPerSecond, e.Left = t.clock.tick(e.Rows), t.remaining()
 	}
 	if err := t.Report(e); err != nil {
 		return fmt.Errorf("finetune: report: %w", err)
