@@ -31,7 +31,7 @@ func write(t *testing.T, name, content string) string {
 	return file
 }
 
-// TestResultLost holds that a result which cannot be written is a failure.
+// TestResultLost checks that a command fails whose result cannot be written.
 func TestResultLost(t *testing.T) {
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	if err != nil {
@@ -45,7 +45,8 @@ func TestResultLost(t *testing.T) {
 	}
 }
 
-// TestCommandLine wants one error, the right code and a hint.
+// TestCommandLine checks that a wrong command line gives one line of error, the right
+// exit code and a hint.
 func TestCommandLine(t *testing.T) {
 	unknown := write(t, "c.yaml", "batch-sizes: 3\n")
 	broken := write(t, "c.yaml", "batch-size: [1\n")
@@ -184,12 +185,12 @@ func TestAsksForJSON(t *testing.T) {
 	}
 }
 
-// fullDisk is what /dev/full is.
+// fullDisk is a writer that fails as /dev/full does.
 type fullDisk struct{}
 
 func (fullDisk) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
 
-// TestFullOutput holds that a result that could not be written is no success.
+// TestFullOutput checks that commands fail whose result cannot be written.
 func TestFullOutput(t *testing.T) {
 	for _, args := range [][]string{{"inspect", backbone}, {"inspect", backbone, "--json"}, {"version"}, {"man"}, {"featurize", "--help"}} {
 		var stderr bytes.Buffer

@@ -46,7 +46,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// outcome is what a finished process left.
+// outcome is the exit code and the output of a process.
 type outcome struct {
 	code           int
 	stdout, stderr string
@@ -210,7 +210,7 @@ func TestKilled(t *testing.T) {
 	}
 }
 
-// TestSignals interrupts the program politely.
+// TestSignals ends the program by signals that let it save its state.
 func TestSignals(t *testing.T) {
 	needLibrary(t)
 	data, base := drawn(t, 1500), t.TempDir()
@@ -253,8 +253,6 @@ func TestSignals(t *testing.T) {
 	}
 }
 
-// TestDiskFull runs out of space on a small file system of its own, then has
-// more room.
 // TestSignalWhileWaiting interrupts a command to whose standard input nothing
 // comes any more, before the first image and after some.
 func TestSignalWhileWaiting(t *testing.T) {
@@ -293,6 +291,8 @@ func TestSignalWhileWaiting(t *testing.T) {
 	}
 }
 
+// TestDiskFull runs out of space on a small file system of its own, then has
+// more room.
 func TestDiskFull(t *testing.T) {
 	needLibrary(t)
 	if runtime.GOOS != "linux" || os.Getuid() != 0 {

@@ -24,9 +24,9 @@ import (
 // cifar are the classes of the bundled backbones.
 var cifar = []string{"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"}
 
-// dealt draws n images and deals them to class folders by what the backbone
-// takes them for: two of three to that class, the third to the next one. It
-// returns the folder and what eval must find.
+// dealt draws n images and puts them into class folders by the backbone's
+// predictions: two of three into the folder of the predicted class, the third into
+// that of the next class. It returns the folder and what eval must find.
 func dealt(t *testing.T, n int) (root string, want figures) {
 	t.Helper()
 	flat := t.TempDir()
@@ -243,8 +243,8 @@ func checkFiles(t *testing.T, out string, r map[string]any, want figures) {
 	}
 }
 
-// TestEvalClassOrder wants the same figures whatever the order of classes, files
-// and logits is.
+// TestEvalClassOrder checks that the figures do not depend on the order of classes,
+// files and logits.
 func TestEvalClassOrder(t *testing.T) {
 	needLibrary(t)
 	data, want := dealt(t, 60)

@@ -1,7 +1,7 @@
 package cli
 
-// SetFreeMemory makes the machine one with so many free bytes, until what it
-// returns is called.
+// SetFreeMemory makes rtx believe that so many bytes of memory are free, until reset
+// is called.
 func SetFreeMemory(n int64) (reset func()) {
 	old := freeMemory
 	freeMemory = func() int64 { return n }

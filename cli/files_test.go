@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestWriteFile ends a file that is being written: nothing of it stays, and
-// what had its name does.
+// TestWriteFile interrupts the writing of a file: nothing of it remains, and the
+// old file of that name does.
 func TestWriteFile(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "model.onnx")
 	if err := os.WriteFile(name, []byte("old"), 0o666); err != nil {

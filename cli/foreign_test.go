@@ -13,7 +13,7 @@ import (
 	"github.com/robust-transfer/rtx/onnx/pb"
 )
 
-// strange is the backbone without what rtx wrote into it, changed.
+// strange is the backbone without the metadata that rtx wrote, and with a change.
 func strange(t *testing.T, change func(*pb.GraphProto)) string {
 	t.Helper()
 	return variant(t, func(m *onnx.Model) *onnx.Model {
@@ -39,7 +39,8 @@ func value(name string, dims ...any) *pb.ValueInfoProto {
 
 func values(v ...*pb.ValueInfoProto) []*pb.ValueInfoProto { return v }
 
-// between puts a node where its first input is read.
+// between inserts a node between a value, its first input, and the nodes that read
+// the value.
 func between(g *pb.GraphProto, n *pb.NodeProto) {
 	from, at := n.Input[0], len(g.Node)
 	for i, reader := range g.Node {
@@ -150,13 +151,13 @@ func TestForeign(t *testing.T) {
 	}
 }
 
-// computed is what featurize and predict find.
+// computed are the results of featurize and predict.
 type computed struct {
 	features    []float32
 	predictions []prediction
 }
 
-// outputs runs both; labels that are places become the backbone's.
+// outputs runs both. Labels that are indices are replaced by the backbone's.
 func outputs(t *testing.T, model, data string) (c computed, stderr string) {
 	t.Helper()
 	set := filepath.Join(t.TempDir(), "set")
