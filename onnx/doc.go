@@ -24,7 +24,8 @@
 //
 // # What can be done to a model
 //
-//	Cut, Expose, Rename      other outputs and names
+//	WithOutputs, Expose      other outputs: logits, features, feature maps, any value
+//	Cut, Rename              parts of a graph, other names
 //	Attach, NewLinear        linear heads; LoadLinear and Linear.Arrange read and reorder them
 //	FoldBatchNorm, Float16   a faster graph
 //	WithOpset                another version of the operators

@@ -54,19 +54,13 @@ func Example() {
 }
 
 // Feature maps become outputs under the names that detectors give them.
-func ExampleModel_Expose() {
+func ExampleModel_WithOutputs() {
 	m, err := onnx.Load("../assets/backbones/resnet8_std.onnx")
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	spec, _, err := m.Spec()
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	levels := spec.Pyramid()
-	c, err := m.Expose([]onnx.Output{{Name: "c2", Value: levels["c2"]}, {Name: "c3", Value: levels["c3"]}}, true)
+	c, err := m.WithOutputs("c2", "c3")
 	if err != nil {
 		fmt.Println(err)
 		return

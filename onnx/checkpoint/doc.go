@@ -7,24 +7,26 @@
 //	defer im.Close()
 //	err = im.Model.Save("resnet50_l2_eps3.onnx")
 //
-// [Import] works in four steps. Package torch opens the file and finds the
-// network in it, below whatever keys and prefixes ("state_dict", "module.",
-// robustness' "attacker."). Package arch recognises the architecture by names
-// and shapes of the tensors, all of which must agree, and builds the graph. The
-// model gets a complete [onnx.Spec]: input size, resize and crop, normalisation,
-// stages, head, and the names that the tensors have in the checkpoint. Its
-// normalisation is, in this order, what the caller asks for, what a normalizer
-// in the checkpoint says, and what the architecture's published weights expect;
-// [Imported.Normalization] tells which it was.
+// [Import] lets package torch open the file and find the network in it, below
+// whatever keys and prefixes ("state_dict", "module.", robustness' "attacker.").
+// Package arch then recognises the architecture by the names and shapes of the
+// tensors, all of which must agree, and builds the graph. The model gets a complete
+// [onnx.Spec]: input size, resize and crop, normalisation, stages, head, and the names
+// that the tensors have in the checkpoint. Its normalisation is the one that the
+// caller asks for, else that of a normalizer in the checkpoint, else the one that the
+// architecture's published weights expect; Imported.Normalization tells which.
 //
 // Every model has the input "images", float32 [N,3,H,W] in RGB and [0,1], and the
 // outputs "logits" [N,K] and "features" [N,D].
 //
-// Only the structure of a checkpoint is read, and weights that it holds twice,
-// to compare them. All others are read when the model is written, a tensor at a
-// time, so that memory does not grow with the network. A checkpoint must
-// therefore stay open until its model has been saved. While weights are written
-// they are checked for values that no sound network has: see [Imported.Defect].
+// Import reads the structure of a checkpoint, and weights that are in it twice, to
+// compare them. The values of the others are read when the model is written, a tensor
+// at a time, so that memory does not grow with the network. A checkpoint must
+// therefore stay open until its model has been saved. While weights are written they
+// are checked for values that no sound network has, which [Imported.Defect] reports.
+//
+// [Weights] goes the other way: it gives the weights of a model back as a state_dict,
+// the same bytes under the same names.
 //
 // [Open] gives access to a checkpoint whose network is not recognised, and to
 // each of several networks in one file. [Adopt] does for a foreign ONNX file what
