@@ -1,8 +1,3 @@
-// Package classify trains networks to classify images: softmax cross-entropy
-// with label smoothing and mixtures, top-1 and mean per-class accuracy.
-//
-// [Task] is a finetune.Task for networks that were read for their logits [N,K],
-// and for data whose truth is a label for each row, an int from 0 to K-1.
 package classify
 
 import (
@@ -17,27 +12,27 @@ import (
 // Figures of a Score, as fractions.
 const (
 	Top1         = "top1"
-	MeanPerClass = "mean_per_class" // over the classes that have rows
+	MeanPerClass = "mean_per_class" // mean accuracy over the classes that have rows
 )
 
-// Targets is the name of the program's input [N,K]: what the cross-entropy of the
-// logits is taken with.
+// Targets is the name of the program's input [N,K] of target distributions.
 const Targets = "targets"
 
-// Task is classification. The zero value is plain cross-entropy, ranked by top-1.
+// Task is classification. The zero value trains with plain cross-entropy and ranks
+// epochs by top-1 accuracy.
 type Task struct {
-	LabelSmoothing float64 // share of a target that is spread over all classes, as torch's cross_entropy does
+	LabelSmoothing float64 // fraction of each target that is spread over all classes, as in torch's cross_entropy
 
-	// Mix mixes a batch's images [N,...] and targets [N,K] in place, as mixup
-	// does; nil: none.
+	// Mix mixes a batch's images [n,...] and targets [n,K] in place, such as
+	// augment.Mixup.Mix; nil: no mixing.
 	Mix func(r *rand.Rand, images, targets []float32, n int)
 
-	MeanPerClass bool // mean per-class accuracy, not top-1, ranks epochs
+	MeanPerClass bool // rank epochs by mean per-class accuracy instead of top-1
 }
 
 var _ finetune.FeatureTask = Task{}
 
-// Figure is top-1 or mean per-class accuracy.
+// Figure is MeanPerClass if the task ranks by it, else Top1.
 func (t Task) Figure() string {
 	if t.MeanPerClass {
 		return MeanPerClass
@@ -45,19 +40,18 @@ func (t Task) Figure() string {
 	return Top1
 }
 
-// OnFeatures tells whether features may stand for images: where these are not
-// mixed.
+// OnFeatures reports whether features may replace images: not if images are mixed.
 func (t Task) OnFeatures() bool { return t.Mix == nil }
 
-// Objective is the mean cross-entropy of the logits with the input Targets, and
-// the logits as an output.
+// Objective builds the mean cross-entropy of the logits and the input Targets, and
+// makes the logits an output.
 func Objective(b *graph.Builder) (loss graph.Value, outputs []graph.Named) {
 	logits := b.Results()[0]
 	targets := b.Input(Targets, logits.Shape())
 	return b.Apply(graph.CrossEntropy{}, logits, targets), []graph.Named{{Name: graph.Logits, Value: logits}}
 }
 
-// Step is one program: forward, backward and updates.
+// Step returns a step of one program: forward pass, gradients and updates.
 func (t Task) Step(net *graph.Network, c graph.Config) (finetune.Step, error) {
 	if !(t.LabelSmoothing >= 0 && t.LabelSmoothing <= 1) {
 		return nil, fmt.Errorf("classify: label smoothing %v, expected 0 to 1", t.LabelSmoothing)
@@ -69,7 +63,7 @@ func (t Task) Step(net *graph.Network, c graph.Config) (finetune.Step, error) {
 	return &step{Task: t, program: p, shape: logits(p)}, nil
 }
 
-// logits is the shape of a program's logits.
+// logits returns the shape of a program's logits.
 func logits(p *graph.Program) graph.Shape {
 	for _, o := range p.Outputs {
 		if o.Name == graph.Logits {
@@ -101,10 +95,10 @@ func (s *step) Run(p *finetune.Pass) (float64, error) {
 	return float64(loss[0]), err
 }
 
-// targets are rows of 1 - s + s/K at the label and s/K elsewhere, s being the
-// label smoothing, over the number of real rows, so that the loss is a mean;
-// rows that pad the batch are 0. torch's cross_entropy with label_smoothing does
-// the same.
+// targets returns the target distributions: with label smoothing s, 1 - s + s/K at
+// the label and s/K elsewhere, as torch's cross_entropy with label_smoothing. They
+// are divided by the number of rows, so that the loss is a mean; rows that pad the
+// batch are 0.
 func (s *step) targets(labels []int) []float32 {
 	k := s.shape[1]
 	out := make([]float32, s.shape.Size())
@@ -119,7 +113,7 @@ func (s *step) targets(labels []int) []float32 {
 	return out
 }
 
-// labelsOf are the labels of a batch, which must be below k.
+// labelsOf returns the labels of a batch, and checks that they are ints below k.
 func labelsOf(p *finetune.Pass, k int) ([]int, error) {
 	labels := make([]int, p.N())
 	for i, truth := range p.Truth {
@@ -135,7 +129,7 @@ func labelsOf(p *finetune.Pass, k int) ([]int, error) {
 	return labels, nil
 }
 
-// crossEntropy is log(sum exp x) - x[label].
+// crossEntropy is the cross-entropy of logits and a label, log(sum exp x) - x[label].
 func crossEntropy(x []float32, label int) float64 {
 	top := math.Inf(-1)
 	for _, v := range x {

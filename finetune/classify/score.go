@@ -8,7 +8,8 @@ import (
 	"github.com/robust-transfer/rtx/finetune/metrics"
 )
 
-// Scorer scores logits: mean cross-entropy, top-1, mean per-class accuracy.
+// Scorer returns what scores logits by mean cross-entropy, top-1 and mean per-class
+// accuracy.
 func (t Task) Scorer(net *graph.Network, c graph.Config) (finetune.Scorer, error) {
 	p, err := net.Program(c, nil)
 	if err != nil {
@@ -44,7 +45,7 @@ func (s *scorer) Add(p *finetune.Pass) error {
 		row := s.logits[i*s.k:][:s.k]
 		l := crossEntropy(row, label)
 		if s.loss += l; math.IsNaN(l) || math.IsInf(l, 0) {
-			continue // the loss tells
+			continue // Train reports the loss as diverged
 		}
 		if err := s.scores.Add(row, label); err != nil {
 			return err

@@ -121,7 +121,7 @@ func path(ctx context.Context, s *Set, f stratify.Fold, c Config, outer, inner i
 	return points, nil
 }
 
-// test counts what a model gets right.
+// test counts the rows of each class that a model classifies correctly.
 func (p *Point) test(ctx context.Context, m Model, s *Set, rows []int) error {
 	k := len(s.Classes)
 	scores := make([]float32, len(rows)*k)
@@ -139,7 +139,7 @@ func (p *Point) test(ctx context.Context, m Model, s *Set, rows []int) error {
 	return nil
 }
 
-// tally is the sum of a setting's points.
+// tally adds up the points of a setting.
 type tally struct{ correct, of []int }
 
 func (t *tally) add(p Point, classes int) error {

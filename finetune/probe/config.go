@@ -3,55 +3,55 @@ package probe
 // Solvers are the names for Config.Solver.
 var Solvers = []string{"lbfgs", "sgd", "ridge", "knn"}
 
-// Setting is a point of a grid.
+// Setting is a point of the grid of hyperparameters.
 type Setting struct {
-	Lambda float64 `json:"lambda,omitempty"` // lbfgs, sgd, ridge: the penalty, per row
+	Lambda float64 `json:"lambda,omitempty"` // lbfgs, sgd, ridge: the L2 penalty, see the package's objectives
 	Rate   float64 `json:"rate,omitempty"`   // sgd: the first learning rate, for standardised features divided by the root of their number
-	K      int     `json:"k,omitempty"`      // knn: neighbours
+	K      int     `json:"k,omitempty"`      // knn: number of neighbours
 	Metric string  `json:"metric,omitempty"` // knn: "cosine" or "l2"
 }
 
-// Config says how to fit and how to choose. The zero value is the default.
+// Config says how to fit and how to choose settings. The zero value is the default.
 type Config struct {
 	Solver   string    // "": "lbfgs"
 	Grid     []Setting // nil: Grid(Solver). Settings are tried from strong to weak penalties, in whatever order they are
 	Balanced bool      // every class has the same weight, however many rows it has; settings are chosen by mean per-class accuracy
-	Folds    int       // of the choice where no validation rows are given; 0: 5
+	Folds    int       // number of folds to choose by, without validation rows; 0: 5
 	Epochs   int       // of sgd; 0: 30
-	Seed     uint64    // of folds and of sgd's order of rows
-	Points   Points    // where finished grid points are kept; nil: nowhere
+	Seed     uint64    // of folds and of the order of rows in sgd
+	Points   Points    // keeps finished grid points; nil: none
 }
 
-// Points keeps the finished points of a choice, so that interrupted work goes on
-// where it stopped: a file, or a map. The points of one store are of the same
-// data and Config, but for the seed.
+// Points stores finished grid points, in a file or a map, so that interrupted work can
+// continue. All points of a store must be of the same data and Config, except for the
+// seed.
 type Points interface {
-	// Known returns what Add was given of a point, in this run or an earlier one.
-	// It is asked before a point is computed.
+	// Known returns a point that was given to Add in this run or an earlier one. It is
+	// called before a point is computed.
 	Known(seed uint64, at Place) (Point, bool)
-	// Add is given each point that was computed. An error ends the work.
+	// Add stores a point that was computed. An error ends the work.
 	Add(seed uint64, p Point) error
 }
 
 // Place says which point of the work a Point is.
 type Place struct {
-	Outer   int     `json:"outer"` // fold of CrossValidate, -1 in Select
-	Inner   int     `json:"inner"` // fold of the choice, -1 for validation rows
+	Outer   int     `json:"outer"` // fold of CrossValidate; -1 in Select
+	Inner   int     `json:"inner"` // fold to choose by; -1 for validation rows
 	Setting Setting `json:"setting"`
 }
 
-// Point is a finished grid point: a fit on a part of the training rows, and how
-// it does on the held-out rest.
+// Point is a finished grid point: a fit to some of the training rows, and its
+// accuracy on the held-out others.
 type Point struct {
 	Place
-	N       int       `json:"n"`       // held-out rows
-	Correct []int     `json:"correct"` // of them, by class
+	N       int       `json:"n"`       // number of held-out rows
+	Correct []int     `json:"correct"` // correctly classified held-out rows, by class
 	Of      []int     `json:"of"`      // held-out rows, by class
 	Fit     Report    `json:"fit"`
-	W       []float64 `json:"-"` // lbfgs: where the next point of this path starts; Known may leave it out, then the path is computed again up to the first point that is missing
+	W       []float64 `json:"-"` // lbfgs: start of the next point of the path; if Known leaves it out, the path is computed again up to the first missing point
 }
 
-// Report tells of one fit.
+// Report describes a fit.
 type Report struct {
 	Objective   float64 `json:"objective"` // at the solution; 0 for knn
 	Iterations  int     `json:"iterations"`
@@ -59,14 +59,14 @@ type Report struct {
 	Converged   bool    `json:"converged"`
 }
 
-// Score is a setting with what was found of it, over all its folds.
+// Score is the accuracy of a setting on held-out rows of all folds.
 type Score struct {
 	Setting      Setting `json:"setting"`
 	Top1         float64 `json:"top1"`
 	MeanPerClass float64 `json:"mean_per_class"`
 }
 
-// Selected is what Select found.
+// Selected is the result of Select.
 type Selected struct {
 	Chosen Setting
 	Scores []Score // of the grid, in the order in which it was tried
@@ -75,8 +75,8 @@ type Selected struct {
 	Fit    Report
 }
 
-// OutOfFold is what CrossValidate found.
+// OutOfFold is the result of CrossValidate.
 type OutOfFold struct {
-	Scores []float32   // [N,K] of s, each row's by the model that did not see it; NaN for rows in no fold
-	Folds  []*Selected // with Models
+	Scores []float32   // [N,K]; each row is scored by the model that was fitted without it; NaN for rows in no fold
+	Folds  []*Selected // one for each fold
 }

@@ -15,15 +15,15 @@ import (
 // the call.
 var ErrData = errors.New("the data cannot be probed")
 
-// Data are features and labels, as a feature set has them.
+// Data are features and labels of the rows of a feature set.
 type Data struct {
 	X       []float32 // [N,D], row-major; neither copied nor changed
 	N, D    int
-	Y       []int    // [N], 0 to len(Classes)-1, -1 without a label
-	Classes []string // by label
-	Groups  []string // nil, or [N]: no split parts the rows of one group; "" is a group of its own
-	Splits  []string // nil, or [N], for NewPlan: "test", "val", or "train" or "" to train on; rows of others are left out
-	Names   []string // nil, or [N], what the rows are called in predictions and errors, such as paths of images
+	Y       []int    // [N], labels, 0 to len(Classes)-1, or -1 for none
+	Classes []string // names of the labels
+	Groups  []string // nil, or [N]: rows of one group are never split up; a row of group "" is a group by itself
+	Splits  []string // nil, or [N], for NewPlan: "test", "val", and "train" or "" for training rows; rows of other splits are left out
+	Names   []string // nil, or [N], names of the rows in predictions and errors, such as the paths of images
 }
 
 // Set is data that NewSet has checked.
@@ -79,19 +79,19 @@ func (d Data) check() error {
 	return nil
 }
 
-// Labels are what folds and draws of the rows are made by.
+// Labels returns the labels and groups, for package stratify.
 func (d Data) Labels() stratify.Labels {
 	return stratify.Labels{Y: d.Y, Classes: d.Classes, Groups: d.Groups}
 }
 
-// rows checks a choice of rows, nil for all that have a label.
+// rows checks row numbers and returns them; nil stands for all labelled rows.
 func (d Data) rows(rows []int) ([]int, error) {
 	rows, err := d.Labels().Rows(rows)
 	return rows, parted("", err)
 }
 
-// parted adds to an error of stratify what could not be done, and that the data
-// are at fault where they are.
+// parted wraps an error of stratify: it adds what could not be done, and ErrData if
+// the data are the cause.
 func parted(what string, err error) error {
 	switch {
 	case err == nil:
@@ -102,7 +102,7 @@ func parted(what string, err error) error {
 	return fmt.Errorf("probe: %s%w", what, err)
 }
 
-// split is the split of a row, "" without one.
+// split returns the split of a row, "" for none.
 func (d Data) split(row int) string {
 	if d.Splits == nil {
 		return ""
@@ -110,7 +110,7 @@ func (d Data) split(row int) string {
 	return d.Splits[row]
 }
 
-// group is the group of a row, "" without one.
+// group returns the group of a row, "" for none.
 func (d Data) group(row int) string {
 	if d.Groups == nil {
 		return ""
@@ -118,7 +118,7 @@ func (d Data) group(row int) string {
 	return d.Groups[row]
 }
 
-// name is what a row is called: its number where it has no name.
+// name returns the name of a row, or its number if it has none.
 func (d Data) name(row int) string {
 	if d.Names == nil {
 		return strconv.Itoa(row)

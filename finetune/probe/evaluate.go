@@ -9,39 +9,40 @@ import (
 	"github.com/robust-transfer/rtx/finetune/stratify"
 )
 
-// EvaluateConfig says how a plan is carried out. The zero value is the default.
+// EvaluateConfig says how a plan is evaluated. The zero value is the default.
 type EvaluateConfig struct {
-	Config       // of every choice and fit; Seed is the first of the seeds, Folds those of CrossValidation, too
-	Seeds    int // repeat with Seed, Seed+1 and so on, for other folds and draws; 0: 1
-	PerClass int // train on a draw of so many rows of each class; 0: on all
+	Config       // of every choice and fit; Seed is the first seed, and Folds are also those of CrossValidation
+	Seeds    int // number of repetitions, with Seed, Seed+1 and so on, which have other folds and draws; 0: 1
+	PerClass int // train on this many random rows of each class; 0: all
 }
 
-// Evaluation is how good a probe is. Figures are fractions, means over the seeds.
+// Evaluation is the result of Evaluate. Figures are fractions, averaged over the
+// seeds.
 type Evaluation struct {
 	Protocol     Protocol
-	N            int            // rows judged
-	Train        int            // rows to train on
-	Top1         float64        // share of the judged rows that are right
-	Top1Spread   metrics.Spread // over bootstrap samples of the judged rows, drawn by whole groups
-	Top5         float64        // share of the judged rows whose class is among the first min(5, classes)
+	N            int            // number of judged rows
+	Train        int            // number of training rows
+	Top1         float64        // accuracy on the judged rows
+	Top1Spread   metrics.Spread // over bootstrap samples of whole groups of judged rows
+	Top5         float64        // fraction of the judged rows whose class is among the top min(5, K)
 	MeanPerClass float64
 	ClassSpread  metrics.Spread  // of MeanPerClass
-	PerClass     []metrics.Class // by class; counts are means over the seeds, rounded
+	PerClass     []metrics.Class // by class; counts are averages over the seeds, rounded
 	Seeds        []SeedResult
 	Predictions  Predictions // of the judged rows, in the order of Plan.Rows
-	Selected     *Selected   // of the first seed, from all training rows: its settings, and its classifier
+	Selected     *Selected   // for the first seed, the setting chosen and the classifier fitted on all training rows
 }
 
-// SeedResult is what one seed came to.
+// SeedResult is the result of one seed.
 type SeedResult struct {
 	Seed         uint64
 	Top1         float64
 	MeanPerClass float64
-	Chosen       []Setting // of each fold under CrossValidation, else one
+	Chosen       []Setting // one, or with CrossValidation one for each fold
 }
 
-// Evaluate chooses settings, trains and judges as a plan says, with every seed.
-// The rows to judge on take no part in choice or training.
+// Evaluate carries out a plan with every seed: it chooses settings, fits and judges.
+// Judged rows take no part in the choice or the fit.
 func Evaluate(ctx context.Context, p *Plan, c EvaluateConfig) (*Evaluation, error) {
 	var err error
 	if c.Config, err = c.Config.complete(); err != nil {
@@ -71,8 +72,8 @@ func Evaluate(ctx context.Context, p *Plan, c EvaluateConfig) (*Evaluation, erro
 	return e, e.summarise(p, sums)
 }
 
-// trained is how many rows each classifier is trained on; under CrossValidation
-// and without a draw, those of all folds.
+// trained is the number of rows that a classifier is trained on; with
+// CrossValidation and all rows, that of all folds together.
 func (p *Plan) trained(perClass int) int {
 	if perClass == 0 {
 		return len(p.Train)
@@ -84,10 +85,9 @@ func (p *Plan) trained(perClass int) int {
 	return perClass * len(classes)
 }
 
-// judge scores the judged rows [N,K] with one seed, and tells the settings that
-// were chosen and what was chosen from all training rows. Under CrossValidation
-// the latter takes a training that no figure needs; it is left out, nil, unless
-// whole says so.
+// judge returns the scores [N,K] of the judged rows for one seed, the chosen settings,
+// and what was selected on all training rows. With CrossValidation no figure needs
+// the latter, and it takes another fit; it is nil unless whole is set.
 func (p *Plan) judge(ctx context.Context, c Config, perClass int, whole bool) (scores []float32, settings []Setting, all *Selected, err error) {
 	train, err := p.draw(p.Train, perClass, c.Seed)
 	if err != nil {
@@ -107,8 +107,8 @@ func (p *Plan) judge(ctx context.Context, c Config, perClass int, whole bool) (s
 	return scores, []Setting{all.Chosen}, all, all.Model.Scores(ctx, scores, p.Judged, p.Rows)
 }
 
-// outOfFold scores each row by the classifier of the folds that it is not in,
-// and tells the settings that each fold chose.
+// outOfFold scores each row by the classifier that was trained without its fold, and
+// returns the settings that were chosen in each fold.
 func (p *Plan) outOfFold(ctx context.Context, c Config, perClass int) (scores []float32, chosen []Setting, err error) {
 	folds, err := stratify.Folds(p.Data.Labels(), p.Train, c.Folds, c.Seed)
 	if err != nil {
@@ -133,7 +133,7 @@ func (p *Plan) outOfFold(ctx context.Context, c Config, perClass int) (scores []
 	return scores, chosen, nil
 }
 
-// draw takes so many rows of each class, all where that is 0.
+// draw draws perClass rows of each class; 0: all rows.
 func (p *Plan) draw(rows []int, perClass int, seed uint64) ([]int, error) {
 	if perClass == 0 {
 		return rows, nil
@@ -142,12 +142,12 @@ func (p *Plan) draw(rows []int, perClass int, seed uint64) ([]int, error) {
 	return drawn, parted("", err)
 }
 
-// sums are what the seeds add up to.
+// sums accumulates the scores of all seeds.
 type sums struct {
 	seeds  int
 	labels []int // of the judged rows
 	scores *metrics.Scores
-	right  []float64 // of each judged row the share of the seeds that have it right
+	right  []float64 // for each judged row, the fraction of seeds that classify it correctly
 }
 
 func newSums(p *Plan, seeds int) *sums {
@@ -158,8 +158,7 @@ func newSums(p *Plan, seeds int) *sums {
 	return s
 }
 
-// add counts the scores [N,K] of one seed, and returns its figures and the class
-// that it gives each row.
+// add adds the scores [N,K] of one seed, and returns its figures and predictions.
 func (s *sums) add(p *Plan, scores []float32) (one SeedResult, predicted []string, err error) {
 	k := len(p.Data.Classes)
 	own := metrics.New(k, metrics.Config{})
@@ -183,7 +182,7 @@ func (s *sums) add(p *Plan, scores []float32) (one SeedResult, predicted []strin
 	return one, predicted, nil
 }
 
-// summarise sets the figures of all seeds together.
+// summarise sets the figures over all seeds.
 func (e *Evaluation) summarise(p *Plan, s *sums) (err error) {
 	if e.Top1Spread, e.ClassSpread, err = metrics.Bootstrap(s.labels, s.right, metrics.BootstrapConfig{Groups: p.groups()}); err != nil {
 		return err
@@ -198,7 +197,7 @@ func (e *Evaluation) summarise(p *Plan, s *sums) (err error) {
 	return nil
 }
 
-// groups numbers the groups of the judged rows, nil where there are none.
+// groups numbers the groups of the judged rows; nil if there are no groups.
 func (p *Plan) groups() []int {
 	if p.Judged.Groups == nil {
 		return nil
@@ -217,7 +216,7 @@ func (p *Plan) groups() []int {
 	return out
 }
 
-// unpredicted are the judged rows before anything is predicted of them.
+// unpredicted returns the names and classes of the judged rows, without predictions.
 func (p *Plan) unpredicted() Predictions {
 	var out Predictions
 	for _, row := range p.Rows {

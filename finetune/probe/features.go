@@ -11,8 +11,8 @@ import (
 	"github.com/robust-transfer/rtx/featurize"
 )
 
-// ReadFeatures reads a feature set into memory: features of all dimensions as
-// one row, with the labels, groups, splits and paths of its manifest.
+// ReadFeatures reads a feature set into memory, with the labels, groups, splits and
+// paths of its manifest. Features of several dimensions are flattened.
 func ReadFeatures(s *featurize.Set) (Data, error) {
 	d := Data{N: s.Len(), D: 1, Classes: s.Classes}
 	for _, n := range s.Dims {
@@ -37,8 +37,8 @@ func ReadFeatures(s *featurize.Set) (Data, error) {
 	return d, nil
 }
 
-// Digest tells data apart: their size, and a hash of the features and of all
-// that belongs to their rows.
+// Digest identifies data by their size and a hash of the features, labels, classes,
+// groups, splits and names.
 func (s *Set) Digest() string { return s.digest() }
 
 func (d Data) digest() string {

@@ -129,7 +129,7 @@ func (r regression) fit(ctx context.Context, at Setting, start []float64) (Model
 	return newHead(r.training, r.head, r.shift, untrainedLogit), x, report, nil
 }
 
-// Fit fits one setting to rows (nil: all that have a label).
+// Fit fits one setting to rows (nil: all labelled rows).
 func Fit(ctx context.Context, s *Set, rows []int, at Setting, c Config) (Model, Report, error) {
 	c.Grid = []Setting{at}
 	c, err := c.complete()

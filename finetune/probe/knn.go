@@ -18,7 +18,7 @@ type Neighbours struct {
 
 	of      *training
 	norms   []float64 // [N], squares of the training rows' lengths
-	longest float64   // of norms
+	longest float64   // largest of norms
 }
 
 // queryRows is how many rows are compared with all training rows at a time.
@@ -115,7 +115,7 @@ func (n *Neighbours) vote(dst, query, products []float32) {
 	}
 }
 
-// distance is the square of the Euclidean one, or 1 - cosine.
+// distance is the squared Euclidean distance, or 1 - cosine.
 func (n *Neighbours) distance(own, norm, product float64) float64 {
 	if n.Metric == "l2" {
 		return own + norm - 2*product
@@ -126,7 +126,7 @@ func (n *Neighbours) distance(own, norm, product float64) float64 {
 	return 1 - product/math.Sqrt(own*norm)
 }
 
-// exact is the distance to a row in float64, 0 to an equal row.
+// exact is the distance to a row, computed in float64; 0 for an equal row.
 func (n *Neighbours) exact(query []float32, own float64, row int) float64 {
 	x := n.of.X[row*n.of.D : (row+1)*n.of.D]
 	if n.Metric != "l2" {
@@ -141,7 +141,7 @@ func (n *Neighbours) exact(query []float32, own float64, row int) float64 {
 
 // kth is the distance of the k-th nearest candidate.
 func kth(all []candidate, k int) float64 {
-	heap := make([]float64, 0, k) // the k smallest, the largest of them first
+	heap := make([]float64, 0, k) // max-heap of the k smallest
 	for _, c := range all {
 		if len(heap) < k {
 			heap = append(heap, c.distance)
@@ -168,7 +168,7 @@ func kth(all []candidate, k int) float64 {
 	return heap[0]
 }
 
-// inner is the product of two rows.
+// inner is the inner product of two rows.
 func inner(a, b []float32) float64 {
 	sum := 0.0
 	for i, x := range a {

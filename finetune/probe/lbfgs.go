@@ -65,7 +65,7 @@ func minimise(ctx context.Context, f objective, x []float64, tolerance float64) 
 			if len(h.steps) == 0 {
 				break
 			}
-			h = history{} // H may be wrong: begin again from here
+			h = history{} // H may be inaccurate: restart from here
 			continue
 		}
 		h.add(here, there, f.precondition)
@@ -112,7 +112,7 @@ func search(ctx context.Context, f objective, there *point, here point, directio
 				step = (low + high) / 2
 				continue
 			}
-			step *= min(max(slope/(slope-s), 2), 10) // zero of the line through both slopes
+			step *= min(max(slope/(slope-s), 2), 10) // secant step
 		default:
 			return true, tries, nil
 		}
@@ -148,7 +148,7 @@ func (h *history) add(from, to point, precondition func([]float64)) {
 	}
 }
 
-// solve multiplies q by H.
+// solve multiplies q by H, the two-loop recursion.
 func (h *history) solve(q []float64, precondition func([]float64)) {
 	a := make([]float64, len(h.steps))
 	for i := len(a) - 1; i >= 0; i-- {

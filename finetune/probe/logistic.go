@@ -5,8 +5,8 @@ import (
 	"math"
 )
 
-// logistic is the objective of multinomial logistic regression. Its variables
-// are weights [k,D] of standardised features and then biases [k].
+// logistic is the objective of multinomial logistic regression. Its variables are the
+// weights [k,D] for standardised features, followed by the biases [k].
 type logistic struct {
 	*training
 	sketch *sketch

@@ -7,12 +7,13 @@ import (
 
 // Model is a fitted classifier: *Head or *Neighbours.
 type Model interface {
-	// Scores sets dst [len(rows),K] to a score for each class, the higher the
-	// more likely. Of equal scores the lower class is the prediction.
+	// Scores sets dst [len(rows),K] to the score of each class; higher is more likely.
+	// Of equal scores, the class with the lower number is predicted.
 	Scores(ctx context.Context, dst []float32, s *Set, rows []int) error
 }
 
-// Head is a linear classifier of features as they are: logits = W x + b.
+// Head is a linear classifier of original, not standardised, features:
+// logits = W x + b.
 type Head struct {
 	W    []float32 // [K,D], row-major
 	B    []float32 // [K]
@@ -94,7 +95,7 @@ func (s *Set) gather(buffer *[]float32, rows []int) []float32 {
 	return x
 }
 
-// Predict is the class of the highest score in each row of scores [n,k].
+// Predict returns the class with the highest score in each row of scores [n,k].
 func Predict(scores []float32, k int) []int {
 	classes := make([]int, len(scores)/k)
 	for i := range classes {

@@ -5,45 +5,45 @@ import (
 	"slices"
 )
 
-// Protocol says what the figures of a probe are of.
+// Protocol says which rows a probe is judged on.
 type Protocol string
 
 // The protocols.
 const (
-	Test            Protocol = "test" // of a test split or a test set, neither of which is trained on
-	Validation      Protocol = "val"  // of the val split, where there is no test split
-	CrossValidation Protocol = "cv"   // out of fold: each sample is judged by a classifier that was not trained on it
+	Test            Protocol = "test" // a test split or a test set, which takes no part in training
+	Validation      Protocol = "val"  // the val split, if there is no test split
+	CrossValidation Protocol = "cv"   // all rows: each is judged by a classifier that was trained without its fold
 )
 
-// Plan says which rows train a classifier, which choose its settings, and which
-// it is judged on.
+// Plan says which rows train a classifier, which rows its settings are chosen on, and
+// which rows it is judged on.
 type Plan struct {
 	Protocol Protocol
-	Data     *Set  // with the rows to train on
-	Train    []int // rows of Data; under CrossValidation those to judge on, too
-	Val      []int // rows of Data to choose settings on; none: they are chosen in folds of Train
-	Judged   *Set  // with the rows to judge on: Data, or a test set of its own
-	Rows     []int // rows of Judged
+	Data     *Set  // has the training rows
+	Train    []int // training rows of Data; with CrossValidation they are judged on too
+	Val      []int // rows of Data to choose settings on; if none, they are chosen by folds of Train
+	Judged   *Set  // has the judged rows: Data, or a separate test set
+	Rows     []int // judged rows of Judged
 	Caveats  Caveats
 }
 
-// Caveats are what a reader of the figures should know of a plan.
+// Caveats are facts about a plan that qualify its figures.
 type Caveats struct {
-	Unlabelled   int   // rows of Data without a label, which are left out
-	OutsideTest  int   // rows of Data's test split, which are left out where another set is judged on
-	TestOnly     bool  // of the test set only the test split is judged on
-	Trained      bool  // the test set has the rows that are trained on
-	Unlearned    []int // classes that are judged on and have no row to train on: all of it counts as wrong
-	SharedGroups int   // groups with rows to train on and rows to judge on
+	Unlabelled   int   // number of unlabelled rows of Data, which are left out
+	OutsideTest  int   // number of rows of Data's test split that are left out because a separate test set is judged
+	TestOnly     bool  // only the test split of the test set is judged
+	Trained      bool  // the test set contains the training rows
+	Unlearned    []int // classes with judged rows but no training rows: those rows all count as wrong
+	SharedGroups int   // number of groups that have both training and judged rows
 }
 
-// NewPlan takes the rows to judge on from a test set, where one is given: its
-// test split, or all of it where it has no other rows or no test split. Else they
-// are the test split of data; without one, its val split; without that, all of
-// data is judged by cross-validation. Rows without a split are there to train on.
+// NewPlan chooses the protocol. With a test set, its test split is judged, or all of
+// it if it has no test split or no other rows. Without a test set, the judged rows are
+// the test split of data or, if there is none, its val split; if there is none either,
+// all of data is judged by cross-validation. Rows without a split are training rows.
 //
-// A test set of other features or classes, and data without a labelled row to
-// train or to judge on, are an ErrData.
+// A test set with other features or classes, or the lack of labelled training or
+// judged rows, is an ErrData.
 func NewPlan(data, test *Set) (*Plan, error) {
 	p := &Plan{Data: data, Judged: data}
 	of, labelled := data.bySplit()
@@ -78,7 +78,7 @@ func NewPlan(data, test *Set) (*Plan, error) {
 	return p, nil
 }
 
-// bySplit are the labelled rows of each split, and how many there are.
+// bySplit returns the labelled rows of each split, and their total number.
 func (d Data) bySplit() (of map[string][]int, labelled int) {
 	of = map[string][]int{}
 	for row, y := range d.Y {
@@ -90,8 +90,8 @@ func (d Data) bySplit() (of map[string][]int, labelled int) {
 	return of, labelled
 }
 
-// judgeSet takes the rows of the test set: of its test split alone, as its others
-// may be samples that are trained on, else all.
+// judgeSet chooses the judged rows of the test set: only its test split if it has
+// other rows too, as those may be training samples; else all.
 func (p *Plan) judgeSet() {
 	of, labelled := p.Judged.bySplit()
 	if own := of["test"]; len(own) > 0 && len(own) < labelled {
@@ -106,8 +106,8 @@ func (p *Plan) judgeSet() {
 	p.Caveats.Trained = p.Judged == p.Data || p.Judged.Digest() == p.Data.Digest()
 }
 
-// compareParts finds groups that have rows on both sides, and classes that are
-// judged on and cannot be learned.
+// compareParts finds groups with rows on both sides, and judged classes without
+// training rows.
 func (p *Plan) compareParts() {
 	learned, groups := map[int]bool{}, map[string]bool{}
 	for _, row := range p.Train {

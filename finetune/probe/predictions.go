@@ -11,8 +11,8 @@ import (
 	"github.com/robust-transfer/rtx/featurize"
 )
 
-// Predictions are the classes that samples were given by the classifiers of
-// several seeds.
+// Predictions are the classes that the classifiers of several seeds predict for
+// samples.
 type Predictions struct {
 	Names     []string   // of the samples
 	Classes   []string   // their true classes
@@ -20,7 +20,7 @@ type Predictions struct {
 	Predicted [][]string // by seed, the class of each sample
 }
 
-// Right says of each seed which samples it has right.
+// Right reports, for each seed, which samples are predicted correctly.
 func (p *Predictions) Right() [][]bool {
 	right := make([][]bool, len(p.Predicted))
 	for i, predicted := range p.Predicted {
@@ -32,7 +32,7 @@ func (p *Predictions) Right() [][]bool {
 	return right
 }
 
-// seedColumn begins the header of a seed's column.
+// seedColumn is the prefix of the header of a seed's column.
 const seedColumn = "predicted_"
 
 // WriteCSV writes a table with a line for each sample: its name as path, its true
@@ -53,7 +53,7 @@ func (p *Predictions) WriteCSV(w io.Writer) error {
 	return csv.NewWriter(w).WriteAll(rows)
 }
 
-// ReadPredictions reads the table that WriteCSV writes. Another is a
+// ReadPredictions reads a table written by WriteCSV. Any other file is a
 // featurize.ErrFormat.
 func ReadPredictions(r io.Reader) (*Predictions, error) {
 	rows, err := csv.NewReader(r).ReadAll()

@@ -9,8 +9,8 @@ import (
 	"gonum.org/v1/gonum/blas/blas32"
 )
 
-// Products multiplies matrices, row-major float32. Nothing is kept of the
-// arguments after a call, and only dst is changed.
+// Products multiplies row-major float32 matrices. Implementations must not keep their
+// arguments, and change only dst.
 type Products interface {
 	// Forward sets dst [n,k] to x·wᵀ, x [n,d], w [k,d].
 	Forward(dst, x, w []float32, d int) error
@@ -18,10 +18,10 @@ type Products interface {
 	Backward(dst, r, x []float32, d int) error
 }
 
-// Gonum multiplies in Go, on all cores: what serves where no onnxruntime is.
+// Gonum is a Products in pure Go, on all cores, for machines without onnxruntime.
 type Gonum struct{}
 
-// Forward is that of Products.
+// Forward implements Products.
 func (Gonum) Forward(dst, x, w []float32, d int) error {
 	n, k := len(x)/d, len(w)/d
 	if n*k != len(dst) || n*d != len(x) || k*d != len(w) {
@@ -31,7 +31,7 @@ func (Gonum) Forward(dst, x, w []float32, d int) error {
 	return nil
 }
 
-// Backward is that of Products.
+// Backward implements Products.
 func (Gonum) Backward(dst, r, x []float32, d int) error {
 	n, k := len(x)/d, len(dst)/d
 	if n*k != len(r) || n*d != len(x) || k*d != len(dst) {
@@ -45,9 +45,8 @@ func general(data []float32, columns int) blas32.General {
 	return blas32.General{Rows: len(data) / columns, Cols: columns, Stride: columns, Data: data}
 }
 
-// parallel calls f for every part of 0 to n-1, of so many at a time, on all
-// cores. Parts do not depend on the number of cores, so that sums kept by part do
-// not either.
+// parallel divides 0 to n-1 into parts of a size and calls f for each part, on all
+// cores. Parts do not depend on the number of cores, so neither do sums by part.
 func parallel(n, size int, f func(part, from, to int)) {
 	var group sync.WaitGroup
 	parts := (n + size - 1) / size

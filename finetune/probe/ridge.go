@@ -12,7 +12,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// tile is the side of the parts that a Gram matrix is made in.
+// tile is the side of the tiles that a Gram matrix is computed in.
 const tile = 256
 
 // ridge is least squares in float64. Row i of Z [n,D] holds the standardised
@@ -24,7 +24,7 @@ type ridge struct {
 	rows   []int
 	root   []float64 // [n], √(s_i/S)
 	centre []float64 // [D]
-	share  []float64 // [k], of the weights
+	share  []float64 // [k], fraction of the weight in each class
 	dual   bool
 	gram   *mat.SymDense // ZᵀZ or ZZᵀ
 	right  *mat.Dense    // ZᵀY or Y
@@ -53,10 +53,10 @@ func newRidge(ctx context.Context, t *training) (*ridge, error) {
 	return r, context.Cause(ctx)
 }
 
-// columns calls f for all features, some at a time, on all cores.
+// columns calls f for blocks of features, on all cores.
 func (r *ridge) columns(f func(part, from, to int)) { parallel(r.D, tile, f) }
 
-// part is some rows and columns of Z.
+// part computes a block of rows and columns of Z.
 func (r *ridge) part(buffer []float64, rows, columns [2]int) blas64.General {
 	width := columns[1] - columns[0]
 	z := blas64.General{Rows: rows[1] - rows[0], Cols: width, Stride: width, Data: buffer[:(rows[1]-rows[0])*width]}
@@ -95,7 +95,7 @@ func (r *ridge) multiply(ctx context.Context) {
 		}
 		return
 	}
-	r.columns(func(_, from, to int) { // Z is centred, so that the mean of Y adds nothing
+	r.columns(func(_, from, to int) { // Z is centred, so the mean of Y contributes nothing
 		buffer := make([]float64, to-from)
 		for i, row := range r.rows {
 			c := r.label[row]
@@ -106,7 +106,7 @@ func (r *ridge) multiply(ctx context.Context) {
 	})
 }
 
-// product adds up one tile of gram, rows a and columns b of it.
+// product computes one tile of gram, rows a and columns b.
 func (r *ridge) product(ctx context.Context, out blas64.General, a, b [2]int, inner int) {
 	dst := blas64.General{Rows: a[1] - a[0], Cols: b[1] - b[0], Stride: out.Stride, Data: out.Data[a[0]*out.Stride+b[0]:]}
 	x, y := make([]float64, tile*blockRows), make([]float64, tile*blockRows)
@@ -164,7 +164,7 @@ func (r *ridge) fit(ctx context.Context, at Setting, _ []float64) (Model, []floa
 	return newHead(r.training, w, b, 0), nil, report, context.Cause(ctx)
 }
 
-// back is some rows of Zᵀv.
+// back computes rows from to to-1 of Zᵀv.
 func (r *ridge) back(v blas64.General, from, to int) blas64.General {
 	dst := blas64.General{Rows: to - from, Cols: v.Cols, Stride: v.Cols, Data: make([]float64, (to-from)*v.Cols)}
 	buffer := make([]float64, blockRows*tile)

@@ -54,7 +54,7 @@ func (d descent) fit(ctx context.Context, at Setting, _ []float64) (Model, []flo
 // steps is the state of a descent.
 type steps struct {
 	descent
-	x, speed              []float64 // weights [k,D] of standardised features, biases [k]; their momentum
+	x, speed              []float64 // weights [k,D] for standardised features and biases [k]; their momentum
 	batch, w, z, gradient []float32
 }
 
@@ -83,7 +83,7 @@ func (s *steps) step(rows []int, rate, lambda float64) error {
 	if err := s.products.Backward(s.gradient, z, s.batch[:len(rows)*s.D], s.D); err != nil {
 		return err
 	}
-	share := float64(s.rows) / (s.sum * float64(len(rows))) // of the batch's sum in the gradient
+	share := float64(s.rows) / (s.sum * float64(len(rows))) // factor from the batch's sum to an estimate of the gradient
 	for j := range s.x {
 		g := 0.0
 		if j < at {

@@ -16,7 +16,7 @@ import (
 type sketch struct {
 	vectors *mat.Dense // [D,r], orthonormal
 	values  []float64  // [r]
-	rest    float64
+	rest    float64    // mean of the other eigenvalues
 
 	along, back mat.Dense // buffers of divide, larger together than the features may be
 }
@@ -62,7 +62,7 @@ func (s *sketch) decompose(omega, y *mat.Dense, trace float64) error {
 	if err != nil {
 		return err
 	}
-	half.Mul(y.T(), q) // [D,r], times its transpose it is the approximation
+	half.Mul(y.T(), q) // [D,r]; half·halfᵀ is the approximation
 	gram.Mul(half.T(), &half)
 	if q, s.values, err = eigen(&gram); err != nil {
 		return err
@@ -77,8 +77,8 @@ func (s *sketch) decompose(omega, y *mat.Dense, trace float64) error {
 	return nil
 }
 
-// eigen returns the eigenvalues of a symmetric matrix that are resolved, the
-// largest first, and the eigenvectors, each divided by the root of its value.
+// eigen returns the resolved eigenvalues of a symmetric matrix, largest first, and the
+// eigenvectors, each divided by the square root of its eigenvalue.
 func eigen(m *mat.Dense) (*mat.Dense, []float64, error) {
 	n, _ := m.Dims()
 	symmetric := mat.NewSymDense(n, nil)
@@ -110,7 +110,7 @@ func eigen(m *mat.Dense) (*mat.Dense, []float64, error) {
 	return scaled, values, nil
 }
 
-// divide divides each row of g [k,D] by scale[row]·G + lambda.
+// divide multiplies each row of g [k,D] by the inverse of scale[row]·G + lambda.
 func (s *sketch) divide(g []float64, scale []float64, lambda float64) {
 	k, d := len(scale), len(g)/len(scale)
 	rows := mat.NewDense(k, d, g)

@@ -6,29 +6,29 @@ import (
 	"math"
 )
 
-// blockRows is how many rows a product takes at a time: a block of them stays
-// in a cache between the two products, and sums over blocks are float64.
+// blockRows is the number of rows in a matrix product: a block stays in the cache
+// between the two products of a pass. Sums over blocks are float64.
 const blockRows = 1024
 
 // training holds what fits to the same training rows share: their standardisation
 // and buffers.
 type training struct {
 	*Set
-	weights []float64 // [N], of the rows; 0 for a row that is not trained on
+	weights []float64 // [N], weights of the rows, 0 for rows that are not trained on
 	sum     float64   // of the weights
-	rows    int       // trained on
-	classes []int     // those that have training rows
+	rows    int       // number of training rows
+	classes []int     // classes with training rows
 	label   []int     // [N], index into classes
 	mean    []float64 // [D]
-	inverse []float64 // [D], 1 / standard deviation, 0 for a constant
-	varying int       // features that are not constant
+	inverse []float64 // [D], 1 / standard deviation, 0 for constant features
+	varying int       // number of features that are not constant
 
-	head     []float32 // [k,D], weights that take features as they are
-	shift    []float64 // [k]
+	head     []float32 // [k,D], weights for original features
+	shift    []float64 // [k], biases for original features
 	logits   []float32 // [blockRows,k]
 	gradient []float32 // [k,D]
 	losses   [blockRows]float64
-	spread   []float64 // [k], of each class the sum of weight p (1-p) in the last pass
+	spread   []float64 // [k], for each class the sum of weight·p(1-p) in the last pass
 }
 
 func newTraining(ctx context.Context, s *Set, rows []int, balanced bool) (*training, error) {
@@ -97,7 +97,7 @@ func (t *training) standardise(ctx context.Context) error {
 	return err
 }
 
-// moments sets dst to the means over training rows of f of each feature.
+// moments sets dst to the mean over the training rows of f of each feature.
 func (t *training) moments(ctx context.Context, dst []float64, f func(column int, x float64) float64) error {
 	parallel(t.D, 512, func(_, from, to int) {
 		for i := range t.N {
@@ -178,7 +178,7 @@ func (t *training) pass(ctx context.Context, dv, db, v, b []float64, residual fu
 			}
 			for c, r := range z[i*k : (i+1)*k] {
 				db[c] += float64(r)
-				p := math.Abs(float64(r)) // weight p, or weight (1-p) of the true class
+				p := math.Abs(float64(r)) // weight·p, or weight·(1-p) for the true class
 				t.spread[c] += p * (1 - p/t.weights[from+i])
 			}
 		}
@@ -196,6 +196,7 @@ func (t *training) pass(ctx context.Context, dv, db, v, b []float64, residual fu
 	return total, nil
 }
 
+// any reports whether any of n rows is a training row.
 func (t *training) any(from, n int) bool {
 	for _, w := range t.weights[from : from+n] {
 		if w != 0 {

@@ -1,14 +1,3 @@
-// Package stratify parts labelled rows: into folds of a cross-validation, into
-// training and validation rows, into small draws of each class. Every part has
-// its share of every class as far as whole groups allow: rows of one group, such
-// as the photographs of one patient, are never on both sides.
-//
-//	labels := stratify.Labels{Y: y, Classes: []string{"cat", "dog"}}
-//	fold, err := stratify.Holdout(labels, nil, 0.1, seed)
-//	// train on fold.Train, validate on fold.Test: row numbers of y
-//
-// Rows are numbers from 0 on. What a function returns depends on its arguments
-// alone: the same seed parts the same rows alike.
 package stratify
 
 import (
@@ -17,29 +6,29 @@ import (
 	"slices"
 )
 
-// Labels are what rows are parted by.
+// Labels describes the rows that are to be split.
 type Labels struct {
-	Y       []int    // [N], the class of each row, 0 to len(Classes)-1; -1: no label
-	Classes []string // their names, by number
-	Groups  []string // nil, or [N], the group of each row; "" is a group of its own
+	Y       []int    // [N], the class of each row, 0 to len(Classes)-1, or -1 for no label
+	Classes []string // names of the classes
+	Groups  []string // nil, or [N], the group of each row; a row of group "" is a group by itself
 }
 
-// Fold is a part of the rows that is held out, and the others, both in ascending
-// order.
+// Fold is a division of rows into training rows and held-out test rows, both in
+// ascending order.
 type Fold struct{ Train, Test []int }
 
-// Error says that rows cannot be parted as they should be: too few of them have
-// a label, or there are too few of a class or too few groups.
+// Error says that rows cannot be split as asked, because there are too few labelled
+// rows, too few rows of a class, or too few groups.
 type Error struct{ reason string }
 
-// Error says what there is too little of.
+// Error says what there are too few of.
 func (e *Error) Error() string { return e.reason }
 
 func tooFew(format string, args ...any) error { return &Error{fmt.Sprintf(format, args...)} }
 
-// Rows checks a choice of rows, each at most once and with a label, and returns
-// it; nil stands for all rows that have a label. A row without a label, or none
-// with one, is an *Error.
+// Rows checks that rows are in range, distinct and labelled, and returns them; nil
+// stands for all labelled rows. A row without a label, or no rows at all, is an
+// *Error.
 func (l Labels) Rows(rows []int) ([]int, error) {
 	if rows == nil {
 		for i, y := range l.Y {
@@ -64,9 +53,9 @@ func (l Labels) Rows(rows []int) ([]int, error) {
 	return rows, nil
 }
 
-// Folds parts rows (nil: all that have a label) into k held-out parts. Fewer
-// groups than k are an *Error, and so is a class in one group only: held out, it
-// could not be learned.
+// Folds splits rows (nil: all labelled ones) into k folds, each of which holds out
+// another part. Fewer than k groups are an *Error, and so is a class that occurs in
+// one group only: when held out, it could not be learned.
 func Folds(l Labels, rows []int, k int, seed uint64) ([]Fold, error) {
 	rows, err := l.Rows(rows)
 	if err != nil {
@@ -84,9 +73,9 @@ func Folds(l Labels, rows []int, k int, seed uint64) ([]Fold, error) {
 	return l.folds(units, k), nil
 }
 
-// InnerFolds are folds to choose settings on, inside training rows: at most k of
-// them, fewer where there are fewer groups. A class in one group only is never
-// held out. Rows of which none can be held out are an *Error.
+// InnerFolds splits training rows into folds to choose settings by: k of them, or
+// fewer if there are fewer groups. A class that occurs in one group only is never
+// held out. It is an *Error if no row can be held out.
 func InnerFolds(l Labels, rows []int, k int, seed uint64) ([]Fold, error) {
 	rows, err := l.Rows(rows)
 	if err != nil {
@@ -102,9 +91,8 @@ func InnerFolds(l Labels, rows []int, k int, seed uint64) ([]Fold, error) {
 	return nil, tooFew("%d rows in %d groups: no class has two", len(rows), len(units))
 }
 
-// Holdout holds out a fraction of the rows (nil: all that have a label): of each
-// class its share, rounded. A fraction that leaves one of the two parts empty is
-// an *Error.
+// Holdout holds out a fraction of the rows (nil: all labelled ones), of each class
+// its share, rounded. A fraction that leaves either part empty is an *Error.
 func Holdout(l Labels, rows []int, fraction float64, seed uint64) (Fold, error) {
 	rows, err := l.Rows(rows)
 	if err != nil {
@@ -129,10 +117,10 @@ func Holdout(l Labels, rows []int, fraction float64, seed uint64) (Fold, error) 
 	return f, nil
 }
 
-// PerClass draws n rows of each class that occurs among rows (nil: all that have
-// a label), in ascending order. Draws of one seed are nested: a smaller n is a
-// part of a larger one. Groups are not kept whole. A class with fewer rows is an
-// *Error.
+// PerClass draws n rows of each class that occurs among rows (nil: all labelled
+// ones), and returns them in ascending order. Draws with the same seed are nested: a
+// smaller n gives a subset. Groups are not kept together. A class with fewer than n
+// rows is an *Error.
 func PerClass(l Labels, rows []int, n int, seed uint64) ([]int, error) {
 	rows, err := l.Rows(rows)
 	if err != nil {
@@ -155,7 +143,7 @@ func PerClass(l Labels, rows []int, n int, seed uint64) ([]int, error) {
 	return drawn, nil
 }
 
-// shuffled copies rows in an order that depends on the seed alone.
+// shuffled returns rows in an order that depends only on the seed.
 func shuffled(rows []int, seed uint64) []int {
 	out := slices.Clone(rows)
 	slices.Sort(out)

@@ -5,16 +5,16 @@ import (
 	"slices"
 )
 
-// unit is what stays together: a row, or the rows of a group.
+// unit is a set of rows that stay together: a row, or the rows of a group.
 type unit struct {
 	rows    []int
 	classes []share
 }
 
-// share is how many of a unit's rows are of a class.
+// share is the number of a unit's rows of a class.
 type share struct{ class, n int }
 
-// units are in the order of the seed, the larger ones first.
+// units returns the units, larger ones first, otherwise in the order of the seed.
 func (l Labels) units(rows []int, seed uint64) []unit {
 	var units []unit
 	of := map[string]int{}
@@ -41,7 +41,7 @@ func (l Labels) units(rows []int, seed uint64) []unit {
 	return units
 }
 
-// unitsOfClass counts the units that have rows of each class.
+// unitsOfClass counts, for each class, the units that have rows of it.
 func unitsOfClass(units []unit, classes int) []int {
 	n := make([]int, classes)
 	for _, u := range units {
@@ -52,8 +52,9 @@ func unitsOfClass(units []unit, classes int) []int {
 	return n
 }
 
-// deal gives each unit to the part that lacks most of the unit's classes, for
-// its share; among equals to the part that lacks most rows.
+// deal assigns each unit to a part, in order: to the part that has the least of the
+// unit's classes relative to its share, and among equals to the smallest part
+// relative to its share.
 func deal(units []unit, shares []float64, classes int) []int {
 	total := make([]int, classes)
 	for _, u := range units {
@@ -83,8 +84,8 @@ func deal(units []unit, shares []float64, classes int) []int {
 	return to
 }
 
-// folds deals units into k parts, each of which is held out once. The only unit
-// of a class is held out in none.
+// folds deals units into k parts, each of which is held out in one fold. A unit that
+// is the only one of a class is never held out.
 func (l Labels) folds(units []unit, k int) []Fold {
 	shares := make([]float64, k)
 	for f := range shares {
