@@ -259,3 +259,30 @@ func TestOwnTask(t *testing.T) {
 		}
 	}
 }
+
+// Parameters that a task adds are scored by their averages, as the model's are:
+// those of decay 1 stay what training started from.
+func TestAddedAverages(t *testing.T) {
+	net, err := graph.Read(toyNet(t, 0).Model(), "s2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, x := range []finetune.Executor{&tape.Executor[float32]{}, machine(t)} {
+		var losses []float64
+		r := trainTask(t, net, x, regression{"s2"}, bright{[3]int{8, 6, 6}}, finetune.Config{
+			Epochs: 3, BatchSize: 4, LearningRate: .05, Frozen: true, EMA: 1,
+			Report: func(e finetune.Event) error {
+				if e.Kind == finetune.Evaluated && e.Split == finetune.Validation {
+					losses = append(losses, e.Score.Loss)
+				}
+				return nil
+			},
+		})
+		if len(losses) != 3 || losses[1] != losses[0] || losses[2] != losses[0] {
+			t.Errorf("executor %d: losses %v, expected one and the same", i, losses)
+		}
+		if got := r.Added["regress.w"]; !slices.Equal(got, slices.Repeat([]float32{.1}, 6)) {
+			t.Errorf("executor %d: averages %v of the new weights, expected those at the start", i, got)
+		}
+	}
+}

@@ -44,13 +44,16 @@ type Builder struct {
 	values  map[string]Value   // of the model, by ONNX name
 	results []Value            // the values that the network was read for
 	added   []Added
-	at      string // description of the ONNX node being read
-	count   int    // ids given to ops and constants
-	applied int    // ops in the graph
+	slot    func(Param) Slot  // what an added parameter is read from: itself or its average
+	taken   func(string) bool // whether the model has a parameter of this name
+	at      string            // description of the ONNX node being read
+	count   int               // ids given to ops and constants
+	applied int               // ops in the graph
 }
 
 func newBuilder(salt uint64) *Builder {
-	return &Builder{g: G.NewGraph(), salt: salt, leaves: map[leafID]leaf{}, names: map[*G.Node]string{}, values: map[string]Value{}}
+	return &Builder{g: G.NewGraph(), salt: salt, leaves: map[leafID]leaf{}, names: map[*G.Node]string{}, values: map[string]Value{},
+		slot: func(Param) Slot { return Parameter }, taken: func(string) bool { return false }}
 }
 
 // leafID identifies a leaf: an input and a variable may have the same name.
@@ -133,13 +136,17 @@ type Added struct {
 
 // Param adds a parameter that the model does not have, such as the weight of a new
 // layer, with its initial values. p.Head should be true if it belongs to the head.
-// Config.Train decides whether it is trained, as for the model's parameters. Calls
-// with the same name return the same parameter.
+// Config.Train decides whether it is trained, as for the model's parameters; with
+// Config.Averaged the moving average of a trained one is read instead. Calls with
+// the same name return the same parameter. A name that the model has is an error.
 func (b *Builder) Param(p Param, start []float32) Value {
 	if len(start) != p.Shape.Size() {
 		b.fail("parameter %q has %d first values, expected %v", p.Name, len(start), p.Shape)
 	}
-	id := leafID{Variable{Name: p.Name}, State}
+	if b.taken(p.Name) {
+		b.fail("parameter %q is to be added, and the model has one of this name", p.Name)
+	}
+	id := leafID{Variable{p.Name, b.slot(p)}, State}
 	if _, again := b.leaves[id]; !again {
 		b.added = append(b.added, Added{p, start})
 	}

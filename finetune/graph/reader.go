@@ -63,6 +63,15 @@ func newReader(n *Network, b *Builder, c Config) *reader {
 	for i, s := range n.spec.Stages {
 		r.stages[s.Value] = i + 1
 	}
+	b.taken = func(name string) bool {
+		return slices.ContainsFunc(n.params, func(p Param) bool { return p.Name == name })
+	}
+	b.slot = func(p Param) Slot {
+		if _, trained := r.rule(p); trained && c.Averaged {
+			return Average
+		}
+		return Parameter
+	}
 	return r
 }
 
@@ -201,8 +210,8 @@ func (r *reader) param(n *pb.NodeProto, i int, kind Kind) Value {
 		p = r.net.param(Param{Name: name, Shape: shape, Kind: kind, Stage: r.stage})
 		r.found[name] = p
 	}
-	v := Variable{Name: name}
-	if _, trained := r.rule(p); r.config.Averaged && (trained || kind.Statistic() && r.config.Adapt) {
+	v := Variable{name, r.slot(p)}
+	if r.config.Averaged && r.config.Adapt && kind.Statistic() {
 		v.Slot = Average
 	}
 	return r.Variable(v, shape)
