@@ -161,6 +161,9 @@ func TestAdapt(t *testing.T) {
 		}
 	}
 	// Weights stay, and the model says where it comes from.
+	if a, b := len(m.Proto.Graph.Node), len(old.Proto.Graph.Node); a != b || len(m.Proto.Graph.Initializer) != len(old.Proto.Graph.Initializer) {
+		t.Errorf("%d nodes have become %d, or weights that layers share have become several", b, a)
+	}
 	sum, _ := old.SHA256()
 	spec, assumed, err := m.Spec()
 	if err != nil || len(assumed) > 0 || !slices.Contains(spec.Parents, sum) || m.Opset() != old.Opset() || len(m.Validate()) > 0 {

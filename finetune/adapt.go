@@ -165,7 +165,8 @@ func AdaptModel(ctx context.Context, net *graph.Network, x Executor, data Data, 
 	if spec.Robustness = nil; c.Parent != "" {
 		spec.Parents = append(slices.Clone(spec.Parents), c.Parent)
 	}
-	m, err := net.Model().WithSpec(spec)
+	m := net.Model().Promote(func(value string) bool { return values[value] != nil }) // statistics that layers share
+	m, err := m.WithSpec(spec)
 	if err != nil {
 		return nil, err
 	}

@@ -36,7 +36,8 @@ type Param struct {
 
 // Network is a model that can be trained.
 type Network struct {
-	model    *onnx.Model
+	source   *onnx.Model // as it was given
+	model    *onnx.Model // with an initializer for each parameter
 	spec     onnx.Spec
 	input    string          // name of the image input
 	results  []string        // the values that it was read for
@@ -119,7 +120,7 @@ const (
 )
 
 // Model is what the network was read from.
-func (n *Network) Model() *onnx.Model { return n.model }
+func (n *Network) Model() *onnx.Model { return n.source }
 
 // Spec is the model's Spec.
 func (n *Network) Spec() onnx.Spec { return n.spec }

@@ -26,12 +26,13 @@ func Read(m *onnx.Model, values ...string) (*Network, error) {
 		}
 		values = []string{value}
 	}
+	source := m
 	m = promoted(m)
 	inputs := m.Inputs()
 	if len(inputs) == 0 {
 		return nil, fmt.Errorf("graph: %q: %w", m.Path(), onnx.ErrNoImageInput)
 	}
-	n := &Network{model: m, spec: spec, results: slices.Clone(values), logits: logits, input: inputs[0].Name}
+	n := &Network{source: source, model: m, spec: spec, results: slices.Clone(values), logits: logits, input: inputs[0].Name}
 	if n.nodes, err = ordered(m, values, nil); err != nil {
 		return nil, err
 	}
