@@ -80,7 +80,7 @@ func Adapt(ctx context.Context, net *graph.Network, x Executor, data Data, c Ada
 			}
 		}
 		done += rows
-		pass := &Pass{Batch: b, Split: Training, numbers: map[string]float64{graph.Momentum: float64(float32(rows) / float32(done))}, x: x}
+		pass := &Pass{Batch: b, Split: Training, programs: []*graph.Program{p}, numbers: map[string]float64{graph.Momentum: float64(float32(rows) / float32(done))}, x: x}
 		if err := pass.Run(p, in, nil); err != nil {
 			return err
 		}

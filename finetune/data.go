@@ -6,6 +6,7 @@ import (
 	"hash/fnv"
 	"iter"
 	"math/rand/v2"
+	"slices"
 )
 
 // Split is a part of the data: to train, validate or test on.
@@ -37,7 +38,7 @@ type Data interface {
 type Batch struct {
 	Rows   []int                // row numbers
 	Truth  []any                // for each row, what the task is to learn, such as a label, an int
-	Inputs map[string][]float32 // by name of a program's input: the values of all rows, row-major
+	Inputs map[string][]float32 // by name of a program's input: the values of all rows, row-major; slices that Data puts here are not modified
 	Missed []int                // row numbers of rows that could not be read and were left out
 
 	memory map[string][]float32 // buffers of Inputs, reused
@@ -62,6 +63,13 @@ func (b *Batch) begin(rows []int, room int) {
 	}
 }
 
+// owns tells whether the values of an input lie in the batch's memory, not in
+// memory that the data have put in Inputs.
+func (b *Batch) owns(name string) bool {
+	v, own := b.Inputs[name], b.memory[name]
+	return len(v) > 0 && len(own) > 0 && &v[0] == &own[0]
+}
+
 // N is the number of rows.
 func (b *Batch) N() int { return len(b.Rows) }
 
@@ -79,6 +87,13 @@ func (b *Batch) Miss(i int) { b.unread[i] = true }
 
 // compact removes the rows that could not be read.
 func (b *Batch) compact() {
+	if slices.Contains(b.unread, true) {
+		for name, v := range b.Inputs {
+			if !b.owns(name) {
+				b.Inputs[name] = slices.Clone(v)
+			}
+		}
+	}
 	n := 0
 	for i, row := range b.Rows {
 		if b.unread[i] {

@@ -35,11 +35,11 @@ func (t *trainer) startFromFeatures() error {
 	// A dropout before the features would make them random.
 	head := t.config
 	head.Given = []graph.Given{{Value: value, Shape: graph.Shape{t.BatchSize, width}, Input: graph.Features}}
-	random, err := t.countDropouts(t.config)
+	random, _, err := t.inputs(t.config)
 	if err != nil {
 		return err
 	}
-	if n, err := t.countDropouts(head); err != nil || n != random {
+	if n, images, err := t.inputs(head); err != nil || n != random || images {
 		return err
 	}
 	p, err := t.net.Program(graph.Config{Batch: t.BatchSize, Size: t.Size}, func(b *graph.Builder) (graph.Value, []graph.Named) {
@@ -54,19 +54,20 @@ func (t *trainer) startFromFeatures() error {
 	return nil
 }
 
-// countDropouts counts the dropout masks of a step.
-func (t *trainer) countDropouts(c graph.Config) (n int, err error) {
+// inputs counts the dropouts of a step, and tells whether it reads images.
+func (t *trainer) inputs(c graph.Config) (dropouts int, images bool, err error) {
 	c.Batch = t.BatchSize
 	p, err := t.net.Program(c, nil)
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	for _, i := range p.Leaves(graph.Input) {
 		if strings.HasPrefix(p.Nodes[i].Name, graph.Masks) {
-			n++
+			dropouts++
 		}
+		images = images || p.Nodes[i].Name == graph.Images
 	}
-	return n, nil
+	return dropouts, images, nil
 }
 
 // computeFeatures computes the features, which then replace the data.
@@ -84,7 +85,7 @@ func (t *trainer) computeFeatures(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			if err := t.pass(Split(s), b).Run(t.features, nil, map[string][]float32{graph.Features: out}); err != nil {
+			if err := t.pass(Split(s), b, t.features).Run(t.features, nil, map[string][]float32{graph.Features: out}); err != nil {
 				return err
 			}
 			for i, row := range b.Rows {

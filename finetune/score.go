@@ -14,7 +14,8 @@ type Figure struct {
 }
 
 // Score is how well weights do on the rows of a split. In JSON it is an object of
-// epoch, n, loss, each figure under its name, and train_loss.
+// epoch, n, loss, each figure under its name, and train_loss; NaN and infinite values
+// are null, which is read as NaN.
 type Score struct {
 	Epoch     int     // after which the weights were scored, counted from 1
 	N         int     // number of rows
@@ -34,12 +35,15 @@ func (s Score) Figure(name string) float64 {
 }
 
 // better compares scores by a figure, and by the loss if figures are equal or figure
-// is "".
+// is "". A figure that is NaN is worse than all others.
 func (s Score) better(than Score, figure string) bool {
 	if figure == "" {
 		return s.Loss < than.Loss
 	}
 	a, b := s.Figure(figure), than.Figure(figure)
+	if math.IsNaN(a) || math.IsNaN(b) {
+		return math.IsNaN(b) && (!math.IsNaN(a) || s.Loss < than.Loss)
+	}
 	return a > b || a == b && s.Loss < than.Loss
 }
 
@@ -53,11 +57,7 @@ func (s Score) MarshalJSON() ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		value, err := json.Marshal(f.Value)
-		if err != nil {
-			return nil, err
-		}
-		out = append(append(append(append(out, ','), name...), ':'), value...)
+		out = append(append(append(append(out, ','), name...), ':'), number(f.Value)...)
 	}
 	return append(out, '}'), nil
 }
@@ -88,7 +88,14 @@ func (s *Score) UnmarshalJSON(data []byte) error {
 		default:
 			to = &figure.Value
 		}
-		if err := d.Decode(to); err != nil {
+		var text json.RawMessage
+		err = d.Decode(&text)
+		if v, is := to.(*float64); is && string(text) == "null" {
+			*v = math.NaN()
+		} else if err == nil {
+			err = json.Unmarshal(text, to)
+		}
+		if err != nil {
 			return fmt.Errorf("finetune: score: %q: %w", figure.Name, err)
 		}
 		if to == &figure.Value {

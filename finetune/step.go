@@ -2,7 +2,9 @@ package finetune
 
 import (
 	"context"
+	"fmt"
 	"math"
+	"slices"
 
 	"github.com/robust-transfer/rtx/finetune/graph"
 )
@@ -17,7 +19,7 @@ func (t *trainer) step(b *Batch, lr float64) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	p := t.pass(Training, b)
+	p := t.pass(Training, b, s.Programs()...)
 	p.numbers = map[string]float64{graph.LR: lr}
 	for name, v := range t.Optimizer.Inputs(t.state.Step + 1) {
 		p.numbers[name] = v
@@ -26,8 +28,8 @@ func (t *trainer) step(b *Batch, lr float64) (float64, error) {
 }
 
 // pass is a run of the task's programs on a batch.
-func (t *trainer) pass(s Split, b *Batch) *Pass {
-	return &Pass{Batch: b, Split: s, Step: t.state.Step, seed: t.Seed, dropouts: t.net.Dropouts(), x: t.x}
+func (t *trainer) pass(s Split, b *Batch, programs ...*graph.Program) *Pass {
+	return &Pass{Batch: b, Split: s, Step: t.state.Step, seed: t.Seed, programs: programs, dropouts: t.net.Dropouts(), x: t.x}
 }
 
 // miss records the rows of a batch that could not be read.
@@ -53,11 +55,14 @@ func (t *trainer) evaluate(ctx context.Context, s Split) (Score, error) {
 		if b.N() == 0 {
 			continue
 		}
-		if err := t.scorer.Add(t.pass(s, b)); err != nil {
+		if err := t.scorer.Add(t.pass(s, b, t.scorer.Programs()...)); err != nil {
 			return Score{}, err
 		}
 	}
 	score := t.scorer.Score()
+	if name := t.task.Figure(); name != "" && !slices.ContainsFunc(score.Figures, func(f Figure) bool { return f.Name == name }) {
+		return Score{}, fmt.Errorf("finetune: epochs are to be ranked by the figure %q, which the task's Score does not have", name)
+	}
 	if !finite(score.Loss) {
 		return Score{}, t.diverged(s.String()+" loss", t.learningRate(max(t.state.Step-1, 0)))
 	}

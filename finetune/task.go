@@ -2,8 +2,10 @@ package finetune
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/robust-transfer/rtx/finetune/graph"
 )
@@ -46,10 +48,10 @@ type Scorer interface {
 
 // FeatureTask is a Task whose programs may be given the input of the network's head
 // instead of images, by graph.Config.Given. Features are then computed once if only
-// the head is trained.
+// the head is trained. They and the truth are all that the programs are given then.
 type FeatureTask interface {
 	Task
-	OnFeatures() bool // whether the task's settings allow it
+	OnFeatures() bool // whether the task's settings allow it: its programs read no other input of the data, and no value in front of the head
 }
 
 // Pass is one run of a task's programs on a batch.
@@ -59,6 +61,7 @@ type Pass struct {
 	Step  int // number of steps done before
 
 	seed     uint64
+	programs []*graph.Program   // that may be run
 	numbers  map[string]float64 // inputs of shape [1]
 	dropouts []graph.Dropout
 	x        Executor
@@ -67,8 +70,12 @@ type Pass struct {
 // Run runs a program. Its inputs are taken from in, from the optimizer (the learning
 // rate), from the batch, padded with rows of zeros to the program's number of rows,
 // and from the random masks of dropouts, which depend only on the seed, the step and
-// the node. out receives outputs by name.
+// the node. out receives outputs by name. The program must be one of
+// the Step's or the Scorer's Programs.
 func (p *Pass) Run(program *graph.Program, in, out map[string][]float32) error {
+	if !slices.Contains(p.programs, program) { // what it updates would be neither saved nor exported
+		return errors.New("finetune: a task runs a program that its Programs do not list")
+	}
 	all := map[string][]float32{}
 	for _, i := range program.Leaves(graph.Input) {
 		n := program.Nodes[i]
@@ -77,6 +84,9 @@ func (p *Pass) Run(program *graph.Program, in, out map[string][]float32) error {
 		} else if v, ok := p.numbers[n.Name]; ok {
 			all[n.Name] = []float32{float32(v)}
 		} else if v, ok := p.Inputs[n.Name]; ok {
+			if !p.owns(n.Name) {
+				v = slices.Clip(v)
+			}
 			if all[n.Name], ok = padded(v, p.N(), n.Shape); !ok {
 				return fmt.Errorf("finetune: the data give %d values of %q for %d rows, a program expects %v", len(v), n.Name, p.N(), n.Shape)
 			}

@@ -1,6 +1,7 @@
 package classify
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -60,17 +61,18 @@ func (t Task) Step(net *graph.Network, c graph.Config) (finetune.Step, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &step{Task: t, program: p, shape: logits(p)}, nil
+	shape, err := logits(p)
+	return &step{Task: t, program: p, shape: shape}, err
 }
 
 // logits returns the shape of a program's logits.
-func logits(p *graph.Program) graph.Shape {
+func logits(p *graph.Program) (graph.Shape, error) {
 	for _, o := range p.Outputs {
-		if o.Name == graph.Logits {
-			return p.Nodes[o.Node].Shape
+		if s := p.Nodes[o.Node].Shape; o.Name == graph.Logits && len(s) == 2 {
+			return s, nil
 		}
 	}
-	panic("classify: a program without logits")
+	return nil, errors.New("classify: the network was not read for its logits [N,K]")
 }
 
 type step struct {

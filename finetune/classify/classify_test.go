@@ -80,3 +80,22 @@ func TestScoreJSON(t *testing.T) {
 		}
 	}
 }
+
+// A network that was read for another value has no logits to score.
+func TestNoLogits(t *testing.T) {
+	m, err := arch.Untrained("resnet8", 3, 1, arch.Config{InputSize: [2]int{8, 8}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec, _, err := m.Spec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	net, err := graph.Read(m, spec.Feature)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := (classify.Task{}).Scorer(net, graph.Config{Batch: 2}); err == nil || !strings.Contains(err.Error(), "was not read for its logits") {
+		t.Errorf("error %v", err)
+	}
+}

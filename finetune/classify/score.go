@@ -15,7 +15,10 @@ func (t Task) Scorer(net *graph.Network, c graph.Config) (finetune.Scorer, error
 	if err != nil {
 		return nil, err
 	}
-	shape := logits(p)
+	shape, err := logits(p)
+	if err != nil {
+		return nil, err
+	}
 	s := &scorer{program: p, k: shape[1], logits: make([]float32, shape.Size())}
 	s.Reset()
 	return s, nil

@@ -98,10 +98,18 @@ func (b *Builder) program(outputs []Named, updates []Next) *Program {
 		leaves[l.node] = id
 	}
 	var wanted []*G.Node
+	named := map[string]bool{}
 	for _, o := range outputs {
+		if o.Value.None() || named[o.Name] {
+			b.fail("output %q has no value, or there are two of this name", o.Name)
+		}
+		named[o.Name] = true
 		wanted = append(wanted, o.Value.node)
 	}
 	for _, u := range updates {
+		if u.Value.None() {
+			b.fail("the update of %q has no value", u.Variable)
+		}
 		wanted = append(wanted, u.Value.node)
 	}
 	readers := b.readers(wanted)

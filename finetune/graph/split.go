@@ -76,7 +76,7 @@ func (p *Program) find(name string) (int, bool) {
 		}
 	}
 	for i, n := range p.Nodes {
-		if n.Op != nil && n.Name == name {
+		if n.Op != nil && n.Name == name && name != "" {
 			return i, true
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/robust-transfer/rtx/finetune"
@@ -134,5 +135,42 @@ func TestSplitErrors(t *testing.T) {
 	}
 	if _, _, err := p.Split(); err == nil {
 		t.Error("no error for a cut at nothing")
+	}
+}
+
+// What an objective must not do, and what no program can be cut at, are errors.
+func TestBuilderRefuses(t *testing.T) {
+	n, _, err := graphtest.Untrained("cifar_resnet20")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := func(v ...graph.Named) graph.Objective {
+		return func(b *graph.Builder) (graph.Value, []graph.Named) {
+			for i := range v {
+				if v[i].Name != "none" {
+					v[i].Value = b.Results()[0]
+				}
+			}
+			return graph.Value{}, v
+		}
+	}
+	for want, o := range map[string]graph.Objective{
+		`output "none" has no value`: out(graph.Named{Name: "none"}),
+		"two of this name":           out(graph.Named{Name: "y"}, graph.Named{Name: "y"}),
+		"the model has one of this name": func(b *graph.Builder) (graph.Value, []graph.Named) {
+			p := n.Params()[0]
+			return graph.Value{}, []graph.Named{{Name: "w", Value: b.Param(p, make([]float32, p.Shape.Size()))}}
+		},
+	} {
+		if _, err := n.Program(graph.Config{Batch: 2}, o); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want %q", err, want)
+		}
+	}
+	p, err := n.Program(graph.Config{Batch: 2, Train: all}, graphtest.CrossEntropy)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := p.Split(""); err == nil {
+		t.Error("a program was cut at a value without a name")
 	}
 }
