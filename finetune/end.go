@@ -3,6 +3,8 @@ package finetune
 import (
 	"context"
 	"errors"
+
+	"github.com/robust-transfer/rtx/finetune/graph"
 )
 
 // end finishes the training and returns its result. cause is nil or why it ended
@@ -35,8 +37,9 @@ func (t *trainer) end(ctx context.Context, cause error) (*Result, error) {
 		}
 		for _, a := range t.added {
 			if r.Added == nil {
-				r.Added = map[string][]float32{}
+				r.Added, r.shapes = map[string][]float32{}, map[string]graph.Shape{}
 			}
+			r.shapes[a.Name] = a.Shape
 			if r.Added[a.Name] = t.best[a.Name]; t.best[a.Name] == nil { // not trained: still as it started
 				r.Added[a.Name] = a.Start
 			}

@@ -18,6 +18,7 @@ import (
 // a run that was interrupted goes on from there.
 //
 //	FOLDER/weights/best.onnx, last.onnx   of the best and of the last epoch
+//	FOLDER/weights/added.safetensors      parameters that the task adds, in the best epoch
 //	FOLDER/metrics.jsonl                  a line for each start, step, evaluation and end
 //	FOLDER/state/...                      checkpoint, and the outcome once it is done
 //
@@ -80,6 +81,7 @@ type RunResult struct {
 const (
 	BestFile    = "weights/best.onnx"
 	LastFile    = "weights/last.onnx"
+	AddedFile   = "weights/added.safetensors" // Result.Added; not there where the task adds none
 	MetricsFile = "metrics.jsonl"
 	stateFile   = "state/state.safetensors"
 	outcomeFile = "state/outcome.json"
@@ -90,7 +92,7 @@ const (
 func RunLayout(more ...string) output.Layout {
 	return output.Layout{
 		Kind: "run", State: "state",
-		Files: append(append([]string{MetricsFile, BestFile, LastFile}, more...), output.RunFile),
+		Files: append(append([]string{MetricsFile, BestFile, LastFile, AddedFile}, more...), output.RunFile),
 		Parts: []string{"seed-*", "lr-*", "seed-*/lr-*"},
 	}
 }
@@ -101,7 +103,11 @@ func (r *Run) Train(ctx context.Context) (*RunResult, error) {
 	result := &RunResult{}
 	rates := r.LearningRates
 	if len(rates) == 0 {
-		rates = []float64{r.Config.LearningRate}
+		c, err := r.Config.withDefaults()
+		if err != nil {
+			return result, err
+		}
+		rates = []float64{c.LearningRate}
 	}
 	several := len(rates) > 1
 	for i := range max(r.Seeds, 1) {
@@ -117,13 +123,18 @@ func (r *Run) Train(ctx context.Context) (*RunResult, error) {
 		for _, t := range result.Trials {
 			if t.Seed == seed && t.LearningRate == chosen {
 				result.Seeds = append(result.Seeds, t)
+				break
 			}
 		}
 		rates = []float64{chosen} // the first seed has chosen
 	}
 	if first := result.Seeds[0]; first.Dir != "" {
-		for _, name := range []string{BestFile, LastFile} {
-			if err := output.Copy(ctx, filepath.Join(r.Folder, first.Dir, name), filepath.Join(r.Folder, name)); err != nil {
+		for _, name := range []string{BestFile, LastFile, AddedFile} {
+			from := filepath.Join(r.Folder, first.Dir, name)
+			if _, err := os.Stat(from); name == AddedFile && errors.Is(err, os.ErrNotExist) {
+				continue
+			}
+			if err := output.Copy(ctx, from, filepath.Join(r.Folder, name)); err != nil {
 				return result, err
 			}
 		}
@@ -184,6 +195,9 @@ func (r *Run) train(ctx context.Context, t *Trial) (*Result, error) {
 // are any, else the validation rows, by which the epoch was chosen. Without
 // either ok is false.
 func (r *RunResult) Judged() (s Split, ok bool) {
+	if len(r.Seeds) == 0 {
+		return Training, false
+	}
 	first := r.Seeds[0]
 	switch {
 	case first.Test != nil:

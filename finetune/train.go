@@ -26,7 +26,8 @@ type Result struct {
 
 	// Added holds the parameters that the task added to the model's, as of the best
 	// epoch.
-	Added map[string][]float32
+	Added  map[string][]float32
+	shapes map[string]graph.Shape
 }
 
 // Diverged is the error of a loss or of weights that have become infinite or NaN.

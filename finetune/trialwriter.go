@@ -3,16 +3,21 @@ package finetune
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/robust-transfer/rtx/featurize/output"
+	"github.com/robust-transfer/rtx/finetune/graph"
 	"github.com/robust-transfer/rtx/onnx"
+	"github.com/robust-transfer/rtx/onnx/safetensors"
 	"github.com/robust-transfer/rtx/onnx/verify"
 )
 
@@ -165,6 +170,11 @@ func (w *trialWriter) finish(ctx context.Context, r *Result) error {
 	if v.Last, err = w.saveVerified(ctx, r.LastModel, LastFile); err != nil {
 		return err
 	}
+	if len(r.Added) > 0 {
+		if err := output.WriteFile(ctx, w.path(AddedFile), func(to io.Writer) error { return writeAdded(to, r.shapes, r.Added) }); err != nil {
+			return err
+		}
+	}
 	if w.run.Finish != nil {
 		if err := w.run.Finish(w.trial, w.dir); err != nil {
 			return err
@@ -179,4 +189,25 @@ func (w *trialWriter) finish(ctx context.Context, r *Result) error {
 		return err
 	}
 	return removeFile(w.path(stateFile))
+}
+
+// writeAdded writes parameters as .safetensors, by name.
+func writeAdded(to io.Writer, shapes map[string]graph.Shape, values map[string][]float32) error {
+	var list []safetensors.Tensor
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		list = append(list, safetensors.Tensor{Name: name, DType: "F32", Shape: append([]int{}, shapes[name]...)})
+	}
+	header, err := safetensors.Header(list, nil)
+	if err != nil {
+		return err
+	}
+	if _, err := to.Write(header); err != nil {
+		return err
+	}
+	for _, t := range list {
+		if err := binary.Write(to, binary.LittleEndian, values[t.Name]); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -1,0 +1,58 @@
+package finetune_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/robust-transfer/rtx/finetune"
+	"github.com/robust-transfer/rtx/finetune/graph"
+	"github.com/robust-transfer/rtx/finetune/tape"
+	"github.com/robust-transfer/rtx/onnx/safetensors"
+)
+
+// A run of a task that adds parameters keeps them in its folder, and tells the
+// learning rate that was taken where none is given.
+func TestRunAdded(t *testing.T) {
+	r := finetune.Run{
+		Folder: t.TempDir(), Task: regression{"s2"}, Data: bright{[3]int{8, 6, 0}}, Seeds: 2, Config: finetune.Config{Epochs: 1, BatchSize: 4},
+		Network:  func(uint64) (*graph.Network, error) { return graph.Read(toyNet(t, 0).Model(), "s2") },
+		Executor: func() (finetune.Executor, error) { return &tape.Executor[float32]{}, nil },
+	}
+	done, err := r.Train(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if lr := done.Seeds[0].LearningRate; lr != .01*4/64 {
+		t.Errorf("learning rate %v", lr)
+	}
+	for _, dir := range []string{"", "seed-0", "seed-1"} {
+		f, err := os.Open(filepath.Join(r.Folder, dir, finetune.AddedFile))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		info, err := f.Stat()
+		if err != nil {
+			t.Fatal(err)
+		}
+		list, _, err := safetensors.Read(f, info.Size())
+		if err != nil || len(list) != 2 || list[1].Name != "regress.w" || !slices.Equal(list[1].Shape, []int{1, 6, 1, 1}) {
+			t.Errorf("%q: %+v, %v", dir, list, err)
+		}
+	}
+	ctx, cancel := context.WithCancelCause(context.Background())
+	cause := errors.New("enough")
+	cancel(cause)
+	r.Folder = t.TempDir()
+	none, err := r.Train(ctx)
+	if !errors.Is(err, cause) {
+		t.Errorf("error %v", err)
+	}
+	if split, ok := none.Judged(); ok {
+		t.Errorf("judged on %v before there was anything", split)
+	}
+}
