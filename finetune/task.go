@@ -15,10 +15,11 @@ import (
 type Task interface {
 	// Step returns what trains on batches of c.Batch rows. It passes c, which says
 	// which parameters are trained, the optimizer and the mode of batch norms, on to
-	// Network.Program. The same arguments give the same step.
+	// Network.Program. With frozen batch norms a batch may have fewer rows: it is padded
+	// with zeros. The same arguments give the same step.
 	Step(net *graph.Network, c graph.Config) (Step, error)
 
-	// Scorer returns what scores the network on batches of c.Batch rows.
+	// Scorer returns what scores the network on batches of c.Batch rows or fewer.
 	Scorer(net *graph.Network, c graph.Config) (Scorer, error)
 
 	// Figure names the figure of a Score by which epochs are ranked; higher is better.

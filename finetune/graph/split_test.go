@@ -140,7 +140,7 @@ func TestSplitErrors(t *testing.T) {
 
 // What an objective must not do, and what no program can be cut at, are errors.
 func TestBuilderRefuses(t *testing.T) {
-	n, _, err := graphtest.Untrained("cifar_resnet20")
+	n, middle, err := graphtest.Untrained("cifar_resnet20")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,8 +161,11 @@ func TestBuilderRefuses(t *testing.T) {
 			p := n.Params()[0]
 			return graph.Value{}, []graph.Named{{Name: "w", Value: b.Param(p, make([]float32, p.Shape.Size()))}}
 		},
+		"the loss does not depend on the parameter": func(b *graph.Builder) (graph.Value, []graph.Named) {
+			return b.Apply(graph.ReduceTo{Shape: graph.Shape{}}, b.Value(middle)), nil
+		},
 	} {
-		if _, err := n.Program(graph.Config{Batch: 2}, o); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := n.Program(graph.Config{Batch: 2, Train: all}, o); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q", err, want)
 		}
 	}

@@ -41,6 +41,12 @@ func (r *reader) gradients(loss Value, trained []Param) (outputs []Named, update
 	if len(by) == 0 {
 		return nil, nil
 	}
+	reached := r.readers([]*G.Node{loss.node})
+	for i, p := range trained {
+		if reached[by[i]] == 0 {
+			r.fail("the loss does not depend on the parameter %q, which is to be trained: read the network for values that the objective uses", p.Name)
+		}
+	}
 	diffs, err := G.Grad(loss.node, by...)
 	if err != nil {
 		r.fail("the loss has no gradient: %w", err)

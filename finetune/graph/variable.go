@@ -11,7 +11,7 @@ const (
 	FirstMoment              // momentum of SGD, first moment of AdamW
 	SecondMoment             // second moment of AdamW
 	Average                  // exponential moving average of the parameter
-	Carried                  // not of a parameter: a value that one program computes and another reads
+	Carried                  // not of a parameter: a value that one program computes and another reads in the same step; not saved in checkpoints
 )
 
 var slotNames = [...]string{"parameter", "first_moment", "second_moment", "average", "carried"}
