@@ -2,6 +2,7 @@ package finetune
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -53,14 +54,24 @@ type Rules struct {
 // stage has it times LayerDecay, the one before it times LayerDecay^2, and so on.
 // The stem belongs to the first stage.
 func (r Rules) For(net *graph.Network) (func(graph.Param) (graph.Rule, bool), error) {
+	if err := r.checkHead(net.Params()); err != nil {
+		return nil, err
+	}
+	return r.of(net)
+}
+
+// checkHead returns an error where the mode needs a head and no parameter is of
+// one. A task may add it.
+func (r Rules) checkHead(params []graph.Param) error {
+	if (r.Mode.Fixed || r.Mode.Last > 0) && !slices.ContainsFunc(params, func(p graph.Param) bool { return p.Head }) {
+		return fmt.Errorf("finetune: mode %s: the model's Spec names no head, expected the weights of the last linear layer", r.Mode)
+	}
+	return nil
+}
+
+// of is For without checkHead.
+func (r Rules) of(net *graph.Network) (func(graph.Param) (graph.Rule, bool), error) {
 	stages := len(net.Spec().Stages)
-	head := false
-	for _, p := range net.Params() {
-		head = head || p.Head
-	}
-	if !head && (r.Mode.Fixed || r.Mode.Last > 0) {
-		return nil, fmt.Errorf("finetune: mode %s: the model's Spec names no head, expected the weights of the last linear layer", r.Mode)
-	}
 	if stages == 0 && (r.Mode.Last > 0 || orDefault(r.LayerDecay, 1) != 1) {
 		return nil, fmt.Errorf("finetune: the model's Spec names no stages, which mode last-K and a layer decay go by")
 	}

@@ -34,8 +34,8 @@ func (regression) Figure() string { return "close" }
 func (r regression) predict(b *graph.Builder) graph.Value {
 	x := b.Value(r.value)
 	s := graph.Shape{1, x.Shape()[1], 1, 1}
-	w := b.Param(graph.Param{Name: "regress.w", Shape: s, Kind: graph.Weight}, slices.Repeat([]float32{.1}, s.Size()))
-	bias := b.Param(graph.Param{Name: "regress.b", Shape: graph.Shape{1}, Kind: graph.Bias}, []float32{0})
+	w := b.Param(graph.Param{Name: "regress.w", Shape: s, Kind: graph.Weight, Head: true}, slices.Repeat([]float32{.1}, s.Size()))
+	bias := b.Param(graph.Param{Name: "regress.b", Shape: graph.Shape{1}, Kind: graph.Bias, Head: true}, []float32{0})
 	return b.Apply(graph.Conv{Strides: [2]int{1, 1}, Dilations: [2]int{1, 1}, Group: 1}, x, w, bias)
 }
 
@@ -284,5 +284,25 @@ func TestAddedAverages(t *testing.T) {
 		if got := r.Added["regress.w"]; !slices.Equal(got, slices.Repeat([]float32{.1}, 6)) {
 			t.Errorf("executor %d: averages %v of the new weights, expected those at the start", i, got)
 		}
+	}
+}
+
+// In mode fixed the head is trained alone, also one that the task adds.
+func TestFixedAdded(t *testing.T) {
+	net, err := graph.Read(toyNet(t, 0).Model(), "s2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := finetune.Config{Epochs: 2, BatchSize: 4, LearningRate: .05, Frozen: true, Rules: finetune.Rules{Mode: finetune.Mode{Fixed: true}}}
+	r := trainTask(t, net, &tape.Executor[float32]{}, regression{"s2"}, bright{[3]int{8, 6, 0}}, c)
+	if got := r.Added["regress.w"]; len(got) != 6 || slices.Equal(got, slices.Repeat([]float32{.1}, 6)) {
+		t.Errorf("the new weights are %v", got)
+	}
+	was, _ := net.Values("s1.w")
+	if now, err := r.BestModel.Floats("s1.w"); err != nil || !slices.Equal(now, was) {
+		t.Errorf("the stem is trained: %v", err)
+	}
+	if r.Plan.Parameters != 7 {
+		t.Errorf("%d parameters are trained, expected those of the head", r.Plan.Parameters)
 	}
 }

@@ -46,7 +46,7 @@ func newTrainer(net *graph.Network, x Executor, task Task, data Data, c Config) 
 	}
 	t := &trainer{Config: c, net: net, x: x, task: task, data: data, defaultWarmup: brief, steps: map[int]Step{}, missed: map[missedRow]bool{}}
 	t.clock = clock{now: c.Now, began: c.Now()}
-	rule, err := c.Rules.For(net)
+	rule, err := c.Rules.of(net)
 	if err != nil {
 		return nil, err
 	}
@@ -68,6 +68,9 @@ func (t *trainer) build(rows int) error {
 		return err
 	}
 	t.collect(full.Programs())
+	if err := t.Rules.checkHead(t.parameters()); err != nil {
+		return err
+	}
 	for _, p := range t.parameters() {
 		if _, trained := t.config.Train(p); trained {
 			t.plan.Parameters += p.Shape.Size()
