@@ -29,8 +29,8 @@ func machine(t *testing.T) *lower.Executor {
 	return m
 }
 
-// On onnxruntime a run leads where it leads on the tape, and one that was
-// interrupted ends in the same bytes.
+// A training on onnxruntime gives the results of the tape, and an interrupted one
+// ends with the same bytes.
 func TestLower(t *testing.T) {
 	net := toyNet(t, .3)
 	s := store(t)

@@ -10,8 +10,8 @@ import (
 	"github.com/robust-transfer/rtx/finetune/graph"
 )
 
-// A layer may have any name: also those that look like an optimizer's state of
-// another layer.
+// A layer may have any name, even one that looks like the name of an optimizer's
+// state for another layer.
 func TestForeignNames(t *testing.T) {
 	plain := toyNet(t, 0)
 	for _, names := range []map[string]string{
@@ -23,7 +23,7 @@ func TestForeignNames(t *testing.T) {
 			c := finetune.Config{Epochs: 3, BatchSize: 4, LearningRate: .01, EMA: .5, Optimizer: optimizer}
 			d := &toy{rows: [3]int{8, 6, 0}}
 			want := train(t, plain, &spy{}, d, c)
-			// The second half goes on from a checkpoint.
+			// The second half continues from a checkpoint.
 			s := store(t)
 			c.Store = s
 			ctx, cancel := context.WithCancel(context.Background())
@@ -54,7 +54,7 @@ func TestForeignNames(t *testing.T) {
 	}
 }
 
-// renamed is a network whose parameters have other names.
+// renamed returns a network with its parameters renamed.
 func renamed(t *testing.T, net *graph.Network, names map[string]string) *graph.Network {
 	t.Helper()
 	m, err := net.Model().Rename(names)

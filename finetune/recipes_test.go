@@ -10,7 +10,7 @@ import (
 	"github.com/robust-transfer/rtx/finetune/graph"
 )
 
-// What a recipe does to the rates, as it is documented.
+// The learning rates of the recipes are as documented.
 func TestRecipes(t *testing.T) {
 	rates := func(c finetune.Config) (rates []float64, steps int) {
 		c.Report = func(e finetune.Event) error {
@@ -45,9 +45,9 @@ func TestRecipes(t *testing.T) {
 	}
 }
 
-// A warm-up that nobody asked for does not take all of a short run.
+// The default warm-up does not take all of a short run.
 func TestShortWarmup(t *testing.T) {
-	for warmup, full := range map[float64]int{0: 1, 1: 7, -1: 0} { // the first step of the whole rate
+	for warmup, full := range map[float64]int{0: 1, 1: 7, -1: 0} { // the first step with the full learning rate
 		var rates []float64
 		train(t, toyNet(t, 0), &spy{}, &toy{rows: [3]int{32, 0, 0}}, finetune.Config{Epochs: 1, BatchSize: 4, LearningRate: .1, Warmup: warmup, Schedule: finetune.Constant{},
 			Report: func(e finetune.Event) error {
@@ -113,8 +113,8 @@ func TestSummarize(t *testing.T) {
 	}
 }
 
-// A chain of two ops and an update: leaves throughout, an inner value until it
-// was read.
+// In a chain of two ops and an update, leaves take memory throughout, inner values
+// until they are last read.
 func TestMemory(t *testing.T) {
 	s := graph.Shape{10}
 	p := &graph.Program{

@@ -18,15 +18,15 @@ import (
 	"github.com/robust-transfer/rtx/finetune/graph"
 )
 
-// everything is a run with all that has a state or is random: 3 epochs of 3
-// steps, the last of which is short.
+// everything is a run with everything that has state or is random: 3 epochs of 3
+// steps, of which the last has a short batch.
 func everything(s finetune.Store, o graph.Optimizer) (*toy, finetune.Config) {
 	return &toy{rows: [3]int{10, 5, 4}, augmented: true}, finetune.Config{
 		Epochs: 3, BatchSize: 4, LearningRate: .02, EMA: .8, Clip: 1, Optimizer: o, Seed: 7, Store: s, Now: still,
 	}
 }
 
-// random is the task of such a run: with smoothing, and mixtures that are random.
+// random is the task of such a run, with label smoothing and random mixtures.
 var random = classify.Task{
 	LabelSmoothing: .1,
 	Mix: func(r *rand.Rand, images, targets []float32, n int) {
@@ -46,8 +46,8 @@ func saved(t *testing.T, s finetune.FileStore) []byte {
 	return b
 }
 
-// A run that is interrupted at any step, or in any evaluation, and continued
-// ends in the same bytes.
+// A run that is interrupted at any step or evaluation and then continued ends with
+// the same bytes.
 func TestResume(t *testing.T) {
 	for o, apart := range map[graph.Optimizer]int{graph.SGD{Momentum: .9, Nesterov: true}: 1, graph.AdamW{Beta1: .9, Beta2: .999, Eps: 1e-8}: 4} {
 		whole := store(t)
@@ -69,7 +69,7 @@ func TestResume(t *testing.T) {
 			t.Fatal(err)
 		}
 
-		// every place: the k-th event or load at which the context ends; 0 ends all sittings after one step
+		// at is the number of the event or load at which the context ends; 0: after each single step
 		for at := 0; at < 30; at += apart {
 			s := store(t)
 			events = nil
@@ -83,7 +83,7 @@ func TestResume(t *testing.T) {
 				}
 				d, c := everything(s, o)
 				d.hook = func(split finetune.Split) {
-					if split != finetune.Training { // those are loaded ahead, at no certain time
+					if split != finetune.Training { // training rows are loaded ahead, at an unpredictable time
 						here()
 					}
 				}
@@ -119,7 +119,7 @@ func TestResume(t *testing.T) {
 	}
 }
 
-// A finished run only says so; another run's state is refused.
+// A finished run ends at once; the state of another run is refused.
 func TestResumeFinished(t *testing.T) {
 	s := store(t)
 	d, c := everything(s, nil)
@@ -150,7 +150,7 @@ func TestResumeFinished(t *testing.T) {
 	}
 }
 
-// Where saving fails, the state that was there stays.
+// If saving fails, the old state stays.
 func TestSaveFails(t *testing.T) {
 	s := store(t)
 	d, c := everything(s, nil)
@@ -189,7 +189,7 @@ func TestSaveFails(t *testing.T) {
 	if files, _ := os.ReadDir(filepath.Dir(string(s))); len(files) != 1 {
 		t.Errorf("%d files are left", len(files))
 	}
-	// and where there is no place at all
+	// and where nothing can be written at all
 	c.Report, c.Store = nil, finetune.FileStore(filepath.Join(t.TempDir(), "none", "state"))
 	if _, err := finetune.Train(context.Background(), toyNet(t, 0), &spy{}, random, d, c); err == nil {
 		t.Error("no error where nothing can be saved")
@@ -222,7 +222,7 @@ func TestBadState(t *testing.T) {
 	}
 }
 
-// Weights that are no numbers do not replace those that are.
+// Weights that are not finite do not replace finite ones.
 func TestSaveDiverged(t *testing.T) {
 	s := store(t)
 	d, c := everything(s, graph.SGD{})

@@ -9,7 +9,7 @@ import (
 	"github.com/robust-transfer/rtx/finetune"
 )
 
-// Schedules give the rates of PyTorch's, of testdata/optim.py.
+// Schedules give the learning rates of PyTorch's schedulers, from testdata/optim.py.
 func TestSchedules(t *testing.T) {
 	text, err := os.ReadFile("testdata/optim.json")
 	if err != nil {
@@ -28,7 +28,7 @@ func TestSchedules(t *testing.T) {
 	}
 	seen := map[string]int{}
 	for _, g := range golden.Schedules {
-		const perEpoch = 3 // steps, of the schedule by epochs
+		const perEpoch = 3 // steps
 		l, every := finetune.Length{Steps: len(g.Rates), Epoch: perEpoch}, 1
 		var s finetune.Schedule
 		switch g.Schedule {

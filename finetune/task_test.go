@@ -13,11 +13,12 @@ import (
 	"github.com/robust-transfer/rtx/finetune/tape"
 )
 
-// regression is a task of its own: a new 1x1 convolution on a feature map
-// predicts a number for each pixel. Its step is two programs with Go between
-// them. The first predicts; Go moves each target to within 1 of the prediction,
-// which makes the squared error that of Huber's gradient; the second, which reads
-// what the first has kept, computes loss, gradients and updates.
+// regression is a task that package finetune does not know: a new 1x1 convolution
+// on a feature map predicts a number for each pixel. Its step is two programs with
+// Go code between them. The first predicts. The Go code then moves each target to
+// within 1 of the prediction, so that the squared error has the gradient of the
+// Huber loss. The second, which reads values that the first has kept, computes loss,
+// gradients and updates.
 type regression struct {
 	value string // the feature map, [N,C,H,W]
 }
@@ -26,7 +27,7 @@ type regression struct {
 const (
 	prediction = "prediction" // [N,1,H,W]
 	aims       = "aims"       // [N,1,H,W]
-	weights    = "weights"    // [N]: 1/n of a real row, 0 of one that pads the batch
+	weights    = "weights"    // [N]: 1/n for a real row, 0 for one that pads the batch
 )
 
 func (regression) Figure() string { return "close" }
@@ -170,7 +171,7 @@ func (squaredErrorGradient) Emit(e *graph.Emitter, s graph.Operands) string {
 	return e.Mul(e.Sub(s.In[0], s.In[1]), w)
 }
 
-// bright is images whose truth is 5 times their red channel, less 1.
+// bright is data of images whose truth is 5 times their red channel, minus 1.
 type bright struct{ rows [3]int }
 
 func (d bright) Rows(s finetune.Split) int { return d.rows[s] }
@@ -190,8 +191,8 @@ func (d bright) Load(ctx context.Context, s finetune.Split, epoch int, b *finetu
 	return nil
 }
 
-// variance is that of the truth of the rows to validate: the loss of the best
-// constant.
+// variance is the variance of the truth of the validation rows, the loss of the best
+// constant prediction.
 func variance(t *testing.T, d bright) float64 {
 	t.Helper()
 	b := finetune.NewBatch(0, 1, 2, 3, 4, 5)
@@ -207,11 +208,11 @@ func variance(t *testing.T, d bright) float64 {
 	return squares/n - sum/n*sum/n
 }
 
-// A task that this package knows nothing of is trained on both executors, in
-// halves and with short batches, and goes on where it was interrupted.
+// A task that package finetune does not know is trained on both executors, in halves
+// and with short batches, and continues where it was interrupted.
 func TestOwnTask(t *testing.T) {
 	for _, frozen := range []bool{false, true} {
-		m, err := toyNet(t, 0).Model().Cut("s2") // a trunk: it has no logits
+		m, err := toyNet(t, 0).Model().Cut("s2") // a network without logits
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -15,14 +15,14 @@ import (
 	"github.com/robust-transfer/rtx/finetune/tape"
 )
 
-// everySeed is set by make parity: traces of all seeds, on the tape for as many
-// steps as on onnxruntime, and networks that take a minute.
+// everySeed is set by make parity. Tests then run the traces of all seeds, as many
+// steps on the tape as on onnxruntime, and networks that take a minute.
 var everySeed = os.Getenv("RTX_TRACES") == "all"
 
-// Whole networks are trained over two epochs, with a short last batch, and stay
-// as close to PyTorch's float64 as PyTorch's float32 does: their losses at each
-// step, running statistics and weights at the end. Both executors do, and stay
-// as close to each other.
+// Whole networks are trained for two epochs with a short last batch. The losses of
+// each step, and the running statistics and weights at the end, stay as close to
+// PyTorch's float64 as PyTorch's float32 does, on both executors, and those stay as
+// close to each other.
 func TestTorch(t *testing.T) {
 	if testing.Short() {
 		t.Skip("whole networks take a while")
@@ -89,7 +89,7 @@ func maximum(v []float64) (m float64) {
 	return m
 }
 
-// watched asks for the norm of the gradient where there is one.
+// watched asks for the norm of the gradient if the program has it.
 type watched struct {
 	finetune.Executor
 	norms []float64
@@ -106,8 +106,8 @@ func (w *watched) Run(ctx context.Context, p *graph.Program, in, out map[string]
 	return err
 }
 
-// Frozen batch norms, whose short batch is padded, the other optimizers,
-// targets and modes are PyTorch's too.
+// Frozen batch norms, whose short batch is padded, and the other optimizers, targets
+// and modes agree with PyTorch too.
 func TestTorchVariants(t *testing.T) {
 	if testing.Short() {
 		t.Skip("whole networks take a while")
@@ -134,7 +134,7 @@ func TestTorchVariants(t *testing.T) {
 			}
 			for what, x := range executors {
 				if v.Options.Loss != "labels" {
-					task, c = v.Options.config(t, d) // its targets begin anew
+					task, c = v.Options.config(t, d) // the random numbers of its targets start again
 				}
 				n := steps
 				if what == "tape" && v.Options.Trained != "fixed" {
@@ -162,8 +162,8 @@ func TestTorchVariants(t *testing.T) {
 	}
 }
 
-// unmoved wants the bits of all that is not trained: statistics too where batch
-// norms are frozen.
+// unmoved checks that what is not trained has kept its bits, including the statistics
+// of frozen batch norms.
 func unmoved(t *testing.T, net *graph.Network, x finetune.Executor, c finetune.Config) {
 	t.Helper()
 	rule, err := c.Rules.For(net)

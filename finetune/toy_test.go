@@ -22,9 +22,9 @@ const (
 	pixels  = 3 * side * side
 )
 
-// toyNet has two stages of convolution, batch norm and ReLU, a pool and a
-// linear head of 6 features; dropout > 0 puts one before the head, dropout < 0
-// one between the stages.
+// toyNet has two stages of convolution, batch norm and ReLU, a global pool and a
+// linear head on 6 features. With dropout > 0 there is a dropout before the head, with
+// dropout < 0 one between the stages.
 func toyNet(t *testing.T, dropout float64) *graph.Network {
 	t.Helper()
 	between := "s1"
@@ -72,6 +72,12 @@ func toyNet(t *testing.T, dropout float64) *graph.Network {
 	tensor("head.w", .2, 0, classes, 6)
 	tensor("head.b", 0, 0, classes)
 	node("Gemm", "logits", []string{last, "head.w", "head.b"}, onnx.Int("transB", 1))
+	return readToy(t, g)
+}
+
+// readToy reads the graph of a toy network as a model.
+func readToy(t *testing.T, g *pb.GraphProto) *graph.Network {
+	t.Helper()
 	value := func(name string, shape ...int) *pb.ValueInfoProto {
 		dims := []*pb.TensorShapeProto_Dimension{onnx.Named("N")}
 		for _, d := range shape {
@@ -96,8 +102,8 @@ func toyNet(t *testing.T, dropout float64) *graph.Network {
 	return net
 }
 
-// toy is rows whose class is the channel that is bright; training rows are
-// moved by noise of row and epoch where it is augmented.
+// toy is data of images whose class is their bright channel. If augmented, training
+// rows have noise that depends on row and epoch.
 type toy struct {
 	rows      [3]int
 	augmented bool
@@ -137,12 +143,13 @@ func (d *toy) Load(ctx context.Context, s finetune.Split, epoch int, b *finetune
 	return load(ctx, d, s, epoch, b)
 }
 
-// filler makes images and labels; -1 is an image that cannot be read.
+// filler makes images and labels; the label -1 stands for an image that cannot be
+// read.
 type filler interface {
 	fill(ctx context.Context, s finetune.Split, rows []int, epoch int, dst []float32, labels []int) error
 }
 
-// load is finetune.Data's, by a filler.
+// load implements finetune.Data by a filler.
 func load(ctx context.Context, d filler, s finetune.Split, epoch int, b *finetune.Batch) error {
 	labels := make([]int, b.N())
 	if err := d.fill(ctx, s, b.Rows, epoch, b.Input(graph.Images, pixels), labels); err != nil {
@@ -156,7 +163,7 @@ func load(ctx context.Context, d filler, s finetune.Split, epoch int, b *finetun
 	return nil
 }
 
-// spy is an executor that can be watched.
+// spy is an executor that records what it is asked to do.
 type spy struct {
 	tape.Executor[float32]
 	before func(p *graph.Program, in map[string][]float32)
@@ -174,10 +181,10 @@ func (s *spy) Run(ctx context.Context, p *graph.Program, in, out map[string][]fl
 	return err
 }
 
-// training tells whether a program is a step.
+// training reports whether a program trains.
 func training(p *graph.Program) bool { return len(p.Updates) > 0 }
 
-// still is a clock that stands, for states that shall be compared.
+// still is a clock that stands still, for states that are compared.
 func still() time.Time { return time.Unix(0, 0) }
 
 func train(t *testing.T, net *graph.Network, x finetune.Executor, d finetune.Data, c finetune.Config) *finetune.Result {
@@ -194,7 +201,7 @@ func trainTask(t *testing.T, net *graph.Network, x finetune.Executor, task finet
 	return r
 }
 
-// values reads a variable that is a parameter, or belongs to one.
+// values reads a variable.
 func values(t *testing.T, net *graph.Network, x finetune.Executor, slot graph.Slot, name string) []float32 {
 	t.Helper()
 	for _, p := range net.Params() {

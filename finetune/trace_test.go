@@ -20,7 +20,7 @@ import (
 	"github.com/robust-transfer/rtx/onnx/arch"
 )
 
-// Sizes of testdata/trace.py, which says how its networks and images are made.
+// Sizes of testdata/trace.py, which documents how its networks and images are made.
 const (
 	traceImages  = 308
 	traceSide    = 64
@@ -28,8 +28,8 @@ const (
 	traceClasses = 10
 )
 
-// traces is testdata/trace.json.gz: trainings of PyTorch in float64, and how far
-// its float32 is from them.
+// traces is testdata/trace.json.gz: trainings in PyTorch in float64, and the distance
+// of its float32 from them.
 type traces struct {
 	Data struct {
 		Seeds []struct {
@@ -64,8 +64,8 @@ type traceOptions struct {
 	WeightDecay                         float64 `json:"weight_decay"`
 }
 
-// traceRun has summaries of tensors after the last step: the norm and the first
-// four elements.
+// traceRun is a training. Tensors after the last step are summarised by their norm and
+// first four elements.
 type traceRun struct {
 	Seed              int
 	Float64, Distance []float64
@@ -105,8 +105,8 @@ func golden(t *testing.T) traces {
 	return g
 }
 
-// traceNetwork is an architecture filled by the rule and made calm, as
-// trace.py's network.
+// traceNetwork is an architecture with weights made by the rule and scaled down, as the
+// network of trace.py.
 func traceNetwork(t *testing.T, name string) *graph.Network {
 	t.Helper()
 	filled, err := arch.Synthetic(name, traceClasses)
@@ -154,7 +154,7 @@ func traceNetwork(t *testing.T, name string) *graph.Network {
 	return out
 }
 
-// ruled is n numbers in [low, high) by the rule of onnx/arch.
+// ruled makes n numbers in [low, high) by the rule of onnx/arch.
 func ruled(name string, n int, low, high float64) []float32 {
 	h := fnv.New64a()
 	h.Write([]byte(name))
@@ -169,7 +169,7 @@ func ruled(name string, n int, low, high float64) []float32 {
 	return out
 }
 
-// whole is n whole numbers in [0, below).
+// whole makes n integers in [0, below).
 func whole(name string, n, below int) []int {
 	out := make([]int, n)
 	for i, v := range ruled(name, n, 0, float64(below)) {
@@ -178,8 +178,8 @@ func whole(name string, n, below int) []int {
 	return out
 }
 
-// traceData is the images of a seed, of which Train, which draws an order, gets
-// the i-th in the i-th place.
+// traceData is the images of a seed. It undoes Train's shuffling, so that images come in
+// their own order.
 type traceData struct {
 	seed            uint64
 	pixels          []uint8
@@ -240,7 +240,7 @@ func (d *traceData) Load(ctx context.Context, s finetune.Split, epoch int, b *fi
 	return nil
 }
 
-// config is the training that options say.
+// config makes the task and the config that options describe.
 func (o traceOptions) config(t *testing.T, d *traceData) (task classify.Task, c finetune.Config) {
 	t.Helper()
 	c = finetune.Config{
@@ -276,7 +276,7 @@ func (o traceOptions) config(t *testing.T, d *traceData) (task classify.Task, c 
 	return task, c
 }
 
-// follow trains so many steps and returns their losses.
+// follow trains for some steps and returns their losses.
 func follow(t *testing.T, net *graph.Network, x finetune.Executor, task classify.Task, d *traceData, c finetune.Config, steps int) (losses []float64) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -299,12 +299,12 @@ func follow(t *testing.T, net *graph.Network, x finetune.Executor, task classify
 	return losses
 }
 
-// bound is what float32 may differ by from float64: 1e-4, or 3 times what
-// PyTorch's does.
+// bound is the permitted difference of float32 from float64: 1e-4, or 3 times that of
+// PyTorch.
 func bound(torch float64) float64 { return max(1e-4, 3*torch) }
 
-// bounds are those of losses: of each step, by what PyTorch's float32 shows over
-// runs up to there.
+// bounds returns the bound of the loss of each step, from the largest difference of
+// PyTorch's float32 up to that step.
 func bounds(runs ...traceRun) []float64 {
 	out, most := make([]float64, len(runs[0].Distance)), 0.
 	for i := range out {
@@ -316,7 +316,7 @@ func bounds(runs ...traceRun) []float64 {
 	return out
 }
 
-// within compares losses with a float64's, and returns the largest distance.
+// within compares losses with those of float64, and returns the largest difference.
 func within(t *testing.T, what string, got, want, bounds []float64) (most float64) {
 	t.Helper()
 	for i, v := range got {
@@ -328,7 +328,8 @@ func within(t *testing.T, what string, got, want, bounds []float64) (most float6
 	return most
 }
 
-// seen is the largest distance of tensors from summaries, as trace.py has it.
+// seen is the largest distance of tensors from their summaries, computed as in
+// trace.py.
 func seen(t *testing.T, net *graph.Network, x finetune.Executor, want map[string][]float64) (most float64, at string) {
 	t.Helper()
 	for name, w := range want {
@@ -355,7 +356,7 @@ func apartFrom(v []float32, want []float64) float64 {
 	return d
 }
 
-// The networks and images are those of PyTorch.
+// The networks and images are the same as in PyTorch.
 func TestTraceData(t *testing.T) {
 	g := golden(t)
 	for seed, s := range g.Data.Seeds {

@@ -39,8 +39,8 @@ func TestOverfit(t *testing.T) {
 	}
 }
 
-// A step is what its own program does on the rows that are there: of its size
-// under both modes of batch norm.
+// A step does what its own program does for the batch's rows, in both modes of batch
+// norm.
 func TestShortBatch(t *testing.T) {
 	for _, frozen := range []bool{false, true} {
 		net := toyNet(t, 0)
@@ -93,7 +93,7 @@ func TestShortBatch(t *testing.T) {
 	}
 }
 
-// recorder is a toy that writes down what training rows it is asked for.
+// recorder is a toy that records the training rows that it is asked for.
 type recorder struct {
 	toy
 	epochs [][]int
@@ -113,7 +113,7 @@ func (r *recorder) Load(ctx context.Context, s finetune.Split, epoch int, b *fin
 	return load(ctx, r, s, epoch, b)
 }
 
-// Every epoch takes all rows, in an order of its own and of the seed.
+// Every epoch takes all rows, in an order that depends on the epoch and the seed.
 func TestOrder(t *testing.T) {
 	seen := map[string]bool{}
 	for seed := range uint64(2) {
@@ -135,8 +135,8 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// wrong is a toy whose training labels are wrong, so that the first epoch is the
-// best one; the rows to test are those to validate.
+// wrong is a toy whose training labels are wrong, so that the first epoch is the best
+// one. Its test rows are its validation rows.
 type wrong struct{ toy }
 
 func (w *wrong) fill(ctx context.Context, s finetune.Split, rows []int, epoch int, dst []float32, labels []int) error {
@@ -156,8 +156,8 @@ func (w *wrong) Load(ctx context.Context, s finetune.Split, epoch int, b *finetu
 	return load(ctx, w, s, epoch, b)
 }
 
-// The best model has the weights of the epoch that was best, and they are what
-// is tested; the last model has those of the last.
+// The best model has the weights of the best epoch, which are the ones tested; the last
+// model has those of the last epoch.
 func TestBest(t *testing.T) {
 	for _, ema := range []float64{0, .5} {
 		net, x := toyNet(t, 0), &spy{}
@@ -209,8 +209,8 @@ func TestLeftOut(t *testing.T) {
 	}
 }
 
-// Images that cannot be read leave their batch, whose loss is a mean over the
-// others.
+// Images that cannot be read are left out of their batch, whose loss is the mean over
+// the others.
 func TestMissed(t *testing.T) {
 	for _, frozen := range []bool{false, true} {
 		net := toyNet(t, 0)
@@ -220,7 +220,7 @@ func TestMissed(t *testing.T) {
 		if r.Missed != 2 {
 			t.Errorf("%d missed", r.Missed)
 		}
-		// the same rows, alone
+		// the same rows without the others
 		order := slices.DeleteFunc(finetune.Order(0, 0, 6), func(row int) bool { return row == 1 || row == 4 })
 		train(t, net, &y, &picked{toy{rows: [3]int{4, 0, 0}}, order}, c)
 		for _, p := range net.Params() {
@@ -231,7 +231,7 @@ func TestMissed(t *testing.T) {
 	}
 }
 
-// picked is some rows of a toy, whatever order they are asked for in.
+// picked is data of some rows of a toy, in any order.
 type picked struct {
 	toy
 	order []int
@@ -364,7 +364,7 @@ func TestEMA(t *testing.T) {
 	}
 }
 
-// The score of an evaluation is that of the weights it tells of.
+// The score of an evaluation is that of the weights in its event.
 func TestEvaluated(t *testing.T) {
 	for _, ema := range []float64{0, .5} {
 		net := toyNet(t, .5)
@@ -474,7 +474,7 @@ func TestDiverged(t *testing.T) {
 		t.Errorf("kept %+v, %v", kept, err)
 	}
 
-	// for real
+	// with the real clock
 	c.Store, c.LearningRate = nil, 1e9
 	if _, err = finetune.Train(context.Background(), toyNet(t, 0), &spy{}, classify.Task{}, d, c); !errors.As(err, &gone) || gone.Saved != nil {
 		t.Errorf("rate 1e30: %v", err)
@@ -495,7 +495,7 @@ func TestPatience(t *testing.T) {
 	}
 }
 
-// A step takes a second, an evaluation a tenth of a second a batch.
+// A step takes a second, and an evaluation a tenth of a second per batch.
 func TestMaxTime(t *testing.T) {
 	for _, slow := range []bool{false, true} {
 		now, rates := time.Unix(0, 0), []float64{}
@@ -545,7 +545,7 @@ func TestMaxTime(t *testing.T) {
 	}
 }
 
-// Classes that the head does not know are told.
+// Classes that the head does not have are an error.
 func TestLabels(t *testing.T) {
 	for _, s := range []finetune.Split{finetune.Training, finetune.Validation} {
 		d := &mislabelled{toy{rows: [3]int{8, 8, 0}}, s}
@@ -556,7 +556,7 @@ func TestLabels(t *testing.T) {
 	}
 }
 
-// mislabelled has a row of a class too many.
+// mislabelled has a row of a class that the head does not have.
 type mislabelled struct {
 	toy
 	split finetune.Split
@@ -574,7 +574,7 @@ func (d *mislabelled) Load(ctx context.Context, s finetune.Split, epoch int, b *
 	return load(ctx, d, s, epoch, b)
 }
 
-// A dropout in front of the features makes them others in each step.
+// With a dropout before them, features differ from step to step.
 func TestNotCached(t *testing.T) {
 	for dropout, cached := range map[float64]bool{-.3: false, 0: true, .3: true} {
 		r := train(t, toyNet(t, dropout), &spy{}, &toy{rows: [3]int{10, 0, 0}}, finetune.Config{
@@ -586,7 +586,7 @@ func TestNotCached(t *testing.T) {
 	}
 }
 
-// Features are computed once, and lead where images do.
+// Training on features that are computed once gives the results of training on images.
 func TestCached(t *testing.T) {
 	for _, dropout := range []float64{0, .3} {
 		for _, ema := range []float64{0, .9} {
@@ -631,7 +631,7 @@ func TestCached(t *testing.T) {
 	}
 }
 
-// What is loaded ahead does not change what comes out.
+// Loading ahead does not change results.
 func TestPrefetch(t *testing.T) {
 	run := func(wait func()) []float32 {
 		net, x := toyNet(t, .3), &spy{}
@@ -652,7 +652,7 @@ func TestReportError(t *testing.T) {
 	}
 }
 
-// Statistics are those of the images, whatever they were before.
+// Adapted statistics depend only on the images, not on the old statistics.
 func TestAdaptForgets(t *testing.T) {
 	net, d := toyNet(t, .3), &toy{rows: [3]int{20, 0, 0}}
 	var first []float32

@@ -128,7 +128,7 @@ func all(n int) []int {
 	return r
 }
 
-// recorder is a network whose features are nothing and that remembers its input.
+// recorder is a network without features that records its input.
 type recorder struct{ pixels []uint8 }
 
 func (r *recorder) Run(_ context.Context, _ int, src []uint8, _ ...[]float32) error {
@@ -136,7 +136,7 @@ func (r *recorder) Run(_ context.Context, _ int, src []uint8, _ ...[]float32) er
 	return nil
 }
 
-// TestEvaluationRows: every row has the pixels and the label that featurize has.
+// TestEvaluationRows: every row has the same pixels and label as in featurize.
 func TestEvaluationRows(t *testing.T) {
 	root := folder(t, files(t, 5, "train/b", "train/a", "valid/b", "valid/a", "test/c", "test/a"))
 	for _, bgr := range []bool{false, true} {
@@ -250,8 +250,8 @@ func TestSources(t *testing.T) {
 	}
 }
 
-// TestWorkers: a row does not depend on workers, batches, order or cache; it does
-// on the epoch and the seed.
+// TestWorkers: a row does not depend on workers, batches, order or cache, but on the
+// epoch and the seed.
 func TestWorkers(t *testing.T) {
 	root := folder(t, files(t, 9, "a", "b"))
 	for name, p := range map[string]Policy{
@@ -302,8 +302,8 @@ func TestWorkers(t *testing.T) {
 	}
 }
 
-// TestHoldout: without images to validate on, each class's share is held out, the
-// same for a seed, and is not augmented, whatever the cache has of it.
+// TestHoldout: without validation images, a share of each class is held out, the same for
+// each seed, and is not augmented, whatever is in the cache.
 func TestHoldout(t *testing.T) {
 	root := folder(t, files(t, 20, "a", "b", "c"))
 	c := Config{Policy: Policy{Resized: &ResizedCrop{}}, Seed: 5, ValFraction: 0.2, Workers: 2}
@@ -343,7 +343,7 @@ func TestHoldout(t *testing.T) {
 	}
 }
 
-// TestGroups: a group is in one split.
+// TestGroups: all images of a group are in the same split.
 func TestGroups(t *testing.T) {
 	images := files(t, 12, "a", "b")
 	root := folder(t, images)
@@ -374,8 +374,8 @@ func TestGroups(t *testing.T) {
 	}
 }
 
-// TestCorrupt: images that cannot be decoded have no row, each is reported once,
-// and a known check is not made again.
+// TestCorrupt: images that cannot be decoded are not rows, each is reported once, and a
+// known check is not repeated.
 func TestCorrupt(t *testing.T) {
 	images := files(t, 4, "a", "b")
 	images["a/01.jpg"] = images["a/01.jpg"][:200]

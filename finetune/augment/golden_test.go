@@ -14,7 +14,7 @@ import (
 	"github.com/robust-transfer/rtx/featurize/pixels"
 )
 
-// table is testdata/augment.json, by augment.py.
+// table is testdata/augment.json, made by augment.py.
 type table struct {
 	By     string
 	Spread []struct {
@@ -64,8 +64,8 @@ func golden(t *testing.T) (g table) {
 	return g
 }
 
-// tape plays recorded random numbers back. One that is asked for out of order, or
-// of another kind, is an error.
+// tape plays back recorded random numbers. Asking for them in another order, or for
+// another kind, is an error.
 type tape []struct {
 	U    *float32
 	I    *int
@@ -141,7 +141,7 @@ func digest(w, h int, pix []uint8) string {
 	return hex.EncodeToString(s.Sum(nil))
 }
 
-// TestBoxes: torchvision's boxes from its random numbers.
+// TestBoxes: boxes are those that torchvision makes of the same random numbers.
 func TestBoxes(t *testing.T) {
 	fallbacks := 0
 	for i, c := range golden(t).Boxes {
@@ -160,8 +160,8 @@ func TestBoxes(t *testing.T) {
 	}
 }
 
-// TestSpread: mean and variance of our own boxes against those of torchvision's,
-// within 5 standard errors of their difference.
+// TestSpread: mean and variance of our own boxes differ from torchvision's by at most 5
+// standard errors.
 func TestSpread(t *testing.T) {
 	for _, c := range golden(t).Spread {
 		const n = 20000
@@ -226,7 +226,7 @@ func TestToTensor(t *testing.T) {
 	}
 }
 
-// TestMix compares with timm's formula.
+// TestMix compares mixup with timm's formula.
 func TestMix(t *testing.T) {
 	for _, c := range golden(t).Mixup {
 		x := make([]float32, c.N*6)
@@ -272,7 +272,7 @@ func TestLambda(t *testing.T) {
 	}
 }
 
-// TestFlips: the share of flips, and of each order of the jitter's four parts.
+// TestFlips: the frequency of flips, and of each order of the jitter's four adjustments.
 func TestFlips(t *testing.T) {
 	const n = 24000
 	flips, orders := 0.0, map[string]float64{}

@@ -55,7 +55,7 @@ func crops(t *testing.T) (o oracle) {
 	return o
 }
 
-// ruled is the image that crops.py makes by the rule of its name.
+// ruled is the image that crops.py makes from its name.
 func ruled(name string, w, h int) *pixels.Image {
 	f := fnv.New64a()
 	f.Write([]byte(name))
@@ -85,7 +85,7 @@ func TestOracle(t *testing.T) {
 	for _, r := range o.Resized {
 		top, left, h, w := r.Box[0], r.Box[1], r.Box[2], r.Box[3]
 		if 0 < h-r.Size && h-r.Size > 2*(w-r.Size) {
-			continue // of Pillow 9, which never takes the height first
+			continue // of Pillow 9, which never resizes the height first
 		}
 		resized++
 		dst := make([]uint8, r.Size*r.Size*3)
@@ -125,9 +125,8 @@ func TestOracle(t *testing.T) {
 	}
 }
 
-// TestDraws: the share of boxes' area, the logarithm of their aspect, their
-// places and how often the fallback is taken, against torchvision's within 5
-// standard errors of the difference; ours counts as many draws.
+// TestDraws: the area, log aspect ratio and position of boxes, and the frequency of the
+// fallback, differ from torchvision's by at most 5 standard errors, over as many draws.
 func TestDraws(t *testing.T) {
 	const n = 20000
 	for _, c := range crops(t).Draws {

@@ -15,7 +15,7 @@ import (
 	"github.com/robust-transfer/rtx/onnx/arch"
 )
 
-// rows is four images, one of them with another truth.
+// rows is data of four images, of which the last has the given truth.
 type rows struct{ truth any }
 
 func (rows) Rows(s finetune.Split) int { return map[finetune.Split]int{finetune.Training: 4}[s] }
@@ -30,7 +30,7 @@ func (d rows) Load(_ context.Context, _ finetune.Split, _ int, b *finetune.Batch
 	return nil
 }
 
-// Truth that is no label of the network, and settings out of range, are told.
+// A truth that is not a label of the network, or a setting out of range, is an error.
 func TestErrors(t *testing.T) {
 	m, err := arch.Untrained("resnet8", 3, 1, arch.Config{InputSize: [2]int{8, 8}})
 	if err != nil {
@@ -60,7 +60,7 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// A Score is one flat JSON object, and comes back as it was.
+// A Score is one flat JSON object, and is read back unchanged.
 func TestScoreJSON(t *testing.T) {
 	s := finetune.Score{Epoch: 3, N: 7, Loss: .25, Figures: []finetune.Figure{{Name: classify.Top1, Value: .5}, {Name: classify.MeanPerClass, Value: 1. / 3}}, TrainLoss: 2}
 	text, err := json.Marshal(&s)

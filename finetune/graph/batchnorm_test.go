@@ -12,8 +12,8 @@ import (
 	"github.com/robust-transfer/rtx/onnx"
 )
 
-// TestBatchNormAsPyTorch holds both modes against PyTorch: values, gradients and
-// running statistics.
+// TestBatchNormAsPyTorch compares values, gradients and running statistics in both
+// modes with PyTorch.
 func TestBatchNormAsPyTorch(t *testing.T) {
 	const epsilon = 1e-3
 	for i, raw := range goldens(t).Norms {
@@ -42,9 +42,8 @@ func TestBatchNormAsPyTorch(t *testing.T) {
 	}
 }
 
-// statistics runs a network of a golden's batch norm, with PyTorch's momentum
-// .25, and returns the next running statistics: those that were, where a program
-// has no others.
+// statistics runs a network of a golden's batch norm, with PyTorch's momentum .25, and
+// returns the running statistics afterwards.
 func statistics(t *testing.T, g map[string]array, config graph.Config) map[string]array {
 	t.Helper()
 	x := g["x"]
@@ -91,8 +90,8 @@ func statistics(t *testing.T, g map[string]array, config graph.Config) map[strin
 	return out
 }
 
-// TestCumulativeStatistics checks that the weight of the batch is an input. With
-// .5 statistics move twice as far as with PyTorch's .25.
+// TestCumulativeStatistics checks that the weight of the batch is an input. With .5,
+// statistics move twice as far as with PyTorch's .25.
 func TestCumulativeStatistics(t *testing.T) {
 	for i, raw := range goldens(t).Norms {
 		var c struct{ Adapt bool }
@@ -108,9 +107,8 @@ func TestCumulativeStatistics(t *testing.T) {
 	}
 }
 
-// A batch norm that a network runs through twice has the statistics of both
-// passes: of one after the other, as PyTorch's, or of both alike where the weight
-// of the batch is given.
+// A batch norm that is used twice in a network takes the statistics of both uses: one
+// after the other, as in PyTorch, or their mean where the weight of the batch is given.
 func TestSharedStatistics(t *testing.T) {
 	rng := rand.New(rand.NewPCG(6, 10))
 	m := graphtest.NewModel(rng, 2, 2)
@@ -153,8 +151,8 @@ func TestSharedStatistics(t *testing.T) {
 	}
 }
 
-// TestBatchNormFarFromZero checks that statistics in float32 keep their digits
-// where the mean is large: a mean square less a squared mean would not.
+// TestBatchNormFarFromZero checks that float32 statistics stay precise for a large mean,
+// as the mean square minus the squared mean would not.
 func TestBatchNormFarFromZero(t *testing.T) {
 	rng := rand.New(rand.NewPCG(6, 7))
 	x := array{graph.Shape{4, 2, 8, 8}, graphtest.Uniform(rng, 512, 999.5, 1000.5)}
@@ -192,8 +190,8 @@ func TestBatchNormErrors(t *testing.T) {
 	}
 }
 
-// TestStatisticsOnly checks which programs re-estimate: none that is frozen or
-// runs on averages, which are evaluated.
+// TestStatisticsOnly checks which programs re-estimate statistics: neither frozen ones
+// nor those that evaluate averages.
 func TestStatisticsOnly(t *testing.T) {
 	var c graphtest.Case
 	for _, c = range graphtest.Cases(rand.New(rand.NewPCG(6, 9))) {

@@ -21,7 +21,7 @@ type array struct {
 	Data  []float64
 }
 
-// goldens reads what testdata/ops.py found by PyTorch.
+// goldens reads what testdata/ops.py computed with PyTorch.
 func goldens(t *testing.T) (out struct{ Convs, Norms []json.RawMessage }) {
 	t.Helper()
 	text, err := os.ReadFile("testdata/ops.json")
@@ -56,7 +56,7 @@ func decode(t *testing.T, raw json.RawMessage, attributes any) map[string]array 
 	return out
 }
 
-// run is one op in float64; its kernel in float32 must be near.
+// run runs an op in float64, and checks that its float32 kernel is close.
 func run(t *testing.T, op graph.Op, in ...array) array {
 	t.Helper()
 	var shapes []graph.Shape
@@ -115,7 +115,7 @@ func TestConvAsPyTorch(t *testing.T) {
 	}
 }
 
-// TestConvOnAnyCores checks that sums do not depend on how many goroutines add.
+// TestConvOnAnyCores checks that sums do not depend on the number of goroutines.
 func TestConvOnAnyCores(t *testing.T) {
 	rng := rand.New(rand.NewPCG(6, 3))
 	for _, group := range []int{1, 4, 32} {
@@ -158,7 +158,7 @@ func TestConvOnAnyCores(t *testing.T) {
 	}
 }
 
-// TestConvErrors checks that what does not fit is named before anything runs.
+// TestConvErrors checks that errors name what does not fit before anything runs.
 func TestConvErrors(t *testing.T) {
 	ints := graphtest.Ints
 	auto := func(v string) *pb.AttributeProto {
@@ -196,13 +196,13 @@ func TestConvErrors(t *testing.T) {
 	}
 }
 
-// TestAutoPad checks pads against those that ONNX's formula gives.
+// TestAutoPad compares pads with ONNX's formula.
 func TestAutoPad(t *testing.T) {
 	for _, c := range []struct {
 		auto string
 		want [4]int
 	}{
-		{"SAME_UPPER", [4]int{0, 1, 1, 2}}, // 5 -> 3 places reach 6; 6 -> 6 places reach 9
+		{"SAME_UPPER", [4]int{0, 1, 1, 2}}, // an output of 3 reads 6 of 5; an output of 6 reads 9 of 6
 		{"SAME_LOWER", [4]int{1, 2, 0, 1}},
 		{"VALID", [4]int{}},
 		{"NOTSET", [4]int{1, 0, 2, 3}},

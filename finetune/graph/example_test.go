@@ -12,8 +12,8 @@ import (
 	"github.com/robust-transfer/rtx/onnx/pb"
 )
 
-// An objective on any value of a model: how much the sum of the first feature
-// would grow with each pixel.
+// An objective on a value of a model: the gradient of its first feature with respect to
+// each pixel.
 func Example() {
 	model, err := linear() // images [N,3,1,1] -> Flatten -> MatMul -> features [N,2]
 	if err != nil {

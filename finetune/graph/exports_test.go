@@ -11,8 +11,8 @@ import (
 	"github.com/robust-transfer/rtx/onnx"
 )
 
-// TestExports reads files that PyTorch's exporter wrote: parameters behind
-// Identity, limits behind Cast, and pads and sizes that are computed from shapes.
+// TestExports reads files written by PyTorch's exporter, with parameters passed through
+// Identity, limits through Cast, and pads and sizes computed from shapes.
 func TestExports(t *testing.T) {
 	root := os.Getenv("RTX_SHARED_DATA")
 	if root == "" {

@@ -7,8 +7,8 @@ import (
 	G "gorgonia.org/gorgonia"
 )
 
-// The tests of this file are of gorgonia's silent surprises: each fails when
-// what guards against it is taken out.
+// The tests of this file are about silent pitfalls of gorgonia: each fails without the
+// code that guards against it.
 
 // failed runs f and returns the failure that it panics with.
 func failed(f func()) (err error) {
@@ -25,7 +25,7 @@ func failed(f func()) (err error) {
 	return nil
 }
 
-// Nodes whose ops have equal hashes are merged, whatever else they are.
+// Nodes whose ops have equal hashes are merged, however they differ.
 func TestNodesStayApart(t *testing.T) {
 	b := newBuilder(0)
 	x := b.Input("x", Shape{2})
@@ -57,7 +57,7 @@ func TestNodesOfOneHashMerge(t *testing.T) {
 	if b.applied++; b.distinct() {
 		t.Error("a node that was merged is not missed")
 	}
-	if _, err := G.ApplyOp(other, y); err != nil { // the second that is there
+	if _, err := G.ApplyOp(other, y); err != nil { // the second node of this hash
 		t.Fatal(err)
 	}
 	if !b.distinct() {
@@ -65,7 +65,7 @@ func TestNodesOfOneHashMerge(t *testing.T) {
 	}
 }
 
-// The values of two leaves of one name and shape would be one.
+// Two leaves of the same name and shape would be merged.
 func TestLeavesOfOneName(t *testing.T) {
 	b := newBuilder(0)
 	w := b.Variable(Variable{Name: "w"}, Shape{2})
@@ -83,7 +83,7 @@ func TestLeavesOfOneName(t *testing.T) {
 	}
 }
 
-// Constants that print alike would be one.
+// Constants that print alike would be merged.
 func TestConstantsStayApart(t *testing.T) {
 	b := newBuilder(0)
 	data := make([]float32, 400)
@@ -95,7 +95,7 @@ func TestConstantsStayApart(t *testing.T) {
 	}
 }
 
-// gorgonia takes the type that an op returns into its pool.
+// gorgonia recycles the type that an op returns.
 func TestTypeIsNew(t *testing.T) {
 	v := NewGorgoniaOp(Relu{}, 1, []Shape{{2}}, Shape{2})
 	if v.Type() == v.Type() {
@@ -103,7 +103,7 @@ func TestTypeIsNew(t *testing.T) {
 	}
 }
 
-// Grad panics at an op that cannot say that it has no derivative.
+// Grad panics at an op that does not implement SDOp, even without derivatives.
 func TestNoDerivativeIsAnError(t *testing.T) {
 	b := newBuilder(0)
 	x := b.Variable(Variable{Name: "x"}, Shape{2, 3})
@@ -114,8 +114,8 @@ func TestNoDerivativeIsAnError(t *testing.T) {
 	}
 }
 
-// The gradient of the loss by itself is 1 and costs no node; a value that meets
-// itself gets the sum of both gradients, and partial sums that others read are
+// The gradient of the loss with respect to itself is 1 and needs no node. A value that
+// is used twice gets the sum of both gradients, and partial sums with other readers are
 // computed once.
 func TestGradientsMeet(t *testing.T) {
 	b := newBuilder(0)
@@ -145,7 +145,7 @@ func TestGradientsMeet(t *testing.T) {
 	}
 }
 
-// A partial sum that is wanted itself is one term of the whole sum.
+// A partial sum that is an output is one term of the whole sum.
 func TestPartialSums(t *testing.T) {
 	b := newBuilder(0)
 	var x []*G.Node
@@ -161,7 +161,7 @@ func TestPartialSums(t *testing.T) {
 	}
 }
 
-// What gorgonia adds on its own is known, or an error.
+// Nodes that gorgonia adds by itself are known, or an error.
 func TestUnknownOp(t *testing.T) {
 	b := newBuilder(0)
 	x := b.Input("x", Shape{2})

@@ -11,10 +11,10 @@ import (
 	"github.com/robust-transfer/rtx/finetune/graph/graphtest"
 )
 
-// TestGradients holds every gradient against central differences of the loss, in
+// TestGradients compares every gradient with central differences of the loss, in
 // float64.
 func TestGradients(t *testing.T) {
-	const step, most = 1e-5, 64 // elements of a tensor that are tried
+	const step, most = 1e-5, 64 // most: elements of each tensor that are tested
 	rng := rand.New(rand.NewPCG(6, 1))
 	for _, c := range graphtest.Cases(rng) {
 		t.Run(c.Name, func(t *testing.T) {

@@ -14,8 +14,8 @@ import (
 	"github.com/robust-transfer/rtx/onnx/pb"
 )
 
-// TestHostile damages models at random. Whatever they say, what is wrong with
-// them is told apart from a panic, which Program calls an internal error.
+// TestHostile damages models at random. All errors must be found by checks; none may be
+// a panic, which Program reports as an internal error.
 func TestHostile(t *testing.T) {
 	rng := rand.New(rand.NewPCG(6, 20))
 	cases := graphtest.Cases(rng)

@@ -8,8 +8,8 @@ import (
 	"github.com/robust-transfer/rtx/onnx/arch"
 )
 
-// Every architecture can be trained, and no two nodes of its training graph
-// share an identity: Program fails where they do, whatever the salt.
+// Every architecture can be trained, and the nodes of its training graph have distinct
+// hashes: otherwise Program fails.
 func TestArchitectures(t *testing.T) {
 	for _, name := range arch.Names {
 		t.Run(name, func(t *testing.T) {
@@ -34,7 +34,7 @@ func TestArchitectures(t *testing.T) {
 			if want := len(n.Params()) + trained; len(p.Updates) != want { // weights, momenta and statistics
 				t.Errorf("%d updates, want %d", len(p.Updates), want)
 			}
-			if got, want := len(n.Params()), len(m.Tensors()); got > want || got < want-2 { // a normalisation's are none
+			if got, want := len(n.Params()), len(m.Tensors()); got > want || got < want-2 { // those of a normalisation are not parameters
 				t.Errorf("%d parameters of %d tensors", got, want)
 			}
 		})

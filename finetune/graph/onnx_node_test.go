@@ -55,7 +55,7 @@ func nodeCases(t *testing.T) map[string]map[string][]byte {
 	}
 }
 
-// limits are cases of operators that networks have, but not so.
+// limits are cases of supported operators that are not supported, and why.
 var limits = map[string]string{
 	"test_averagepool_3d_dilations_large_count_include_pad_is_1_ceil_mode_is_False": "volumes",
 	"test_averagepool_3d_dilations_large_count_include_pad_is_1_ceil_mode_is_True":  "volumes",
@@ -71,7 +71,7 @@ var limits = map[string]string{
 	"test_cast_FLOAT_to_FLOAT16":                                                    "values of other types than float32",
 }
 
-// TestONNXNodes runs those cases whose operators a network may have.
+// TestONNXNodes runs the cases of supported operators.
 func TestONNXNodes(t *testing.T) {
 	skipped, ran := map[string]int{}, 0
 	for name, files := range nodeCases(t) {
@@ -102,7 +102,7 @@ func TestONNXNodes(t *testing.T) {
 	}
 }
 
-// runNodeCase evaluates a case, or says why it does not apply.
+// runNodeCase runs a case, or returns the reason why it does not apply.
 func runNodeCase(files map[string][]byte) (reason string, err error) {
 	m := &pb.ModelProto{}
 	if err := proto.Unmarshal(files["model.onnx"], m); err != nil {
@@ -115,35 +115,9 @@ func runNodeCase(files map[string][]byte) (reason string, err error) {
 	}
 	b := newBuilder(0)
 	r := newReader(&Network{model: onnx.New(m)}, b, Config{Batch: 1})
-	values := map[string][]float64{}
-	for i, in := range m.Graph.Input {
-		if in.Type.GetTensorType() == nil {
-			return "no tensors", nil
-		}
-		x, err := tensorFile(files[fmt.Sprintf("input_%d.pb", i)])
-		if err != nil {
-			return "", err
-		}
-		switch pb.TensorProto_DataType(x.DataType) {
-		case pb.TensorProto_INT64, pb.TensorProto_INT32:
-			x.Name = in.Name
-			r.raw[in.Name] = x
-		case pb.TensorProto_FLOAT:
-			if limit := m.Graph.Node[0].OpType; i > 0 && (limit == "Clip" || limit == "Pad" || limit == "Dropout") {
-				r.raw[in.Name] = x // a constant of the operator
-				continue
-			}
-			shape, data := r.floatData(in.Name, x)
-			if shape.Size() == 0 {
-				return "empty tensors", nil
-			}
-			r.values[in.Name] = b.Input(in.Name, shape)
-			for _, v := range data {
-				values[in.Name] = append(values[in.Name], float64(v))
-			}
-		default:
-			return "type " + pb.TensorProto_DataType(x.DataType).String(), nil
-		}
+	values, reason, err := nodeInputs(r, m, files)
+	if err != nil || reason != "" {
+		return reason, err
 	}
 	want, err := tensorFile(files["output_0.pb"])
 	if err != nil {
@@ -159,21 +133,62 @@ func runNodeCase(files map[string][]byte) (reason string, err error) {
 		}
 		return "", nil
 	}
-	shape, data := r.floatData("", want)
+	return "", compareOutput(r, out, want, values)
+}
+
+// nodeInputs declares the inputs of a case to the reader, and returns the values of
+// those that are not constants, or the reason why the case does not apply.
+func nodeInputs(r *reader, m *pb.ModelProto, files map[string][]byte) (values map[string][]float64, reason string, err error) {
+	values = map[string][]float64{}
+	for i, in := range m.Graph.Input {
+		if in.Type.GetTensorType() == nil {
+			return nil, "no tensors", nil
+		}
+		x, err := tensorFile(files[fmt.Sprintf("input_%d.pb", i)])
+		if err != nil {
+			return nil, "", err
+		}
+		switch pb.TensorProto_DataType(x.DataType) {
+		case pb.TensorProto_INT64, pb.TensorProto_INT32:
+			x.Name = in.Name
+			r.raw[in.Name] = x
+		case pb.TensorProto_FLOAT:
+			if limit := m.Graph.Node[0].OpType; i > 0 && (limit == "Clip" || limit == "Pad" || limit == "Dropout") {
+				r.raw[in.Name] = x // a constant of the operator
+				continue
+			}
+			shape, data := r.floatData(in.Name, x)
+			if shape.Size() == 0 {
+				return nil, "empty tensors", nil
+			}
+			r.values[in.Name] = r.Input(in.Name, shape)
+			for _, v := range data {
+				values[in.Name] = append(values[in.Name], float64(v))
+			}
+		default:
+			return nil, "type " + pb.TensorProto_DataType(x.DataType).String(), nil
+		}
+	}
+	return values, "", nil
+}
+
+// compareOutput evaluates a value and compares it with what a case wants.
+func compareOutput(r *reader, out string, wanted *pb.TensorProto, values map[string][]float64) error {
+	shape, data := r.floatData("", wanted)
 	v, ok := r.values[out]
 	if !ok { // a constant
 		v = r.in(&pb.NodeProto{Input: []string{out}}, 0)
 	}
-	p := b.program([]Named{{"out", v}}, nil)
+	p := r.program([]Named{{"out", v}}, nil)
 	if !v.Shape().Equal(shape) {
-		return "", fmt.Errorf("shape %v, expected %v", v.Shape(), shape)
+		return fmt.Errorf("shape %v, expected %v", v.Shape(), shape)
 	}
 	for i, x := range run(p, values) {
 		if w := float64(data[i]); !(math.Abs(x-w) <= 1e-5*math.Max(1, math.Abs(w))) {
-			return "", fmt.Errorf("element %d is %v, expected %v", i, x, w)
+			return fmt.Errorf("element %d is %v, expected %v", i, x, w)
 		}
 	}
-	return "", nil
+	return nil
 }
 
 // run evaluates the first output.

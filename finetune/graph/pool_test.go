@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// Of equal values the first in row-major order is the largest, as in PyTorch on
-// the CPU and by the indices of onnxruntime's MaxPool.
+// Among equal values the first in row-major order counts as the largest, as in PyTorch
+// on the CPU and in onnxruntime's MaxPool.
 func TestMaxPoolTies(t *testing.T) {
 	o := MaxPool{Window{Kernel: [2]int{2, 2}, Strides: [2]int{1, 1}, Dilations: [2]int{1, 1}}}
 	x := []float64{
@@ -21,8 +21,8 @@ func TestMaxPoolTies(t *testing.T) {
 	}
 }
 
-// The sizes are those that PyTorch has for ceil_mode: no window starts in the
-// padding after the image.
+// Sizes with ceil_mode are those of PyTorch: no window starts in the padding after the
+// image.
 func TestWindowSizes(t *testing.T) {
 	for _, c := range []struct {
 		size, kernel, stride, pad, want int
@@ -38,8 +38,8 @@ func TestWindowSizes(t *testing.T) {
 	}
 }
 
-// A kernel can step over a small image: a window of padding alone has no largest
-// value.
+// A dilated kernel can step over a small image: a window that reads only padding has no
+// largest value.
 func TestWindowsOfPadding(t *testing.T) {
 	w := Window{Kernel: [2]int{2, 2}, Strides: [2]int{1, 1}, Dilations: [2]int{3, 3}, Pads: [4]int{2, 2, 2, 2}}
 	if s, err := w.infer(Shape{1, 1, 1, 1}); err == nil {

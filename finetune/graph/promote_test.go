@@ -10,8 +10,8 @@ import (
 	"github.com/robust-transfer/rtx/onnx/pb"
 )
 
-// TestPromoted has weights in a Constant node and biases that are one by
-// Identity: each is a parameter of its own, and is written as one.
+// TestPromoted has weights in a Constant node, and biases that share an initializer
+// through Identity: each becomes a parameter of its own, and is written as one.
 func TestPromoted(t *testing.T) {
 	weight := onnx.NewNode("Constant", "v", nil, &pb.AttributeProto{Name: "value", Type: pb.AttributeProto_TENSOR, T: onnx.NewFloats("", []int64{2, 2}, 1, 2, 3, 4)})
 	m := small([]*pb.NodeProto{

@@ -2,6 +2,7 @@ package graph_test
 
 import (
 	"context"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -14,7 +15,7 @@ import (
 	"github.com/robust-transfer/rtx/finetune/tape"
 )
 
-// Running the halves of a step is running the step, bit for bit.
+// The halves of a step compute what the whole step computes, bit for bit.
 func TestSplit(t *testing.T) {
 	adapt := graph.Config{Batch: 2, Adapt: true, Train: all, Optimizer: graph.SGD{Momentum: .9, Nesterov: true}}
 	frozen := graph.Config{Batch: 2, Train: all, Optimizer: graph.AdamW{Beta1: .9, Beta2: .999, Eps: 1e-8}, Clip: 1, EMA: .9}
@@ -32,25 +33,7 @@ func TestSplit(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if len(second.Updates) != len(whole.Updates) || len(first.Updates) == 0 || slices.ContainsFunc(first.Updates, func(u graph.Update) bool { return u.Slot != graph.Carried }) {
-				t.Errorf("%d and %d updates of %d", len(first.Updates), len(second.Updates), len(whole.Updates))
-			}
-			computed := 0
-			for _, p := range []*graph.Program{first, second} {
-				for _, x := range p.Nodes {
-					if x.Op != nil {
-						computed++
-					}
-				}
-			}
-			for _, x := range whole.Nodes {
-				if x.Op != nil {
-					computed--
-				}
-			}
-			if computed != 0 {
-				t.Errorf("the halves compute %d nodes more than the whole", computed)
-			}
+			checkHalves(t, whole, first, second)
 			var x, y tape.Executor[float32]
 			defer x.Close()
 			defer y.Close()
@@ -61,29 +44,11 @@ func TestSplit(t *testing.T) {
 			}
 			for step := range 2 {
 				in := graphtest.Inputs(whole, rand.New(rand.NewPCG(1, uint64(step))))
-				want, got := outputs(whole), outputs(whole)
-				run := func(e *tape.Executor[float32], p *graph.Program, out map[string][]float32) {
-					t.Helper()
-					if err := e.Run(context.Background(), p, in, out); err != nil {
-						t.Fatal(err)
-					}
-				}
-				run(&x, whole, want)
-				early, late := outputs(first), map[string][]float32{}
-				for name, v := range got {
-					if early[name] == nil {
-						late[name] = v
-					}
-				}
-				run(&y, first, early)
-				run(&y, second, late)
-				for name := range early {
-					if got[name] != nil {
-						got[name] = early[name]
-					}
-				}
-				if early[middle] == nil {
-					t.Errorf("the first half does not hand out %q", middle)
+				want := outputs(whole)
+				runProgram(t, &x, whole, in, want)
+				got := runHalves(t, &y, first, second, in, outputs(whole))
+				if got[middle] == nil {
+					t.Errorf("the first half has no output %q", middle)
 				}
 				for name, v := range want {
 					if !slices.Equal(got[name], v) || math.IsNaN(float64(v[0])) {
@@ -92,27 +57,75 @@ func TestSplit(t *testing.T) {
 				}
 			}
 			for _, u := range whole.Updates {
-				a, b := make([]float32, whole.Nodes[u.Node].Shape.Size()), make([]float32, whole.Nodes[u.Node].Shape.Size())
-				if err := x.Read(u.Variable, a); err != nil {
-					t.Fatal(err)
-				}
-				if err := y.Read(u.Variable, b); err != nil {
-					t.Fatal(err)
-				}
-				if !slices.Equal(a, b) {
-					for i := range a {
-						if a[i] != b[i] {
-							t.Errorf("%s differs: [%d] is %v, want %v", u.Variable, i, b[i], a[i])
-							break
-						}
-					}
-				}
+				compareVariable(t, u.Variable, whole.Nodes[u.Node].Shape.Size(), &y, &x)
 			}
 		})
 	}
 }
 
-// outputs is memory for the outputs of a program.
+// checkHalves checks that the second half has all updates of the whole, that the
+// first updates only what it carries over, and that each node is computed once.
+func checkHalves(t *testing.T, whole, first, second *graph.Program) {
+	t.Helper()
+	if len(second.Updates) != len(whole.Updates) || len(first.Updates) == 0 || slices.ContainsFunc(first.Updates, func(u graph.Update) bool { return u.Slot != graph.Carried }) {
+		t.Errorf("%d and %d updates of %d", len(first.Updates), len(second.Updates), len(whole.Updates))
+	}
+	computed := func(p *graph.Program) (n int) {
+		for _, x := range p.Nodes {
+			if x.Op != nil {
+				n++
+			}
+		}
+		return n
+	}
+	if more := computed(first) + computed(second) - computed(whole); more != 0 {
+		t.Errorf("the halves compute %d nodes more than the whole", more)
+	}
+}
+
+func runProgram(t *testing.T, x *tape.Executor[float32], p *graph.Program, in, out map[string][]float32) {
+	t.Helper()
+	if err := x.Run(context.Background(), p, in, out); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// runHalves runs both halves and returns all their outputs; those of the whole
+// program, in out, that the first half has not are the second's.
+func runHalves(t *testing.T, x *tape.Executor[float32], first, second *graph.Program, in, out map[string][]float32) map[string][]float32 {
+	t.Helper()
+	early, late := outputs(first), map[string][]float32{}
+	for name, v := range out {
+		if early[name] == nil {
+			late[name] = v
+		}
+	}
+	runProgram(t, x, first, in, early)
+	runProgram(t, x, second, in, late)
+	maps.Copy(early, late)
+	return early
+}
+
+// compareVariable wants a variable of n elements to have the same bits in two
+// executors.
+func compareVariable(t *testing.T, v graph.Variable, n int, got, want *tape.Executor[float32]) {
+	t.Helper()
+	a, b := make([]float32, n), make([]float32, n)
+	if err := want.Read(v, a); err != nil {
+		t.Fatal(err)
+	}
+	if err := got.Read(v, b); err != nil {
+		t.Fatal(err)
+	}
+	for i := range a {
+		if a[i] != b[i] {
+			t.Errorf("%s differs: [%d] is %v, want %v", v, i, b[i], a[i])
+			break
+		}
+	}
+}
+
+// outputs allocates memory for the outputs of a program.
 func outputs(p *graph.Program) map[string][]float32 {
 	out := map[string][]float32{}
 	for _, o := range p.Outputs {

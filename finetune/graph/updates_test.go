@@ -11,7 +11,7 @@ import (
 	"github.com/robust-transfer/rtx/finetune/tape"
 )
 
-// optim is ../testdata/optim.json, of PyTorch in float64.
+// optim is ../testdata/optim.json, computed by PyTorch in float64.
 type optim struct {
 	Parameter  []float64
 	Gradients  [][]float64
@@ -45,7 +45,7 @@ func readOptim(t *testing.T) (o optim) {
 	return o
 }
 
-// The optimizers are PyTorch's, step by step, in float64.
+// The optimizers agree with PyTorch's in every step, in float64.
 func TestOptimizers(t *testing.T) {
 	golden := readOptim(t)
 	kinds := map[string]int{}
@@ -118,11 +118,11 @@ func TestAverages(t *testing.T) {
 	}
 }
 
-// Clipping is clip_grad_norm_: golden gradients times norm/max give those
-// before, where they were clipByGlobalNorm.
+// Clipping agrees with clip_grad_norm_: where gradients were clipped, the golden ones
+// times norm/max are those before.
 func TestClipping(t *testing.T) {
 	golden := readOptim(t)
-	before := golden.Clip[len(golden.Clip)-1] // of a limit that changes nothing
+	before := golden.Clip[len(golden.Clip)-1] // with a limit so large that nothing is clipped
 	if before.Norm >= before.Max || len(golden.Clip) < 2 {
 		t.Fatal("no case without clipping")
 	}

@@ -8,8 +8,8 @@ import (
 	"github.com/robust-transfer/rtx/onnx/pb"
 )
 
-// readOne reads nodes over x [2,n] of an opset, and evaluates what they make of
-// it, and of the masks of ones and threes.
+// readOne reads nodes of an opset that compute y from x [2,n], and evaluates them with
+// masks of ones and threes.
 func readOne(t *testing.T, opset int64, c Config, net *Network, x []float64, nodes ...*pb.NodeProto) []float64 {
 	t.Helper()
 	b := newBuilder(0)

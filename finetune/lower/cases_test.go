@@ -9,8 +9,8 @@ import (
 	"github.com/robust-transfer/rtx/finetune/lower"
 )
 
-// TestCases compares the logits, the loss and all gradients of each operator
-// with the kernels.
+// TestCases compares the logits, the loss and all gradients of each operator with
+// those of the Go kernels.
 func TestCases(t *testing.T) {
 	for _, config := range []lower.Config{{}, {Portable: true}} {
 		cases := graphtest.Cases(rand.New(rand.NewPCG(6, 1)))

@@ -36,7 +36,7 @@ var (
 	average  = graph.Variable{Name: "w", Slot: graph.Average}
 )
 
-// optimizers are the updates that graph makes.
+// optimizers are the updates that graph builds.
 var optimizers = map[string]func(m *maker, w, gradient int){
 	"sgd": func(m *maker, w, gradient int) {
 		m.update(parameter("w"), m.op(graph.SGDStep{LRScale: 1}, w, gradient, m.leaf(graph.Input, graph.LR, 1)))
@@ -73,7 +73,7 @@ func inputs(r *rand.Rand, n, k int) values {
 	return values{"x": normal(r, n*k), graphtest.Targets: targets(r, n, k), graph.LR: {0.3}, graph.Correction1: {0.1}, graph.Correction2: {0.3}, "of another program": nil}
 }
 
-// TestUpdates compares five steps of each optimizer with the kernels.
+// TestUpdates compares five steps of each optimizer with the Go kernels.
 func TestUpdates(t *testing.T) {
 	for name, update := range optimizers {
 		t.Run(name, func(t *testing.T) {
@@ -92,8 +92,8 @@ func TestUpdates(t *testing.T) {
 	}
 }
 
-// TestState lets three programs share state: one trains, one with averages too,
-// one only reads.
+// TestState has three programs that share state: one trains, one trains with averages,
+// and one only reads.
 func TestState(t *testing.T) {
 	both(t, func(t *testing.T, m *lower.Executor) {
 		r := rand.New(rand.NewPCG(3, 4))
@@ -131,8 +131,8 @@ func TestState(t *testing.T) {
 	})
 }
 
-// TestOps runs what no optimizer needs, and outputs that are leaves, numbers or
-// one value.
+// TestOps runs ops that no optimizer needs, and outputs that are leaves, scalars or the
+// same value.
 func TestOps(t *testing.T) {
 	both(t, func(t *testing.T, m *lower.Executor) {
 		r := rand.New(rand.NewPCG(5, 6))
@@ -219,8 +219,8 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// TestUnavailable opens machines on what is not there. A process can only have
-// one library, so another one tries.
+// TestUnavailable opens executors on missing libraries and devices. A process can only
+// load one library, so another process tries.
 func TestUnavailable(t *testing.T) {
 	o := runtime.Options{Library: runtime.Library{Path: "nowhere.so"}}
 	if os.Getenv("RTX_TEST_NOWHERE") == "" {

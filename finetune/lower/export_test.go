@@ -2,7 +2,7 @@ package lower
 
 import "github.com/robust-transfer/rtx/finetune/graph"
 
-// Buffers is how many buffers a variable has.
+// Buffers is the number of buffers of a variable.
 func (x *Executor) Buffers(v graph.Variable) int {
 	switch s := x.state[v]; {
 	case s == nil:

@@ -34,7 +34,7 @@ func machine(t testing.TB, c lower.Config) *lower.Executor {
 	return m
 }
 
-// both runs a test with the rules and without.
+// both runs a test with and without pattern rules.
 func both(t *testing.T, f func(t *testing.T, m *lower.Executor)) {
 	t.Helper()
 	for _, c := range []lower.Config{{}, {Portable: true}} {
@@ -95,8 +95,8 @@ type (
 // parameter is the variable of a parameter.
 func parameter(name string) graph.Variable { return graph.Variable{Name: name} }
 
-// evaluate runs a program node by node with the ops' own kernels, as executors
-// should, and changes the state.
+// evaluate runs a program node by node with the ops' Go kernels, and updates the state:
+// the reference for executors.
 func evaluate(p *graph.Program, state states, in values) (out values) {
 	at := make([][]float32, len(p.Nodes))
 	for i, n := range p.Nodes {
@@ -145,8 +145,8 @@ func apart(a, b []float32) float64 {
 	return worst / most
 }
 
-// distances runs a program and compares its outputs and updates with wanted
-// ones, and with the state after it.
+// distances runs a program and compares its outputs, and the state afterwards, with
+// wanted ones.
 func distances(t testing.TB, m *lower.Executor, p *graph.Program, state states, in, want values) map[string]float64 {
 	t.Helper()
 	want, got := maps.Clone(want), values{}
@@ -170,7 +170,7 @@ func distances(t testing.TB, m *lower.Executor, p *graph.Program, state states, 
 	return out
 }
 
-// same compares a run with the reference, whose state changes.
+// same compares a run with the reference, whose state it updates.
 func same(t *testing.T, m *lower.Executor, p *graph.Program, state states, in values, bound float64) {
 	t.Helper()
 	d := distances(t, m, p, state, in, evaluate(p, state, in))
@@ -189,7 +189,7 @@ func normal(r *rand.Rand, n int) []float32 {
 	return x
 }
 
-// targets are n rows of probabilities of k classes, over n.
+// targets makes n rows of probabilities of k classes, divided by n.
 func targets(r *rand.Rand, n, k int) []float32 {
 	x := make([]float32, n*k)
 	for i := range n {

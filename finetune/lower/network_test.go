@@ -14,7 +14,7 @@ import (
 	"github.com/robust-transfer/rtx/onnx/arch"
 )
 
-// network is an architecture as it is before training, and its values.
+// network is an untrained architecture, and the values of its parameters.
 func network(t testing.TB, name string, classes int) (*graph.Network, states) {
 	t.Helper()
 	m, err := arch.Untrained(name, classes, 1, arch.Config{})
@@ -109,8 +109,8 @@ func write(t testing.TB, m *lower.Executor, state states) {
 	}
 }
 
-// TestContinue wants the bits of four steps from two, the state carried to
-// another machine, and two more.
+// TestContinue checks that two steps, the transfer of the state to another executor, and
+// two more steps give the bits of four steps.
 func TestContinue(t *testing.T) {
 	n, state := network(t, "resnet18", 10)
 	c := graph.Config{Batch: 6, Size: [2]int{64, 64}, Adapt: true, Train: everything, Optimizer: graph.AdamW{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8}, Clip: 1, EMA: 0.9}

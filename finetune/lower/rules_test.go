@@ -9,7 +9,7 @@ import (
 	"github.com/robust-transfer/rtx/finetune/lower"
 )
 
-// norm is a batch norm of x that moves running statistics.
+// norm is a batch norm of x that updates running statistics.
 func (m *maker) norm(x int, name string, scale, shift int) int {
 	c := m.p.Nodes[x].Shape[1]
 	mean := m.op(graph.BatchMean{}, x)
@@ -20,10 +20,9 @@ func (m *maker) norm(x int, name string, scale, shift int) int {
 	return m.op(graph.BatchNorm{Epsilon: 1e-5}, x, mean, variance, scale, shift)
 }
 
-// TestBatchNorm has batch norms of one shape, some of the same x, scale and
-// shift, over several steps: onnxruntime overwrites the statistics that a node
-// is given. Constants that are equal, and values that are computed alike, are
-// one for all nodes.
+// TestBatchNorm runs batch norms of one shape, some of them of the same x, scale and
+// shift, for several steps. onnxruntime overwrites the statistics that a node is given,
+// and merges equal constants and equal computations, so they must not share any.
 func TestBatchNorm(t *testing.T) {
 	for _, constant := range []bool{false, true} {
 		both(t, func(t *testing.T, m *lower.Executor) {
@@ -57,9 +56,8 @@ func TestBatchNorm(t *testing.T) {
 	}
 }
 
-// TestRules wants the rules to be used: a step of ResNet-18 has one
-// BatchNormalization in training mode for each of its 20 batch norms, and one
-// MaxPool.
+// TestRules checks that the rules are used: a step of ResNet-18 has one
+// BatchNormalization in training mode for each of its 20 batch norms, and one MaxPool.
 func TestRules(t *testing.T) {
 	n, _ := network(t, "resnet18", 10)
 	p, err := n.Program(graph.Config{Batch: 2, Size: [2]int{64, 64}, Adapt: true, Train: everything}, graphtest.CrossEntropy)
@@ -95,7 +93,7 @@ func TestRules(t *testing.T) {
 	}
 }
 
-// TestMaxPool has two poolings of one x, with ties, whose gradients meet.
+// TestMaxPool has two poolings of the same x, with ties, whose gradients are added.
 func TestMaxPool(t *testing.T) {
 	both(t, func(t *testing.T, m *lower.Executor) {
 		r := rand.New(rand.NewPCG(1, 4))

@@ -12,7 +12,7 @@ import (
 	"github.com/robust-transfer/rtx/finetune/stratify"
 )
 
-// labelled are n rows of uneven classes: class c has 2c+3 of every
+// labelled makes n rows of unequal classes: class c has 2c+3 of every
 // (classes+2)·classes.
 func labelled(n, classes int, seed uint64) stratify.Labels {
 	r := rand.New(rand.NewPCG(seed, 9))
@@ -92,7 +92,7 @@ func TestFolds(t *testing.T) {
 	}
 }
 
-// whole wants every row on one side, and every group.
+// whole checks that every row and every group is on one side.
 func whole(t *testing.T, d stratify.Labels, f stratify.Fold) {
 	t.Helper()
 	if len(f.Train)+len(f.Test) != len(d.Y) || !slices.IsSorted(f.Train) || !slices.IsSorted(f.Test) {
@@ -160,7 +160,7 @@ func TestPerClass(t *testing.T) {
 	}
 }
 
-// TestInnerFolds keeps a class of one row, or of one group, in training.
+// TestInnerFolds checks that a class of one row or one group is never held out.
 func TestInnerFolds(t *testing.T) {
 	l := stratify.Labels{Y: []int{0, 0, 0, 1, 1, 2}, Classes: names(3), Groups: []string{"", "", "", "g", "g", ""}}
 	folds, err := stratify.InnerFolds(l, nil, 5, 1)
@@ -182,7 +182,7 @@ func TestInnerFolds(t *testing.T) {
 	}
 }
 
-// TestRows tells what is wrong with the rows from what is wrong with the call.
+// TestRows distinguishes errors in the data from errors in the call.
 func TestRows(t *testing.T) {
 	l := stratify.Labels{Y: []int{0, -1, 1}, Classes: names(2)}
 	for _, c := range []struct {

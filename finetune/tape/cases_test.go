@@ -11,10 +11,9 @@ import (
 	"github.com/robust-transfer/rtx/finetune/tape"
 )
 
-// The tape computes what the ops do one after the other, to the last bit: no
-// node is merged, none overwrites another, in a second run either. That the ops'
-// gradients are those of central differences, finetune/graph shows on the same
-// networks.
+// The tape computes exactly what the ops compute one after the other: no node is merged
+// or overwritten by another, not even in a second run. finetune/graph tests the ops'
+// gradients by central differences on the same networks.
 func TestCases(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 8))
 	for _, c := range graphtest.Cases(r) {

@@ -92,8 +92,8 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// Updates are of the state before the run, also where one variable takes over
-// what another held.
+// Updates use the state before the run, even if one variable is updated with the value
+// of another.
 func TestUpdatesAtOnce(t *testing.T) {
 	a, b, s := graph.Variable{Name: "a"}, graph.Variable{Name: "b"}, graph.Shape{2}
 	p := &graph.Program{
