@@ -12,48 +12,48 @@ import (
 	"github.com/robust-transfer/rtx/onnx/verify"
 )
 
-// Run is several trainings for one task on the same data: one with each of some
-// learning rates and the first seed, then one with each further seed and the
-// learning rate that was best on validation. What they make lies in a folder, and
-// a run that was interrupted goes on from there.
+// Run is several trainings for one task on the same data: with the first seed, one for
+// each learning rate; then, with the learning rate that was best on the validation
+// rows, one for each further seed. Their results are kept in a folder, from which an
+// interrupted run continues.
 //
-//	FOLDER/weights/best.onnx, last.onnx   of the best and of the last epoch
-//	FOLDER/weights/added.safetensors      parameters that the task adds, in the best epoch
-//	FOLDER/metrics.jsonl                  a line for each start, step, evaluation and end
-//	FOLDER/state/...                      checkpoint, and the outcome once it is done
+//	FOLDER/weights/best.onnx, last.onnx   models of the best and the last epoch
+//	FOLDER/weights/added.safetensors      parameters that the task adds, as of the best epoch
+//	FOLDER/metrics.jsonl                  one line for each start, step, evaluation and end
+//	FOLDER/state/...                      checkpoint, or the outcome of a training that is done
 //
-// Several trainings have such a folder each, "seed-S", "lr-R" or "seed-S/lr-R",
-// and FOLDER has copies of the first seed's weights. To lock the folder, and to
-// keep it from being mixed with other settings, is the caller's: see RunLayout and
-// package featurize/output.
+// If there are several trainings, each has such a folder, "seed-S", "lr-R" or
+// "seed-S/lr-R", and FOLDER has copies of the first seed's weights. The caller must lock
+// the folder and check that it is of the same settings: see RunLayout and package
+// featurize/output.
 type Run struct {
 	Folder string
 	Task   Task
 	Data   Data
 
-	// Network makes the network of a seed, for instance with a new head.
+	// Network returns the network for a seed, for instance with a new head.
 	Network func(seed uint64) (*graph.Network, error)
-	// Executor makes what a training computes with; it is closed afterwards.
+	// Executor returns an executor for a training, which is closed afterwards.
 	Executor func() (Executor, error)
 
-	Config        Config    // of all trainings; Seed is the first one, Store and Report are the run's
+	Config        Config    // of all trainings; Seed is the first seed; Store and Report are set by the run
 	LearningRates []float64 // to choose from; nil: Config.LearningRate alone
 	Seeds         int       // 0: 1
 
-	Begin  func(t *Trial) error             // is told before a training begins or goes on; nil: none
-	Report func(t *Trial, e Event) error    // is told what happens, before it is written down; nil: none
-	Finish func(t *Trial, dir string) error // may add files to the folder of a training that has ended, whose models are written and verified; nil: none
+	Begin  func(t *Trial) error             // is called before a training begins or continues; nil: none
+	Report func(t *Trial, e Event) error    // is called with each event, before the event is written to the folder; nil: none
+	Finish func(t *Trial, dir string) error // is called after the models of a training are written and verified, and may add files to its folder, dir; nil: none
 }
 
-// Trial is a training of a run.
+// Trial is one training of a run.
 type Trial struct {
 	Seed         uint64  `json:"seed"`
 	LearningRate float64 `json:"lr"`
-	Dir          string  `json:"dir"` // in the run's folder; "" where there is one training
+	Dir          string  `json:"dir"` // relative to the run's folder; "" if there is only one training
 	Outcome
 }
 
-// Outcome is what a training came to.
+// Outcome is the result of a training as it is kept in its folder.
 type Outcome struct {
 	Stop    Stop    `json:"stop"`
 	Steps   int     `json:"steps"`
@@ -63,32 +63,32 @@ type Outcome struct {
 	Test    *Score  `json:"test"`
 	Plan    Plan    `json:"plan"`
 
-	// Verify are the independent readings of the models that were written; Best is
-	// nil where there is none.
+	// Verify has the reports of the independent readings of the models that were
+	// written; Best is nil if there is no such model.
 	Verify struct {
 		Best *verify.Report `json:"best"`
 		Last *verify.Report `json:"last"`
 	} `json:"verify"`
 }
 
-// RunResult is what a run came to.
+// RunResult is the result of a run.
 type RunResult struct {
-	Trials []*Trial // all, in the order in which they were begun
-	Seeds  []*Trial // of each seed, that with the chosen learning rate
+	Trials []*Trial // all trainings, in the order in which they began
+	Seeds  []*Trial // for each seed, the training with the chosen learning rate
 }
 
-// Files of a training, in its folder.
+// Files in the folder of a training.
 const (
 	BestFile    = "weights/best.onnx"
 	LastFile    = "weights/last.onnx"
-	AddedFile   = "weights/added.safetensors" // Result.Added; not there where the task adds none
+	AddedFile   = "weights/added.safetensors" // Result.Added; there is none if the task adds no parameters
 	MetricsFile = "metrics.jsonl"
 	stateFile   = "state/state.safetensors"
 	outcomeFile = "state/outcome.json"
 )
 
-// RunLayout is the layout of a run's folder, whose mark is run.json; more are files
-// that the caller adds to it.
+// RunLayout is the layout of a run's folder, which is recognised by run.json; more names
+// files that the caller adds to it.
 func RunLayout(more ...string) output.Layout {
 	return output.Layout{
 		Kind: "run", State: "state",
@@ -97,8 +97,8 @@ func RunLayout(more ...string) output.Layout {
 	}
 }
 
-// Train trains what is not done yet. When ctx ends, the error is its cause, and
-// the result has the trials so far.
+// Train does the trainings that are not done yet. When ctx ends, the error is its cause,
+// and the result has the trials so far.
 func (r *Run) Train(ctx context.Context) (*RunResult, error) {
 	result := &RunResult{}
 	rates := r.LearningRates
@@ -126,7 +126,7 @@ func (r *Run) Train(ctx context.Context) (*RunResult, error) {
 				break
 			}
 		}
-		rates = []float64{chosen} // the first seed has chosen
+		rates = []float64{chosen} // further seeds use the choice of the first
 	}
 	if first := result.Seeds[0]; first.Dir != "" {
 		for _, name := range []string{BestFile, LastFile, AddedFile} {
@@ -142,8 +142,8 @@ func (r *Run) Train(ctx context.Context) (*RunResult, error) {
 	return result, nil
 }
 
-// dir is where a trial has its files in the run's folder: there itself where
-// there is but one.
+// dir is the folder of a trial, relative to the run's folder; "" if there is only one
+// trial.
 func (r *Run) dir(seed uint64, lr float64, severalRates bool) string {
 	var parts []string
 	if r.Seeds > 1 {
@@ -155,7 +155,7 @@ func (r *Run) dir(seed uint64, lr float64, severalRates bool) string {
 	return filepath.Join(parts...)
 }
 
-// train is one training, or what is there of it.
+// train does one training, continues it, or returns its outcome if it is done.
 func (r *Run) train(ctx context.Context, t *Trial) (*Result, error) {
 	w := &trialWriter{run: r, trial: t, dir: filepath.Join(r.Folder, t.Dir)}
 	if done, err := w.open(); err != nil || done {
@@ -191,9 +191,9 @@ func (r *Run) train(ctx context.Context, t *Trial) (*Result, error) {
 	return result, w.finish(ctx, result)
 }
 
-// Judged is the split that the figures of a run are of: the test rows where there
-// are any, else the validation rows, by which the epoch was chosen. Without
-// either ok is false.
+// Judged is the split that the figures of a run are for: the test rows if there are any,
+// else the validation rows, which also chose the epoch. If there are neither, ok is
+// false.
 func (r *RunResult) Judged() (s Split, ok bool) {
 	if len(r.Seeds) == 0 {
 		return Training, false
@@ -208,7 +208,7 @@ func (r *RunResult) Judged() (s Split, ok bool) {
 	return Training, false
 }
 
-// Summary is a figure's mean and spread over the seeds, on the rows that judge.
+// Summary summarises a figure over the seeds, on the split of Judged.
 func (r *RunResult) Summary(figure string) Summary {
 	var values []float64
 	split, ok := r.Judged()
@@ -224,7 +224,7 @@ func (r *RunResult) Summary(figure string) Summary {
 	return Summarize(values)
 }
 
-// removeFile removes a file that may not be there.
+// removeFile removes a file, if it exists.
 func removeFile(name string) error {
 	if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("output: %w", err)

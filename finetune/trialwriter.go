@@ -21,7 +21,7 @@ import (
 	"github.com/robust-transfer/rtx/onnx/verify"
 )
 
-// trialWriter puts the files of one training into its folder.
+// trialWriter writes the files of one training to its folder.
 type trialWriter struct {
 	run     *Run
 	trial   *Trial
@@ -29,10 +29,10 @@ type trialWriter struct {
 	metrics *os.File
 }
 
-// path is a file of the training.
+// path is the path of a file in the folder.
 func (w *trialWriter) path(name string) string { return filepath.Join(w.dir, name) }
 
-// open makes the folder, and reads the outcome of a training that is done.
+// open creates the folder. If the training is already done, it reads its outcome.
 func (w *trialWriter) open() (done bool, err error) {
 	for _, dir := range []string{"state", "weights"} {
 		if err := os.MkdirAll(w.path(dir), 0o777); err != nil {
@@ -52,7 +52,7 @@ func (w *trialWriter) open() (done bool, err error) {
 	return true, nil
 }
 
-// event reports what happens in the training, and then writes it down.
+// event passes an event on to Run.Report, and then writes it to the folder.
 func (w *trialWriter) event(ctx context.Context, e Event) error {
 	if w.run.Report != nil {
 		if err := w.run.Report(w.trial, e); err != nil {
@@ -74,7 +74,7 @@ func (w *trialWriter) event(ctx context.Context, e Event) error {
 	return nil
 }
 
-// started cuts the metrics back to the checkpoint.
+// started truncates the metrics to the lines up to the checkpoint.
 func (w *trialWriter) started(e Event) error {
 	old, err := os.ReadFile(w.path(MetricsFile))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -122,7 +122,7 @@ func (w *trialWriter) evaluated(ctx context.Context, e Event) error {
 	return w.line("%s", line+`,"train_loss":`+number(s.TrainLoss)+"}")
 }
 
-// number is a number as JSON has it, or null.
+// number formats a number for JSON; null if it is not finite.
 func number(v float64) string {
 	if !finite(v) {
 		return "null"
@@ -142,7 +142,7 @@ func (w *trialWriter) save(ctx context.Context, m *onnx.Model, name string) erro
 	return output.WriteFile(ctx, w.path(name), m.Write)
 }
 
-// saveVerified has what was written read independently. That takes less than a
+// saveVerified writes a model and has it read independently. That takes less than a
 // tenth of the time and memory of training, so it is always done.
 func (w *trialWriter) saveVerified(ctx context.Context, m *onnx.Model, name string) (*verify.Report, error) {
 	if err := w.save(ctx, m, name); err != nil {
@@ -158,7 +158,7 @@ func (w *trialWriter) close() error {
 	return w.metrics.Close()
 }
 
-// finish writes the files of a training that has ended; the outcome comes last.
+// finish writes the files of a training that has ended, the outcome last.
 func (w *trialWriter) finish(ctx context.Context, r *Result) error {
 	v := &w.trial.Verify
 	var err error

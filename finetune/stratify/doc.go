@@ -11,7 +11,7 @@
 // Splits are stratified: every part gets its share of every class. Rows of one group,
 // such as the photographs of one patient, are never on both sides of a split, so the
 // shares are as equal as whole groups allow. Groups are assigned greedily, the
-// largest first.
+// largest first. Only PerClass ignores groups.
 //
 // # Errors and randomness
 //
