@@ -21,17 +21,8 @@ func (t *finetuning) settings() error {
 	if err != nil {
 		return err
 	}
-	for _, n := range []struct {
-		name               string
-		value, least, most int
-	}{
-		{"epochs", o.Epochs, 0, 1 << 20}, {"batch-size", o.BatchSize, 0, 4096}, {"patience", o.Patience, -1, 1 << 20},
-		{"step-size", o.StepSize, 0, 1 << 20}, {"seed", o.Seed, 0, 1 << 30}, {"seeds", o.Seeds, 1, 1000},
-		{"workers", o.Workers, 0, 1 << 14}, {"threads", o.Threads, 0, 1 << 14}, {"pre-resize", o.PreResize, 0, 1 << 14},
-	} {
-		if n.value < n.least || n.value > n.most {
-			return &usageError{msg: fmt.Sprintf("--%s is %d, expected %d to %d", n.name, n.value, n.least, n.most)}
-		}
+	if err := o.checkIntegers(); err != nil {
+		return err
 	}
 	r.Epochs, r.BatchSize, r.Patience = cmp.Or(o.Epochs, r.Epochs), cmp.Or(o.BatchSize, r.BatchSize, 32), cmp.Or(o.Patience, r.Patience)
 	if r.Rules.Mode, err = finetune.ParseMode(o.Mode); err != nil {
@@ -74,6 +65,23 @@ func (t *finetuning) settings() error {
 	for _, set := range []func() error{t.chooseRates, t.chooseOptimizer, t.chooseSchedule, t.chooseJitter} {
 		if err := set(); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// checkIntegers wants whole numbers in their ranges.
+func (o *finetuneOptions) checkIntegers() error {
+	for _, n := range []struct {
+		name               string
+		value, least, most int
+	}{
+		{"epochs", o.Epochs, 0, 1 << 20}, {"batch-size", o.BatchSize, 0, 4096}, {"patience", o.Patience, -1, 1 << 20},
+		{"step-size", o.StepSize, 0, 1 << 20}, {"seed", o.Seed, 0, 1 << 30}, {"seeds", o.Seeds, 1, 1000},
+		{"workers", o.Workers, 0, 1 << 14}, {"threads", o.Threads, 0, 1 << 14}, {"pre-resize", o.PreResize, 0, 1 << 14},
+	} {
+		if n.value < n.least || n.value > n.most {
+			return &usageError{msg: fmt.Sprintf("--%s is %d, expected %d to %d", n.name, n.value, n.least, n.most)}
 		}
 	}
 	return nil
