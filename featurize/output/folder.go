@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 )
 
 var (
@@ -31,7 +32,8 @@ type Layout struct {
 	// Working are files of the state that only an unfinished job needs. Put removes
 	// them when the results are in place.
 	Working []string
-	// Beside may lie in a folder before a job begins there.
+	// Beside may lie in a folder before a job begins there, except under the name of
+	// a result.
 	Beside []string
 }
 
@@ -155,7 +157,10 @@ func (f *Folder) foreign() (string, error) {
 	}
 	entries, err := os.ReadDir(f.dir)
 	for _, e := range entries {
-		if e.Name() != f.layout.State && !matches(f.layout.Beside, e.Name()) {
+		if e.Name() == f.layout.State {
+			continue
+		}
+		if slices.Contains(f.layout.Files, e.Name()) || !matches(f.layout.Beside, e.Name()) {
 			return fmt.Sprintf("it is not empty and holds no %s (it has %q)", f.layout.Kind, e.Name()), nil
 		}
 	}

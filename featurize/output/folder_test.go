@@ -22,7 +22,7 @@ import (
 
 var layout = output.Layout{
 	Kind: "count", Files: []string{"a.txt", "sub/b.txt", "done.txt"}, Parts: []string{"part-*"},
-	Working: []string{"going.txt"}, Beside: []string{"beside-*"},
+	Working: []string{"going.txt"}, Beside: []string{"beside-*", "a.*"},
 }
 
 type settings struct {
@@ -145,6 +145,7 @@ func TestRefuses(t *testing.T) {
 			old(t, dir, `{"version":1,"kind":"sum","key":"","settings":{}}`)
 		}, `holds no count (it is of the kind "sum")`},
 		{"what may be beside", func(dir string) { write(t, dir, "beside-1/x") }, ""},
+		{"what may be beside a result", func(dir string) { write(t, dir, "a.tex") }, ""},
 		{"an empty state", func(dir string) { os.MkdirAll(filepath.Join(dir, ".rtx"), 0o777) }, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
