@@ -7,8 +7,6 @@ import (
 	"iter"
 	"sync/atomic"
 	"time"
-
-	"github.com/robust-transfer/rtx/featurize/output"
 )
 
 // Job computes the features of a listing into a folder, as a feature set. Out,
@@ -114,15 +112,10 @@ func (r *run) prepare() error {
 	if err := r.load(r.Format, r.RowDims); err != nil {
 		return fmt.Errorf("featurize: output %q: %w", r.Out, err)
 	}
-	if len(r.known) == 0 || r.Listing.Stream != nil {
+	if r.Listing.Stream != nil {
 		return nil
 	}
-	for _, s := range r.Listing.Samples {
-		if _, ok := r.known[s.Path]; ok {
-			return nil
-		}
-	}
-	return fmt.Errorf("featurize: output %q: data: none of its %d images is among the %d asked for: %w", r.Out, len(r.known), len(r.Listing.Samples), output.ErrConfig)
+	return r.checkImages(r.Out, len(r.Listing.Samples), func(i int) string { return r.Listing.Samples[i].Path })
 }
 
 // compute computes the features of pending samples and saves every batch.

@@ -44,6 +44,9 @@ func (m *Merge) Run(ctx context.Context) (*Summary, error) {
 		return nil, err
 	}
 	defer s.close()
+	if err := m.checkImages(s, records); err != nil {
+		return nil, err
+	}
 	sum := summaryOf(records, parts[0].set.Dims)
 	w := &setWriter{
 		format: m.Format, dims: sum.Dims, rows: sum.Samples, classes: parts[0].set.Classes,
@@ -69,6 +72,21 @@ func (m *Merge) Run(ctx context.Context) (*Summary, error) {
 	}
 	sum.Status = "done"
 	return sum, nil
+}
+
+// checkImages refuses a folder that holds the features of other images, finished or
+// not, as a Job does.
+func (m *Merge) checkImages(s *state, records []record) error {
+	for _, name := range []string{"index.jsonl", "part.jsonl"} {
+		entries, _, err := readEntries(s.State(name))
+		if err != nil {
+			return fmt.Errorf("featurize: output %q: %w", m.Out, err)
+		}
+		for _, e := range entries {
+			s.known[string(e.Path)] = e
+		}
+	}
+	return s.checkImages(m.Out, len(records), func(i int) string { return records[i].Path })
 }
 
 // write writes the merged set.

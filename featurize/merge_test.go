@@ -266,6 +266,39 @@ func TestMergeOutput(t *testing.T) {
 	mustRun(t, j)
 }
 
+// TestMergeOtherImages checks that a merge does not replace the features of other
+// images unasked, whether their job is finished or not.
+func TestMergeOtherImages(t *testing.T) {
+	out := shards(t, dataset(t, 12), 2, nil)
+	others := t.TempDir()
+	for i := range 9 {
+		writeImage(t, filepath.Join(others, "x", strconv.Itoa(i)+".png"), i)
+	}
+	for name, last := range map[string]int{"finished": 3, "unfinished": 1} {
+		to := t.TempDir()
+		stop := errors.New("stop")
+		_, err := job(t, others, to, &sums{before: func(run int) error {
+			if run > last {
+				return stop
+			}
+			return nil
+		}}).Run(t.Context())
+		if (err == nil) != (last == 3) {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if _, err := merge(t, to, out); !errors.Is(err, output.ErrConfig) || !strings.Contains(err.Error(), "none of its") {
+			t.Errorf("%s: %v", name, err)
+		}
+		if s := mustRun(t, job(t, others, to, &sums{})); s.Reused < 4 {
+			t.Errorf("%s: %d features are left", name, s.Reused)
+		}
+		m := &featurize.Merge{Dirs: []string{out}, Out: to, Overwrite: true}
+		if s, err := m.Run(t.Context()); err != nil || s.Samples != 12 {
+			t.Errorf("%s, overwritten: %+v, %v", name, s, err)
+		}
+	}
+}
+
 func TestParseShard(t *testing.T) {
 	if s, err := featurize.ParseShard("2/4"); err != nil || s != (featurize.Shard{Index: 2, Count: 4}) || s.Dir() != "shard-2-of-4" {
 		t.Errorf("%v, %v", s, err)

@@ -124,6 +124,20 @@ func (s *state) openPart() error {
 	return err
 }
 
+// checkImages refuses a folder that is of other images: none of those that are known
+// is among the n asked for.
+func (s *state) checkImages(out string, n int, path func(i int) string) error {
+	for i := range n {
+		if _, ok := s.known[path(i)]; ok {
+			return nil
+		}
+	}
+	if len(s.known) == 0 {
+		return nil
+	}
+	return fmt.Errorf("featurize: output %q: data: none of its %d images is among the %d asked for: %w", out, len(s.known), n, output.ErrConfig)
+}
+
 // entry returns the latest entry of a sample.
 func (s *state) entry(path string) entry {
 	if e, ok := s.fresh[path]; ok {
