@@ -196,7 +196,7 @@ func (k *comparing) interrupted(err error) error {
 	if !errors.As(err, &sig) {
 		return err
 	}
-	return partial{sig, k.result("rtx.compare/1", "interrupted", k.Out, object{{"finished", len(k.found)}})}
+	return goOn(partial{sig, k.result("rtx.compare/1", "interrupted", k.Out, object{{"finished", len(k.found)}})}, k.Overwrite)
 }
 
 // none is the error where all backbones failed: with the exit code of each, where

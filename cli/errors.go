@@ -172,6 +172,15 @@ type partial struct {
 
 func (p partial) Unwrap() error { return p.error }
 
+// goOn adds the way to continue to the error of an interrupted command with
+// --overwrite: the same command would start over.
+func goOn(err error, overwrite bool) error {
+	if !overwrite || errors.As(err, new(hinted)) { // with advice of its own
+		return err
+	}
+	return hinted{err, "everything computed is saved; the same command without --overwrite goes on from here"}
+}
+
 func asObject(err error) (object, bool) {
 	var p partial
 	if errors.As(err, &p) {

@@ -42,6 +42,13 @@ func TestVerdict(t *testing.T) {
 			t.Errorf("%T %v: exit %d, %q; want %d, %q", c.err, c.err, code, hint, c.code, c.hint)
 		}
 	}
+	for overwrite, want := range map[bool]string{false: "the same command goes on", true: "without --overwrite goes on"} {
+		err := goOn(partial{signalled{syscall.SIGINT}, object{}}, overwrite)
+		_, is := asObject(err)
+		if code, hint := verdict(err); code != 130 || !strings.Contains(hint, want) || !is {
+			t.Errorf("overwrite %v: exit %d, %q", overwrite, code, hint)
+		}
+	}
 	told := map[string]bool{}
 	for _, c := range exitCodes {
 		told[c[0]] = true

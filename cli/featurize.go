@@ -266,7 +266,7 @@ func (f *featurizing) ended(err error) error {
 		f.warn("%d images: %s", n, text)
 	}
 	if errors.As(err, new(signalled)) {
-		return partial{err, f.result("rtx.featurize/1", "interrupted", f.out, f.fields())}
+		return goOn(partial{err, f.result("rtx.featurize/1", "interrupted", f.out, f.fields())}, f.options.Overwrite)
 	}
 	return err
 }

@@ -351,7 +351,7 @@ func (t *finetuning) ended(err error) error {
 		if t.found != nil {
 			trials = len(t.found.Trials)
 		}
-		return partial{err, t.result("rtx.finetune/1", "interrupted", t.out, object{{"trials", trials}})}
+		return goOn(partial{err, t.result("rtx.finetune/1", "interrupted", t.out, object{{"trials", trials}})}, t.o.Overwrite)
 	}
 	return err
 }
