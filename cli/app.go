@@ -1,6 +1,7 @@
 // Package cli is the rtx program: its verbs, one a file, and what they share:
 // flags, files, progress, JSON, exit codes. It alone reads flags and the
-// environment, and writes to the terminal.
+// environment, and writes to the terminal. Main runs a command line; the program
+// itself is cli/rtx.
 package cli
 
 import (

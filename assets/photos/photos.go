@@ -1,7 +1,7 @@
 // Package photos draws images with the statistics of photographs, for benchmarks:
 // smooth light, edges, texture at every scale and sensor noise. Encoded as JPEG
-// they have the size of real photographs, and take decoders as long. They show
-// nothing.
+// they have the size of real photographs, and take decoders as long, but
+// they depict no objects.
 //
 //	err := jpeg.Encode(file, photos.Draw(seed, 500, 375), &jpeg.Options{Quality: 90})
 package photos

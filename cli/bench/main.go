@@ -1,5 +1,10 @@
 // Command bench measures featurize, import, probe and training steps against what bounds them and against Python,
-// each pair in turns in one run, and prints a table: make bench.
+// each pair in turns in one run, and prints a table.
+//
+//	make bench PYTHON=python3                  # everything
+//	go run ./cli/bench -only import,verify     # some of it
+//
+// PYTHON is an interpreter that has PyTorch.
 package main
 
 import (

@@ -2,6 +2,15 @@
 // computes them: it lets a job be interrupted at any moment and taken up again,
 // and keeps two jobs from mixing their results.
 //
+//	f, err := output.Open(dir, output.Layout{Kind: "greeting", Files: []string{"greeting.txt"}})
+//	defer f.Close()
+//	if err := f.Begin(settings, false); err != nil {
+//		return err // such as ErrConfig
+//	}
+//	if !f.Done() {
+//		err = f.Put(ctx, output.Content{Name: "greeting.txt", Write: output.Bytes(text)})
+//	}
+//
 // A job opens its folder ([Open]), which locks it, and begins ([Folder.Begin])
 // with its settings: a struct with JSON tags that holds everything the results
 // depend on. What happens then depends on the folder:

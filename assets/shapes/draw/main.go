@@ -1,5 +1,8 @@
 // Command draw writes the demo's images into class folders:
 // OUT/{train,test}/CLASS/NUMBER.jpg, three quarters of them in train.
+//
+//	go run ./assets/shapes/draw -o demo/shapes             # 2400 images
+//	go run ./assets/shapes/draw -o demo/noisy -noise 0.45  # the same with noise
 package main
 
 import (

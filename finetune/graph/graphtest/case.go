@@ -1,6 +1,12 @@
 // Package graphtest makes tiny networks of single operators, with random geometry
 // and values, and evaluates programs node by node in float64: the reference that
 // executors are tested against.
+//
+//	for _, c := range graphtest.Cases(rng) {
+//		n, p, err := c.Program()
+//		feed, err := c.Feed(n, p, rng) // its inputs and variables
+//		want := graphtest.Run(p, feed) // what the executor should return
+//	}
 package graphtest
 
 import (

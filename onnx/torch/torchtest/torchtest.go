@@ -1,5 +1,6 @@
 // Package torchtest writes checkpoints in the format of torch.save, for tests and
-// benchmarks of programs that read them.
+// benchmarks of programs that read them. Save does so; the Example reads what it
+// writes with package torch.
 package torchtest
 
 import (
