@@ -153,7 +153,7 @@ func (f *Folder) Compare(settings any) (begun bool, err error) {
 // foreign says what lies in a folder without a record.
 func (f *Folder) foreign() (string, error) {
 	if f.Done() {
-		return fmt.Sprintf("it has %q but no record of the settings of a %s, so it is of another kind or of an earlier version of rtx", f.mark(), f.layout.Kind), nil
+		return fmt.Sprintf("it has %q but no record of the settings it was made with: it is of another kind, or of earlier versions of rtx", f.mark()), nil
 	}
 	entries, err := os.ReadDir(f.dir)
 	for _, e := range entries {
