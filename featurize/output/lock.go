@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -29,14 +30,16 @@ func Share(dir string, l Layout) (io.Closer, error) {
 
 // lock opens a file that no other process has locked.
 func lock(name string) (*os.File, error) {
-	for try := 0; ; try++ {
+	const tries = 50 // a tenth of a second in all
+	for try := 1; ; try++ {
 		err := os.MkdirAll(filepath.Dir(name), 0o777)
 		var file *os.File
 		if err == nil {
 			file, err = os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o666)
 		}
 		// Close of another process may remove the folder while this one makes it.
-		if (errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrExist)) && try < 10 {
+		if (errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrExist)) && try < tries {
+			time.Sleep(time.Duration(try) * 100 * time.Microsecond)
 			continue
 		}
 		if err != nil {
@@ -46,7 +49,7 @@ func lock(name string) (*os.File, error) {
 			return file, nil
 		}
 		file.Close()
-		if !errors.Is(err, fs.ErrNotExist) || try >= 10 {
+		if !errors.Is(err, fs.ErrNotExist) || try >= tries {
 			return nil, err
 		}
 	}
