@@ -17,7 +17,7 @@ func probeCommand(e *env) *cli.Command {
 	return &cli.Command{
 		Name:  "probe",
 		Usage: "train a classifier on features and tell how good it is",
-		Description: "DATA is a feature set, or an .npy, .npz or .safetensors file from elsewhere. With a test\n" +
+		Description: "FEATURES is a feature set, or an .npy, .npz or .safetensors file from elsewhere. With a test\n" +
 			"split the classifier is trained on the others and judged on it; without one by\n" +
 			"cross-validation, on samples that it was not trained on. Settings are chosen inside the\n" +
 			"training samples only: on their val split, or in folds. OUT gets probe.json, head.onnx,\n" +
