@@ -44,6 +44,11 @@ func TestRunAdded(t *testing.T) {
 			t.Errorf("%q: %+v, %v", dir, list, err)
 		}
 	}
+	// A learning rate that is given twice is trained with once for each seed.
+	r.Folder, r.LearningRates = t.TempDir(), []float64{.01, .01}
+	if done, err = r.Train(context.Background()); err != nil || len(done.Seeds) != 2 {
+		t.Errorf("%d trainings of 2 seeds, %v", len(done.Seeds), err)
+	}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	cause := errors.New("enough")
 	cancel(cause)

@@ -586,6 +586,20 @@ func TestNotCached(t *testing.T) {
 	}
 }
 
+// Features cannot stand for images that are read behind them, too.
+func TestImagesBehindFeatures(t *testing.T) {
+	g := toyNet(t, 0).Model().Proto.Graph
+	g.Node[len(g.Node)-1].Output[0] = "linear"
+	g.Node = append(g.Node, onnx.NewNode("GlobalAveragePool", "means", []string{"images"}), onnx.NewNode("Flatten", "flat", []string{"means"}),
+		onnx.NewNode("Add", "logits", []string{"linear", "flat"}))
+	r := train(t, readToy(t, g), &spy{}, &toy{rows: [3]int{10, 0, 0}}, finetune.Config{
+		Epochs: 1, BatchSize: 4, Frozen: true, Unaugmented: true, Rules: finetune.Rules{Mode: finetune.Mode{Fixed: true}},
+	})
+	if r.Plan.Cached || r.Steps != 3 {
+		t.Errorf("cached is %v after %d steps", r.Plan.Cached, r.Steps)
+	}
+}
+
 // Training on features that are computed once gives the results of training on images.
 func TestCached(t *testing.T) {
 	for _, dropout := range []float64{0, .3} {

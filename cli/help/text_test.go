@@ -21,7 +21,7 @@ func TestAbout(t *testing.T) {
 }
 
 func TestParagraphs(t *testing.T) {
-	got := paragraphs("one\ntwo\n\nthree")
+	got := paragraphs("one\ntwo\n\n\n\nthree")
 	if want := []string{"one two", "three"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
