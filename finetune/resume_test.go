@@ -165,7 +165,7 @@ func TestSaveFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	was := saved(t, s)
-	if err := os.WriteFile(string(s)+".new", []byte("half of a state, of a run that was killed"), 0o600); err != nil {
+	if err := os.WriteFile(string(s)+".part", []byte("half of a state, of a run that was killed"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	full := errors.New("no space left on device")

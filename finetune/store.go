@@ -1,18 +1,19 @@
 package finetune
 
 import (
-	"bufio"
+	"context"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
+	"github.com/robust-transfer/rtx/featurize/output"
 	"github.com/robust-transfer/rtx/finetune/graph"
 	"github.com/robust-transfer/rtx/onnx/safetensors"
 )
@@ -22,49 +23,17 @@ const stateVersion = "rtx.state/2"
 
 // FileStore keeps a State in a .safetensors file of this name. Tensors are named
 // "SLOT/NAME" after their variables, or "best/NAME"; all else is JSON in the
-// header's metadata, under "state". A new file is written as NAME.new, synced and
-// then renamed, so that there is always a complete file. Only one process may write
-// to a name at a time.
+// header's metadata, under "state". It is replaced as a whole, by
+// output.WriteFile. Only one process may write to a name at a time.
 type FileStore string
 
 // Save writes the file, a tensor at a time.
 func (f FileStore) Save(s *State) error {
-	file, err := os.Create(string(f) + ".new") // a file that a killed run left is overwritten
+	err := output.WriteFile(context.Background(), string(f), func(w io.Writer) error { return writeState(w, s) })
 	if err != nil {
 		return fmt.Errorf("finetune: save the state: %w", err)
 	}
-	defer os.Remove(file.Name())
-	defer file.Close()
-	w := bufio.NewWriterSize(file, 1<<20)
-	if err = writeState(w, s); err == nil {
-		err = w.Flush()
-	}
-	if err == nil {
-		err = file.Sync()
-	}
-	if err == nil {
-		err = file.Close()
-	}
-	if err == nil {
-		err = os.Rename(file.Name(), string(f))
-	}
-	if err == nil {
-		err = syncDir(filepath.Dir(string(f)))
-	}
-	if err != nil {
-		return fmt.Errorf("finetune: save the state to %q: %w", string(f), err)
-	}
 	return nil
-}
-
-// syncDir makes a rename durable.
-func syncDir(name string) error {
-	d, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }
 
 // best replaces the slot in the names of tensors of the best epoch.
@@ -87,7 +56,7 @@ func parseTensor(text string) (t Tensor, err error) {
 	return t, err
 }
 
-func writeState(w *bufio.Writer, s *State) error {
+func writeState(w io.Writer, s *State) error {
 	text, err := json.Marshal(s)
 	if err != nil {
 		return err
@@ -96,24 +65,27 @@ func writeState(w *bufio.Writer, s *State) error {
 	for i, t := range s.Tensors {
 		list[i] = safetensors.Tensor{Name: tensorName(t), DType: "F32", Shape: append([]int{}, t.Shape...)}
 	}
-	header, err := safetensors.Header(list, map[string]string{"version": stateVersion, "state": string(text)})
+	return writeTensors(w, list, map[string]string{"version": stateVersion, "state": string(text)}, func(i int, dst []float32) error {
+		return s.Read(s.Tensors[i], dst)
+	})
+}
+
+// writeTensors writes float32 tensors as .safetensors, one at a time.
+func writeTensors(w io.Writer, list []safetensors.Tensor, metadata map[string]string, read func(i int, dst []float32) error) error {
+	header, err := safetensors.Header(list, metadata)
 	if err != nil {
 		return err
 	}
 	if _, err := w.Write(header); err != nil {
 		return err
 	}
-	for _, t := range s.Tensors {
-		values := make([]float32, t.Shape.Size())
-		if err := s.Read(t, values); err != nil {
+	for i, t := range list {
+		values := make([]float32, graph.Shape(t.Shape).Size())
+		if err := read(i, values); err != nil {
 			return err
 		}
-		var raw [4]byte
-		for _, v := range values {
-			binary.LittleEndian.PutUint32(raw[:], math.Float32bits(v))
-			if _, err := w.Write(raw[:]); err != nil {
-				return err
-			}
+		if err := binary.Write(w, binary.LittleEndian, values); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -3,7 +3,6 @@ package finetune
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -197,17 +196,5 @@ func writeAdded(to io.Writer, shapes map[string]graph.Shape, values map[string][
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		list = append(list, safetensors.Tensor{Name: name, DType: "F32", Shape: append([]int{}, shapes[name]...)})
 	}
-	header, err := safetensors.Header(list, nil)
-	if err != nil {
-		return err
-	}
-	if _, err := to.Write(header); err != nil {
-		return err
-	}
-	for _, t := range list {
-		if err := binary.Write(to, binary.LittleEndian, values[t.Name]); err != nil {
-			return err
-		}
-	}
-	return nil
+	return writeTensors(to, list, nil, func(i int, dst []float32) error { copy(dst, values[list[i].Name]); return nil })
 }

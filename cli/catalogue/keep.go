@@ -3,10 +3,8 @@ package catalogue
 import (
 	"archive/zip"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/robust-transfer/rtx/assets"
+	"github.com/robust-transfer/rtx/featurize/output"
 	"github.com/robust-transfer/rtx/onnx"
 	"github.com/robust-transfer/rtx/onnx/checkpoint"
 )
@@ -131,40 +130,19 @@ func (c *Catalogue) keep(m *Model, file string, r Record) error {
 	return os.Rename(file, c.Path(m))
 }
 
-// copyFile copies a file, in pieces between which the context can end it.
+// copyFile copies a file, which is ErrUnavailable where it cannot be read.
 func copyFile(ctx context.Context, from, to string) error {
 	in, err := os.Open(from)
 	if err != nil {
 		return fmt.Errorf("%w: %w", err, ErrUnavailable)
 	}
-	defer in.Close()
-	out, err := os.Create(to)
-	if err != nil {
-		return err
-	}
-	defer out.Close()
-	for {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		if _, err := io.CopyN(out, in, 32<<20); err == io.EOF {
-			return out.Close()
-		} else if err != nil {
-			return err
-		}
-	}
+	in.Close()
+	return output.Copy(ctx, from, to)
 }
 
 // writeJSON replaces a small file as a whole.
 func writeJSON(file string, v any) error {
-	data, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(file+".new", append(data, '\n'), 0o666); err != nil {
-		return err
-	}
-	return os.Rename(file+".new", file)
+	return output.WriteFile(context.Background(), file, output.JSON(v))
 }
 
 func sizeOf(file string) int64 {

@@ -44,7 +44,7 @@ func Create(name string) (*File, error) {
 		f.Close()
 		return nil, fmt.Errorf("output: %w", err)
 	}
-	return &File{bufio.NewWriter(f), f, name}, nil
+	return &File{bufio.NewWriterSize(f, 1<<16), f, name}, nil
 }
 
 // Commit makes what was written durable and gives the file its name.
@@ -53,10 +53,23 @@ func (f *File) Commit() error {
 	if err == nil {
 		err = os.Rename(f.file.Name(), f.name)
 	}
+	if err == nil {
+		err = syncFolder(filepath.Dir(f.name))
+	}
 	if err = errors.Join(err, f.file.Close()); err != nil {
 		return fmt.Errorf("output: %w", err)
 	}
 	return nil
+}
+
+// syncFolder makes the renames in a folder durable.
+func syncFolder(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
 }
 
 // Keep leaves what was written under another name, which it returns: NAME.part.
