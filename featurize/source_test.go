@@ -10,9 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -173,77 +171,6 @@ func TestSourcesAgree(t *testing.T) {
 	}
 }
 
-// TestStreamOrder checks that the order of a stream is kept, that an interrupted stream
-// is resumed, and that an additional image is found.
-func TestStreamOrder(t *testing.T) {
-	data := dataset(t, 11)
-	m := members(t, data, "")
-	slices.Reverse(m)
-	packed := gzipped(tarOf(t, m...))
-	run := func(out string, packed []byte) (*featurize.Summary, *featurize.Listing, error) {
-		l, err := featurize.Source(t.Context(), "-", featurize.SourceConfig{Stdin: bytes.NewReader(packed)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		j := job(t, data, out, &sums{})
-		j.Listing = l
-		s, err := j.Run(t.Context())
-		return s, l, err
-	}
-	whole, cut := t.TempDir(), t.TempDir()
-	_, l, err := run(whole, packed)
-	if err != nil || l.Samples[0].Path != m[0].name || l.Samples[10].Path != m[10].name {
-		t.Fatalf("order %v, %v", l.Samples, err)
-	}
-	if _, _, err := run(cut, packed[:len(packed)*3/4]); !errors.Is(err, featurize.ErrData) {
-		t.Fatalf("a stream that was cut off: %v", err)
-	}
-	s, _, err := run(cut, packed)
-	if err != nil || s.Reused == 0 || s.New == 0 {
-		t.Fatalf("taken up: %+v, %v", s, err)
-	}
-	sameSet(t, set(t, cut), set(t, whole))
-
-	s, _, err = run(cut, gzipped(tarOf(t, append([]member{{"a/new.png", m[3].data, tar.TypeReg}}, m...)...)))
-	if err != nil || s.Reused != 11 || s.New != 1 {
-		t.Fatalf("one more: %+v, %v", s, err)
-	}
-}
-
-func TestHostileArchives(t *testing.T) {
-	const reg = tar.TypeReg
-	for _, c := range []struct {
-		name    string
-		members []member
-		want    string
-		zipToo  bool
-	}{
-		{"parent", []member{{"a/1.jpg", "x", reg}, {"a/../../1.jpg", "x", reg}}, "leads out", true},
-		{"backslash parent", []member{{`a\..\..\1.jpg`, "x", reg}}, "leads out", true},
-		{"absolute", []member{{"/etc/1.jpg", "x", reg}}, "absolute", true},
-		{"drive", []member{{`C:\1.jpg`, "x", reg}}, "absolute", true},
-		{"duplicate", []member{{"a/1.jpg", "x", reg}, {"./a/1.jpg", "y", reg}}, `two images of one name, "a/1.jpg"`, true},
-		{"device", []member{{"a/1.jpg", "x", reg}, {"null", "", tar.TypeChar}}, `"null" is a device`, true},
-		{"fifo", []member{{"a/1.jpg", "", tar.TypeFifo}}, "a pipe", false},
-		{"no images", []member{{"a/1.txt", "x", reg}}, "found 1 other files", true},
-		{"line break in a class", []member{{"a\nb/1.jpg", "x", reg}, {"c/1.jpg", "x", reg}}, "line break", true},
-		{"one name in a split", []member{{"val/a/1.jpg", "x", reg}, {"valid/a/1.jpg", "x", reg}}, "two images of one name in split", true},
-	} {
-		files := map[string][]byte{"x.tar": tarOf(t, c.members...), "x.tar.gz": gzipped(tarOf(t, c.members...))}
-		if c.zipToo {
-			files["x.zip"] = zipOf(t, c.members...)
-		}
-		for file, data := range files {
-			t.Run(c.name+" "+file, func(t *testing.T) {
-				_, err := drain(t, writeFile(t, file, data))
-				if !errors.Is(err, featurize.ErrData) || !strings.Contains(err.Error(), c.want) {
-					t.Errorf("error %v, want %q", err, c.want)
-				}
-			})
-		}
-	}
-}
-
 // drain lists a source and reads a stream to its end.
 func drain(t testing.TB, file string) (*featurize.Listing, error) {
 	l, err := featurize.Source(t.Context(), file, featurize.SourceConfig{})
@@ -268,101 +195,6 @@ func drain(t testing.TB, file string) (*featurize.Listing, error) {
 	return l, nil
 }
 
-func TestLinksInArchives(t *testing.T) {
-	m := []member{{"a/1.jpg", "x", tar.TypeReg}, {"a/2.jpg", "1.jpg", tar.TypeSymlink}}
-	for file, data := range map[string][]byte{"x.tar": tarOf(t, m...), "x.zip": zipOf(t, m...), "x.tgz": gzipped(tarOf(t, m...))} {
-		l, err := drain(t, writeFile(t, file, data))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(l.Samples) != 1 || !strings.Contains(strings.Join(l.Notes, ";"), `1 link(s)`) {
-			t.Errorf("%s: %d samples, notes %q", file, len(l.Samples), l.Notes)
-		}
-	}
-}
-
-func TestArchiveCutShort(t *testing.T) {
-	whole := tarOf(t, member{"a/1.jpg", strings.Repeat("x", 600), tar.TypeReg}, member{"a/2.jpg", "y", tar.TypeReg})
-	l, err := drain(t, writeFile(t, "x.tar", whole[:len(whole)-1024]))
-	if err != nil || !strings.Contains(strings.Join(l.Notes, ";"), "no end mark") {
-		t.Errorf("without its end: %v, %v", l, err)
-	}
-	if l, err = drain(t, writeFile(t, "x.tar", whole)); err != nil || len(l.Notes) > 0 {
-		t.Errorf("whole: %v, %v", l.Notes, err)
-	}
-	for _, n := range []int{700, 1100, len(whole) - 1024 - 512} {
-		if _, err := drain(t, writeFile(t, "x.tar", whole[:n])); !errors.Is(err, featurize.ErrData) {
-			t.Errorf("cut at %d: %v", n, err)
-		}
-	}
-	if _, err := drain(t, writeFile(t, "x.zip", zipOf(t, member{"a/1.jpg", "x", tar.TypeReg})[:60])); !errors.Is(err, featurize.ErrData) {
-		t.Errorf("zip: %v", err)
-	}
-}
-
-func TestList(t *testing.T) {
-	for _, c := range []struct {
-		name, file, text string
-		want             []string // path class label split group
-		err              string
-	}{
-		{"csv", "l.csv", "path,split,group,label\nb.jpg,valid,g1,cat\na.jpg,train,,ant\n", []string{"b.jpg cat 1 val g1", "a.jpg ant 0 train "}, ""},
-		{"quoted", "l.csv", "Path, label\n\"a,\n\"\"1\"\".jpg\",x\n", []string{"a,\n\"1\".jpg x 0  "}, ""},
-		{"path alone", "l.csv", "file_name\n/abs/1.jpg\n../2.jpg\n", []string{"/abs/1.jpg  -1  ", "../2.jpg  -1  "}, ""},
-		{"jsonl", "l.jsonl", "{\"path\":\"1.jpg\",\"label\":10,\"group\":7}\n\n{\"file_name\":\"2.jpg\",\"label\":9,\"split\":null}\n", []string{"1.jpg 10 0  7", "2.jpg 9 1  "}, ""},
-		{"no header", "l.csv", "1.jpg,cat\n", nil, "no column path or file_name"},
-		{"twice", "l.csv", "path\n1.jpg\n1.jpg\n", nil, `line 3: "1.jpg" is in line 2 too`},
-		{"split", "l.csv", "path,split\n1.jpg,dev\n", nil, `line 2: split "dev"`},
-		{"ragged", "l.csv", "path,split\n1.jpg\n", nil, "wrong number of fields"},
-		{"column twice", "l.csv", "path,label,label\n1.jpg,a,b\n", nil, `two columns "label"`},
-		{"not JSON", "l.jsonl", "{\"path\":\"1.jpg\"}\n[\n", nil, "line 2"},
-		{"label of labels", "l.jsonl", "{\"path\":\"1.jpg\",\"label\":[1]}\n", nil, "expected a string"},
-		{"no path", "l.jsonl", "{\"label\":\"a\"}\n", nil, "line 1: the path is empty"},
-		{"empty", "l.csv", "", nil, "names no images"},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			l, err := featurize.Source(t.Context(), writeFile(t, c.file, []byte(c.text)), featurize.SourceConfig{})
-			if c.err != "" {
-				if !errors.Is(err, featurize.ErrData) || !strings.Contains(err.Error(), c.err) {
-					t.Errorf("error %v, want %q", err, c.err)
-				}
-				return
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			var got []string
-			for _, s := range l.Samples {
-				got = append(got, strings.Join([]string{s.Path, s.Class, strconv.Itoa(s.Label), s.Split, s.Group}, " "))
-			}
-			if !slices.Equal(got, c.want) {
-				t.Errorf("samples %q, want %q", got, c.want)
-			}
-		})
-	}
-}
-
-// TestRelabelled checks that changing the labels of a list changes those of the set,
-// and computes nothing.
-func TestRelabelled(t *testing.T) {
-	data, out := dataset(t, 3), t.TempDir()
-	for i, label := range []string{"x", "y"} {
-		list := filepath.Join(data, "l.csv")
-		os.WriteFile(list, []byte("path,label\na/100.png,"+label+"\nb/101.png,z\n"), 0o666)
-		l, err := featurize.Source(t.Context(), list, featurize.SourceConfig{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		net := &sums{}
-		j := job(t, data, out, net)
-		j.Listing = l
-		s := mustRun(t, j)
-		if got := set(t, out)["classes.txt"]; got != label+"\nz\n" || net.runs != 1-i || s.New != 2-2*i {
-			t.Errorf("classes %q after %d runs, %+v", got, net.runs, s)
-		}
-	}
-}
-
 func TestSourceKinds(t *testing.T) {
 	if _, err := featurize.Source(t.Context(), writeFile(t, "x.txt", []byte("hello")), featurize.SourceConfig{}); !errors.Is(err, featurize.ErrData) {
 		t.Errorf("a text file: %v", err)
@@ -384,47 +216,6 @@ func TestSourceKinds(t *testing.T) {
 	if b, err := l.Samples[0].Read(nil); err != nil || len(b) == 0 {
 		t.Errorf("--root: %d bytes, %v", len(b), err)
 	}
-}
-
-// fuzzSource checks that no input makes a source crash, or take more memory than a small
-// multiple of it.
-func fuzzSource(f *testing.F, name string, seeds ...[]byte) {
-	for _, s := range seeds {
-		f.Add(s)
-	}
-	dir := f.TempDir()
-	f.Fuzz(func(t *testing.T, data []byte) {
-		file := filepath.Join(dir, name)
-		if err := os.WriteFile(file, data, 0o666); err != nil {
-			t.Fatal(err)
-		}
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		drain(t, file)
-		runtime.ReadMemStats(&after)
-		// Deflate compresses by a factor of at most 1,032. Readers have buffers, and
-		// that of zstd its window.
-		if got, may := after.TotalAlloc-before.TotalAlloc, uint64(16<<20+4000*len(data)); got > may {
-			t.Errorf("%d bytes allocated for %d of input", got, len(data))
-		}
-	})
-}
-
-func FuzzTar(f *testing.F) {
-	m := []member{{"a/1.jpg", "x", tar.TypeReg}, {"b/", "", tar.TypeDir}, {"b/" + strings.Repeat("long", 40) + ".png", "yy", tar.TypeReg}}
-	fuzzSource(f, "x.tar", tarOf(f, m...), tarOf(f, append(m, member{"a/2.jpg", "1.jpg", tar.TypeSymlink})...), gzipped(tarOf(f, m...)), zstandard(tarOf(f, m...)))
-}
-
-func FuzzZip(f *testing.F) {
-	fuzzSource(f, "x.zip", zipOf(f, member{"a/1.jpg", "x", tar.TypeReg}, member{"b/2.jpg", strings.Repeat("y", 99), tar.TypeReg}), zipOf(f))
-}
-
-func FuzzCSV(f *testing.F) {
-	fuzzSource(f, "x.csv", []byte("path,label,split,group\na.jpg,x,train,g\n\"b\n\",y,val,\n"), []byte("file_name\n"))
-}
-
-func FuzzJSONL(f *testing.F) {
-	fuzzSource(f, "x.jsonl", []byte("{\"path\":\"a\",\"label\":1,\"split\":\"val\",\"group\":null}\n\n{}"))
 }
 
 // TestAll keeps the samples of a folder, an archive and a stream, and reads them in

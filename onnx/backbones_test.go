@@ -96,3 +96,12 @@ func TestBackbones(t *testing.T) {
 		})
 	}
 }
+
+func backbone(t testing.TB) *onnx.Model {
+	t.Helper()
+	m, err := onnx.Load(filepath.Join("..", "assets", "backbones", "resnet8_std.onnx"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
