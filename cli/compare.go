@@ -251,7 +251,7 @@ func (k *comparing) finish(ctx context.Context, r *report.Comparison) error {
 func (k *comparing) best(ctx context.Context) ([]output.Content, error) {
 	if k.Solver == "knn" {
 		k.warn("best.onnx is for linear classifiers, and --solver is knn")
-		return nil, removeFile(k.folder.Path("best.onnx"))
+		return nil, output.Remove(k.folder.Path("best.onnx"))
 	}
 	best := k.found[0]
 	err := k.attachBest(ctx, best)
@@ -260,7 +260,7 @@ func (k *comparing) best(ctx context.Context) ([]output.Content, error) {
 	}
 	if err != nil {
 		k.warn("best.onnx is not written: %s", oneLine(err))
-		return nil, removeFile(k.folder.Path("best.onnx"))
+		return nil, output.Remove(k.folder.Path("best.onnx"))
 	}
 	m, err := onnx.Load(filepath.Join(k.probeOf(best.name), "classifier.onnx"))
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -36,14 +35,6 @@ func spared(flag, name string, others ...string) error {
 		if filepath.Clean(name) == filepath.Clean(other) || err1 == nil && err2 == nil && os.SameFile(a, b) {
 			return &usageError{msg: fmt.Sprintf("--%s %q is the same file as %q", flag, name, other), hint: "name a new file"}
 		}
-	}
-	return nil
-}
-
-// removeFile takes away a file, where it is there.
-func removeFile(name string) error {
-	if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("output: %w", err)
 	}
 	return nil
 }

@@ -223,11 +223,3 @@ func (r *RunResult) Summary(figure string) Summary {
 	}
 	return Summarize(values)
 }
-
-// removeFile removes a file, if it exists.
-func removeFile(name string) error {
-	if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("output: %w", err)
-	}
-	return nil
-}

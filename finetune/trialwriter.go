@@ -187,7 +187,7 @@ func (w *trialWriter) finish(ctx context.Context, r *Result) error {
 	if err != nil {
 		return err
 	}
-	return removeFile(w.path(stateFile))
+	return output.Remove(w.path(stateFile))
 }
 
 // writeAdded writes parameters as .safetensors, by name.

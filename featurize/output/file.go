@@ -112,6 +112,14 @@ func Copy(ctx context.Context, from, to string) error {
 	return WriteFile(ctx, to, func(w io.Writer) error { _, err := io.Copy(w, in); return err })
 }
 
+// Remove removes a file that may not be there.
+func Remove(name string) error {
+	if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("output: %w", err)
+	}
+	return nil
+}
+
 // Bytes writes data, for WriteFile and Content.
 func Bytes(data []byte) func(io.Writer) error {
 	return func(w io.Writer) error { _, err := w.Write(data); return err }
