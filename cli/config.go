@@ -101,22 +101,3 @@ func setting(c *cli.Command, file string, s yaml.MapItem) (flag string, values [
 	}
 	return "", nil, &usageError{msg: fmt.Sprintf("--config %q: %s is %v, expected one value", file, name, s.Value)}
 }
-
-// resolved is the configuration that a command ran with, as YAML that is
-// itself a --config.
-func resolved(c *cli.Context) ([]byte, error) {
-	var settings yaml.MapSlice
-	for _, f := range c.Command.Flags {
-		name := f.Names()[0]
-		v := c.Value(name)
-		if _, ok := f.(*cli.StringSliceFlag); ok {
-			if v = c.StringSlice(name); len(c.StringSlice(name)) == 0 {
-				continue
-			}
-		}
-		if !slices.Contains(notRecorded, name) && v != "" {
-			settings = append(settings, yaml.MapItem{Key: name, Value: v})
-		}
-	}
-	return yaml.Marshal(settings)
-}

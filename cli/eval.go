@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -21,7 +22,8 @@ func evalCommand(e *env) *cli.Command {
 			"the same names. top5 is the accuracy of the first five labels, of all where the model\n" +
 			"has fewer; ece is the expected calibration error in 15 bins of equal width. OUT gets\n" +
 			"eval.json, per_class.csv, confusion.csv and confusion.svg; the same command again\n" +
-			"tells what is there.",
+			"tells what is there. Of images on standard input (-d -), which cannot be known before\n" +
+			"they are read, an evaluation that OUT holds is replaced.",
 		Flags: slices.Concat([]cli.Flag{
 			text("model", "", "the classifier: an ONNX or PyTorch `FILE`, or a name of rtx models", "m"),
 		}, dataFlags(), []cli.Flag{
@@ -34,10 +36,28 @@ func evalCommand(e *env) *cli.Command {
 	}
 }
 
+// evalOptions are those of the verb, in the order of args.yaml.
+type evalOptions struct {
+	Model string `flag:"model"`
+	dataOptions
+	Out   string `flag:"out"`
+	Split string `flag:"split"`
+	runOptions
+	skipOptions
+	Library   string `flag:"onnxruntime"`
+	Overwrite bool   `flag:"overwrite"`
+	specOptions
+}
+
+// network are the options of what runs the network.
+func (o *evalOptions) network() networkOptions {
+	return networkOptions{Model: o.Model, dataOptions: o.dataOptions, runOptions: o.runOptions, skipOptions: o.skipOptions, Library: o.Library, specOptions: o.specOptions}
+}
+
 // evaluating is one call of the verb.
 type evaluating struct {
 	classifier
-	c       *cli.Context
+	o       evalOptions
 	split   string
 	samples []featurize.Sample // of the split; of a stream, when it has ended
 	indices []int              // of the data's classes among the logits
@@ -51,15 +71,17 @@ func (e *env) eval(c *cli.Context) error {
 	if err := e.begin(c); err != nil {
 		return err
 	}
-	v := &evaluating{classifier: classifier{network: network{env: e}}, c: c}
-	readOptions(c, &v.networkOptions)
+	var o evalOptions
+	readOptions(c, &o)
+	ctx := c.Context
+	v := &evaluating{classifier: classifier{network: network{env: e, networkOptions: o.network()}}, o: o}
 	if err := v.check(); err != nil {
 		return err
 	}
 	if err := v.load(); err != nil {
 		return err
 	}
-	if err := v.source(c.Context); err != nil {
+	if err := v.source(ctx); err != nil {
 		return err
 	}
 	defer v.listing.Close()
@@ -69,7 +91,7 @@ func (e *env) eval(c *cli.Context) error {
 			return err
 		}
 	}
-	if err := v.open(c.Context); err != nil {
+	if err := v.open(ctx); err != nil {
 		return err
 	}
 	defer v.session.Close()
@@ -91,23 +113,23 @@ func (e *env) eval(c *cli.Context) error {
 	if there != nil {
 		return v.report("cached", there)
 	}
-	if err := v.run(); err != nil {
+	if err := v.run(ctx); err != nil {
 		return err
 	}
 	found := v.evaluation()
-	if err := v.write(found); err != nil {
+	if err := v.write(ctx, found); err != nil {
 		return err
 	}
 	return v.report("done", found)
 }
 
-// check checks the flags.
+// check looks at the options alone.
 func (v *evaluating) check() error {
 	if err := required("rtx eval -m MODEL.onnx -d IMAGES", "model", v.Model, "data", v.Data); err != nil {
 		return err
 	}
-	if split := v.c.String("split"); split != "" {
-		if err := oneOf("split", split, "test", "val", "train", "all"); err != nil {
+	if v.o.Split != "" {
+		if err := oneOf("split", v.o.Split, "test", "val", "train", "all"); err != nil {
 			return err
 		}
 	}
@@ -119,7 +141,7 @@ func (v *evaluating) check() error {
 		return err
 	}
 	var err error
-	v.args, err = resolved(v.c)
+	v.args, err = recordedOptions(&v.o)
 	return err
 }
 
@@ -131,7 +153,7 @@ func (v *evaluating) choose() error {
 			splits = append(splits, s.Split)
 		}
 	}
-	v.split = v.c.String("split")
+	v.split = v.o.Split
 	switch {
 	case v.split == "" && slices.Contains(splits, "test"):
 		v.split = "test"
@@ -181,7 +203,7 @@ func (v *evaluating) match() error {
 }
 
 // run scores the images.
-func (v *evaluating) run() error {
+func (v *evaluating) run(ctx context.Context) error {
 	v.scores = metrics.New(v.session.Row[0], metrics.Config{})
 	samples, total := v.listing.All(), 0
 	if v.listing.Stream != nil {
@@ -196,14 +218,14 @@ func (v *evaluating) run() error {
 			}
 		}
 	}
-	err := v.predictAll(v.c.Context, samples, total, v.scores.K(), v.score)
+	err := v.predictAll(ctx, samples, total, v.scores.K(), v.score)
 	v.tellNotes()
 	if err == nil && v.listing.Stream != nil {
 		err = v.scoreStream()
 	}
 	var sig signalled
 	if errors.As(err, &sig) {
-		return hinted{partial{err, v.result("rtx.eval/1", "interrupted", v.c.String("out"), object{{"n", v.scores.N()}})}, "nothing was written; the same command starts over"}
+		return hinted{partial{err, v.result("rtx.eval/1", "interrupted", v.o.Out, object{{"n", v.scores.N()}})}, "nothing was written; the same command starts over"}
 	}
 	if err != nil {
 		return err

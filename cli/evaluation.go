@@ -2,6 +2,7 @@ package cli
 
 import (
 	"cmp"
+	"context"
 	"crypto/sha256"
 	"encoding/csv"
 	"encoding/hex"
@@ -152,7 +153,7 @@ func (v *evaluating) settings() evaluationSettings {
 
 // openFolder locks OUT, where there is one.
 func (v *evaluating) openFolder() (err error) {
-	if dir := v.c.String("out"); dir != "" {
+	if dir := v.o.Out; dir != "" {
 		v.folder, err = output.Open(dir, evaluationLayout)
 	}
 	return err
@@ -161,7 +162,7 @@ func (v *evaluating) openFolder() (err error) {
 // there returns the evaluation that OUT holds already, nil where there is
 // something to do.
 func (v *evaluating) there() (*evaluation, error) {
-	if v.folder == nil || v.c.Bool("overwrite") {
+	if v.folder == nil || v.o.Overwrite {
 		return nil, nil
 	}
 	if v.listing.Stream != nil {
@@ -202,12 +203,12 @@ func (r *evaluation) fields() object {
 }
 
 // write makes the files of OUT.
-func (v *evaluating) write(r *evaluation) error {
+func (v *evaluating) write(ctx context.Context, r *evaluation) error {
 	if v.folder == nil {
 		return nil
 	}
 	settings := v.settings()
-	if err := v.folder.Begin(settings, v.c.Bool("overwrite") || v.listing.Stream != nil); err != nil {
+	if err := v.folder.Begin(settings, v.o.Overwrite || v.listing.Stream != nil); err != nil {
 		return err
 	}
 	labels, counts := make([]string, len(r.PerClass)), slices.Concat(r.confusion...)
@@ -215,7 +216,7 @@ func (v *evaluating) write(r *evaluation) error {
 		labels[i] = c.Label
 	}
 	head := append(v.result("rtx.eval/1", "done", v.folder.Path(), r.fields()), object{{"rtx", buildVersion()}, {"config", settings}}...)
-	return nothingWritten(v.folder.Put(v.c.Context,
+	return nothingWritten(v.folder.Put(ctx,
 		output.Content{Name: "args.yaml", Write: output.Bytes(v.args)},
 		output.Content{Name: "per_class.csv", Write: func(w io.Writer) error { return csv.NewWriter(w).WriteAll(r.perClassRows(share.fraction)) }},
 		output.Content{Name: "confusion.csv", Write: func(w io.Writer) error { return csv.NewWriter(w).WriteAll(confusionRows(labels, r.confusion)) }},
@@ -251,7 +252,7 @@ func confusionRows(labels []string, counts [][]int) [][]string {
 // report tells what came out.
 func (v *evaluating) report(status string, r *evaluation) error {
 	if v.json {
-		v.print(v.result("rtx.eval/1", status, v.c.String("out"), r.fields()))
+		v.print(v.result("rtx.eval/1", status, v.o.Out, r.fields()))
 		return nil
 	}
 	var failed []featurize.Failure
@@ -260,7 +261,7 @@ func (v *evaluating) report(status string, r *evaluation) error {
 	}
 	v.tellFailures(failed, "; eval.json lists all")
 	if status == "cached" {
-		v.note("nothing to do: %s holds this evaluation", v.c.String("out"))
+		v.note("nothing to do: %s holds this evaluation", v.o.Out)
 	} else {
 		v.note("%d images, %d skipped; %.0f images/s", r.N, r.Skipped, r.ImagesPerSecond)
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/goccy/go-yaml"
 	cli "github.com/urfave/cli/v2"
 )
 
@@ -21,6 +22,8 @@ func TestOptions(t *testing.T) {
 		"probe":     {probeCommand(&env{}), &probeOptions{}, []string{"-d", "x", "--reg", "1", "--reg=2", "--balanced", "--attach", "m"}},
 		"compare":   {compareCommand(&env{}), &compareOptions{}, []string{"-d", "x", "--seed", "3", "--bn", "adapt", "--channels", "bgr"}},
 		"adapt":     {adaptCommand(&env{}), &adaptOptions{}, nil},
+		"eval":      {evalCommand(&env{}), &evalOptions{}, []string{"-m", "x", "-d", "y", "--split", "val", "-o", "z", "--range", "0..255"}},
+		"predict":   {predictCommand(&env{}), &predictOptions{}, nil},
 		"finetune":  {finetuneCommand(&env{}), &finetuneOptions{}, []string{"-m", "x", "-d", "y", "-o", "z", "--lr", ".1", "--lr", "1", "--nesterov", "--mixup", "0.2", "-b", "9", "--resize", "7"}},
 	} {
 		t.Run(verb, func(t *testing.T) {
@@ -48,9 +51,28 @@ func TestOptions(t *testing.T) {
 			if err := app.Run(append([]string{"rtx", verb}, c.args...)); err != nil {
 				t.Fatal(err)
 			}
-			if verb != "adapt" && string(want) != string(got) { // which writes none
+			if verb != "adapt" && verb != "predict" && string(want) != string(got) { // which write none
 				t.Errorf("args.yaml of the options:\n%s\nof the flags:\n%s", got, want)
 			}
 		})
 	}
+}
+
+// resolved is the configuration that a command ran with, as YAML that is
+// itself a --config.
+func resolved(c *cli.Context) ([]byte, error) {
+	var settings yaml.MapSlice
+	for _, f := range c.Command.Flags {
+		name := f.Names()[0]
+		v := c.Value(name)
+		if _, ok := f.(*cli.StringSliceFlag); ok {
+			if v = c.StringSlice(name); len(c.StringSlice(name)) == 0 {
+				continue
+			}
+		}
+		if !slices.Contains(notRecorded, name) && v != "" {
+			settings = append(settings, yaml.MapItem{Key: name, Value: v})
+		}
+	}
+	return yaml.Marshal(settings)
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -31,10 +32,27 @@ func predictCommand(e *env) *cli.Command {
 	}
 }
 
+// predictOptions are those of the verb.
+type predictOptions struct {
+	Images []string // named as arguments
+	Model  string   `flag:"model"`
+	dataOptions
+	Out  string `flag:"out"`
+	TopK int    `flag:"top-k"`
+	runOptions
+	Library string `flag:"onnxruntime"`
+	specOptions
+}
+
+// network are the options of what runs the network.
+func (o *predictOptions) network() networkOptions {
+	return networkOptions{Model: o.Model, dataOptions: o.dataOptions, runOptions: o.runOptions, Library: o.Library, specOptions: o.specOptions}
+}
+
 // predicting is one call of the verb.
 type predicting struct {
 	classifier
-	c           *cli.Context
+	o           predictOptions
 	names       []string     // of the classes
 	out         *output.File // nil: standard output
 	predictions []object     // for --json without a file
@@ -44,15 +62,17 @@ func (e *env) predict(c *cli.Context) error {
 	if err := e.begin(c); err != nil {
 		return err
 	}
-	p := &predicting{classifier: classifier{network: network{env: e}}, c: c}
-	readOptions(c, &p.networkOptions)
+	o := predictOptions{Images: c.Args().Slice()}
+	readOptions(c, &o)
+	ctx := c.Context
+	p := &predicting{classifier: classifier{network: network{env: e, networkOptions: o.network()}}, o: o}
 	if err := p.check(); err != nil {
 		return err
 	}
 	if err := p.load(); err != nil {
 		return err
 	}
-	if err := p.source(); err != nil {
+	if err := p.source(ctx); err != nil {
 		return err
 	}
 	defer p.listing.Close()
@@ -61,40 +81,40 @@ func (e *env) predict(c *cli.Context) error {
 	if total > 0 {
 		p.batch = min(p.batch, total)
 	}
-	if err := p.open(c.Context); err != nil {
+	if err := p.open(ctx); err != nil {
 		return err
 	}
 	defer p.session.Close()
 	p.names = p.labels()
-	if out := c.String("out"); out != "" {
+	if o.Out != "" {
 		var err error
-		if p.out, err = output.Create(out); err != nil {
+		if p.out, err = output.Create(o.Out); err != nil {
 			return err
 		}
 	}
-	err := p.predictAll(c.Context, p.listing.All(), total, min(c.Int("top-k"), len(p.names)), p.emit)
+	err := p.predictAll(ctx, p.listing.All(), total, min(o.TopK, len(p.names)), p.emit)
 	p.tellNotes()
 	return p.finish(err)
 }
 
-// check checks the flags.
+// check looks at the options alone.
 func (p *predicting) check() error {
 	const usage = "rtx predict -m MODEL.onnx IMAGE..., or -d IMAGES"
 	if err := required(usage, "model", p.Model); err != nil {
 		return err
 	}
-	data, images := p.Data, p.c.NArg()
+	data, images := p.Data, len(p.o.Images)
 	if (data == "") == (images == 0) {
 		return &usageError{msg: fmt.Sprintf("--data is %q and %d images are named, expected one or the other", data, images), hint: usage}
 	}
-	if k := p.c.Int("top-k"); k < 1 {
-		return &usageError{msg: fmt.Sprintf("--top-k is %d, expected 1 or more", k)}
+	if p.o.TopK < 1 {
+		return &usageError{msg: fmt.Sprintf("--top-k is %d, expected 1 or more", p.o.TopK)}
 	}
-	if p.progress == "auto" && p.c.String("out") == "" {
+	if p.progress == "auto" && p.o.Out == "" {
 		p.progress = "none" // the lines show how far it is
 	}
-	if out := p.c.String("out"); out != "" {
-		if err := spared("out", out, slices.Concat([]string{p.Model, data}, p.c.Args().Slice())...); err != nil {
+	if p.o.Out != "" {
+		if err := spared("out", p.o.Out, slices.Concat([]string{p.Model, data}, p.o.Images)...); err != nil {
 			return err
 		}
 	}
@@ -103,16 +123,16 @@ func (p *predicting) check() error {
 }
 
 // source lists the images: those that the arguments name, or those of --data.
-func (p *predicting) source() error {
-	if p.c.NArg() == 0 {
-		return p.network.source(p.c.Context)
+func (p *predicting) source(ctx context.Context) error {
+	if len(p.o.Images) == 0 {
+		return p.network.source(ctx)
 	}
-	for _, name := range p.c.Args().Slice() {
+	for _, name := range p.o.Images {
 		if info, err := os.Stat(name); err == nil && info.IsDir() {
 			return &usageError{msg: fmt.Sprintf("%q is a folder, expected images", name), hint: "--data takes folders, archives and lists"}
 		}
 	}
-	p.listing = featurize.Images(p.c.Args().Slice()...)
+	p.listing = featurize.Images(p.o.Images...)
 	return nil
 }
 
@@ -183,7 +203,7 @@ func (p *predicting) finish(err error) error {
 	if p.out == nil {
 		own = append(own, object{{"predictions", append([]object{}, p.predictions...)}}...)
 	}
-	result := p.result("rtx.predict/1", status, p.c.String("out"), own)
+	result := p.result("rtx.predict/1", status, p.o.Out, own)
 	switch {
 	case interrupted:
 		return hinted{partial{err, result}, where}
@@ -194,7 +214,7 @@ func (p *predicting) finish(err error) error {
 	default:
 		p.note("%d images, %d of them cannot be used; %.0f images/s", p.done, len(p.failed), p.imagesPerSecond())
 		if p.out != nil {
-			fmt.Fprintln(p.stdout, p.c.String("out"))
+			fmt.Fprintln(p.stdout, p.o.Out)
 		}
 	}
 	return nil
