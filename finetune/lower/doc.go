@@ -12,9 +12,6 @@
 // by one, by graph.Op's Emit. Config.Portable turns the rules off. [Model] returns
 // the ONNX model for inspection.
 //
-// An executor must be closed: its tensors are pinned memory that the library reads,
-// which the garbage collector must not find first.
-//
 // Sessions read and write variables in place. A variable that a program both reads
 // and updates has two buffers: a run reads one, writes the other, and then swaps
 // them. A variable that programs only read, or only write, has one.

@@ -86,15 +86,48 @@ func (x *Executor) step(p *graph.Program) (*step, error) {
 	return s, nil
 }
 
-// Forget closes the session of a program, and frees its inputs and outputs. State
-// is kept, and the program may run again.
+// Forget closes the session of a program, and frees its inputs and outputs, and what
+// it carries to another unless that is still open. Other state is kept, and the
+// program may run again.
 func (x *Executor) Forget(p *graph.Program) error {
 	s, ok := x.steps[p]
 	if !ok {
 		return nil
 	}
 	delete(x.steps, p)
-	return s.close()
+	return errors.Join(s.close(), x.freeCarried(p))
+}
+
+// freeCarried frees the variables that a program carries to another, or is given,
+// unless the other is still there.
+func (x *Executor) freeCarried(p *graph.Program) (err error) {
+	for v := range carried(p) {
+		used := false
+		for other := range x.steps {
+			used = used || carried(other)[v]
+		}
+		if s, ok := x.state[v]; ok && !used {
+			delete(x.state, v)
+			err = errors.Join(err, s.close())
+		}
+	}
+	return err
+}
+
+// carried are the variables of the slot Carried that a program reads or updates.
+func carried(p *graph.Program) map[graph.Variable]bool {
+	all := map[graph.Variable]bool{}
+	for _, i := range p.Leaves(graph.State) {
+		if v := p.Nodes[i].Variable(); v.Slot == graph.Carried {
+			all[v] = true
+		}
+	}
+	for _, u := range p.Updates {
+		if u.Slot == graph.Carried {
+			all[u.Variable] = true
+		}
+	}
+	return all
 }
 
 // Device returns "cpu" or "cuda:N", and why the GPU is not used.

@@ -88,3 +88,44 @@ func distancesBetween(t *testing.T, p *graph.Program, got, want *lower.Executor)
 	}
 	return far
 }
+
+// What a split carries is freed with the second of its programs to be forgotten,
+// and comes back when they run again.
+func TestForgetSplit(t *testing.T) {
+	n, middle, err := graphtest.Untrained("cifar_resnet20")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := n.Program(graph.Config{Batch: 2, Train: everything, Optimizer: graph.SGD{}}, graphtest.CrossEntropy)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, second, err := p.Split(middle)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := machine(t, lower.Config{})
+	if err := finetune.Load(n, x); err != nil {
+		t.Fatal(err)
+	}
+	carried, weight := first.Updates[0].Variable, graph.Variable{Name: n.Params()[0].Name}
+	in := graphtest.Inputs(p, rand.New(rand.NewPCG(1, 1)))
+	for range 2 {
+		for _, half := range []*graph.Program{first, second} {
+			if err := x.Run(t.Context(), half, in, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for left, half := range []*graph.Program{second, first} {
+			if n := x.Buffers(carried); n != 1 {
+				t.Errorf("%s has %d buffers, and %d programs know it", carried, n, 2-left)
+			}
+			if err := x.Forget(half); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := x.Buffers(carried); n != 0 || x.Buffers(weight) == 0 {
+			t.Errorf("%s has %d buffers after both programs are forgotten, %s %d", carried, n, weight, x.Buffers(weight))
+		}
+	}
+}

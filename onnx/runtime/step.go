@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	gort "runtime"
 	"slices"
 
 	ort "github.com/yalue/onnxruntime_go"
@@ -126,7 +127,10 @@ func (s *Step) Run(ctx context.Context, in, out []*Tensor) error {
 			return fmt.Errorf("runtime: output %q is a tensor that is an input or another output, too", s.outputs[i].name)
 		}
 	}
-	return s.session.run(ctx, inputs, outputs)
+	err = s.session.run(ctx, inputs, outputs)
+	gort.KeepAlive(in) // the library has their memory until here
+	gort.KeepAlive(out)
+	return err
 }
 
 // values checks tensors against ports.

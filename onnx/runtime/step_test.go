@@ -3,6 +3,7 @@ package runtime_test
 import (
 	"context"
 	"errors"
+	gort "runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -150,5 +151,20 @@ func TestStepEnds(t *testing.T) {
 	in[1].Data()[0] = 0
 	if err := step(t, square(n, 1), o).Run(t.Context(), in, out); err != nil {
 		t.Errorf("after an end: %v", err)
+	}
+}
+
+// A tensor that nobody closes is freed, and does not end the process.
+func TestTensorLeft(t *testing.T) {
+	lib := library(t)
+	for range 50 {
+		x, err := runtime.NewTensor(lib, 1<<10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		x.Data()[0] = 1
+	}
+	for range 3 {
+		gort.GC()
 	}
 }

@@ -9,12 +9,31 @@ import (
 )
 
 // Tensor is a float32 array of a fixed shape, row-major, which Steps read and write
-// in place. Several Steps may share one.
+// in place. Several Steps may share one. Close frees it, as does the garbage
+// collector where nobody has.
 type Tensor struct {
+	*buffer
+	shape   []int
+	cleanup gort.Cleanup
+}
+
+// buffer is what a tensor has outside of Go's reach. It does not refer to the
+// tensor, so that the collector can tell when that is gone.
+type buffer struct {
 	data  []float32
-	shape []int
 	value *ort.Tensor[float32]
 	pin   gort.Pinner
+}
+
+// free may be called more than once.
+func (m *buffer) free() error {
+	if m.value == nil {
+		return nil
+	}
+	err := m.value.Destroy()
+	m.value, m.data = nil, nil
+	m.pin.Unpin()
+	return err
 }
 
 // NewTensor makes a tensor of zeros. A single number has the shape [1].
@@ -29,13 +48,14 @@ func NewTensor(lib Library, shape ...int) (*Tensor, error) {
 	if len(shape) == 0 || size <= 0 {
 		return nil, fmt.Errorf("runtime: a tensor of shape %v, expected one or more elements and dimensions", shape)
 	}
-	t := &Tensor{data: make([]float32, size), shape: slices.Clone(shape)}
+	t := &Tensor{buffer: &buffer{data: make([]float32, size)}, shape: slices.Clone(shape)}
 	t.pin.Pin(&t.data[0])
 	var err error
 	if t.value, err = ort.NewTensor(ort.NewShape(wide...), t.data); err != nil {
 		t.pin.Unpin()
 		return nil, fmt.Errorf("runtime: %w", err)
 	}
+	t.cleanup = gort.AddCleanup(t, func(m *buffer) { m.free() }, t.buffer)
 	return t, nil
 }
 
@@ -48,11 +68,6 @@ func (t *Tensor) Shape() []int { return slices.Clone(t.shape) }
 // Close frees the tensor, which no running Step may be using. It may be called more
 // than once.
 func (t *Tensor) Close() error {
-	if t.value == nil {
-		return nil
-	}
-	err := t.value.Destroy()
-	t.value, t.data = nil, nil
-	t.pin.Unpin()
-	return err
+	t.cleanup.Stop()
+	return t.free()
 }
