@@ -116,6 +116,7 @@ var verdicts = []struct {
 	{nearestMismatch, 65, "rtx inspect lists its tensors; rtx import --arch NAME compares them with one architecture"},
 	{as[*arch.Mismatch], 65, "rtx inspect lists the tensors"},
 	{is(torch.ErrIndex), 2, "rtx import --index chooses one"},
+	{is(featurize.ErrUnfinished), 65, "rtx featurize is at work on it, or goes on with it when it is run again"},
 	{is(featurize.ErrData, featurize.ErrFormat, torch.ErrFormat, probe.ErrData), 65, ""},
 	{is(context.Canceled), 130, ""},
 	{is(fs.ErrPermission, syscall.EROFS), 1, "check the permissions of the file or folder"},

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/robust-transfer/rtx/cli/catalogue"
+	"github.com/robust-transfer/rtx/featurize"
 	"github.com/robust-transfer/rtx/featurize/output"
 	"github.com/robust-transfer/rtx/onnx"
 	"github.com/robust-transfer/rtx/onnx/arch"
@@ -35,6 +36,7 @@ func TestVerdict(t *testing.T) {
 		{untrainable{errors.New("a")}, 65, "float32"},
 		{untrainable{fmt.Errorf("a: %w", runtime.ErrUnavailable)}, 69, "runtime install"},
 		{fmt.Errorf("a: %w", &onnx.ValueError{}), 2, "rtx inspect"},
+		{fmt.Errorf("a: %w", featurize.ErrUnfinished), 65, "at work on it"},
 		{context.Canceled, 130, ""},
 	} {
 		code, hint := verdict(fmt.Errorf("outer: %w", c.err))

@@ -303,6 +303,9 @@ func TestJobInterrupted(t *testing.T) {
 		if !errors.Is(err, stop) || s.Status != "interrupted" || s.Samples != s.New || s.New < min(at*batchSize, 21) || s.New > 21 {
 			t.Errorf("batch %d: %v %+v", at, err, s)
 		}
+		if _, err := featurize.OpenSet(out); !errors.Is(err, featurize.ErrUnfinished) {
+			t.Errorf("batch %d: the interrupted set opens with %v", at, err)
+		}
 		net := &sums{}
 		s = mustRun(t, job(t, data, out, net))
 		if s.Reused < at*batchSize && at < 6 {

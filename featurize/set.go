@@ -30,6 +30,9 @@ func OpenSet(dir string) (*Set, error) {
 	return s, nil
 }
 
+// ErrUnfinished is the error of a feature set whose job has not ended yet.
+var ErrUnfinished = errors.New("it is not finished")
+
 func openSet(dir string) (*Set, error) {
 	var st *stored
 	for _, format := range Formats {
@@ -42,6 +45,9 @@ func openSet(dir string) (*Set, error) {
 		}
 	}
 	if st == nil {
+		if _, err := os.Stat(filepath.Join(dir, ".rtx", "part.jsonl")); err == nil {
+			return nil, ErrUnfinished
+		}
 		return nil, fmt.Errorf("no features.npy, .npz, .safetensors or .parquet: %w", ErrFormat)
 	}
 	s := &Set{Dims: st.dims, Labels: st.labels, stored: st}
