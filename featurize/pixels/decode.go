@@ -28,12 +28,14 @@ type DecodeConfig struct {
 
 // Info describes an image file.
 type Info struct {
-	Format        string // jpeg, png, gif, bmp, tiff or webp
+	Format        string // by its contents: see Format
 	Width, Height int    // before rotation
 	// Warnings says, in sentences, what a user may not expect of the pixels: that
 	// 16-bit grey was clipped at 255.
 	Warnings []string
 }
+
+const grey16Warning = "16-bit grey is cut off at 255, as Pillow does; convert such images to 8 bits first"
 
 // JPEGDecoder names the decoder of JPEG files, "libjpeg-turbo" or "go", and its
 // version. Record both with features: pixels depend on them.
@@ -73,24 +75,35 @@ func (d *Decoder) Close() {
 }
 
 // Decode decodes an image file of any of the formats into dst, whose buffer it
-// reuses. The format is found from the contents. After an error dst is undefined,
-// and the decoder is good for the next file.
+// reuses. The format is found from the contents. The error for an image of a format
+// or a variant that is not read wraps ErrNotSupported. After an error dst is
+// undefined, and the decoder is good for the next file.
 func (d *Decoder) Decode(dst *Image, data []byte) (info Info, err error) {
 	defer func() { // some decoders index out of range in damaged files
 		if p := recover(); p != nil {
 			err = fmt.Errorf("%s: damaged: %v", info.Format, p)
 		}
 	}()
-	info.Format = sniff(data)
+	name, decodable := Format(data)
+	info.Format = name
 	switch {
 	case len(data) == 0:
 		return info, errors.New("the file is empty")
-	case info.Format == "":
-		return info, errors.New("not an image of a known format (jpeg, png, gif, bmp, tiff, webp)")
-	case info.Format == "jpeg" && d.turbo != nil:
+	case name == "":
+		return info, errors.New("not an image of a known format (jpeg, png, gif, bmp, tiff, webp, ppm)")
+	case !decodable:
+		return info, fmt.Errorf("%w: %s", ErrNotSupported, strings.ToUpper(name))
+	}
+	switch name {
+	case "jpeg":
 		err = d.jpeg(dst, data, &info)
+	case "pbm", "pgm", "ppm":
+		err = d.netpbm(dst, data, &info)
 	default:
 		err = d.other(dst, data, &info)
+	}
+	if errors.Is(err, ErrNotSupported) {
+		return info, err
 	}
 	if err != nil {
 		return info, fmt.Errorf("%s: %w", info.Format, err)
@@ -99,26 +112,6 @@ func (d *Decoder) Decode(dst *Image, data []byte) (info Info, err error) {
 		rotate(dst, orientation(data, info.Format))
 	}
 	return info, nil
-}
-
-// sniff finds the format from the first bytes.
-func sniff(b []byte) string {
-	has := func(at int, s string) bool { return len(b) >= at+len(s) && string(b[at:at+len(s)]) == s }
-	switch {
-	case has(0, "\xff\xd8\xff"):
-		return "jpeg"
-	case has(0, "\x89PNG\r\n\x1a\n"):
-		return "png"
-	case has(0, "GIF87a"), has(0, "GIF89a"):
-		return "gif"
-	case has(0, "BM"):
-		return "bmp"
-	case has(0, "II*\x00"), has(0, "MM\x00*"):
-		return "tiff"
-	case has(0, "RIFF") && has(8, "WEBP"):
-		return "webp"
-	}
-	return ""
 }
 
 // check refuses empty and too large images.
@@ -160,7 +153,7 @@ func (d *Decoder) other(dst *Image, data []byte, info *Info) error {
 		}
 	}
 	if grey16 {
-		info.Warnings = append(info.Warnings, "16-bit grey is cut off at 255, as Pillow does; convert such images to 8 bits first")
+		info.Warnings = append(info.Warnings, grey16Warning)
 	}
 	return nil
 }

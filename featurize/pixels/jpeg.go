@@ -7,8 +7,11 @@ import (
 	"github.com/robust-transfer/rtx/featurize/pixels/turbo"
 )
 
-// jpeg decodes with libjpeg-turbo.
+// jpeg decodes with libjpeg-turbo if it is there.
 func (d *Decoder) jpeg(dst *Image, data []byte, info *Info) error {
+	if d.turbo == nil {
+		return d.other(dst, data, info)
+	}
 	w, h, space, err := d.turbo.Header(data)
 	if err != nil {
 		return err

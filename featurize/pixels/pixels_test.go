@@ -93,6 +93,8 @@ func TestPillow(t *testing.T) {
 			switch set {
 			case "own":
 				got = w.digest(read(t, filepath.Join("testdata", "images", file)), geometries[geometry])
+			case "variants":
+				got = w.digest(read(t, filepath.Join("testdata", "variants", file)), geometries[geometry])
 			case "pillow":
 				got = w.digest(read(t, filepath.Join(shared(), "pillow", file)), geometries[geometry])
 			case "tar":
@@ -274,7 +276,7 @@ func random(r *rand.Rand, w, h int) *pixels.Image {
 }
 
 func FuzzDecode(f *testing.F) {
-	files, _ := filepath.Glob("testdata/images/*")
+	files, _ := filepath.Glob("testdata/*/*")
 	for _, name := range files {
 		b, err := os.ReadFile(name)
 		if err != nil {
