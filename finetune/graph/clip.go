@@ -6,8 +6,13 @@ import (
 	"github.com/robust-transfer/rtx/onnx/pb"
 )
 
-// Clip limits values to [Low, High]; an infinite limit is no limit.
-type Clip struct{ Low, High float64 }
+// Clip limits values to [Low, High]; an infinite limit is no limit. It has the
+// gradient of PyTorch's clamp, which passes where the input equals a limit, or with
+// Hard that of PyTorch's hardtanh and ReLU6, which is 0 there.
+type Clip struct {
+	Low, High float64
+	Hard      bool
+}
 
 // Infer keeps the shape.
 func (Clip) Infer(in []Shape) (Shape, error) { return sameShapes(in, 1) }
@@ -28,10 +33,13 @@ func clip[T Float](o Clip, c Call[T]) {
 // Wrt reports that the input has a derivative.
 func (Clip) Wrt(n int) []bool { return every(n) }
 
-// Diff passes dy on where the output lies strictly between the limits, as
-// PyTorch's hardtanh does.
-func (o Clip) Diff(b *Builder, _ []Value, out, dy Value) []Value {
-	return []Value{b.Apply(ClipGradient(o), out, dy)}
+// Diff passes dy on between the limits. Those of Hard can be told from the output
+// alone, so that the input need not be kept.
+func (o Clip) Diff(b *Builder, in []Value, out, dy Value) []Value {
+	if o.Hard {
+		return []Value{b.Apply(ClipGradient{o.Low, o.High}, out, dy)}
+	}
+	return []Value{b.Apply(ClampGradient{}, in[0], out, dy)}
 }
 
 // Emit writes Clip, leaving out infinite limits.
@@ -46,8 +54,35 @@ func (o Clip) Emit(e *Emitter, s Operands) string {
 	return e.Node("Clip", in)
 }
 
+// ClampGradient is dy where the clip left x as it was, else 0; its inputs are x, y
+// and dy.
+type ClampGradient struct{}
+
+// Infer expects equal shapes.
+func (ClampGradient) Infer(in []Shape) (Shape, error) { return sameShapes(in, 3) }
+
+// Run32 is the float32 kernel.
+func (ClampGradient) Run32(c Call[float32]) { clampGradient(c) }
+
+// Run64 is the float64 kernel.
+func (ClampGradient) Run64(c Call[float64]) { clampGradient(c) }
+
+func clampGradient[T Float](c Call[T]) {
+	for i, x := range c.In[0] {
+		c.Dst[i] = 0
+		if x == c.In[1][i] {
+			c.Dst[i] = c.In[2][i]
+		}
+	}
+}
+
+// Emit writes a comparison and a Where.
+func (ClampGradient) Emit(e *Emitter, s Operands) string {
+	return e.Node("Where", []string{e.Node("Equal", s.In[:2]), s.In[2], e.Number(0)})
+}
+
 // ClipGradient is dy where Low < y < High, else 0; its inputs are y and dy.
-type ClipGradient Clip
+type ClipGradient struct{ Low, High float64 }
 
 // Infer expects equal shapes.
 func (ClipGradient) Infer(in []Shape) (Shape, error) { return sameShapes(in, 2) }
@@ -103,6 +138,34 @@ func readClip(r *reader, n *pb.NodeProto) Value {
 		}
 		return float64(v[0])
 	}
-	o := Clip{limit(1, "min", math.Inf(-1)), limit(2, "max", math.Inf(1))}
-	return r.Apply(o, r.in(n, 0))
+	x := r.in(n, 0)
+	o := Clip{Low: limit(1, "min", math.Inf(-1)), High: limit(2, "max", math.Inf(1))}
+	o.Hard = r.net.learned[n.Input[0]] && o.activation()
+	return r.Apply(o, x)
+}
+
+// activation tells whether the limits are those of ReLU6 or, by default, of hardtanh.
+// Exporters write these and clamp as the same operator, and only the limits and the
+// place tell them apart: a Clip is read as an activation where it has such limits
+// and follows a layer, and as a clamp everywhere else, in front of the first layer
+// for instance, where it limits pixels.
+func (o Clip) activation() bool {
+	return o.Low == 0 && o.High == 6 || o.Low == -1 && o.High == 1
+}
+
+// learned are the values of nodes, in topological order, that depend on a layer.
+func learned(nodes []*pb.NodeProto) map[string]bool {
+	out := map[string]bool{}
+	for _, n := range nodes {
+		after := n.OpType != "Add" && layers[n.OpType]
+		for _, in := range n.Input {
+			after = after || out[in]
+		}
+		if after {
+			for _, o := range n.Output {
+				out[o] = true
+			}
+		}
+	}
+	return out
 }

@@ -22,13 +22,13 @@ type array struct {
 }
 
 // goldens reads what testdata/ops.py computed with PyTorch.
-func goldens(t *testing.T) (out struct{ Convs, Norms []json.RawMessage }) {
+func goldens(t *testing.T) (out struct{ Convs, Norms, Clips, Clamped []json.RawMessage }) {
 	t.Helper()
 	text, err := os.ReadFile("testdata/ops.json")
 	if err == nil {
 		err = json.Unmarshal(text, &out)
 	}
-	if err != nil || len(out.Convs) < 6 || len(out.Norms) < 6 {
+	if err != nil || len(out.Convs) < 6 || len(out.Norms) < 6 || len(out.Clips) < 8 || len(out.Clamped) < 4 {
 		t.Fatal("testdata/ops.json: ", err)
 	}
 	return out

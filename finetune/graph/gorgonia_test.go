@@ -29,7 +29,7 @@ func failed(f func()) (err error) {
 func TestNodesStayApart(t *testing.T) {
 	b := newBuilder(0)
 	x := b.Input("x", Shape{2})
-	if b.Apply(Clip{0, 1}, x).node == b.Apply(Clip{0, 2}, x).node {
+	if b.Apply(Clip{High: 1}, x).node == b.Apply(Clip{High: 2}, x).node {
 		t.Error("ops with other attributes are one node")
 	}
 	if one, other := b.Apply(Relu{}, x), b.Apply(Relu{}, x); one.node == other.node {
@@ -120,7 +120,7 @@ func TestNoDerivativeIsAnError(t *testing.T) {
 func TestGradientsMeet(t *testing.T) {
 	b := newBuilder(0)
 	x := b.Variable(Variable{Name: "x"}, Shape{2, 3})
-	sum := b.Apply(Sum{}, b.Apply(Relu{}, x), b.Apply(Clip{0, 6}, x), b.Apply(Clip{-1, 1}, x))
+	sum := b.Apply(Sum{}, b.Apply(Relu{}, x), b.Apply(Clip{High: 6, Hard: true}, x), b.Apply(Clip{Low: -1, High: 1}, x))
 	loss := b.Apply(CrossEntropy{}, sum, b.Input("t", Shape{2, 3}))
 	grads, err := G.Grad(loss.node, x.node)
 	if err != nil {

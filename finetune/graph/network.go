@@ -43,6 +43,7 @@ type Network struct {
 	results  []string        // the values that it was read for
 	logits   bool            // the result is the logits
 	nodes    []*pb.NodeProto // those that the results depend on, in topological order
+	learned  map[string]bool // the values that depend on a layer
 	params   []Param
 	dropouts []Dropout
 	collect  bool // Read's trial program is being built: params and dropouts are collected

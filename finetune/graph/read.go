@@ -36,6 +36,7 @@ func Read(m *onnx.Model, values ...string) (*Network, error) {
 	if n.nodes, err = ordered(m, values, nil); err != nil {
 		return nil, err
 	}
+	n.learned = learned(n.nodes)
 	// Building a program with all gradients checks the model and collects its parameters.
 	n.collect = true
 	if _, err := n.Program(Config{Batch: 2, Adapt: true, Train: func(Param) (Rule, bool) { return Rule{}, true }}, total); err != nil {

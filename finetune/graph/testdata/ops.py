@@ -1,4 +1,4 @@
-"""Writes ops.json: PyTorch's convolutions and batch norms, and their gradients,
+"""Writes ops.json: PyTorch's convolutions, batch norms and clips, and their gradients,
 in float64.
 
     python3 ops.py > ops.json
@@ -55,6 +55,25 @@ def norm(shape, adapt, offset):
     return {k: tensor(v) if torch.is_tensor(v) else v for k, v in case.items()}
 
 
+def clip(f, low=None, high=None):
+    """A clip of values of which some equal the limits."""
+    x = torch.cat([(draw(20) * 4).flatten(), torch.tensor([-1., 0., 1., 6., -0.5, 0.75, 6.25, -6.], dtype=torch.float64)]).requires_grad_()
+    y = {"clamp": lambda: torch.clamp(x, low, high), "hardtanh": lambda: F.hardtanh(x, low, high), "relu6": lambda: F.relu6(x)}[f]()
+    dy = draw(*y.shape)
+    y.backward(dy)
+    return dict(f=f, low=low, high=high, x=tensor(x), y=tensor(y), dy=tensor(dy), dx=tensor(x.grad))
+
+
+def clamped(f, low, high):
+    """A network that limits its images, some of which equal the limits, and its own values."""
+    x, w, scale = (draw(2, 3, 4, 4) * 2).clamp(-1, 1).requires_grad_(), draw(4, 3, 1, 1), draw(1, 3, 1, 1) + 4
+    y = F.conv2d(torch.clamp(x, low, high) * scale, w)
+    y = getattr(F, f)(y)
+    dy = draw(*y.shape)
+    y.backward(dy)
+    return dict(f=f, low=low, high=high, x=tensor(x), w=tensor(w), scale=tensor(scale), y=tensor(y), dy=tensor(dy), dx=tensor(x.grad))
+
+
 print(json.dumps({
     "made by": f"ops.py, Python {platform.python_version()}, PyTorch {torch.__version__}",
     "convs": [
@@ -66,4 +85,7 @@ print(json.dumps({
         conv((2, 3, 5, 5), (4, 3, 1, 1), [2, 2], [0, 0, 0, 0], [1, 1], 1, False),
     ],
     "norms": [norm(s, a, o) for a in (False, True) for s, o in (((2, 3, 2, 3), 0), ((3, 3, 1, 2), 100), ((5, 12), 0))],
+    "clips": [clip("clamp", 0, 1), clip("clamp", -0.5, 0.75), clip("clamp", 0, 6), clip("clamp", 0), clip("clamp", None, 1),
+              clip("hardtanh", -1, 1), clip("hardtanh", 0, 6), clip("relu6", 0, 6)],
+    "clamped": [clamped(f, low, high) for f in ("relu6", "hardtanh") for low, high in ((0, 1), (-1, 1))],
 }, separators=(",", ":")))
