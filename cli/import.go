@@ -18,9 +18,10 @@ import (
 func importCommand(e *env) *cli.Command {
 	return &cli.Command{
 		Name: "import", Usage: "make an ONNX model of a PyTorch checkpoint", ArgsUsage: "CKPT",
-		Description: "CKPT is a .pt, .pth, .th, .ckpt or .safetensors file, or the name of a checkpoint that\n" +
-			"rtx models get fetched. Nothing in it is executed. Its normalisation becomes part of the\n" +
-			"graph. An ONNX file as CKPT gets the names, versions and Spec that rtx's models have.",
+		Description: "CKPT is a .pt, .pth, .th, .ckpt or .safetensors file, which may be compressed by gzip, or\n" +
+			"the name of a checkpoint that rtx models get fetched. Nothing in it is executed. Its\n" +
+			"normalisation becomes part of the graph. An ONNX file as CKPT gets the names, versions\n" +
+			"and Spec that rtx's models have.",
 		Flags: slices.Concat([]cli.Flag{
 			text("out", "", "the ONNX `FILE` to write", "o"),
 			text("arch", "auto", "the `NAME` of the architecture; auto recognises it"),

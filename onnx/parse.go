@@ -263,6 +263,8 @@ func (w *walker) explain(r seekReader, size int64, err error) error {
 		what = "this is a Git LFS pointer, not the file itself"
 	case strings.HasPrefix(lower, "pk\x03\x04"):
 		what = "this is a zip archive (a PyTorch checkpoint?)"
+	case Compression(head) != "":
+		what = "this is compressed by " + Compression(head) + "; decompress it first"
 	case isText(head):
 		what = "this is text"
 	}

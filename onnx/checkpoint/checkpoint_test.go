@@ -2,6 +2,7 @@ package checkpoint_test
 
 import (
 	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/csv"
@@ -423,16 +424,42 @@ func TestKindOf(t *testing.T) {
 		checkpoint.Unknown: filepath.Join("..", "..", "assets", "backbones", "resnet8_std.onnx"),
 		"an empty file":    write(t, "a", nil), "an HTML page": write(t, "a", []byte("\n<!DOCTYPE HTML><p>")),
 		"a Git LFS pointer, not the file itself": write(t, "a", []byte("version https://git-lfs.github.com/spec/v1\n")),
+		checkpoint.Gzip:                          write(t, "a", gzipped(t, torchFile("plain_legacy.pth"))),
 	} {
 		got, err := checkpoint.KindOf(file)
 		if err != nil || got != want {
 			t.Errorf("%s: %q %v, want %q", file, got, err, want)
 		}
-		if is := want == checkpoint.Zip || want == checkpoint.Legacy || want == checkpoint.Safetensors; got.Checkpoint() != is {
+		if is := want == checkpoint.Zip || want == checkpoint.Legacy || want == checkpoint.Safetensors || want == checkpoint.Gzip; got.Checkpoint() != is {
 			t.Errorf("%q: a checkpoint %v", got, !is)
 		}
+	}
+	model := write(t, "a", gzipped(t, filepath.Join("..", "..", "assets", "backbones", "resnet8_std.onnx")))
+	if got, err := checkpoint.KindOf(model); err != nil || got != checkpoint.Unknown {
+		t.Errorf("a compressed ONNX model: %q %v", got, err)
+	}
+	if _, err := onnx.Load(model); !errors.Is(err, onnx.ErrFormat) || !strings.Contains(err.Error(), "compressed by gzip; decompress it first") {
+		t.Errorf("a compressed ONNX model: %v", err)
 	}
 	if _, err := checkpoint.KindOf("nothing"); !errors.Is(err, fs.ErrNotExist) {
 		t.Error(err)
 	}
+}
+
+// gzipped compresses a file.
+func gzipped(t *testing.T, path string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	if _, err := z.Write(data); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
 }

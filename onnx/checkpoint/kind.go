@@ -2,9 +2,12 @@ package checkpoint
 
 import (
 	"bytes"
+	"compress/gzip"
 	"io"
 	"os"
 	"strings"
+
+	"github.com/robust-transfer/rtx/onnx"
 )
 
 // Kind says in words what a file looks like.
@@ -15,6 +18,7 @@ const (
 	Zip         Kind = "PyTorch checkpoint (zip)"
 	Legacy      Kind = "PyTorch checkpoint" // a pickle
 	Safetensors Kind = "safetensors file"
+	Gzip        Kind = "PyTorch checkpoint, compressed by gzip" // or a safetensors file
 )
 
 // Unknown is the kind of a file that is none of the others. ONNX models are of
@@ -22,9 +26,10 @@ const (
 const Unknown Kind = "something else"
 
 // Checkpoint tells whether files of the kind are checkpoints.
-func (k Kind) Checkpoint() bool { return k == Zip || k == Legacy || k == Safetensors }
+func (k Kind) Checkpoint() bool { return k == Zip || k == Legacy || k == Safetensors || k == Gzip }
 
-// KindOf judges a file by its first bytes.
+// KindOf judges a file by its first bytes, and one that is compressed by gzip by the
+// first bytes that it holds.
 func KindOf(path string) (Kind, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -36,7 +41,21 @@ func KindOf(path string) (Kind, error) {
 	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
 		return "", err
 	}
-	return kindOf(head[:n]), nil
+	if onnx.Compression(head[:n]) != "gzip" {
+		return kindOf(head[:n]), nil
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return "", err
+	}
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		return Unknown, nil
+	}
+	n, _ = io.ReadFull(z, head) // however much there is
+	if n > 0 && kindOf(head[:n]).Checkpoint() {
+		return Gzip, nil
+	}
+	return Unknown, nil
 }
 
 func kindOf(head []byte) Kind {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/robust-transfer/rtx/onnx"
 	"github.com/robust-transfer/rtx/onnx/safetensors"
 )
 
@@ -19,8 +20,9 @@ var ErrFormat = errors.New("not a readable checkpoint")
 // File is an open checkpoint. Its tensors can be read until it is closed, by
 // several goroutines at once if need be.
 type File struct {
-	Format string // "zip", "legacy" or "safetensors"
-	Value  any    // what was saved (see the package's table of values); for safetensors a *Dict of the tensors
+	Format     string // "zip", "legacy" or "safetensors"
+	Compressed bool   // by gzip
+	Value      any    // what was saved (see the package's table of values); for safetensors a *Dict of the tensors
 
 	r        io.ReaderAt
 	size     int64
@@ -43,7 +45,14 @@ func Open(path string) (*File, error) {
 		r.Close()
 		return nil, fmt.Errorf("torch: %q: %w", path, err)
 	}
-	f.close = r.Close
+	closeTemporary := f.close
+	f.close = func() error {
+		err := r.Close()
+		if closeTemporary != nil {
+			err = errors.Join(err, closeTemporary())
+		}
+		return err
+	}
 	return f, nil
 }
 
@@ -55,16 +64,39 @@ func open(r *os.File) (*File, error) {
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("no regular file: %w", ErrFormat)
 	}
-	return read(r, info.Size())
+	return readAny(r, info.Size())
 }
 
 // New reads a checkpoint of size bytes from r, which must stay readable while
-// tensors are read.
+// tensors are read. One that is compressed by gzip is decompressed into a temporary
+// file, which Close removes.
 func New(r io.ReaderAt, size int64) (*File, error) {
-	f, err := read(r, size)
+	f, err := readAny(r, size)
 	if err != nil {
 		return nil, fmt.Errorf("torch: %w", err)
 	}
+	return f, nil
+}
+
+// readAny reads a checkpoint that may be compressed by gzip.
+func readAny(r io.ReaderAt, size int64) (*File, error) {
+	head := make([]byte, min(size, 2))
+	if n, err := r.ReadAt(head, 0); err != nil && n < len(head) {
+		return nil, err
+	}
+	if onnx.Compression(head) != "gzip" {
+		return read(r, size)
+	}
+	temporary, size, err := unzip(r, size)
+	if err != nil {
+		return nil, err
+	}
+	f, err := read(temporary, size)
+	if err != nil {
+		temporary.Close()
+		return nil, fmt.Errorf("decompressed: %w", err)
+	}
+	f.Compressed, f.close = true, temporary.Close
 	return f, nil
 }
 
@@ -97,7 +129,7 @@ func read(r io.ReaderAt, size int64) (*File, error) {
 	return nil, fmt.Errorf("%w: %w", err, ErrFormat)
 }
 
-// Close closes the file that Open opened. After New it does nothing.
+// Close closes the file that Open opened, and removes a decompressed copy.
 func (f *File) Close() error {
 	if f.close == nil {
 		return nil

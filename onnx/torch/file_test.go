@@ -3,12 +3,14 @@ package torch_test
 import (
 	"archive/zip"
 	"bytes"
+	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"reflect"
 	"runtime"
 	"slices"
 	"strings"
@@ -40,6 +42,69 @@ func archive(parts ...string) string {
 	return b.String()
 }
 
+// gzipped compresses data.
+func gzipped(data string) string {
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	io.WriteString(z, data)
+	z.Close()
+	return b.String()
+}
+
+// TestGzip reads compressed files of all formats as the files themselves.
+func TestGzip(t *testing.T) {
+	temporary := t.TempDir()
+	t.Setenv("TMPDIR", temporary)
+	for _, name := range []string{"plain.pt", "plain_deflated.pt", "plain_legacy.pth", "dtypes.safetensors"} {
+		data := made(t, name)
+		path := filepath.Join(t.TempDir(), name+".gz")
+		if err := os.WriteFile(path, []byte(gzipped(string(data))), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		f, err := torch.Open(path)
+		if err != nil {
+			t.Fatal(name, ": ", err)
+		}
+		want, err := torch.New(bytes.NewReader(data), int64(len(data)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, plain := values(t, f), values(t, want)
+		if !f.Compressed || want.Compressed || len(got) == 0 || !reflect.DeepEqual(got, plain) {
+			t.Errorf("%s: compressed %v, %d tensors, want %d", name, f.Compressed, len(got), len(plain))
+		}
+		if err := f.Close(); err != nil {
+			t.Error(name, ": ", err)
+		}
+		if left, err := os.ReadDir(temporary); err != nil || len(left) > 0 {
+			t.Errorf("%s left %v, %v", name, left, err)
+		}
+		cut := gzipped(string(data))
+		cut = cut[:len(cut)/2]
+		if _, err := torch.New(strings.NewReader(cut), int64(len(cut))); !errors.Is(err, torch.ErrFormat) {
+			t.Errorf("half of %s: %v", name, err)
+		}
+	}
+}
+
+// values are the bytes of each tensor of a file's network.
+func values(t *testing.T, f *torch.File) map[string]string {
+	t.Helper()
+	n, err := f.Network(-1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]string{}
+	for _, x := range n.Tensors {
+		b, err := x.Bytes()
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[x.Name] = string(b)
+	}
+	return out
+}
+
 func TestOtherFiles(t *testing.T) {
 	tar := make([]byte, 1024)
 	copy(tar, "pickle")
@@ -47,7 +112,11 @@ func TestOtherFiles(t *testing.T) {
 	for _, c := range []struct{ data, want string }{
 		{"", "the file is empty"}, {"<!DOCTYPE html><html>", "HTML page"}, {"version https://git-lfs.github.com/spec/v1\noid", "Git LFS pointer"},
 		{"just some words\n", "this is text"}, {"\x08\x08\x12\x07pytorch", "ONNX model"}, {"\x93NUMPY\x01\x00v\x00{'descr'", "numpy array"},
-		{"\x1f\x8b\x08\x00\x00", "gzip"}, {"\x89HDF\r\n\x1a\n", "HDF5"}, {string(tar), "tar archive, as PyTorch 0.1.10"},
+		{"\x1f\x8b\x08\x00\x00", "the gzip data end too early"}, {"\x1f\x8b\x07\x00\x00\x00\x00\x00\x00\x00\x00", "damaged gzip data"},
+		{gzipped("just some words\n"), "decompressed: this is text"}, {gzipped(gzipped("words")), "compressed by gzip; decompress it first"},
+		{gzipped(strings.Repeat("\x00", 3<<20)), "bytes of gzip hold more than"}, {"\x28\xb5\x2f\xfd\x04", "compressed by zstd; decompress it first"},
+		{"\xfd7zXZ\x00\x00", "compressed by xz"}, {"BZh91AY&SY", "compressed by bzip2"}, {"\x04\x22\x4d\x18\x64", "compressed by lz4"},
+		{"\x89HDF\r\n\x1a\n", "HDF5"}, {string(tar), "tar archive, as PyTorch 0.1.10"},
 		{"\x00\x01\x02\xff\xfe\xfd\xfc\xfb\xfa", "neither a zip archive"}, {"PK\x03\x04rest", "truncated or damaged"},
 		{archive("a.npy", "x"), "numpy arrays (.npz)"}, {archive("word/document.xml", "x"), "without data.pkl"}, {archive("deep/er/data.pkl", "N."), "without data.pkl"},
 		{archive("a/data.pkl", "N.", "b/data.pkl", "N."), "two pickles"}, {archive("a/data.pkl", "N.", "a/data.pkl", "N."), "two entries"},

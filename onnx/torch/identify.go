@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/robust-transfer/rtx/onnx"
 )
 
 // identify says, from its first bytes, what a file is that is not a checkpoint.
@@ -20,8 +22,8 @@ func identify(head []byte) string {
 		return "this is a numpy array (.npy)"
 	case strings.HasPrefix(exact, "\x89HDF"):
 		return "this is an HDF5 file (Keras?)"
-	case strings.HasPrefix(exact, "\x1f\x8b"):
-		return "this is compressed by gzip; decompress it first"
+	case onnx.Compression(head) != "":
+		return "this is compressed by " + onnx.Compression(head) + "; decompress it first"
 	case len(head) > 262 && string(head[257:262]) == "ustar":
 		return "this is a tar archive, as PyTorch 0.1.10 and older wrote; load and save it with a newer PyTorch"
 	case isONNX(head):
