@@ -147,20 +147,14 @@ func (c *classifier) imagesPerSecond() float64 {
 }
 
 // classIndices are the indices of the data's classes among the logits, -1 for a class
-// that the model does not have. They are found by name; a model without names must
-// have as many logits as the data have classes, in the same order.
+// that the model does not have. They are found by name. For a model without names,
+// classes that are numbers of logits are these; otherwise it must have as many logits as
+// the data have classes, in the same order.
 func (c *classifier) classIndices(data []string) ([]int, error) {
-	indices := make([]int, len(data))
 	if c.classes == nil {
-		if len(data) != c.session.Row[0] {
-			return nil, hinted{fmt.Errorf("%q names no classes, and its %d logits are not the %d classes of the data: %w", c.model.Path(), c.session.Row[0], len(data), featurize.ErrData), "the model's metadata entry classes names them, a JSON list"}
-		}
-		c.warn("%s names no classes; its %d logits are taken for the data's classes in sorted order", c.model.Path(), c.session.Row[0])
-		for i := range indices {
-			indices[i] = i
-		}
-		return indices, nil
+		return c.unnamedIndices(data)
 	}
+	indices := make([]int, len(data))
 	for i, name := range data {
 		indices[i] = slices.Index(c.classes, name)
 		if indices[i] >= 0 && slices.Contains(c.classes[indices[i]+1:], name) {
@@ -168,6 +162,44 @@ func (c *classifier) classIndices(data []string) ([]int, error) {
 		}
 	}
 	return indices, nil
+}
+
+// unnamedIndices are the indices of the data's classes among logits without names.
+func (c *classifier) unnamedIndices(data []string) ([]int, error) {
+	logits := c.session.Row[0]
+	if numbers, ok := featurize.ClassNumbers(data); ok && slices.Max(numbers) < logits {
+		note := ""
+		if byText := slices.Sorted(slices.Values(data)); len(data) > 10 && !slices.Equal(byText, data) {
+			note = fmt.Sprintf("; torchvision's ImageFolder would have sorted the folders as text, %s: if the model was trained so, rtx import --labels names its logits", strings.Join(byText[:4], " "))
+		}
+		c.warn("%s names no classes; the data's classes are numbers, and are taken for the numbers of its %d logits, from 0 on%s", c.model.Path(), logits, note)
+		return numbers, nil
+	}
+	if len(data) != logits {
+		return nil, hinted{fmt.Errorf("%q names no classes, and its %d logits are not the %d classes of the data: %w", c.model.Path(), logits, len(data), featurize.ErrData), "the model's metadata entry classes names them, a JSON list"}
+	}
+	c.warn("%s names no classes; its %d logits are taken for the data's classes in sorted order", c.model.Path(), logits)
+	indices := make([]int, len(data))
+	for i := range indices {
+		indices[i] = i
+	}
+	return indices, nil
+}
+
+// logitNames are the names of the logits: those of the model, else those of the data's
+// classes at their indices, and numbers for the others.
+func (c *classifier) logitNames(data []string, indices []int) []string {
+	if c.classes != nil {
+		return c.classes
+	}
+	names := make([]string, c.session.Row[0])
+	for i := range names {
+		names[i] = strconv.Itoa(i)
+	}
+	for i, at := range indices {
+		names[at] = data[i]
+	}
+	return names
 }
 
 // unknown is the error of classes that the model does not know.

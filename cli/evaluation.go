@@ -109,10 +109,7 @@ func (v *evaluating) evaluation() *evaluation {
 	for _, f := range v.failed {
 		r.Failed = append(r.Failed, failure(f))
 	}
-	names := v.classes
-	if names == nil {
-		names = v.listing.Classes
-	}
+	names := v.logitNames(v.listing.Classes, v.indices)
 	var occur []int
 	for i, c := range v.scores.PerClass() {
 		if c.N == 0 && c.Predicted == 0 {

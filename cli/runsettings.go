@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/robust-transfer/rtx/featurize"
 	"github.com/robust-transfer/rtx/finetune"
@@ -13,6 +14,7 @@ import (
 type runSettings struct {
 	Model          string            `json:"model"` // SHA-256
 	Data           string            `json:"data"`
+	Classes        string            `json:"classes,omitempty"` // their order, where it is not that of text
 	Mode           string            `json:"mode"`
 	BatchNorms     string            `json:"bn"`
 	Head           string            `json:"head"`
@@ -122,6 +124,9 @@ func (t *finetuning) runSettings() runSettings {
 		MaxTime: r.MaxTime.String(), ValFraction: o.ValFraction,
 		Seed: o.Seed, Seeds: o.Seeds, Engine: t.engine, Device: t.Device, Threads: cores(t.Threads),
 		Preparation: featurize.PreparationOf(t.spec, t.transform()),
+	}
+	if classes := t.data.Classes(); !slices.IsSorted(classes) {
+		s.Classes = "by number"
 	}
 	if t.engine == "ort" {
 		s.Library = t.library.Version

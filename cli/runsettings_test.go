@@ -41,6 +41,7 @@ func TestRunSettings(t *testing.T) {
 	keys := map[string]int{}
 	for i, s := range []runSettings{
 		{},
+		{Classes: "by number"},
 		{Optimizer: optimizerSettingsOf(graph.SGD{})},
 		{Optimizer: optimizerSettingsOf(graph.SGD{Momentum: .9})},
 		{Optimizer: optimizerSettingsOf(graph.SGD{Momentum: .9, Nesterov: true})},

@@ -49,7 +49,7 @@ func (m *Merge) Run(ctx context.Context) (*Summary, error) {
 	}
 	sum := summaryOf(records, parts[0].set.Dims)
 	w := &setWriter{
-		format: m.Format, dims: sum.Dims, rows: sum.Samples, classes: parts[0].set.Classes,
+		format: m.Format, dims: sum.Dims, rows: sum.Samples, classes: mergedClasses(parts),
 		listing: whole.Listing,
 		records: func(yield func(record) bool) {
 			for _, r := range records {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"os"
+	"slices"
 
 	"github.com/robust-transfer/rtx/featurize/output"
 )
@@ -105,6 +106,9 @@ func (r *run) upToDate() bool {
 	data, err := os.ReadFile(r.State("listing.json"))
 	if err != nil || json.Unmarshal(data, &of) != nil || of != r.Listing.Identity() {
 		return false
+	}
+	if classes, err := readClasses(r.Path()); err != nil || !slices.Equal(classes, r.Listing.Classes) {
+		return false // a former version ordered them otherwise
 	}
 	index, _, err := readEntries(r.State("index.jsonl"))
 	return err == nil && len(index) == len(r.Listing.Samples)

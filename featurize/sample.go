@@ -3,7 +3,6 @@ package featurize
 import (
 	"io"
 	"iter"
-	"slices"
 )
 
 // Sample is an image of a source.
@@ -27,7 +26,7 @@ type Sample struct {
 // are computed. The caller closes it.
 type Listing struct {
 	Samples []Sample
-	Classes []string // sorted bytewise; empty if no sample has a label
+	Classes []string // in the order of OrderClasses; empty if no sample has a label
 	Notes   []string // sentences on what was left out, for people to read
 
 	// Stream is set for a source that can be read only once, such as a tar archive
@@ -72,22 +71,22 @@ func (l *Listing) Close() error {
 	return l.closer.Close()
 }
 
-// indexClasses makes the sorted list of classes and labels the samples with their
-// indices.
+// indexClasses makes the list of classes in their order and labels the samples with
+// their indices.
 func (l *Listing) indexClasses() {
-	seen := map[string]bool{}
+	label := map[string]int{"": -1}
 	for _, s := range l.Samples {
-		if s.Class != "" && !seen[s.Class] {
-			seen[s.Class] = true
+		if _, seen := label[s.Class]; !seen {
+			label[s.Class] = 0
 			l.Classes = append(l.Classes, s.Class)
 		}
 	}
-	slices.Sort(l.Classes)
-	for i := range l.Samples {
-		s := &l.Samples[i]
-		s.Label = -1
-		if s.Class != "" {
-			s.Label, _ = slices.BinarySearch(l.Classes, s.Class)
-		}
+	OrderClasses(l.Classes)
+	for i, c := range l.Classes {
+		label[c] = i
 	}
+	for i := range l.Samples {
+		l.Samples[i].Label = label[l.Samples[i].Class]
+	}
+	l.noteNumericClasses()
 }

@@ -60,12 +60,9 @@ func openSet(dir string) (*Set, error) {
 
 // describe reads classes and manifest, and checks them against the rows.
 func (s *Set) describe(dir string) error {
-	classes, err := os.ReadFile(filepath.Join(dir, "classes.txt"))
-	if err != nil {
+	var err error
+	if s.Classes, err = readClasses(dir); err != nil {
 		return err
-	}
-	if text := strings.TrimSuffix(string(classes), "\n"); text != "" {
-		s.Classes = strings.Split(text, "\n")
 	}
 	manifest, err := os.Open(filepath.Join(dir, "manifest.jsonl"))
 	if err != nil {
@@ -89,6 +86,15 @@ func (s *Set) describe(dir string) error {
 		return fmt.Errorf("manifest.jsonl has %d rows, the features have %d: %w", row, len(s.Labels), ErrFormat)
 	}
 	return nil
+}
+
+// readClasses reads the classes.txt of a feature set.
+func readClasses(dir string) ([]string, error) {
+	data, err := os.ReadFile(filepath.Join(dir, "classes.txt"))
+	if text := strings.TrimSuffix(string(data), "\n"); text != "" {
+		return strings.Split(text, "\n"), err
+	}
+	return nil, err
 }
 
 // Len is the number of rows.

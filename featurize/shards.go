@@ -101,6 +101,10 @@ func together(parts []part) ([]record, error) {
 	if n != parts[0].Listing.Samples {
 		return nil, fmt.Errorf("featurize: the shards have %d samples, the listing has %d: %w", n, parts[0].Listing.Samples, ErrData)
 	}
+	label := map[string]int{"": -1}
+	for i, c := range mergedClasses(parts) {
+		label[c] = i
+	}
 	records := make([]record, n)
 	for from, p := range parts {
 		if !slices.Equal(p.set.Dims, parts[0].set.Dims) {
@@ -113,12 +117,20 @@ func together(parts []part) ([]record, error) {
 			e := p.index[r.Path]
 			e.Row = r.Row
 			records[r.Index] = record{
-				Sample: Sample{Path: r.Path, Class: r.Class, Label: r.Label, Split: r.Split, Group: r.Group, Size: e.Size, ModTime: e.Time},
+				Sample: Sample{Path: r.Path, Class: r.Class, Label: label[r.Class], Split: r.Split, Group: r.Group, Size: e.Size, ModTime: e.Time},
 				reason: r.Error, entry: e, from: from,
 			}
 		}
 	}
 	return records, nil
+}
+
+// mergedClasses are the classes of shards of one listing. Shards that a former version
+// computed may have them in another order.
+func mergedClasses(parts []part) []string {
+	classes := slices.Clone(parts[0].set.Classes)
+	OrderClasses(classes)
+	return classes
 }
 
 // differs says in words how two listings differ.

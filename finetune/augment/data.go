@@ -164,7 +164,8 @@ func (d *Data) Rows(s Split) int { return len(d.rows[s]) }
 // Sample returns the image of a row.
 func (d *Data) Sample(s Split, row int) featurize.Sample { return d.listing.Samples[d.rows[s][row]] }
 
-// Classes lists the names of the labels of all splits, sorted bytewise.
+// Classes lists the names of the labels of all splits, in the order of
+// featurize.OrderClasses.
 func (d *Data) Classes() []string { return d.listing.Classes }
 
 // HeldOut reports whether the validation rows were held out of the training rows.

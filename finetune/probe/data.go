@@ -126,8 +126,8 @@ func (d Data) name(row int) string {
 	return d.Names[row]
 }
 
-// Fits returns an ErrData where a model of s cannot score t: the width and the class
-// names, in order, must be the same.
+// Fits returns an ErrData where a model of s cannot score t: the width and the names of
+// the classes must be the same. The order of the classes may differ.
 func (s *Set) Fits(t *Set) error {
 	if s.D != t.D {
 		return fmt.Errorf("probe: rows of %d features, expected %d as in training: %w", t.D, s.D, ErrData)
@@ -135,12 +135,26 @@ func (s *Set) Fits(t *Set) error {
 	if len(s.Classes) != len(t.Classes) {
 		return fmt.Errorf("probe: %d classes, expected %d as in training: %w", len(t.Classes), len(s.Classes), ErrData)
 	}
-	if !slices.Equal(s.Classes, t.Classes) {
-		for i, c := range s.Classes {
-			if t.Classes[i] != c {
-				return fmt.Errorf("probe: class %d is %q, expected %q as in training: %w", i, t.Classes[i], c, ErrData)
-			}
+	for i, c := range t.Classes {
+		if !slices.Contains(s.Classes, c) {
+			return fmt.Errorf("probe: class %d is %q, which the training samples do not have: %w", i, c, ErrData)
 		}
 	}
 	return nil
+}
+
+// labelledAs returns the set with the labels that its classes have in a list of the same
+// names.
+func (s *Set) labelledAs(classes []string) *Set {
+	if slices.Equal(s.Classes, classes) {
+		return s
+	}
+	d := s.Data
+	d.Classes, d.Y = classes, slices.Clone(d.Y)
+	for i, y := range d.Y {
+		if y >= 0 {
+			d.Y[i] = slices.Index(classes, s.Classes[y])
+		}
+	}
+	return &Set{d, s.products, sync.OnceValue(d.digest)}
 }

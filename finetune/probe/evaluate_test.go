@@ -362,3 +362,31 @@ func TestDigest(t *testing.T) {
 		}
 	}
 }
+
+// TestOtherOrderOfClasses: a test set whose classes are in another order is judged by
+// name.
+func TestOtherOrderOfClasses(t *testing.T) {
+	train, test := set(t, clusters(90)), clusters(60)
+	for i := range test.X {
+		test.X[i] += .01
+	}
+	turned := test
+	turned.Classes, turned.Y = []string{"oak", "ash", "elm"}, slices.Clone(test.Y)
+	for i, y := range test.Y {
+		turned.Y[i] = slices.Index(turned.Classes, test.Classes[y])
+	}
+	turned.Y[5], test.Y[5] = -1, -1
+	var found [2]*probe.Evaluation
+	for i, d := range []probe.Data{test, turned} {
+		p, err := probe.NewPlan(train, set(t, d))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if found[i], err = probe.Evaluate(t.Context(), p, probe.EvaluateConfig{Config: ridge}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !reflect.DeepEqual(found[0].Predictions, found[1].Predictions) || found[0].N != 59 || found[0].Top1 < .6 {
+		t.Errorf("%d rows at %v, in another order %d at %v", found[0].N, found[0].Top1, found[1].N, found[1].Top1)
+	}
+}

@@ -56,7 +56,7 @@ func NewPlan(data, test *Set) (*Plan, error) {
 		if err := data.Fits(test); err != nil {
 			return nil, err
 		}
-		p.Protocol, p.Judged, p.Caveats.OutsideTest = Test, test, len(of["test"])
+		p.Protocol, p.Judged, p.Caveats.OutsideTest = Test, test.labelledAs(data.Classes), len(of["test"])
 		p.judgeSet()
 	case len(of["test"]) > 0:
 		p.Protocol, p.Rows = Test, of["test"]
