@@ -61,13 +61,14 @@ func Evaluate(ctx context.Context, p *Plan, c EvaluateConfig) (*Evaluation, erro
 		if i == 0 {
 			e.Selected = selected
 		}
-		one, predicted, err := sums.add(p, scores)
+		one, predicted, confidence, err := sums.add(p, scores)
 		if err != nil {
 			return nil, err
 		}
 		one.Seed, one.Chosen = seeded.Seed, settings
 		e.Seeds = append(e.Seeds, one)
 		e.Predictions.Seeds, e.Predictions.Predicted = append(e.Predictions.Seeds, one.Seed), append(e.Predictions.Predicted, predicted)
+		e.Predictions.Confidence = append(e.Predictions.Confidence, confidence)
 	}
 	return e, e.summarise(p, sums)
 }
@@ -158,28 +159,29 @@ func newSums(p *Plan, seeds int) *sums {
 	return s
 }
 
-// add adds the scores [N,K] of one seed, and returns its figures and predictions.
-func (s *sums) add(p *Plan, scores []float32) (one SeedResult, predicted []string, err error) {
+// add adds the scores [N,K] of one seed, and returns its figures, its predictions and
+// their confidence.
+func (s *sums) add(p *Plan, scores []float32) (one SeedResult, predicted []string, confidence []float64, err error) {
 	k := len(p.Data.Classes)
 	own := metrics.New(k, metrics.Config{})
 	for i, y := range s.labels {
 		top, err := metrics.Top(scores[i*k:][:k], s.scores.K())
 		if err != nil {
-			return one, nil, fmt.Errorf("%q: %w", p.Judged.name(p.Rows[i]), err)
+			return one, nil, nil, fmt.Errorf("%q: %w", p.Judged.name(p.Rows[i]), err)
 		}
-		predicted = append(predicted, p.Data.Classes[top[0].Class])
+		predicted, confidence = append(predicted, p.Data.Classes[top[0].Class]), append(confidence, top[0].Probability)
 		if top[0].Class == y {
 			s.right[i] += 1 / float64(s.seeds)
 		}
 		for _, to := range []*metrics.Scores{own, s.scores} {
 			if err := to.AddTop(top, y); err != nil {
-				return one, nil, err
+				return one, nil, nil, err
 			}
 		}
 	}
 	one.Top1 = own.Top1()
 	one.MeanPerClass, _ = own.MeanPerClass()
-	return one, predicted, nil
+	return one, predicted, confidence, nil
 }
 
 // summarise sets the figures over all seeds.

@@ -318,13 +318,13 @@ func (k *kept) Add(seed uint64, p probe.Point) error {
 func TestPredictions(t *testing.T) {
 	want := &probe.Predictions{
 		Names: []string{"a, b.png", "c\"d"}, Classes: []string{"x", "y"}, Seeds: []uint64{3, 4},
-		Predicted: [][]string{{"x", "x"}, {"y", "y"}},
+		Predicted: [][]string{{"x", "x"}, {"y", "y"}}, Confidence: [][]float64{{0.5, 0.875}, {1, 0.25}},
 	}
 	var b bytes.Buffer
 	if err := want.WriteCSV(&b); err != nil {
 		t.Fatal(err)
 	}
-	if text := "path,class,predicted_3,predicted_4\n\"a, b.png\",x,x,y\n\"c\"\"d\",y,x,y\n"; b.String() != text {
+	if text := "path,class,predicted_3,predicted_4,confidence_3,confidence_4\n\"a, b.png\",x,x,y,0.5000,1.0000\n\"c\"\"d\",y,x,y,0.8750,0.2500\n"; b.String() != text {
 		t.Errorf("%q, want %q", b.String(), text)
 	}
 	got, err := probe.ReadPredictions(&b)
@@ -334,9 +334,59 @@ func TestPredictions(t *testing.T) {
 	if right := fmt.Sprint(got.Right()); right != "[[true false] [false true]]" {
 		t.Errorf("right %s", right)
 	}
-	for _, text := range []string{"", "path,class,predicted_0\n", "path,class\na,b\n", "path,class,predicted_0\na,b\n", "path,class,guess\na,b,c\n"} {
+	for _, text := range []string{"", "path,class,predicted_0\n", "path,class\na,b\n", "path,class,predicted_0\na,b\n", "path,class,guess\na,b,c\n",
+		"path,class,predicted_0,confidence_1\na,b,c,0.5\n", "path,class,predicted_0,confidence_0\na,b,c,high\n", "path,class,confidence_0\na,b,0.5\n"} {
 		if _, err := probe.ReadPredictions(strings.NewReader(text)); !errors.Is(err, featurize.ErrFormat) {
 			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+// TestPredictionsWithoutConfidence reads a table that has no columns of confidence.
+func TestPredictionsWithoutConfidence(t *testing.T) {
+	p, err := probe.ReadPredictions(strings.NewReader("path,class,predicted_0\na,x,y\n"))
+	if err != nil || len(p.Confidence) != 0 || p.Predicted[0][0] != "y" {
+		t.Fatalf("%+v %v", p, err)
+	}
+	if got := p.Mistakes(5); got != nil {
+		t.Errorf("mistakes of unknown confidence: %v", got)
+	}
+}
+
+// TestMistakes orders the mistakes of the first seed by their confidence.
+func TestMistakes(t *testing.T) {
+	p := &probe.Predictions{
+		Names: []string{"a", "b", "c", "d"}, Classes: []string{"x", "x", "y", "z"}, Seeds: []uint64{0, 1},
+		Predicted:  [][]string{{"y", "x", "z", "x"}, {"x", "y", "y", "z"}},
+		Confidence: [][]float64{{0.4, 0.99, 0.9, 0.6}, {0, 0, 0, 0}},
+	}
+	want := []probe.Mistake{{2, "z", 0.9}, {3, "x", 0.6}}
+	if got := p.Mistakes(2); !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	if got := len(p.Mistakes(9)); got != 3 {
+		t.Errorf("%d mistakes, want 3", got)
+	}
+	if got := p.Confusion([]string{"x", "y", "z"}); !slices.Equal(got, []int{1, 1, 0, 0, 0, 1, 1, 0, 0}) {
+		t.Errorf("confusion %v", got)
+	}
+}
+
+// TestConfidence computes the softmax of the scores of the chosen classifier.
+func TestConfidence(t *testing.T) {
+	p, e := evaluate(t, clusters(120, "train", "test"), probe.EvaluateConfig{Config: ridge})
+	k := len(p.Data.Classes)
+	scores := make([]float32, len(p.Rows)*k)
+	if err := e.Selected.Model.Scores(t.Context(), scores, p.Judged, p.Rows); err != nil {
+		t.Fatal(err)
+	}
+	for i := range p.Rows {
+		row, sum := scores[i*k:][:k], 0.0
+		for _, s := range row {
+			sum += math.Exp(float64(s - slices.Max(row)))
+		}
+		if got := e.Predictions.Confidence[0][i]; math.Abs(got-1/sum) > 1e-6 {
+			t.Errorf("row %d: confidence %v, want %v of %v", i, got, 1/sum, row)
 		}
 	}
 }
