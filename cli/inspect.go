@@ -119,7 +119,11 @@ func inspectTable(i onnx.Info) [][2]string {
 			rows = append(rows, [2]string{"arch", s.Arch})
 		}
 		if r := s.Robustness; r != nil {
-			rows = append(rows, [2]string{"robustness", fmt.Sprintf("%s, eps %g", r.Norm, r.Eps)})
+			text := fmt.Sprintf("%s, eps %g", r.Norm, r.Eps)
+			if r.Norm == "" {
+				text = fmt.Sprintf("%.2f %% under attack, as the checkpoint says; threat model not known", 100*r.Accuracy)
+			}
+			rows = append(rows, [2]string{"robustness", text})
 		}
 	}
 	for _, a := range i.Assumed {

@@ -66,12 +66,7 @@ func (m *Model) Inspect() Info {
 		i.Operators[n.OpType]++
 	}
 	i.BatchNorms = i.Operators["BatchNormalization"]
-	for _, t := range g.Initializer {
-		if n := elements(t.Dims); n > 0 {
-			i.Parameters += n
-			i.Bytes += (n*elementBits[pb.TensorProto_DataType(t.DataType)] + 7) / 8
-		}
-	}
+	i.Parameters, i.Bytes = m.Parameters()
 	for _, e := range p.MetadataProps {
 		if e.Key != SpecKey {
 			i.Metadata[e.Key] = e.Value
@@ -88,6 +83,18 @@ func (m *Model) Inspect() Info {
 		i.Problems = append(i.Problems, strings.TrimPrefix(err.Error(), "onnx: "))
 	}
 	return i
+}
+
+// Parameters counts the numbers in the model's initializers, and the bytes that they
+// take up.
+func (m *Model) Parameters() (n, bytes int64) {
+	for _, t := range m.Proto.Graph.Initializer {
+		if e := elements(t.Dims); e > 0 {
+			n += e
+			bytes += (e*elementBits[pb.TensorProto_DataType(t.DataType)] + 7) / 8
+		}
+	}
+	return n, bytes
 }
 
 func infoOf(v Value) ValueInfo {

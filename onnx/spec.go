@@ -80,10 +80,12 @@ type Source struct {
 }
 
 // Robustness is the threat model of adversarial training: the norm, "l2" or "linf",
-// and the radius in units of [0,1] pixels.
+// and the radius in units of [0,1] pixels. Norm is "" where the weights are known to
+// be robust only by the accuracy under attack that their checkpoint stores.
 type Robustness struct {
-	Norm string  `json:"norm"`
-	Eps  float64 `json:"eps"`
+	Norm     string  `json:"norm"`
+	Eps      float64 `json:"eps"`
+	Accuracy float64 `json:"accuracy,omitempty"` // under attack, a fraction; 0: not known
 }
 
 type plainSpec Spec

@@ -89,6 +89,7 @@ func (im *Imported) build(cfg Config) error {
 	if err := cfg.Claim.Check(name, im.Classes); err != nil {
 		return err
 	}
+	im.Spec.Robustness = storedRobustness(im.File.Fields(), im.Classes)
 	if cfg.Claim.Norm != "" {
 		im.Spec.Robustness = &onnx.Robustness{Norm: cfg.Claim.Norm, Eps: cfg.Claim.Eps}
 	}
