@@ -16,10 +16,33 @@ type Comparison struct {
 	Spread   string     // a sentence: what ± and the error bars mean
 	Models   []Backbone // the best first
 	Pairs    []Pair     // the test of every two of them
+	Matrix   *Matrix    // of the best; nil: not shown
+	Mistakes *Mistakes  // of the best; nil: not shown
 	Failed   []Failure
 	Notes    []string // warnings and caveats, a sentence each
 	Commands []string // command lines that make the report again
 	Versions []Fact   // of the program and what it ran on
+}
+
+// Matrix is a confusion matrix: Counts [K,K] is row-major, rows are true classes and
+// columns predicted ones.
+type Matrix struct {
+	Labels  []string
+	Counts  []int
+	Caption string
+}
+
+// Mistakes are the most confident mistakes of a classifier.
+type Mistakes struct {
+	Caption string
+	Lines   []Mistake     // the most confident first
+	Sheet   *ContactSheet // their images, in the same order; nil: not shown
+}
+
+// Mistake is an image that was taken for one of another class.
+type Mistake struct {
+	Image, Class, Predicted string
+	Confidence              float64 // of the prediction, 0 to 1
 }
 
 // Fact is a name and a value, for people to read.
@@ -35,7 +58,12 @@ type Backbone struct {
 	Arch     string  // "" if not known
 	Norm     string  // threat model of its adversarial training: "l2" or "linf"; "" for none
 	Eps      float64 // radius of that, in units of [0,1] pixels; 0 is standard training, NaN not known
+	Robust   bool    // trained to be robust, where Eps is NaN because the threat model is not known
 	ImageNet float64 // published top-1 accuracy on ImageNet
+
+	Input           [2]int  // height and width of its images; 0: not known
+	Parameters      int64   // of the whole model; 0: not known
+	ImagesPerSecond float64 // measured, from file to features; 0: not known
 
 	Top1         Estimate
 	MeanPerClass Estimate
@@ -68,9 +96,11 @@ type Pair struct {
 }
 
 // Training says how a backbone was trained: "standard", "robust l2 0.5", "robust
-// linf 4/255", or "" if that is not known.
+// linf 4/255", "robust" where its threat model is not known, or "" if nothing is.
 func (b *Backbone) Training() string {
 	switch {
+	case math.IsNaN(b.Eps) && b.Robust:
+		return "robust"
 	case math.IsNaN(b.Eps):
 		return ""
 	case b.Eps == 0:

@@ -6,6 +6,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"fmt"
+	"image"
 	"io"
 	"math"
 	"os"
@@ -40,6 +41,10 @@ func compared() *Comparison {
 			Details: []Fact{{"features", "2,048"}, {"regularisation", "0.01"}},
 			Classes: []Class{{"zero", 100, 0.91}, {nasty, 102, 0.75}, {"none", 0, nan}},
 		})
+		last := &c.Models[len(c.Models)-1]
+		if arch != "" {
+			last.Input, last.Parameters, last.ImagesPerSecond = [2]int{224, 224}, 11_700_000, 40-3*i
+		}
 		i++
 	}
 	add("resnet50_l2_eps3", "resnet50", "l2", 3, 0.6283, 0.921)
@@ -52,6 +57,11 @@ func compared() *Comparison {
 	add("resnet18_l2_eps0.1", "resnet18", "l2", 0.1, 0.6877, 0.84)
 	add("resnet18_l2_eps0", "resnet18", "l2", 0, 0.6979, 0.846)
 	add("somebody's "+nasty, "", "", nan, nan, 0.75)
+	c.Matrix = &Matrix{[]string{"zero", nasty}, []int{90, 10, 20, 82}, "as judged " + nasty}
+	c.Mistakes = &Mistakes{
+		Caption: "of seed 0 " + nasty, Lines: []Mistake{{"a/" + nasty, "zero", nasty, 0.9987}},
+		Sheet: &ContactSheet{Title: "Mistakes", Rows: [][]Thumbnail{{{Image: image.NewNRGBA(image.Rect(0, 0, 4, 4)), Label: nasty}}}},
+	}
 	c.Models[0].P = nan
 	c.Models[9].Top1 = Estimate{0.75, nan, nan, nan}
 	for a := range c.Models {
@@ -91,7 +101,7 @@ func TestHTML(t *testing.T) {
 		}
 	}
 	for _, want := range []string{
-		"Best: resnet50_l2_eps3 (robust l2 3), top-1 92.10 ± 0.70 %. Not told apart from it: resnet50_l2_eps0.5.", "robust linf 4/255", "89.00 ± 0.70", "75.00</td>",
+		"Best: resnet50_l2_eps3 (robust l2 3), top-1 92.10 ± 0.70 %. Not told apart from it: resnet50_l2_eps0.5.", "robust linf 4/255", "89.00 ± 0.70", "75.00</td>", "<td>224x224</td><td>11.7 M</td><td>37</td>", "Accuracy against cost", "<title>Confusion matrix</title>", "as judged &lt;script", "of seed 0 &lt;script",
 		"Accuracy against the L2 eps", "the Linf eps", "Accuracy against published ImageNet top-1", "Robust minus standard", "45 McNemar tests", "broken&lt;script", "rtx compare a.onnx",
 	} {
 		if !strings.Contains(text, want) {
@@ -162,8 +172,8 @@ func TestCSV(t *testing.T) {
 		t.Fatal(len(rows), err)
 	}
 	for i, want := range map[int][]string{
-		1:  {"1", "resnet50_l2_eps3", "robust", "l2", "3", "resnet50", "0.6283", "2059", "0.921", "0.007", "0.907", "0.935", "0.8585", "0.0078125", "0.842875", "0.874125", ""},
-		10: {"5", "somebody's " + nasty, "", "", "", "", "", "2059", "0.75", "", "", "", "0.6875", "0.0078125", "0.671875", "0.703125", "0.001953125"},
+		1:  {"1", "resnet50_l2_eps3", "robust", "l2", "3", "resnet50", "0.6283", "2059", "0.921", "0.007", "0.907", "0.935", "0.8585", "0.0078125", "0.842875", "0.874125", "", "224", "224", "11700000", "40"},
+		10: {"5", "somebody's " + nasty, "", "", "", "", "", "2059", "0.75", "", "", "", "0.6875", "0.0078125", "0.671875", "0.703125", "0.001953125", "", "", "", ""},
 	} {
 		if !slices.Equal(rows[i], want) {
 			t.Errorf("row %d is\n%q, want\n%q", i, rows[i], want)
@@ -180,7 +190,7 @@ func TestMarkdown(t *testing.T) {
 	keep("report.md", b.Bytes())
 	text := b.String()
 	for _, want := range []string{
-		"\n| 1 | resnet50\\_l2\\_eps3 | robust l2 3 | 92.10 ± 0.70 | 85.85 ± 0.78 |  |\n", "| 0.0020 |", "\n- images: 2,059 in 10 classes\n", "\n    rtx compare a.onnx",
+		"\n| 1 | resnet50\\_l2\\_eps3 | robust l2 3 | 92.10 ± 0.70 | 85.85 ± 0.78 |  | 224x224 | 11.7 M | 40 |\n", "| 0.0020 |  |  |  |", "zero taken for \\<script\\>", "99.87 %", "\n- images: 2,059 in 10 classes\n", "\n    rtx compare a.onnx",
 		"\n- broken\\<script\\>",
 	} {
 		if !strings.Contains(text, want) {
@@ -188,7 +198,7 @@ func TestMarkdown(t *testing.T) {
 		}
 	}
 	for line := range strings.Lines(text) {
-		if strings.HasPrefix(line, "| ") && strings.Count(strings.ReplaceAll(line, `\|`, ""), "|") != 7 {
+		if strings.HasPrefix(line, "| ") && strings.Count(strings.ReplaceAll(line, `\|`, ""), "|") != 10 {
 			t.Errorf("a row of %d bars: %s", strings.Count(line, "|"), line)
 		}
 	}
@@ -210,6 +220,10 @@ func TestPlots(t *testing.T) {
 			if texts["92.10"] != 1 || texts["robust linf 4/255"] != 1 || count["polygon"] != 10+3 {
 				t.Errorf("bars: %v %v", count, texts)
 			}
+		case "cost": // nine backbones of two architectures, and their legend
+			if got := count["circle"]; got != 9+2 || texts["25"] != 1 || texts["60"] != 1 {
+				t.Errorf("cost: %v %v", count, texts)
+			}
 		case "eps-l2": // seven backbones of two architectures, and their legend
 			if got := count["circle"]; got != 7+2 || texts["resnet18"] != 1 || texts["0.03"] != 1 {
 				t.Errorf("eps: %v %v", count, texts)
@@ -224,7 +238,7 @@ func TestPlots(t *testing.T) {
 			}
 		}
 	}
-	if want := []string{"top1", "eps-l2", "eps-linf", "imagenet", "gain"}; !slices.Equal(names, want) {
+	if want := []string{"top1", "cost", "eps-l2", "eps-linf", "imagenet", "gain"}; !slices.Equal(names, want) {
 		t.Errorf("plots %q, want %q", names, want)
 	}
 	c.Models = c.Models[:2]
@@ -233,7 +247,28 @@ func TestPlots(t *testing.T) {
 	}
 }
 
+// TestDecades labels an axis of logarithms inside its range.
+func TestDecades(t *testing.T) {
+	for _, c := range []struct {
+		low, high float64
+		want      string
+	}{
+		{1, 1000, "1 2 5 10 20 50 100 200 500 1000"}, {0.65, 1.22, "0.8 1 1.2"}, {30, 70, "30 40 50 60"}, {12, 90, "12 15 20 25 30 40 50 60 80"},
+	} {
+		var got []string
+		for _, tick := range decades([]float64{math.Log10(c.low), math.NaN(), math.Log10(c.high)}) {
+			got = append(got, tick.Text)
+		}
+		if strings.Join(got, " ") != c.want {
+			t.Errorf("%v to %v: %q, want %q", c.low, c.high, got, c.want)
+		}
+	}
+}
+
 func TestText(t *testing.T) {
+	if b := (&Backbone{Eps: math.NaN(), Robust: true}); b.Training() != "robust" || kinds[b.kind()] != "robust" {
+		t.Errorf("robust by an unknown threat model: %q, %q", b.Training(), kinds[b.kind()])
+	}
 	for p, want := range map[float64]string{1: "1.000", 0.04996: "0.050", 0.0123: "0.012", 0.00123: "0.0012", 1e-5: "< 0.0001", 0: "< 0.0001"} {
 		if got := pText(p); got != want {
 			t.Errorf("p %v is %q, want %q", p, got, want)

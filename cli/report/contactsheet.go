@@ -2,12 +2,12 @@ package report
 
 import "image"
 
-// ContactSheet shows rows of images, such as a query and its nearest neighbours. The
-// first image of a row stands a little apart.
+// ContactSheet shows rows of images, such as a query and its nearest neighbours.
 type ContactSheet struct {
 	Title string
 	Notes []string // lines below the title, for instance what the frames mean
 	Rows  [][]Thumbnail
+	Apart bool // the first image of each row stands a little apart
 }
 
 // Thumbnail is an image of a contact sheet, with two lines of text below it.
@@ -54,7 +54,7 @@ func (s *ContactSheet) Draw() *Drawing {
 		x := float64(sheetEdge)
 		for i, t := range row {
 			t.draw(d, x, y)
-			if x += thumbStep; i == 0 {
+			if x += thumbStep; i == 0 && s.Apart {
 				x += thumbStep / 5
 			}
 		}
@@ -80,5 +80,5 @@ func (t *Thumbnail) draw(d *Drawing, x, y float64) {
 	}
 	d.add(frame)
 	d.label(black, textSize, x+thumbSide/2, y+thumbSide+18, middle, shorten(t.Label, sheetLabel))
-	d.label(grey, textSize-1, x+thumbSide/2, y+thumbSide+32, middle, t.Note)
+	d.label(grey, textSize-1, x+thumbSide/2, y+thumbSide+32, middle, shorten(t.Note, sheetLabel))
 }

@@ -21,6 +21,7 @@ var pageTemplate = sync.OnceValue(func() *template.Template { return template.Mu
 type page struct {
 	*Comparison
 	Figures []figure
+	Best    []figure // about the best: its confusion matrix, and its mistakes
 }
 
 type figure struct {
@@ -35,14 +36,35 @@ func (c *Comparison) HTML(w io.Writer) error {
 	p := page{Comparison: c}
 	if len(c.Models) > 0 {
 		for _, plot := range c.Plots() {
-			var svg strings.Builder
-			if err := plot.Drawing.SVG(&svg); err != nil {
+			f, err := drawn(plot.Drawing.SVG, plot.Caption)
+			if err != nil {
 				return err
 			}
-			p.Figures = append(p.Figures, figure{template.HTML(svg.String()), plot.Caption})
+			p.Figures = append(p.Figures, f)
 		}
 	}
+	if m := c.Matrix; m != nil {
+		f, err := drawn(func(w io.Writer) error { return Confusion(w, m.Labels, m.Counts) }, m.Caption)
+		if err != nil {
+			return err
+		}
+		p.Best = append(p.Best, f)
+	}
+	if m := c.Mistakes; m != nil && m.Sheet != nil {
+		f, err := drawn(m.Sheet.Draw().SVG, m.Caption)
+		if err != nil {
+			return err
+		}
+		p.Best = append(p.Best, f)
+	}
 	return pageTemplate().Execute(w, p)
+}
+
+// drawn is a figure of what svg writes.
+func drawn(svg func(io.Writer) error, caption string) (figure, error) {
+	var b strings.Builder
+	err := svg(&b)
+	return figure{template.HTML(b.String()), caption}, err
 }
 
 // Inks returns style rules that define the colours of page and drawings as variables
@@ -65,6 +87,9 @@ func (p page) IsRobust(mark string) bool     { return strings.HasPrefix(mark, "r
 func (p page) Show(e Estimate) string        { return e.percent() }
 func (p page) P(x float64) string            { return pText(x) }
 func (p page) Percent(share float64) string  { return percent(share) }
+func (p page) Size(input [2]int) string      { return size(input) }
+func (p page) Millions(n int64) string       { return millions(n) }
+func (p page) Rate(x float64) string         { return rate(x) }
 func (p page) NameOf(i int) string           { return p.Models[i].Name }
 func (p page) About() string                 { return p.about() }
 func (p page) Answer() string                { return p.answer() }

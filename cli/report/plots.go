@@ -5,13 +5,14 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 
 	"github.com/robust-transfer/rtx/finetune/metrics"
 )
 
 // Plot is a drawing of a comparison.
 type Plot struct {
-	Name    string // for its file: top1, eps-l2, eps-linf, imagenet or gain
+	Name    string // for its file: top1, cost, eps-l2, eps-linf, imagenet or gain
 	Drawing *Drawing
 	Caption string
 }
@@ -21,13 +22,13 @@ const enough = 3
 
 // Plots returns the drawings that the comparison has figures for. There is always a
 // bar chart of accuracies. With at least three points each there are also: accuracy
-// against the eps of adversarial training, for each norm, with a line for each
+// against the time that an image takes; accuracy against the eps of adversarial training, for each norm, with a line for each
 // architecture; accuracy against published ImageNet top-1, with the least-squares
 // line; and the difference of robust backbones from the standard one of their
 // architecture.
 func (c *Comparison) Plots() []Plot {
 	plots := []Plot{c.bars()}
-	for _, p := range []*Plot{c.eps("l2", "L2"), c.eps("linf", "Linf"), c.imageNet(), c.gain()} {
+	for _, p := range []*Plot{c.cost(), c.eps("l2", "L2"), c.eps("linf", "Linf"), c.imageNet(), c.gain()} {
 		if p != nil {
 			plots = append(plots, *p)
 		}
@@ -42,7 +43,7 @@ const unknown = 7 // the index of a grey
 
 func (b *Backbone) kind() int {
 	switch {
-	case math.IsNaN(b.Eps):
+	case math.IsNaN(b.Eps) && !b.Robust:
 		return unknown
 	case b.Eps == 0:
 		return 1
@@ -93,6 +94,47 @@ func (c *Comparison) byArch(point func(*Backbone) (Point, bool)) (groups []Group
 	}
 	slices.SortFunc(groups, func(a, b Group) int { return cmp.Compare(a.Name, b.Name) })
 	return groups, points
+}
+
+// cost plots accuracy against the time that an image takes.
+func (c *Comparison) cost() *Plot {
+	var times []float64
+	groups, points := c.byArch(func(m *Backbone) (Point, bool) {
+		p := m.point(math.Log10(1000 / m.ImagesPerSecond))
+		times = append(times, p.X)
+		p.Tooltip += fmt.Sprintf(", %s images/s", rate(m.ImagesPerSecond))
+		return p, m.ImagesPerSecond > 0
+	})
+	if points < enough {
+		return nil
+	}
+	chart := Chart{
+		Title: "Accuracy against cost", Groups: groups,
+		X: Axis{Label: "milliseconds per image, logarithmic", Ticks: decades(times)}, Y: Axis{Label: "top-1 accuracy", Percent: true},
+	}
+	return &Plot{"cost", chart.Draw(), "The time was measured while the features were computed, from file to features. Hollow points are standard training."}
+}
+
+// decades are ticks of an axis of logarithms that holds the given ones: at 1, 2 and 5
+// times powers of ten, or closer where the values are.
+func decades(logs []float64) []Tick {
+	logs = slices.DeleteFunc(slices.Clone(logs), func(x float64) bool { return math.IsNaN(x - x) })
+	low, high := widened(slices.Min(logs), slices.Max(logs))
+	var ticks []Tick
+	for _, mantissas := range [][]float64{{1, 2, 5}, {1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8}} {
+		ticks = nil
+		for power := math.Floor(low); power <= high; power++ {
+			for _, m := range mantissas {
+				if at := power + math.Log10(m); at >= low && at <= high {
+					ticks = append(ticks, Tick{at, strconv.FormatFloat(m*math.Pow(10, power), 'g', 6, 64)})
+				}
+			}
+		}
+		if len(ticks) >= enough {
+			break
+		}
+	}
+	return ticks
 }
 
 // eps plots accuracy against the eps of adversarial training in one norm. Standard
