@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
+	"math"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,7 +14,6 @@ import (
 	"github.com/robust-transfer/rtx/cli/report"
 	"github.com/robust-transfer/rtx/featurize"
 	"github.com/robust-transfer/rtx/featurize/output"
-	"github.com/robust-transfer/rtx/finetune"
 	"github.com/robust-transfer/rtx/onnx"
 )
 
@@ -126,38 +125,13 @@ func (k *comparing) check() error {
 	if _, err := k.trainingOptions.config(); err != nil {
 		return err
 	}
-	for _, model := range k.models {
-		name := backboneName(model)
-		for i, base := 2, name; slices.Contains(k.names, name); i++ {
-			name = fmt.Sprintf("%s-%d", base, i)
-		}
-		k.names = append(k.names, name)
-	}
+	k.names = backboneNames(k.models)
 	return nil
 }
 
 // network is the part of the options that says how a model runs.
 func (o *compareOptions) network(model string) networkOptions {
 	return networkOptions{Model: model, dataOptions: o.dataOptions, runOptions: o.runOptions, skipOptions: o.skipOptions, Library: o.Library, specOptions: o.specOptions}
-}
-
-// backboneName is what tables call a model: its file without extension, its
-// catalogue name, or the run folder whose weights it is.
-func backboneName(model string) string {
-	if _, err := os.Stat(model); err != nil {
-		return filepath.Base(model) // a name, which may have a dot: resnet50_l2_eps0.5
-	}
-	name := strings.TrimSuffix(filepath.Base(model), filepath.Ext(model))
-	full, err := filepath.Abs(model)
-	if dir := filepath.Dir(full); err == nil && filepath.Base(dir) == "weights" {
-		switch run := filepath.Base(filepath.Dir(dir)); filepath.Base(full) {
-		case filepath.Base(finetune.BestFile):
-			return run
-		case filepath.Base(finetune.LastFile):
-			return run + "-last"
-		}
-	}
-	return name
 }
 
 // probeAll probes every model. One that fails is told of in the end; a signal, and
@@ -218,6 +192,9 @@ func (k *comparing) finish(ctx context.Context, r *report.Comparison) error {
 	if err != nil {
 		return err
 	}
+	if err := k.describeBest(ctx, r); err != nil {
+		return err
+	}
 	r.Notes = k.notes()
 	own := k.fields(r)
 	args, err := recordedOptions(&k.compareOptions)
@@ -269,6 +246,14 @@ func (k *comparing) best(ctx context.Context) ([]output.Content, error) {
 	return []output.Content{{Name: "best.onnx", Write: m.Write}}, nil
 }
 
+// measured is a figure that is 0 where it was not measured.
+func measured(x float64) share {
+	if x == 0 {
+		return share(math.NaN())
+	}
+	return share(x)
+}
+
 func (k *comparing) fields(r *report.Comparison) object {
 	var ranking []object
 	for i, b := range r.Models {
@@ -276,6 +261,7 @@ func (k *comparing) fields(r *report.Comparison) object {
 		ranking = append(ranking, object{
 			{"model", k.found[i].model}, {"name", b.Name}, {"rank", b.Rank}, {"top1", p.Top1}, {"sd", p.Top1SD}, {"low", p.Low}, {"high", p.High},
 			{"mean_per_class", p.MeanPerClass}, {"n", p.N}, {"p_vs_best", share(b.P)}, {"arch", b.Arch}, {"norm", b.Norm}, {"eps", share(b.Eps)}, {"imagenet_top1", share(b.ImageNet)},
+			{"input_size", b.Input}, {"parameters", b.Parameters}, {"images_per_second", measured(b.ImagesPerSecond)},
 			{"features", k.featuresOf(b.Name)}, {"probe", k.probeOf(b.Name)},
 		})
 	}
@@ -283,5 +269,11 @@ func (k *comparing) fields(r *report.Comparison) object {
 	for _, f := range k.failed {
 		failed = append(failed, object{{"model", f.Model}, {"error", f.Reason}})
 	}
-	return object{{"ranking", ranking}, {"best", k.found[0].model}, {"failed", failed}, {"protocol", k.found[0].probe.Protocol}}
+	mistakes := []object{}
+	if r.Mistakes != nil {
+		for _, m := range r.Mistakes.Lines {
+			mistakes = append(mistakes, object{{"path", m.Image}, {"class", m.Class}, {"predicted", m.Predicted}, {"confidence", m.Confidence}})
+		}
+	}
+	return object{{"ranking", ranking}, {"best", k.found[0].model}, {"failed", failed}, {"protocol", k.found[0].probe.Protocol}, {"mistakes", mistakes}}
 }

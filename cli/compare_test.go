@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/robust-transfer/rtx/finetune/probe"
 )
 
 // TestCompare orders backbones, one of which fails.
@@ -49,6 +52,7 @@ func TestCompare(t *testing.T) {
 			t.Errorf("%s: %v, no %q", name, err, want)
 		}
 	}
+	aboutBest(t, out, r)
 	// Its args.yaml is a --config, lists included.
 	few := filepath.Join(t.TempDir(), "few")
 	if o := rtx(t, "compare", names[0], "-d", images, "-o", few, "--seeds", "1", "--solver", "ridge", "--reg", "0.5", "--reg", "2"); o.code != 0 {
@@ -75,6 +79,48 @@ func TestCompare(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(out, "report.md"))
 	if err != nil || !strings.Contains(string(text), "broken.onnx") {
 		t.Errorf("%v: the report does not tell of the failure", err)
+	}
+}
+
+// aboutBest checks what a comparison tells of its best backbone beside its accuracy.
+func aboutBest(t *testing.T, out string, r map[string]any) {
+	t.Helper()
+	best := r["ranking"].([]any)[0].(map[string]any)
+	info := object(t, rtx(t, "inspect", best["model"].(string), "--json").stdout)
+	if best["parameters"] != info["parameters"] || fmt.Sprint(best["input_size"]) != "[32 32]" || !(best["images_per_second"].(float64) > 0) {
+		t.Errorf("%v parameters, input %v, %v images/s; inspect counts %v parameters", best["parameters"], best["input_size"], best["images_per_second"], info["parameters"])
+	}
+	f, err := os.Open(filepath.Join(best["probe"].(string), "predictions.csv"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	p, err := probe.ReadPredictions(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wrong := 0
+	for _, right := range p.Right()[0] {
+		if !right {
+			wrong++
+		}
+	}
+	mistakes := r["mistakes"].([]any)
+	if wrong == 0 || len(mistakes) != min(18, wrong) {
+		t.Errorf("%d mistakes told of %d", len(mistakes), wrong)
+	}
+	last := 1.0
+	for _, m := range mistakes {
+		m := m.(map[string]any)
+		at := slices.Index(p.Names, m["path"].(string))
+		if at < 0 || p.Classes[at] != m["class"] || p.Predicted[0][at] != m["predicted"] || m["class"] == m["predicted"] || m["confidence"].(float64) > last {
+			t.Errorf("mistake %v", m)
+		}
+		last = m["confidence"].(float64)
+	}
+	page := string(readFile(t, filepath.Join(out, "report.html")))
+	if n := strings.Count(page, "data:image/png"); n != len(mistakes) || !strings.Contains(page, "<title>Confusion matrix</title>") {
+		t.Errorf("%d images of %d mistakes in report.html, or no confusion matrix", n, len(mistakes))
 	}
 }
 

@@ -86,6 +86,7 @@ func (k *comparing) backbone(one *contender) report.Backbone {
 	p := one.probe
 	b := report.Backbone{
 		Name: one.name, Arch: one.spec.Arch, Eps: math.NaN(), ImageNet: math.NaN(), N: p.N,
+		Input: one.spec.InputSize, Parameters: one.parameters, ImagesPerSecond: one.speed,
 		Top1:         report.Estimate{Value: float64(p.Top1), SD: float64(p.Top1SD), Low: float64(p.Low), High: float64(p.High)},
 		MeanPerClass: report.Estimate{Value: float64(p.MeanPerClass), SD: float64(p.PerClassSD), Low: math.NaN(), High: math.NaN()},
 		Details: []report.Fact{
@@ -94,7 +95,11 @@ func (k *comparing) backbone(one *contender) report.Backbone {
 		},
 	}
 	if r := one.spec.Robustness; r != nil {
-		b.Norm, b.Eps = r.Norm, r.Eps
+		if b.Robust = true; r.Norm != "" {
+			b.Norm, b.Eps = r.Norm, r.Eps
+		} else {
+			b.Details = append(b.Details, report.Fact{Name: "accuracy under attack, as its checkpoint says", Value: share(r.Accuracy).percent() + " %"})
+		}
 	}
 	if c, err := k.openCatalogue(); err == nil {
 		if m := c.Find(one.model); m != nil {

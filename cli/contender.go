@@ -18,7 +18,9 @@ import (
 // contender is a backbone with its probe.
 type contender struct {
 	model, name string
-	skipped     int // images
+	skipped     int     // images
+	parameters  int64   // of the model
+	speed       float64 // images per second, from file to features; 0: not known
 	probe       *probeResult
 	predictions *probe.Predictions
 	grouped     bool // the samples are in groups
@@ -47,7 +49,7 @@ func (k *comparing) contend(ctx context.Context, model, name string) (*contender
 	if err != nil || run == nil {
 		return nil, errors.Join(err, errors.New("the features have no run.json"))
 	}
-	one.spec = run.ResolvedSpec
+	one.spec, one.speed = run.ResolvedSpec, run.ImagesPerSecond
 	return one, nil
 }
 
@@ -86,6 +88,7 @@ func (one *contender) featurize(ctx context.Context, e *env, k *comparing) error
 	f, err := e.extractFeatures(ctx, o, nil, "")
 	if err == nil {
 		one.skipped = f.summary.Skipped
+		one.parameters, _ = f.model.Parameters()
 	}
 	return err
 }
