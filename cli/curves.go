@@ -24,32 +24,60 @@ type curves []struct {
 	Top1         float64 `json:"top1"`
 	MeanPerClass float64 `json:"mean_per_class"`
 	TrainLoss    float64 `json:"train_loss"`
+	Best         bool    `json:"best"` // of all epochs so far
 	LR           float64 `json:"lr"`
 }
 
-// readCurves reads the evaluations on validation images from a metrics file, each
+// curvesReader reads curves from a metrics file that grows.
+type curvesReader struct {
+	read int64   // bytes of the file
+	rate float64 // learning rate of the last step
+	curves
+}
+
+// update reads the evaluations on validation images that were added to the file, each
 // with the learning rate of the step before it.
-func readCurves(name string) (out curves, err error) {
+func (r *curvesReader) update(name string) error {
 	f, err := os.Open(name)
-	if err != nil {
-		return nil, fmt.Errorf("output: %w", err)
+	if err == nil {
+		defer f.Close()
+		_, err = f.Seek(r.read, io.SeekStart)
 	}
-	defer f.Close()
-	rate := 0.0
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		out = append(out, curves{{}}...)
-		last := &out[len(out)-1]
-		err := json.Unmarshal(lines.Bytes(), last)
-		if last.Event == "step" {
-			rate = last.LR
+	if err != nil {
+		return fmt.Errorf("output: %w", err)
+	}
+	for lines := bufio.NewReader(f); ; {
+		line, err := lines.ReadBytes('\n')
+		if err == io.EOF { // what follows the last line break is not whole
+			return nil
 		}
-		if err != nil || last.Event != "eval" || last.Split != finetune.Validation.String() {
-			out = out[:len(out)-1]
+		if err != nil {
+			return fmt.Errorf("output: %w", err)
+		}
+		r.read += int64(len(line))
+		e := curves{{}}
+		if json.Unmarshal(line, &e[0]) != nil {
 			continue
 		}
-		last.LR = rate
+		if e[0].Event == "step" {
+			r.rate = e[0].LR
+		}
+		if e[0].Event == "eval" && e[0].Split == finetune.Validation.String() {
+			e[0].LR = r.rate
+			r.curves = append(r.curves, e...)
+		}
 	}
-	return out, nil
+}
+
+// best is the index of the best epoch, -1 if no images were validated on.
+func (c curves) best() int {
+	best := -1
+	for i, e := range c {
+		if e.Best && e.N > 0 {
+			best = i
+		}
+	}
+	return best
 }
 
 func (c curves) csv(to io.Writer) error {
@@ -77,16 +105,24 @@ func (c curves) svg(w io.Writer) error {
 		}
 		return g
 	}
-	loss := report.Chart{Title: "Loss", X: report.Axis{Label: "epoch", Whole: true}, Y: report.Axis{Label: "cross-entropy"}, Groups: []report.Group{
+	epochs := report.Axis{Label: "epoch", Whole: true}
+	loss := report.Chart{Title: "Loss", X: epochs, Y: report.Axis{Label: "cross-entropy"}, Groups: []report.Group{
 		series("training", func(i int) float64 { return c[i].TrainLoss }),
 	}}
-	drawings := []*report.Drawing{}
-	if len(c) > 0 && c[0].N > 0 {
-		loss.Groups = append(loss.Groups, series("validation", func(i int) float64 { return c[i].Loss }))
-		accuracy := report.Chart{Title: "Validation accuracy", X: report.Axis{Label: "epoch", Whole: true}, Y: report.Axis{Label: "accuracy", Percent: true}, Groups: []report.Group{
-			series("top-1", func(i int) float64 { return c[i].Top1 }), series("mean per class", func(i int) float64 { return c[i].MeanPerClass }),
-		}}
-		drawings = append(drawings, accuracy.Draw())
+	if len(c) == 0 || c[0].N == 0 {
+		return report.Stack("Training", loss.Draw()).SVG(w)
 	}
-	return report.Stack("Training", append([]*report.Drawing{loss.Draw()}, drawings...)...).SVG(w)
+	loss.Groups = append(loss.Groups, series("validation", func(i int) float64 { return c[i].Loss }))
+	accuracy := report.Chart{Title: "Validation accuracy", X: epochs, Y: report.Axis{Label: "accuracy", Percent: true}, Groups: []report.Group{
+		series("mean per class", func(i int) float64 { return c[i].MeanPerClass }), // often the same as top-1, which is drawn over it
+		series("top-1", func(i int) float64 { return c[i].Top1 }),
+	}}
+	if best := c.best(); best >= 0 {
+		mark := func(y float64) report.Group {
+			name := fmt.Sprintf("best: epoch %d", c[best].Epoch)
+			return report.Group{Name: name, Points: []report.Point{{X: float64(c[best].Epoch), Y: y, Tooltip: fmt.Sprintf("%s, %.4g", name, y)}}}
+		}
+		loss.Groups, accuracy.Groups = append(loss.Groups, mark(c[best].Loss)), append(accuracy.Groups, mark(c[best].Top1))
+	}
+	return report.Stack("Training", loss.Draw(), accuracy.Draw()).SVG(w)
 }

@@ -31,5 +31,10 @@ func (n *network) executor(engine string) (finetune.Executor, error) {
 	if engine == "tape" {
 		return &tape.Executor[float32]{}, nil
 	}
-	return lower.Open(runtime.Options{Library: n.library, Threads: n.Threads, Device: n.Device}, lower.Config{})
+	return lower.Open(n.executorOptions(), lower.Config{})
+}
+
+// executorOptions say how onnxruntime runs an executor's programs.
+func (n *network) executorOptions() runtime.Options {
+	return runtime.Options{Library: n.library, Threads: n.Threads, Device: n.Device}
 }

@@ -132,22 +132,27 @@ func (o *finetuneOptions) network() networkOptions {
 // finetuning is one call of the verb.
 type finetuning struct {
 	network
-	o       finetuneOptions
-	out     string
-	recipe  finetune.Recipe
-	task    classify.Task
-	policy  augment.Policy
-	mixup   augment.Mixup
-	rates   []float64
-	data    *augment.Data
-	id      featurize.Identity
-	heldOut float64 // share of the training images to validate on
-	engine  string  // "ort" or "tape"
-	places  []int   // of the data's classes among those of the head that is kept; nil: the head has the data's
-	base    string  // SHA-256 of the model
-	args    []byte
-	folder  *output.Folder
-	found   *finetune.RunResult
+	o        finetuneOptions
+	out      string
+	recipe   finetune.Recipe
+	task     classify.Task
+	policy   augment.Policy
+	mixup    augment.Mixup
+	rates    []float64
+	data     *augment.Data
+	id       featurize.Identity
+	heldOut  float64         // share of the training images to validate on
+	config   finetune.Config // of all trainings, with nothing left to its default; but for the learning rate
+	engine   string          // "ort" or "tape"
+	onDevice string          // "cpu" or "cuda:N"
+	places   []int           // of the data's classes among those of the head that is kept; nil: the head has the data's
+	base     string          // SHA-256 of the model
+	args     []byte
+	folder   *output.Folder
+	found    *finetune.RunResult
+
+	curvesOf *finetune.Trial // whose curves are
+	curves   curvesReader
 
 	toldDevice bool // why it is not on the GPU
 }
@@ -187,6 +192,9 @@ func (e *env) finetune(c *cli.Context) error {
 		return t.ended(err)
 	}
 	defer t.data.Close()
+	if err := t.resolve(); err != nil {
+		return err
+	}
 	there, err := t.begun()
 	if err != nil {
 		return err
@@ -225,9 +233,7 @@ func (t *finetuning) check() error {
 		}
 	}
 	t.batch = t.recipe.BatchSize
-	var err error
-	t.args, err = recordedOptions(o)
-	return err
+	return nil
 }
 
 // open finds the images, their splits and those that do not decode.
@@ -298,13 +304,13 @@ func (t *finetuning) run(ctx context.Context) (*finetuneResult, error) {
 	if t.mixup.Alpha > 0 {
 		t.task.Mix = t.mixup.Mix
 	}
-	c := t.recipe.Config
-	c.Seed, c.Unaugmented = uint64(t.o.Seed), !t.policy.Random()
 	r := finetune.Run{
 		Folder: t.folder.Path(), Task: t.task, Data: t.labelled(), Network: t.build, Executor: t.executor,
-		Config: c, LearningRates: t.rates, Seeds: t.o.Seeds,
+		Config: t.config, LearningRates: t.rates, Seeds: t.o.Seeds,
 		Begin:  func(one *finetune.Trial) error { t.data.Reseed(one.Seed); return nil },
-		Report: show.event, Finish: func(one *finetune.Trial, dir string) error { return t.drawCurves(ctx, one, dir) },
+		Report: show.event,
+		Epoch:  func(one *finetune.Trial, dir string) error { return t.drawCurves(context.WithoutCancel(ctx), one, dir) },
+		Finish: func(one *finetune.Trial, dir string) error { t.tellVerified(one); return nil },
 	}
 	var err error
 	if t.found, err = r.Train(ctx); err != nil {
@@ -313,9 +319,23 @@ func (t *finetuning) run(ctx context.Context) (*finetuneResult, error) {
 	return t.finish(ctx)
 }
 
-// drawCurves tells what reading the models back has found, and adds results.csv
-// and curves.svg to the folder of a training.
+// drawCurves writes results.csv and curves.svg to the folder of a training, with the
+// epochs so far.
 func (t *finetuning) drawCurves(ctx context.Context, one *finetune.Trial, dir string) error {
+	if t.curvesOf != one {
+		t.curvesOf, t.curves = one, curvesReader{}
+	}
+	if err := t.curves.update(filepath.Join(dir, finetune.MetricsFile)); err != nil {
+		return err
+	}
+	if err := writeFile(ctx, filepath.Join(dir, "results.csv"), t.curves.csv); err != nil {
+		return err
+	}
+	return writeFile(ctx, filepath.Join(dir, "curves.svg"), t.curves.svg)
+}
+
+// tellVerified tells what reading the models of a training back has found.
+func (t *finetuning) tellVerified(one *finetune.Trial) {
 	for _, v := range []struct {
 		name string
 		*verify.Report
@@ -324,14 +344,6 @@ func (t *finetuning) drawCurves(ctx context.Context, one *finetune.Trial, dir st
 			t.note("%s%s verified: %s", trainingName(one), filepath.Base(v.name), v.Report)
 		}
 	}
-	curves, err := readCurves(filepath.Join(dir, finetune.MetricsFile))
-	if err != nil {
-		return err
-	}
-	if err := writeFile(ctx, filepath.Join(dir, "results.csv"), curves.csv); err != nil {
-		return err
-	}
-	return writeFile(ctx, filepath.Join(dir, "curves.svg"), curves.svg)
 }
 
 // explain adds a hint to errors of training.

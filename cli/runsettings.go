@@ -3,14 +3,17 @@ package cli
 import (
 	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/robust-transfer/rtx/featurize"
 	"github.com/robust-transfer/rtx/finetune"
 	"github.com/robust-transfer/rtx/finetune/augment"
 	"github.com/robust-transfer/rtx/finetune/graph"
+	"github.com/robust-transfer/rtx/onnx/runtime"
 )
 
-// runSettings are what the weights of a run depend on.
+// runSettings are what the weights of a run depend on, with the values of what was left
+// to its default.
 type runSettings struct {
 	Model          string            `json:"model"` // SHA-256
 	Data           string            `json:"data"`
@@ -64,7 +67,7 @@ func optimizerSettingsOf(o graph.Optimizer) optimizerSettings {
 }
 
 type ruleSettings struct {
-	WeightDecay float64 `json:"weight_decay"` // 0: the default
+	WeightDecay float64 `json:"weight_decay"`
 	NoDecayNorm bool    `json:"no_decay_norm"`
 	LayerDecay  float64 `json:"layer_decay"`
 }
@@ -73,6 +76,9 @@ type scheduleSettings struct {
 	Name     string  `json:"name"`
 	StepSize int     `json:"step_size,omitempty"`
 	Gamma    float64 `json:"gamma,omitempty"`
+	Rise     float64 `json:"rise,omitempty"` // of onecycle
+	Start    float64 `json:"start,omitempty"`
+	Final    float64 `json:"final,omitempty"`
 }
 
 func scheduleSettingsOf(s finetune.Schedule) scheduleSettings {
@@ -82,7 +88,7 @@ func scheduleSettingsOf(s finetune.Schedule) scheduleSettings {
 	case finetune.Constant:
 		return scheduleSettings{Name: "constant"}
 	case finetune.OneCycle:
-		return scheduleSettings{Name: "onecycle"}
+		return scheduleSettings{Name: "onecycle", Rise: s.Rise, Start: s.Start, Final: s.Final}
 	case finetune.StepDecay:
 		return scheduleSettings{Name: "step", StepSize: s.Every, Gamma: s.Gamma}
 	}
@@ -104,29 +110,89 @@ func augmentSettingsOf(p augment.Policy) augmentSettings {
 	s := augmentSettings{Crop: "none", Flip: p.Flip, Jitter: [4]float64{j.Brightness, j.Contrast, j.Saturation, j.Hue}}
 	switch {
 	case p.Resized != nil:
-		s.Crop, s.Scale, s.Ratio = "resized", p.Resized.Scale, p.Resized.Ratio
+		crop := p.Resized.Resolved()
+		s.Crop, s.Scale, s.Ratio = "resized", crop.Scale, crop.Ratio
 	case p.Padded != nil:
 		s.Crop, s.Padding, s.Reflect = "padded", p.Padded.Padding, p.Padded.Reflect
 	}
 	return s
 }
 
+// resolve settles what is left to its default, which depends on the number of images.
+func (t *finetuning) resolve() error {
+	c := t.recipe.Config
+	c.Seed, c.Unaugmented = uint64(t.o.Seed), !t.policy.Random()
+	var err error
+	if t.config, err = c.Resolved(t.data.Rows(augment.Training)); err != nil {
+		return err
+	}
+	t.onDevice = "cpu"
+	if t.engine == "ort" {
+		if t.onDevice, _, err = runtime.Choose(t.executorOptions()); err != nil {
+			return err
+		}
+	}
+	t.args, err = recordedOptions(t.resolvedOptions())
+	return err
+}
+
+// resolvedOptions are the options with the values of those that were left to their
+// defaults: with them the command trains the same again.
+func (t *finetuning) resolvedOptions() *finetuneOptions {
+	o, c := t.o, t.config
+	text := func(v float64) string { return strconv.FormatFloat(max(v, 0), 'g', -1, 64) } // negative: none
+	o.Epochs, o.BatchSize, o.Patience, o.LR = c.Epochs, c.BatchSize, c.Patience, nil
+	for _, rate := range t.rates {
+		o.LR = append(o.LR, text(rate))
+	}
+	switch s := optimizerSettingsOf(c.Optimizer); s.Name {
+	case "sgd":
+		o.Optimizer, o.Momentum, o.Nesterov = s.Name, text(s.Momentum), s.Nesterov
+	default:
+		o.Optimizer = s.Name
+	}
+	o.WeightDecay, o.LayerDecay, o.Warmup = text(c.Rules.WeightDecay), text(c.Rules.LayerDecay), text(c.Warmup)
+	s := scheduleSettingsOf(c.Schedule)
+	if o.Schedule, o.StepSize = s.Name, s.StepSize; s.Gamma > 0 {
+		o.Gamma = text(s.Gamma)
+	}
+	o.EMA, o.LabelSmoothing, o.Mixup = text(c.EMA), text(t.task.LabelSmoothing), text(t.mixup.Alpha)
+	p := t.policy
+	switch {
+	case p.Resized != nil:
+		o.Augment = "crop"
+	case p.Padded != nil && p.Padded.Reflect:
+		o.Augment = "reflect"
+	case p.Padded != nil:
+		o.Augment = "pad"
+	case p.Flip > 0:
+		o.Augment = "flip"
+	default:
+		o.Augment = "none"
+	}
+	o.Engine, o.Device, o.Threads = t.engine, t.onDevice, cores(t.Threads)
+	return &o
+}
+
 // runSettings are those of the command.
 func (t *finetuning) runSettings() runSettings {
-	r, o := t.recipe, t.o
+	c, o := t.config, t.o
 	s := runSettings{
 		Model: t.base, Data: fmt.Sprintf("%d images, %s", t.id.Samples, t.id.SHA256),
-		Mode: r.Rules.Mode.String(), BatchNorms: o.BN, Head: o.Head, HeadInit: o.HeadInit,
-		Epochs: r.Epochs, BatchSize: r.BatchSize, LearningRates: t.rates, Optimizer: optimizerSettingsOf(r.Optimizer),
-		Rules:    ruleSettings{r.Rules.WeightDecay, r.Rules.NoNormDecay, r.Rules.LayerDecay},
-		Schedule: scheduleSettingsOf(r.Schedule), Warmup: r.Warmup, Clip: r.Clip, EMA: r.EMA, LabelSmoothing: t.task.LabelSmoothing,
-		Mixup: t.mixup.Alpha, Augment: augmentSettingsOf(t.policy), Patience: r.Patience, Metric: o.Metric,
-		MaxTime: r.MaxTime.String(), ValFraction: o.ValFraction,
-		Seed: o.Seed, Seeds: o.Seeds, Engine: t.engine, Device: t.Device, Threads: cores(t.Threads),
+		Mode: c.Rules.Mode.String(), BatchNorms: o.BN, Head: o.Head, HeadInit: o.HeadInit,
+		Epochs: c.Epochs, BatchSize: c.BatchSize, LearningRates: t.rates, Optimizer: optimizerSettingsOf(c.Optimizer),
+		Rules:    ruleSettings{max(c.Rules.WeightDecay, 0), c.Rules.NoNormDecay, c.Rules.LayerDecay},
+		Schedule: scheduleSettingsOf(c.Schedule), Warmup: max(c.Warmup, 0), Clip: c.Clip, EMA: c.EMA, LabelSmoothing: t.task.LabelSmoothing,
+		Mixup: t.mixup.Alpha, Augment: augmentSettingsOf(t.policy), Patience: c.Patience, Metric: o.Metric,
+		MaxTime: "none", ValFraction: o.ValFraction,
+		Seed: o.Seed, Seeds: o.Seeds, Engine: t.engine, Device: t.onDevice, Threads: cores(t.Threads),
 		Preparation: featurize.PreparationOf(t.spec, t.transform()),
 	}
 	if classes := t.data.Classes(); !slices.IsSorted(classes) {
 		s.Classes = "by number"
+	}
+	if c.MaxTime > 0 {
+		s.MaxTime = c.MaxTime.String()
 	}
 	if t.engine == "ort" {
 		s.Library = t.library.Version

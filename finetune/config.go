@@ -42,15 +42,43 @@ type Config struct {
 	Now    func() time.Time  // nil: time.Now
 }
 
+// Resolved returns the Config with the value of every setting that is left to its
+// default, as it is for this many training rows. It trains the same as c, with the
+// same bits.
+func (c Config) Resolved(rows int) (Config, error) {
+	c, err := c.withDefaults()
+	if err != nil {
+		return c, err
+	}
+	c.Rules = c.Rules.resolved()
+	c.Schedule = completeSchedule(c.Schedule)
+	if epoch := c.stepsPerEpoch(rows); c.Warmup == 0 {
+		c.Warmup = float64(min(epoch, c.Epochs*epoch/4)) / float64(max(epoch, 1))
+	}
+	if c.Warmup <= 0 {
+		c.Warmup = -1 // none, where 0 is the default
+	}
+	return c, nil
+}
+
+// leftOut is the number of training rows that are left out in each epoch: one where
+// the last batch would be of one row, which has no statistics of its own.
+func (c Config) leftOut(rows int) int {
+	if !c.Frozen && rows > c.BatchSize && rows%c.BatchSize == 1 {
+		return 1
+	}
+	return 0
+}
+
+func (c Config) stepsPerEpoch(rows int) int {
+	return (rows - c.leftOut(rows) + c.BatchSize - 1) / c.BatchSize
+}
+
 func (c Config) withDefaults() (Config, error) {
 	c.Epochs, c.BatchSize, c.Patience = orDefault(c.Epochs, 20), orDefault(c.BatchSize, 32), orDefault(c.Patience, 10)
 	c.LearningRate = orDefault(c.LearningRate, .01*float64(c.BatchSize)/64)
-	c.Warmup = max(orDefault(c.Warmup, 1), 0)
 	if c.Optimizer == nil {
 		c.Optimizer = graph.SGD{Momentum: .9, Nesterov: true}
-	}
-	if c.Schedule == nil {
-		c.Schedule = Cosine{}
 	}
 	if c.Now == nil {
 		c.Now = time.Now

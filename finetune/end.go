@@ -3,6 +3,7 @@ package finetune
 import (
 	"context"
 	"errors"
+	"math"
 
 	"github.com/robust-transfer/rtx/finetune/graph"
 )
@@ -72,6 +73,6 @@ func (t *trainer) test(ctx context.Context, r *Result) error {
 	if err := errors.Join(err, write(last)); err != nil {
 		return err
 	}
-	score.Epoch, r.Test = t.state.Best.Epoch, &score
+	score.Epoch, score.TrainLoss, r.Test = t.state.Best.Epoch, math.NaN(), &score
 	return t.report(Event{Kind: Evaluated, Split: Test, Score: score})
 }

@@ -49,6 +49,16 @@ type Rules struct {
 	LayerDecay  float64 // the learning rate of a stage is that of the next deeper stage times LayerDecay; 0: 1
 }
 
+// resolved returns the rules with the values of those that are left to their
+// defaults.
+func (r Rules) resolved() Rules {
+	r.WeightDecay, r.LayerDecay = orDefault(r.WeightDecay, 5e-4), orDefault(r.LayerDecay, 1)
+	if r.WeightDecay < 0 {
+		r.WeightDecay = -1
+	}
+	return r
+}
+
 // For returns the rule of each parameter of a network, for graph.Config.Train. The
 // head and parameters after the last stage have the full learning rate, the last
 // stage has it times LayerDecay, the one before it times LayerDecay^2, and so on.

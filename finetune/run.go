@@ -17,10 +17,15 @@ import (
 // rows, one for each further seed. Their results are kept in a folder, from which an
 // interrupted run continues.
 //
-//	FOLDER/weights/best.onnx, last.onnx   models of the best and the last epoch
+//	FOLDER/weights/best.onnx, last.onnx   models of the best and the last epoch, replaced as training goes on
 //	FOLDER/weights/added.safetensors      parameters that the task adds, as of the best epoch
 //	FOLDER/metrics.jsonl                  one line for each start, step, evaluation and end
 //	FOLDER/state/...                      checkpoint, or the outcome of a training that is done
+//
+// last.onnx and what Run.Epoch adds are written after every epoch. If epochs are so
+// short that this would take more than a tenth of the time, only after some of them,
+// and in any case when training ends or is interrupted; the last.onnx of an
+// interrupted training is of the step that it was interrupted at.
 //
 // If there are several trainings, each has such a folder, "seed-S", "lr-R" or
 // "seed-S/lr-R", and FOLDER has copies of the first seed's weights. The caller must lock
@@ -42,6 +47,7 @@ type Run struct {
 
 	Begin  func(t *Trial) error             // is called before a training begins or continues; nil: none
 	Report func(t *Trial, e Event) error    // is called with each event, before the event is written to the folder; nil: none
+	Epoch  func(t *Trial, dir string) error // is called after epochs, when their evaluations are in the training's folder, dir, and may add files to it; nil: none
 	Finish func(t *Trial, dir string) error // is called after the models of a training are written and verified, and may add files to its folder, dir; nil: none
 }
 
@@ -182,7 +188,7 @@ func (r *Run) train(ctx context.Context, t *Trial) (*Result, error) {
 		return nil, err
 	}
 	if result.Stop == Canceled {
-		return nil, context.Cause(ctx)
+		return nil, errors.Join(context.Cause(ctx), w.interrupted(ctx, result))
 	}
 	t.Outcome = Outcome{
 		Stop: result.Stop, Steps: result.Steps, Seconds: result.Elapsed.Seconds(),

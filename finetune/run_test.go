@@ -1,16 +1,20 @@
 package finetune_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"testing"
 
 	"github.com/robust-transfer/rtx/finetune"
+	"github.com/robust-transfer/rtx/finetune/classify"
 	"github.com/robust-transfer/rtx/finetune/graph"
 	"github.com/robust-transfer/rtx/finetune/tape"
+	"github.com/robust-transfer/rtx/onnx"
 	"github.com/robust-transfer/rtx/onnx/safetensors"
 )
 
@@ -59,5 +63,48 @@ func TestRunAdded(t *testing.T) {
 	}
 	if split, ok := none.Judged(); ok {
 		t.Errorf("judged on %v before there was anything", split)
+	}
+}
+
+// A training that is interrupted in its first epoch leaves the model that it has come to,
+// and each epoch calls Run.Epoch when the line of its evaluation is in the folder.
+func TestRunInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	cause, lines := errors.New("enough"), []int{}
+	r := finetune.Run{
+		Folder: t.TempDir(), Task: classify.Task{}, Data: &toy{rows: [3]int{8, 6, 0}}, Config: finetune.Config{Epochs: 2, BatchSize: 4, LearningRate: .1},
+		Network:  func(uint64) (*graph.Network, error) { return toyNet(t, 0), nil },
+		Executor: func() (finetune.Executor, error) { return &tape.Executor[float32]{}, nil },
+		Report: func(_ *finetune.Trial, e finetune.Event) error {
+			if e.Kind == finetune.Stepped {
+				cancel(cause)
+			}
+			return nil
+		},
+		Epoch: func(_ *finetune.Trial, dir string) error {
+			text, err := os.ReadFile(filepath.Join(dir, finetune.MetricsFile))
+			lines = append(lines, bytes.Count(text, []byte(`"split":"val"`)))
+			return err
+		},
+	}
+	if _, err := r.Train(ctx); !errors.Is(err, cause) {
+		t.Fatal(err)
+	}
+	last := filepath.Join(r.Folder, finetune.LastFile)
+	m, err := onnx.Load(last)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err1 := m.Floats("s1.w")
+	began, err2 := toyNet(t, 0).Values("s1.w")
+	if err := errors.Join(err1, err2); err != nil || slices.Equal(got, began) {
+		t.Errorf("last.onnx has the weights that training began with, %v", err)
+	}
+	if _, err := r.Train(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	// Interrupted, after the first epoch, after the second if it took long enough, at the end.
+	if text := fmt.Sprint(lines); text != "[0 1 2 2]" && text != "[0 1 2]" {
+		t.Errorf("lines of epochs %v", lines)
 	}
 }

@@ -79,6 +79,20 @@ func (w Warmup) Factor(step int, l Length) float64 {
 	return float64(step+1) / float64(w.Steps) * w.Then.Factor(0, rest)
 }
 
+// completeSchedule returns a schedule with the values of settings that are left to
+// their defaults; Cosine for nil.
+func completeSchedule(s Schedule) Schedule {
+	switch s := s.(type) {
+	case nil:
+		return Cosine{}
+	case StepDecay:
+		return StepDecay{Every: orDefault(s.Every, 50), Gamma: orDefault(s.Gamma, .1)}
+	case OneCycle:
+		return OneCycle{Rise: orDefault(s.Rise, .3), Start: orDefault(s.Start, 25), Final: orDefault(s.Final, 1e4)}
+	}
+	return s
+}
+
 // cosine goes from a to b as t goes from 0 to 1.
 func cosine(a, b, t float64) float64 { return b + (a-b)/2*(1+math.Cos(math.Pi*t)) }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 )
 
 // Figure is a named measure in a Score, such as top-1 accuracy.
@@ -18,10 +19,19 @@ type Figure struct {
 // are null, which is read as NaN.
 type Score struct {
 	Epoch     int     // after which the weights were scored, counted from 1
-	N         int     // number of rows
+	N         int     // number of rows; if it is 0, Loss and all figures are NaN
 	Loss      float64 // mean over the rows, as the task defines it
 	Figures   []Figure
-	TrainLoss float64 // mean over the steps of the epoch
+	TrainLoss float64 // mean over the steps of the epoch; NaN in a score of test rows
+}
+
+// unknown is a score of no rows, with the figures of s.
+func (s Score) unknown() Score {
+	figures := slices.Clone(s.Figures)
+	for i := range figures {
+		figures[i].Value = math.NaN()
+	}
+	return Score{Loss: math.NaN(), Figures: figures}
 }
 
 // Figure returns the value of a figure, NaN if there is none of this name.

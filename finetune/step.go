@@ -45,7 +45,7 @@ func (t *trainer) evaluate(ctx context.Context, s Split) (Score, error) {
 	n := t.data.Rows(s)
 	t.scorer.Reset()
 	if n == 0 {
-		return t.scorer.Score(), nil
+		return t.scorer.Score().unknown(), nil
 	}
 	for b, err := range batches(ctx, t.data, s, allRows(n), 0, t.BatchSize) {
 		if err != nil {
@@ -60,10 +60,13 @@ func (t *trainer) evaluate(ctx context.Context, s Split) (Score, error) {
 		}
 	}
 	score := t.scorer.Score()
+	if score.N == 0 { // no row could be read
+		score = score.unknown()
+	}
 	if name := t.task.Figure(); name != "" && !slices.ContainsFunc(score.Figures, func(f Figure) bool { return f.Name == name }) {
 		return Score{}, fmt.Errorf("finetune: epochs are to be ranked by the figure %q, which the task's Score does not have", name)
 	}
-	if !finite(score.Loss) {
+	if score.N > 0 && !finite(score.Loss) {
 		return Score{}, t.diverged(s.String()+" loss", t.learningRate(max(t.state.Step-1, 0)))
 	}
 	t.scores = t.now().Sub(began)
@@ -79,12 +82,11 @@ func allRows(n int) []int {
 	return rows
 }
 
-// learningRate is the learning rate of a step, counted from 0. The default warm-up,
-// and any warm-up of a training that was fitted to Config.MaxTime, takes at most a
-// quarter of the steps.
+// learningRate is the learning rate of a step, counted from 0. The warm-up of a
+// training that was fitted to Config.MaxTime takes at most a quarter of the steps.
 func (t *trainer) learningRate(step int) float64 {
-	warm := int(math.Round(t.Warmup * float64(t.plan.Epoch)))
-	if t.defaultWarmup || t.state.Fitted {
+	warm := max(int(math.Round(t.Warmup*float64(t.plan.Epoch))), 0)
+	if t.state.Fitted {
 		warm = min(warm, t.plan.Steps/4)
 	}
 	return t.LearningRate * Warmup{warm, t.Schedule}.Factor(step, t.plan.Length)

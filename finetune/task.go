@@ -44,7 +44,7 @@ type Scorer interface {
 
 	Reset()            // forgets all rows added
 	Add(p *Pass) error // runs the programs on a batch and adds its rows to the score
-	Score() Score      // of all rows since Reset, with figures of 0 if there are none; Train sets Epoch and TrainLoss
+	Score() Score      // of all rows since Reset; if there are none, Train replaces the loss and the figures by NaN; Train sets Epoch and TrainLoss
 }
 
 // FeatureTask is a Task whose programs may be given the input of the network's head

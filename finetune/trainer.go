@@ -17,8 +17,6 @@ type trainer struct {
 	data   Data
 	plan   Plan
 
-	defaultWarmup bool // Config.Warmup was 0: the warm-up takes at most a quarter of the steps
-
 	steps    map[int]Step // by number of rows
 	scorer   Scorer
 	features *graph.Program // computes features, if that is done once; else nil
@@ -39,19 +37,18 @@ type missedRow struct {
 }
 
 func newTrainer(net *graph.Network, x Executor, task Task, data Data, c Config) (*trainer, error) {
-	brief := c.Warmup == 0
-	c, err := c.withDefaults()
+	rows := data.Rows(Training)
+	c, err := c.Resolved(rows)
 	if err != nil {
 		return nil, err
 	}
-	t := &trainer{Config: c, net: net, x: x, task: task, data: data, defaultWarmup: brief, steps: map[int]Step{}, missed: map[missedRow]bool{}}
+	t := &trainer{Config: c, net: net, x: x, task: task, data: data, steps: map[int]Step{}, missed: map[missedRow]bool{}}
 	t.clock = clock{now: c.Now, began: c.Now()}
 	rule, err := c.Rules.of(net)
 	if err != nil {
 		return nil, err
 	}
 	t.config = graph.Config{Size: t.Size, Adapt: !t.Frozen, Train: rule}
-	rows := data.Rows(Training)
 	if least := 2; rows < least && !t.Frozen || rows < 1 || t.BatchSize < least && !t.Frozen {
 		return nil, fmt.Errorf("finetune: %d rows to train on in batches of %d, expected two at least where batch norms adapt, and one where they are frozen", rows, t.BatchSize)
 	}
@@ -94,10 +91,7 @@ func (t *trainer) build(rows int) error {
 		t.plan.Cached = true
 	}
 	t.plan.Rows, t.plan.Validation = rows, t.data.Rows(Validation)
-	if !t.Frozen && rows > t.BatchSize && rows%t.BatchSize == 1 {
-		t.plan.LeftOut = 1 // a batch of one image has no statistics of its own
-	}
-	t.plan.Epoch = (rows - t.plan.LeftOut + t.BatchSize - 1) / t.BatchSize
+	t.plan.LeftOut, t.plan.Epoch = t.leftOut(rows), t.stepsPerEpoch(rows)
 	t.plan.Epochs, t.plan.Steps = t.Epochs, t.Epochs*t.plan.Epoch
 	t.state = State{Seed: t.Seed, Batch: t.BatchSize, Rows: rows, Validation: t.plan.Validation, Length: t.plan.Length}
 	return nil

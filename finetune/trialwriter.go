@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/robust-transfer/rtx/featurize/output"
 	"github.com/robust-transfer/rtx/finetune/graph"
@@ -26,6 +27,28 @@ type trialWriter struct {
 	trial   *Trial
 	dir     string
 	metrics *os.File
+	epochs  pace // of what is written after epochs
+}
+
+// pace keeps repeated work below a share of the time.
+type pace struct {
+	done time.Time     // when the work was last done
+	took time.Duration // that time
+}
+
+// paceShare is the inverse of the share of the time that the work may take.
+const paceShare = 10
+
+// due reports whether the work may be done again now.
+func (p *pace) due() bool { return time.Since(p.done) >= (paceShare-1)*p.took }
+
+// do does the work and remembers how long it took.
+func (p *pace) do(work func() error) error {
+	began := time.Now()
+	err := work()
+	p.done = time.Now()
+	p.took = p.done.Sub(began)
+	return err
 }
 
 // path is the path of a file in the folder.
@@ -113,12 +136,44 @@ func (w *trialWriter) evaluated(ctx context.Context, e Event) error {
 			return err
 		}
 	}
+	if err := w.evaluation(e); err != nil || e.Split != Validation || !w.epochs.due() {
+		return err
+	}
+	return w.epochs.do(func() error { return w.epoch(ctx, e.Model) })
+}
+
+// evaluation writes the line of an evaluation.
+func (w *trialWriter) evaluation(e Event) error {
 	s := e.Score
 	line := fmt.Sprintf(`{"event":"eval","epoch":%d,"split":%q,"n":%d,"loss":%s`, s.Epoch, e.Split, s.N, number(s.Loss))
 	for _, f := range s.Figures {
 		line += fmt.Sprintf(",%q:%s", f.Name, number(f.Value))
 	}
-	return w.line("%s", line+`,"train_loss":`+number(s.TrainLoss)+"}")
+	line += `,"train_loss":` + number(s.TrainLoss)
+	if e.Split == Validation {
+		line += fmt.Sprintf(`,"best":%t`, e.Best)
+	}
+	return w.line("%s", line+"}")
+}
+
+// epoch writes the model of an epoch, and calls Run.Epoch.
+func (w *trialWriter) epoch(ctx context.Context, model func() (*onnx.Model, error)) error {
+	m, err := model()
+	if err == nil {
+		err = w.save(ctx, m, LastFile)
+	}
+	if err != nil || w.run.Epoch == nil {
+		return err
+	}
+	return w.run.Epoch(w.trial, w.dir)
+}
+
+// interrupted writes the files of an epoch for a training that ended early.
+func (w *trialWriter) interrupted(ctx context.Context, r *Result) error {
+	if r.Steps == 0 {
+		return nil
+	}
+	return w.epoch(context.WithoutCancel(ctx), func() (*onnx.Model, error) { return r.LastModel, nil })
 }
 
 // number formats a number for JSON; null if it is not finite.
@@ -171,6 +226,11 @@ func (w *trialWriter) finish(ctx context.Context, r *Result) error {
 	}
 	if len(r.Added) > 0 {
 		if err := output.WriteFile(ctx, w.path(AddedFile), func(to io.Writer) error { return writeAdded(to, r.shapes, r.Added) }); err != nil {
+			return err
+		}
+	}
+	if w.run.Epoch != nil {
+		if err := w.run.Epoch(w.trial, w.dir); err != nil {
 			return err
 		}
 	}

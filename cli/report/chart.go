@@ -183,10 +183,11 @@ func (a Axis) ticks(low, high float64) []Tick {
 	return ticks
 }
 
-// minus replaces the hyphen of a negative number by a minus sign.
+// minus replaces the hyphen of a negative number by a minus sign. A number that is
+// rounded to zero has no sign.
 func minus(number string) string {
-	if number == "-0" {
-		return "0"
+	if strings.HasPrefix(number, "-") && strings.Trim(number, "-0.") == "" {
+		return number[1:]
 	}
 	return strings.Replace(number, "-", "−", 1)
 }

@@ -16,7 +16,8 @@ type ResizedCrop struct {
 	Ratio [2]float64 // width to height, uniform in its logarithm; zero: 3/4 to 4/3
 }
 
-func (c ResizedCrop) complete() ResizedCrop {
+// Resolved returns the crop with the values of what is left to its default.
+func (c ResizedCrop) Resolved() ResizedCrop {
 	if c.Scale == [2]float64{} {
 		c.Scale = [2]float64{0.08, 1}
 	}
@@ -27,7 +28,7 @@ func (c ResizedCrop) complete() ResizedCrop {
 }
 
 func (c ResizedCrop) check() error {
-	c = c.complete()
+	c = c.Resolved()
 	for name, v := range map[string][2]float64{"scale": c.Scale, "ratio": c.Ratio} {
 		if !(v[0] > 0 && v[0] <= v[1]) || math.IsInf(v[1], 0) {
 			return fmt.Errorf("augment: %s of the resized crop is %v to %v, expected 0 < low <= high", name, v[0], v[1])
@@ -42,7 +43,7 @@ func (c ResizedCrop) check() error {
 // box draws a box of a w x h image: the first of ten tries that fits, else the
 // largest central box of a permitted ratio. As in Python, halves round to even.
 func (c ResizedCrop) box(r randomSource, w, h int) image.Rectangle {
-	c = c.complete()
+	c = c.Resolved()
 	at := func(x, y, w, h int) image.Rectangle { return image.Rect(x, y, x+w, y+h) }
 	low, high := float32(math.Log(float64(float32(c.Ratio[0])))), float32(math.Log(float64(float32(c.Ratio[1]))))
 	for range 10 {
