@@ -91,13 +91,17 @@ func (e *env) adaptModel(ctx context.Context, o adaptOptions) (*adaptation, erro
 	if err := n.load(); err != nil {
 		return nil, err
 	}
-	if err := spared("out", o.Out, n.model.Path()); err != nil {
+	to := target{"out", o.Out, o.Overwrite, append(n.model.Files(), o.Model, o.Data, n.config)}
+	if err := to.spare(to.inputs...); err != nil {
 		return nil, err
 	}
 	if err := n.source(ctx); err != nil {
 		return nil, err
 	}
 	defer n.listing.Close()
+	if err := to.spareImages(n.listing); err != nil {
+		return nil, err
+	}
 	a, err := n.adaptation(ctx, n.batch)
 	if errors.As(err, new(signalled)) {
 		return nil, partial{hinted{err, "nothing was written; the same command starts over"}, e.result("rtx.adapt/1", "interrupted", o.Out, nil)}
@@ -105,7 +109,7 @@ func (e *env) adaptModel(ctx context.Context, o adaptOptions) (*adaptation, erro
 	if err != nil {
 		return nil, err
 	}
-	if a.status, err = saveModel(ctx, a.model, o.Out, o.Overwrite); err != nil {
+	if a.status, err = saveModel(ctx, a.model, to); err != nil {
 		return nil, err
 	}
 	n.tellFailures(a.failed, "")

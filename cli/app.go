@@ -26,6 +26,7 @@ type env struct {
 	stdout, stderr io.Writer
 	json, quiet    bool
 	progress       string
+	config         string // the file of --config
 	start          time.Time
 	warnings       []string
 }
@@ -135,7 +136,7 @@ func commands(e *env) []*cli.Command {
 
 // begin reads the flags that every verb has.
 func (e *env) begin(c *cli.Context) error {
-	e.json, e.quiet = c.Bool("json"), c.Bool("quiet")
+	e.json, e.quiet, e.config = c.Bool("json"), c.Bool("quiet"), c.String("config")
 	if p := c.String("progress"); p != "" {
 		e.progress = p
 	}

@@ -14,11 +14,12 @@ import (
 
 // attachOptions say which probe becomes the head of which model.
 type attachOptions struct {
-	Model    string // that made the features
-	Probe    string // the folder with head.onnx, which gets classifier.onnx
-	Features string // the folder of the features
-	Threads  int
-	Library  string
+	Model     string // that made the features
+	Probe     string // the folder with head.onnx, which gets classifier.onnx
+	Features  string // the folder of the features
+	Overwrite bool   // replace another classifier.onnx
+	Threads   int
+	Library   string
 }
 
 // attach writes the model with the head of a probe as classifier.onnx; run tells
@@ -65,7 +66,11 @@ func (e *env) attach(ctx context.Context, o attachOptions, run *featurize.Proven
 	if m, err = m.WithSpec(spec); err != nil {
 		return err
 	}
-	return writeFile(ctx, filepath.Join(o.Probe, "classifier.onnx"), m.Write)
+	to := target{"out", filepath.Join(o.Probe, "classifier.onnx"), o.Overwrite, append(m.Files(), o.Model)}
+	if to.holds(m.Write) {
+		return nil
+	}
+	return to.write(ctx, m.Write)
 }
 
 // madeBy refuses a model that the features are not of: another one, or one whose

@@ -311,7 +311,7 @@ func TestFeaturizeRefuses(t *testing.T) {
 		"missing library":   {[]string{"-m", backbone, "-d", data, "--onnxruntime", "nowhere.so"}, 69, "nowhere.so"},
 		"old library":       {[]string{"-m", backbone, "-d", data, "--onnxruntime", old}, 69, "1.20.1, expected 1.24"},
 		"no CUDA":           {[]string{"-m", backbone, "-d", data, "--device", "cuda"}, 69, "cuda"},
-		"output is a file":  {[]string{"-m", backbone, "-d", data, "-o", file}, 1, "afile"},
+		"output is a file":  {[]string{"-m", backbone, "-d", data, "-o", file}, 2, "afile"},
 		"unwritable":        {[]string{"-m", backbone, "-d", data, "-o", "/proc/rtx"}, 1, "/proc/rtx"},
 		"output of another": {[]string{"-m", backbone, "-d", data, "-o", data}, 2, "no feature set"},
 	} {

@@ -73,6 +73,7 @@ func (k *comparing) takeUp() (err error) {
 	if k.folder, err = output.Open(k.Out, comparisonLayout); err != nil {
 		return err
 	}
+	k.folder.Keep(append(slices.Clone(k.models), k.Data, k.config)...)
 	_, other := k.folder.Compare(struct{}{})
 	if err = k.folder.Begin(struct{}{}, k.Overwrite && other != nil); err != nil {
 		k.folder.Close()

@@ -124,7 +124,7 @@ func (k *comparing) attachBest(ctx context.Context, best *contender) error {
 	if err != nil {
 		return err
 	}
-	o := attachOptions{Model: best.model, Probe: k.probeOf(best.name), Features: k.featuresOf(best.name), Threads: k.Threads, Library: k.Library}
+	o := attachOptions{Model: best.model, Probe: k.probeOf(best.name), Features: k.featuresOf(best.name), Threads: k.Threads, Library: k.Library, Overwrite: true}
 	if run.Config.Statistics != "" {
 		o.Model = filepath.Join(o.Probe, "adapted.onnx")
 		defer os.Remove(o.Model)

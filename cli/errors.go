@@ -94,6 +94,9 @@ var verdicts = []struct {
 }{
 	{is(output.ErrConfig), 2, startOver},
 	{is(output.ErrIrregular), 2, "name a new file"},
+	{is(output.ErrNoFolder), 2, "name a folder"},
+	{is(output.ErrExists), 2, "choose another name, or --overwrite"},
+	{is(output.ErrInput), 2, "choose another --out"},
 	{is(output.ErrLocked), 75, "wait for the other process, or choose another --out"},
 	{is(syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG), 75, "make room; the same command goes on from here"},
 	{as[temporary], 75, "try again later; the same command goes on from here"},

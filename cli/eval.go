@@ -22,8 +22,8 @@ func evalCommand(e *env) *cli.Command {
 			"the same names. top5 is the accuracy of the first five labels, of all where the model\n" +
 			"has fewer; ece is the expected calibration error in 15 bins of equal width. OUT gets\n" +
 			"eval.json, per_class.csv, confusion.csv and confusion.svg; the same command again\n" +
-			"tells what is there. Of images on standard input (-d -), which cannot be known before\n" +
-			"they are read, an evaluation that OUT holds is replaced.",
+			"tells what is there. Of images on standard input (-d -) it is known when they have been\n" +
+			"read whether OUT holds their evaluation, or another, which is left as it is.",
 		Flags: slices.Concat([]cli.Flag{
 			text("model", "", "the classifier: an ONNX or PyTorch `FILE`, or a name of rtx models", "m"),
 		}, dataFlags(), []cli.Flag{
@@ -115,6 +115,14 @@ func (e *env) eval(c *cli.Context) error {
 	}
 	if err := v.run(ctx); err != nil {
 		return err
+	}
+	if v.listing.Stream != nil {
+		if there, err = v.there(); err != nil {
+			return err
+		}
+		if there != nil {
+			return v.report("cached", there)
+		}
 	}
 	found := v.evaluation()
 	if err := v.write(ctx, found); err != nil {

@@ -151,18 +151,21 @@ func (v *evaluating) settings() evaluationSettings {
 // openFolder locks OUT, where there is one.
 func (v *evaluating) openFolder() (err error) {
 	if dir := v.o.Out; dir != "" {
-		v.folder, err = output.Open(dir, evaluationLayout)
+		if v.folder, err = output.Open(dir, evaluationLayout); err == nil {
+			v.folder.Keep(append(v.model.Files(), v.Model, v.Data, v.config)...)
+		}
 	}
 	return err
 }
 
 // there returns the evaluation that OUT holds already, nil where there is
-// something to do.
+// something to do. Whether it is of the images of a stream is known only when the
+// stream has ended.
 func (v *evaluating) there() (*evaluation, error) {
 	if v.folder == nil || v.o.Overwrite {
 		return nil, nil
 	}
-	if v.listing.Stream != nil {
+	if v.listing.Stream != nil && v.samples == nil {
 		_, err := v.folder.Compare(nil)
 		return nil, err
 	}
@@ -205,7 +208,7 @@ func (v *evaluating) write(ctx context.Context, r *evaluation) error {
 		return nil
 	}
 	settings := v.settings()
-	if err := v.folder.Begin(settings, v.o.Overwrite || v.listing.Stream != nil); err != nil {
+	if err := v.folder.Begin(settings, v.o.Overwrite); err != nil {
 		return err
 	}
 	labels, counts := make([]string, len(r.PerClass)), slices.Concat(r.confusion...)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -57,15 +56,19 @@ func (e *env) export(c *cli.Context) error {
 	}
 	ctx, stop := interruptible()
 	defer stop()
+	out := target{"out", c.String("out"), c.Bool("overwrite"), append(m.Files(), c.Args().First())}
+	if err := out.check(); err != nil {
+		return err
+	}
 	own := object{{"to", to}}
 	if to == "safetensors" {
-		n, err := exportWeights(ctx, m, c.String("out"), c.String("names") == "torchvision", c.Bool("overwrite"))
+		n, err := exportWeights(ctx, m, out, c.String("names") == "torchvision")
 		if err != nil {
 			return err
 		}
 		own = append(own, object{{"tensors", n}}...)
 	} else {
-		written, err := e.exportModel(ctx, c, m)
+		written, err := e.exportModel(ctx, c, m, out)
 		if err != nil {
 			return err
 		}
@@ -81,28 +84,19 @@ func (e *env) export(c *cli.Context) error {
 
 // exportModel writes the model as an ONNX file, and returns the part of the result
 // that describes it.
-func (e *env) exportModel(ctx context.Context, c *cli.Context, m *onnx.Model) (object, error) {
-	out := c.String("out")
-	if c.Bool("verify") {
-		if err := spared("out", out, m.Path()); err != nil { // the weights are read again
-			return nil, err
-		}
-	}
+func (e *env) exportModel(ctx context.Context, c *cli.Context, m *onnx.Model, out target) (object, error) {
 	m, err := exportGraph(c, m)
 	if err != nil {
 		return nil, err
 	}
-	if err := free(out, c.Bool("overwrite")); err != nil {
-		return nil, err
-	}
-	if err := writeFile(ctx, out, m.Write); err != nil {
+	if err := out.write(ctx, m.Write); err != nil {
 		return nil, err
 	}
 	info := m.Inspect()
 	own := object{{"inputs", info.Inputs}, {"outputs", info.Outputs}, {"opset", m.Opset()}}
 	e.note("outputs %s", outputsOf(info))
 	if c.Bool("verify") {
-		v, err := verify.NewReport(ctx, out, m)
+		v, err := verify.NewReport(ctx, out.name, m)
 		if err != nil {
 			return nil, err
 		}
@@ -205,7 +199,7 @@ func expose(m *onnx.Model, names string) (*onnx.Model, error) {
 
 // exportWeights writes the state_dict of a model and returns how many tensors it
 // has.
-func exportWeights(ctx context.Context, m *onnx.Model, path string, torchvision, overwrite bool) (n int, err error) {
+func exportWeights(ctx context.Context, m *onnx.Model, out target, torchvision bool) (n int, err error) {
 	weights, err := checkpoint.Weights(m, torchvision)
 	if err != nil {
 		if x := (*arch.Mismatch)(nil); errors.As(err, &x) {
@@ -213,24 +207,7 @@ func exportWeights(ctx context.Context, m *onnx.Model, path string, torchvision,
 		}
 		return 0, hinted{err, "weights come back from a model that rtx import made"}
 	}
-	if err := free(path, overwrite); err != nil {
-		return 0, err
-	}
-	return len(weights.Tensors), writeFile(ctx, path, weights.Write)
-}
-
-// free refuses to replace a file without --overwrite.
-func free(path string, overwrite bool) error {
-	info, err := os.Stat(path)
-	switch {
-	case err != nil:
-		return nil
-	case info.IsDir():
-		return &usageError{msg: fmt.Sprintf("--out %q is a folder, expected a file", path)}
-	case !overwrite:
-		return &usageError{msg: fmt.Sprintf("--out %q is there", path), hint: "choose another --out, or --overwrite"}
-	}
-	return nil
+	return len(weights.Tensors), out.write(ctx, weights.Write)
 }
 
 func outputsOf(i onnx.Info) string {

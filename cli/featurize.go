@@ -226,7 +226,7 @@ func (f *featurizing) prepare() error {
 	f.job = featurize.Job{
 		Out: f.out, Listing: f.listing, Format: o.Format, RowDims: f.session.Row, Settings: f.settings(),
 		Open:      func(context.Context) (*featurize.Extractor, error) { return f.extractor(), nil },
-		Overwrite: o.Overwrite, Verify: o.Verify, FailFast: o.OnError == "fail",
+		Overwrite: o.Overwrite, Verify: o.Verify, FailFast: o.OnError == "fail", Inputs: append(f.model.Files(), o.Model, o.Data, f.config),
 		LimitSkipped: limit < 1, MaxSkipped: limit,
 		Describe: f.describe, Args: f.args,
 	}

@@ -17,7 +17,7 @@ func TestWriteFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancelCause(t.Context())
-	err := writeFile(ctx, name, func(w io.Writer) error {
+	err := target{flag: "out", name: name, overwrite: true}.write(ctx, func(w io.Writer) error {
 		for i := range 3 {
 			if _, err := w.Write(make([]byte, 1<<16)); err != nil {
 				return err

@@ -328,10 +328,10 @@ func (t *finetuning) drawCurves(ctx context.Context, one *finetune.Trial, dir st
 	if err := t.curves.update(filepath.Join(dir, finetune.MetricsFile)); err != nil {
 		return err
 	}
-	if err := writeFile(ctx, filepath.Join(dir, "results.csv"), t.curves.csv); err != nil {
+	if err := replaceFile(ctx, filepath.Join(dir, "results.csv"), t.curves.csv); err != nil {
 		return err
 	}
-	return writeFile(ctx, filepath.Join(dir, "curves.svg"), t.curves.svg)
+	return replaceFile(ctx, filepath.Join(dir, "curves.svg"), t.curves.svg)
 }
 
 // tellVerified tells what reading the models of a training back has found.

@@ -34,7 +34,7 @@ func importCommand(e *env) *cli.Command {
 			verifyFlag(),
 			jsonFlag(),
 			toggle("quiet", "no notes", "q"),
-			toggle("overwrite", "replace another model in OUT"),
+			toggle("overwrite", "replace files that are there"),
 		}),
 		Action: func(c *cli.Context) error { return e.importModel(c) },
 	}
@@ -62,6 +62,8 @@ type importing struct {
 	claim  *assets.Checkpoint
 	kind   checkpoint.Kind
 	labels []string
+	out    target
+	keys   target // of --key-map
 }
 
 // converted is the model of rtx import; imported is nil where it is made of an
@@ -95,7 +97,11 @@ func (e *env) importModel(c *cli.Context) error {
 	}
 	ctx, stop := interruptible()
 	defer stop()
-	status, err := saveModel(ctx, made.model, v.Out, v.Overwrite)
+	if err := v.checkKeys(made); err != nil {
+		return err
+	}
+	v.out.inputs = append(v.out.inputs, made.model.Files()...)
+	status, err := saveModel(ctx, made.model, v.out)
 	if err != nil {
 		return err
 	}
@@ -107,12 +113,20 @@ func (e *env) importModel(c *cli.Context) error {
 			return err
 		}
 	}
-	if v.KeyMap != "" {
-		if err := writeFile(ctx, v.KeyMap, made.imported.WriteKeyMap); err != nil {
+	if v.KeyMap != "" && !v.keys.holds(made.imported.WriteKeyMap) {
+		if err := v.keys.write(ctx, made.imported.WriteKeyMap); err != nil {
 			return err
 		}
 	}
 	return v.report(made, status)
+}
+
+// checkKeys looks at the file of --key-map, which may hold the names already.
+func (v *importing) checkKeys(made *converted) error {
+	if v.KeyMap == "" || v.keys.holds(made.imported.WriteKeyMap) {
+		return nil
+	}
+	return v.keys.check()
 }
 
 // parseImport reads the flags.
@@ -139,11 +153,10 @@ func (e *env) parseImport(c *cli.Context) (*importing, error) {
 	if err == nil {
 		v.path, v.claim, v.kind, err = e.modelKind(c.Args().First())
 	}
-	if err == nil && v.Verify {
-		err = spared("out", v.Out, v.path) // the weights are read again
-	}
-	if err == nil && v.KeyMap != "" {
-		err = spared("key-map", v.KeyMap, v.path, v.Out)
+	v.out = target{"out", v.Out, v.Overwrite, []string{v.path, v.Labels}}
+	v.keys = target{"key-map", v.KeyMap, v.Overwrite, append(v.out.inputs, v.Out)}
+	if err == nil {
+		err = v.out.spare(v.out.inputs...)
 	}
 	if err != nil {
 		return nil, err

@@ -22,20 +22,16 @@ func (e *env) openModel(name string) (*onnx.Model, error) {
 	return m, nil
 }
 
-// saveModel writes a model to a file that does not hold another one yet.
-func saveModel(ctx context.Context, m *onnx.Model, path string, overwrite bool) (status string, err error) {
-	if info, err := os.Stat(path); err == nil && !overwrite {
-		if info.IsDir() {
-			return "", &usageError{msg: fmt.Sprintf("--out %q is a folder, expected a file", path)}
-		}
+// saveModel writes a model, unless the file holds it already.
+func saveModel(ctx context.Context, m *onnx.Model, t target) (status string, err error) {
+	if info, err := os.Stat(t.name); err == nil && info.Mode().IsRegular() && !t.overwrite && t.spare(t.inputs...) == nil {
 		// The metadata tell of the file that the weights are from.
-		old, err := onnx.Load(path)
-		if err == nil && m.SameButWeights(old) {
+		if old, err := onnx.Load(t.name); err == nil && m.SameButWeights(old) {
 			return "cached", nil
 		}
-		return "", &usageError{msg: fmt.Sprintf("--out %q is there and not this model", path), hint: "choose another --out, or --overwrite"}
+		return "", &usageError{msg: fmt.Sprintf("--%s %q is there and not this model", t.flag, t.name), hint: "choose another --" + t.flag + ", or --overwrite"}
 	}
-	return "done", writeFile(ctx, path, m.Write)
+	return "done", t.write(ctx, m.Write)
 }
 
 // readLabels reads names of classes, one a line.

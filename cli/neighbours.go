@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"image"
@@ -37,6 +38,9 @@ func (p *plotting) neighbours() (*report.Drawing, object, error) {
 	data, root, err := p.data()
 	if err != nil {
 		return nil, nil, err
+	}
+	for _, r := range records { // of a folder, or of a list
+		p.out.inputs = append(p.out.inputs, filepath.Join(data, r.Path), filepath.Join(cmp.Or(root, filepath.Dir(data)), r.Path))
 	}
 	thumbs, err := thumbnails(p.c.Context, data, root, wanted)
 	if err != nil {

@@ -70,7 +70,7 @@ func (e *env) newModel(c *cli.Context) error {
 	}
 	ctx, stop := interruptible()
 	defer stop()
-	status, err := saveModel(ctx, m, c.String("out"), c.Bool("overwrite"))
+	status, err := saveModel(ctx, m, target{"out", c.String("out"), c.Bool("overwrite"), []string{c.String("labels")}})
 	if err != nil {
 		return err
 	}

@@ -9,13 +9,12 @@ import (
 
 	"github.com/robust-transfer/rtx/cli/report"
 	"github.com/robust-transfer/rtx/featurize"
-	"github.com/robust-transfer/rtx/featurize/output"
 	"github.com/robust-transfer/rtx/finetune/view"
 )
 
 func plotCommand(e *env) *cli.Command {
 	out := func() []cli.Flag {
-		return []cli.Flag{text("out", "", "the drawing, a `FILE` .svg or .png", "o"), jsonFlag(), toggle("quiet", "no notes", "q")}
+		return []cli.Flag{text("out", "", "the drawing, a `FILE` .svg or .png", "o"), toggle("overwrite", "replace a file that is there"), jsonFlag(), toggle("quiet", "no notes", "q")}
 	}
 	return &cli.Command{
 		Name: "plot", Usage: "draw a feature set",
@@ -54,6 +53,7 @@ type plotting struct {
 	x   []float32 // [N,D]
 	dim int       // D
 	say string    // a summary for people
+	out target
 }
 
 func (e *env) plot(c *cli.Context, draw func(*plotting) (*report.Drawing, object, error)) error {
@@ -61,6 +61,7 @@ func (e *env) plot(c *cli.Context, draw func(*plotting) (*report.Drawing, object
 		return err
 	}
 	p := &plotting{env: e, c: c, dir: c.Args().First()}
+	p.out = target{"out", c.String("out"), c.Bool("overwrite"), []string{c.String("data")}}
 	if err := p.check(); err != nil {
 		return err
 	}
@@ -93,7 +94,7 @@ func (p *plotting) check() error {
 			return &usageError{msg: fmt.Sprintf("--%s is %d, expected 1 or more", name, p.c.Int(name))}
 		}
 	}
-	return nil
+	return p.out.check()
 }
 
 // load reads the whole set.
@@ -113,20 +114,11 @@ func (p *plotting) load() error {
 
 // write writes the drawing and prints the result.
 func (p *plotting) write(d *report.Drawing, own object) error {
-	name := p.c.String("out")
-	o, err := output.Create(name)
-	if err != nil {
-		return err
-	}
-	to := d.SVG
+	name, draw := p.out.name, d.SVG
 	if strings.EqualFold(filepath.Ext(name), ".png") {
-		to = d.PNG
+		draw = d.PNG
 	}
-	if err := to(o); err != nil {
-		o.Discard()
-		return fmt.Errorf("output %q: %w", name, err)
-	}
-	if err := o.Commit(); err != nil {
+	if err := p.out.write(p.c.Context, draw); err != nil {
 		return err
 	}
 	if p.json {

@@ -27,7 +27,7 @@ func predictCommand(e *env) *cli.Command {
 		}, dataFlags(), []cli.Flag{
 			text("out", "", "the `FILE` that the lines go to, instead of standard output", "o"),
 			number("top-k", 5, "labels in top, at most `N`"),
-		}, runFlags(), outputFlags(), specFlags()),
+		}, runFlags(), outputFlags(), []cli.Flag{toggle("overwrite", "replace a file that is there")}, specFlags()),
 		Action: func(c *cli.Context) error { return e.predict(c) },
 	}
 }
@@ -40,7 +40,8 @@ type predictOptions struct {
 	Out  string `flag:"out"`
 	TopK int    `flag:"top-k"`
 	runOptions
-	Library string `flag:"onnxruntime"`
+	Library   string `flag:"onnxruntime"`
+	Overwrite bool   `flag:"overwrite"`
 	specOptions
 }
 
@@ -54,6 +55,7 @@ type predicting struct {
 	classifier
 	o           predictOptions
 	names       []string     // of the classes
+	to          target       // of --out
 	out         *output.File // nil: standard output
 	predictions []object     // for --json without a file
 }
@@ -76,6 +78,9 @@ func (e *env) predict(c *cli.Context) error {
 		return err
 	}
 	defer p.listing.Close()
+	if err := p.spared(); err != nil {
+		return err
+	}
 	p.tellNotes()
 	total := len(p.listing.Samples) // 0: a stream
 	if total > 0 {
@@ -88,7 +93,7 @@ func (e *env) predict(c *cli.Context) error {
 	p.names = p.labels()
 	if o.Out != "" {
 		var err error
-		if p.out, err = output.Create(o.Out); err != nil {
+		if p.out, err = p.to.create(); err != nil {
 			return err
 		}
 	}
@@ -114,7 +119,8 @@ func (p *predicting) check() error {
 		p.progress = "none" // the lines show how far it is
 	}
 	if p.o.Out != "" {
-		if err := spared("out", p.o.Out, slices.Concat([]string{p.Model, data}, p.o.Images)...); err != nil {
+		p.to = target{"out", p.o.Out, p.o.Overwrite, slices.Concat([]string{p.Model, data, p.config}, p.o.Images)}
+		if err := p.to.check(); err != nil {
 			return err
 		}
 	}
@@ -134,6 +140,17 @@ func (p *predicting) source(ctx context.Context) error {
 	}
 	p.listing = featurize.Images(p.o.Images...)
 	return nil
+}
+
+// spared refuses an output file that is one of the model's or an image.
+func (p *predicting) spared() error {
+	if p.o.Out == "" {
+		return nil
+	}
+	if err := p.to.spare(p.model.Files()...); err != nil {
+		return err
+	}
+	return p.to.spareImages(p.listing)
 }
 
 // emit writes the predictions of a batch.

@@ -120,7 +120,7 @@ func TestPredictData(t *testing.T) {
 	if direct := call("predict", "-m", backbone, "-d", data, "-q"); direct.stdout != string(text) {
 		t.Error("standard output differs from the file")
 	}
-	if o := call("predict", "-m", backbone, "-d", data, "-o", out, "--json"); object(t, o.stdout)["predictions"] != nil || object(t, o.stdout)["out"] != out {
+	if o := call("predict", "-m", backbone, "-d", data, "-o", out, "--overwrite", "--json"); object(t, o.stdout)["predictions"] != nil || object(t, o.stdout)["out"] != out {
 		t.Errorf("%+v", o)
 	}
 	stream := predictions(t, call("predict", "-m", backbone, "-d", packed(t, data)["tar.gz"], "-q").stdout)
@@ -149,7 +149,7 @@ func TestPredictRefuses(t *testing.T) {
 		"no labels asked":   {[]string{good, "--top-k", "0"}, 2, "--top-k"},
 		"all broken":        {[]string{bad, bad}, 65, "none of the 2 images"},
 		"no image is there": {[]string{"nowhere.png"}, 65, "no such file"},
-		"a folder as file":  {[]string{good, "-o", dir}, 2, "no regular file"},
+		"a folder as file":  {[]string{good, "-o", dir}, 2, "is a folder"},
 		"an image as file":  {[]string{bad, good, "-o", filepath.Join(dir, ".", "good.png")}, 2, "same file"},
 		"nowhere to write":  {[]string{good, "-o", filepath.Join(dir, "none", "x")}, 1, "no such file"},
 		"no folder of that": {[]string{"-d", "nowhere"}, 65, "nowhere"},
@@ -169,7 +169,7 @@ func TestPredictRefuses(t *testing.T) {
 	}
 	// What was there before stays when nothing comes of a command.
 	out := write(t, "p.jsonl", "before")
-	o := call("predict", "-m", backbone, bad, "-o", out)
+	o := call("predict", "-m", backbone, bad, "-o", out, "--overwrite")
 	if text, _ := os.ReadFile(out); o.code != 65 || string(text) != "before" {
 		t.Errorf("%+v left %q", o, text)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 
 	cli "github.com/urfave/cli/v2"
@@ -91,6 +92,7 @@ func (e *env) trainProbe(ctx context.Context, o probeOptions) (*probing, error) 
 		return nil, err
 	}
 	defer p.folder.Close()
+	p.folder.Keep(p.Data, filepath.Join(p.Data, "args.yaml"), p.Labels, p.Test, p.TestLabels, p.Attach, p.env.config)
 	products, err := p.products()
 	if err != nil {
 		return nil, err

@@ -22,11 +22,6 @@ const checkedFile = "state/check.json"
 // runLayout is that of a run.
 var runLayout = finetune.RunLayout("args.yaml", "results.csv", "curves.svg")
 
-// replaceFile gives a file new contents, or leaves the old ones.
-func replaceFile(name string, data []byte) error {
-	return output.WriteFile(context.Background(), name, output.Bytes(data))
-}
-
 // knownCheck is what an earlier command found in the images, nil where nothing
 // is known.
 func knownCheck(dir string) *augment.Check {
@@ -74,6 +69,11 @@ func setFlagsOfRun(c *cli.Context) error {
 	return nil
 }
 
+// replace gives a file of the run's folder new contents, or leaves the old ones.
+func (t *finetuning) replace(name string, data []byte) error {
+	return t.folder.Write(context.Background(), output.Content{Name: name, Write: output.Bytes(data)})
+}
+
 // begun opens the run's folder and returns what is there already of this
 // command, nil where there is something to do.
 func (t *finetuning) begun() (*finetuneResult, error) {
@@ -81,6 +81,7 @@ func (t *finetuning) begun() (*finetuneResult, error) {
 	if t.folder, err = output.Open(t.out, runLayout); err != nil {
 		return nil, err
 	}
+	t.folder.Keep(append(t.model.Files(), t.Data, t.o.Head, t.env.config)...)
 	var found *finetuneResult
 	if err = t.folder.Begin(t.runSettings(), t.o.Overwrite); err == nil && t.folder.Done() {
 		found, err = readFinetuneResult(t.out)
@@ -88,7 +89,7 @@ func (t *finetuning) begun() (*finetuneResult, error) {
 	if found == nil && err == nil {
 		var check []byte
 		if check, err = json.Marshal(t.data.Check()); err == nil {
-			err = errors.Join(replaceFile(t.folder.Path(checkedFile), check), replaceFile(t.folder.Path("args.yaml"), t.args))
+			err = errors.Join(t.replace(checkedFile, check), t.replace("args.yaml", t.args))
 		}
 	}
 	if err != nil {

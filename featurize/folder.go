@@ -118,7 +118,7 @@ func (w *folderWalk) abs(rel string) string {
 // broken link or an unreadable file is a sample that fails, rather than an error of
 // the listing.
 func fileSample(name, file string) Sample {
-	s := Sample{Path: name, Label: -1}
+	s := Sample{Path: name, Label: -1, File: file}
 	if info, err := os.Stat(file); err == nil {
 		s.Size, s.ModTime = info.Size(), info.ModTime().UnixNano()
 	}

@@ -26,8 +26,10 @@ type Job struct {
 	// called only if there is something to compute.
 	Open func(ctx context.Context) (*Extractor, error)
 
-	Overwrite    bool    // start over in a folder of other settings
-	Verify       bool    // reuse features if the contents of the image are the same; false: if its size and time are
+	Overwrite bool     // start over in a folder of other settings
+	Verify    bool     // reuse features if the contents of the image are the same; false: if its size and time are
+	Inputs    []string // files that the job reads; a folder whose overwriting would remove one is refused with output.ErrInput
+
 	FailFast     bool    // end at the first image that cannot be used
 	LimitSkipped bool    // refuse a set in which more than MaxSkipped of the images cannot be used
 	MaxSkipped   float64 // a fraction
@@ -65,7 +67,7 @@ func (j *Job) Run(ctx context.Context) (*Summary, error) {
 		copied.Format = "npy"
 	}
 	copied.Settings.Format, copied.Settings.Row = copied.Format, fmt.Sprint(j.RowDims)
-	s, err := openState(j.Out, copied.Settings, j.Overwrite)
+	s, err := openState(j.Out, copied.Settings, j.Overwrite, j.Inputs)
 	if err != nil {
 		return nil, err
 	}
@@ -94,6 +96,11 @@ func (r *run) do(ctx context.Context) (*Summary, error) {
 		r.soFar()
 		return &r.sum, err
 	}
+	if r.Listing.Stream != nil {
+		if err := r.checkStream(); err != nil {
+			return nil, err
+		}
+	}
 	r.count()
 	if err := r.checkSkipped(); err != nil {
 		return &r.sum, err
@@ -115,7 +122,22 @@ func (r *run) prepare() error {
 	if r.Listing.Stream != nil {
 		return nil
 	}
+	return r.checkListing()
+}
+
+// checkListing refuses a folder that is of other images than the listing.
+func (r *run) checkListing() error {
 	return r.checkImages(r.Out, len(r.Listing.Samples), func(i int) string { return r.Listing.Samples[i].Path })
+}
+
+// checkStream is checkListing for a stream that has ended. What was computed of a
+// refused one is dropped, so that the folder is as it was.
+func (r *run) checkStream() error {
+	err := r.checkListing()
+	if err != nil {
+		err = errors.Join(err, r.dropFresh())
+	}
+	return err
 }
 
 // compute computes the features of pending samples and saves every batch.

@@ -39,7 +39,7 @@ func (m *Merge) Run(ctx context.Context) (*Summary, error) {
 	}
 	whole := mergedProvenance(parts)
 	whole.Config.Format = m.Format
-	s, err := openState(m.Out, whole.Config, m.Overwrite)
+	s, err := openState(m.Out, whole.Config, m.Overwrite, nil) // its parts are locked
 	if err != nil {
 		return nil, err
 	}

@@ -13,8 +13,9 @@ type Sample struct {
 	Split string // "train", "val" or "test"; "" if the source has no splits
 	Group string // samples of one group are never put on two sides of a split; "" for none
 
-	Size    int64 // of the file, in bytes
-	ModTime int64 // of the file, in nanoseconds since 1970
+	File    string // that holds the image; "" for one in an archive
+	Size    int64  // of the file, in bytes
+	ModTime int64  // of the file, in nanoseconds since 1970
 
 	// Read appends the contents of the image file to dst and returns the result.
 	Read func(dst []byte) ([]byte, error)

@@ -41,14 +41,16 @@ type state struct {
 	old         *stored  // the finished set, or nil
 	rows, lines *os.File // part.f32 and part.jsonl, open for appending
 	parts       int      // rows in part.f32
+	begun       [2]int64 // bytes of part.f32 and part.jsonl when they were opened
 }
 
 // openState opens the folder of a feature set, to begin the set or to resume it.
-func openState(out string, settings Settings, overwrite bool) (*state, error) {
+func openState(out string, settings Settings, overwrite bool, inputs []string) (*state, error) {
 	f, err := output.Open(out, setLayout)
 	if err != nil {
 		return nil, fmt.Errorf("featurize: %w", err)
 	}
+	f.Keep(inputs...)
 	if err := f.Begin(settings, overwrite); err != nil {
 		f.Close()
 		return nil, fmt.Errorf("featurize: %w", err)
@@ -117,11 +119,18 @@ func (s *state) openPart() error {
 		return err
 	}
 	end := npyHeader + int64(s.parts)*int64(4*s.rowSize)
+	s.begun = [2]int64{end, good}
 	if err := s.rows.Truncate(end); err != nil {
 		return err
 	}
 	_, err = s.rows.Seek(end, io.SeekStart)
 	return err
+}
+
+// dropFresh forgets what this run has computed.
+func (s *state) dropFresh() error {
+	s.fresh = map[string]entry{}
+	return errors.Join(s.rows.Truncate(s.begun[0]), s.lines.Truncate(s.begun[1]))
 }
 
 // checkImages refuses a folder that is of other images: none of those that are known

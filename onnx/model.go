@@ -130,6 +130,15 @@ func digest(path string, more []string) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
+// Files are the files that the model was loaded from: its own, and those of its
+// external data.
+func (m *Model) Files() []string {
+	if m.path == "" {
+		return nil
+	}
+	return append([]string{m.path}, m.externalFiles()...)
+}
+
 // externalFiles are the files that hold external data, sorted.
 func (m *Model) externalFiles() []string {
 	var files []string

@@ -11,20 +11,38 @@ import (
 	"path/filepath"
 )
 
-// ErrIrregular says that an output file cannot be replaced, since it is a folder,
-// a device or a pipe.
-var ErrIrregular = errors.New("the output is no regular file")
+var (
+	// ErrIrregular says that an output file cannot be replaced, since it is a folder,
+	// a device or a pipe.
+	ErrIrregular = errors.New("the output is no regular file")
+	// ErrExists says that a new file has the name of one that is there.
+	ErrExists = errors.New("the output is there already")
+)
 
 // File is a file that is being written, as NAME.part. Commit gives it its name.
 type File struct {
 	*bufio.Writer
 	file *os.File
 	name string
+	new  bool // Commit replaces no file
 }
 
-// Create begins a file. A file that has the name already stays until Commit; it
-// is ErrIrregular where that is no regular file, and ErrLocked where another
-// process is writing it.
+// New begins a file of a name that no file has: it is ErrExists where one has it
+// now, or has got it by the time of Commit. Otherwise it does what Create does.
+func New(name string) (*File, error) {
+	if _, err := os.Lstat(name); err == nil {
+		return nil, fmt.Errorf("output %q: %w", name, ErrExists)
+	}
+	f, err := Create(name)
+	if err == nil {
+		f.new = true
+	}
+	return f, err
+}
+
+// Create begins a file. A file that has the name already stays until Commit, which
+// replaces it; it is ErrIrregular where that is no regular file, and ErrLocked
+// where another process is writing it.
 func Create(name string) (*File, error) {
 	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("output %q: %w", name, ErrIrregular)
@@ -44,14 +62,14 @@ func Create(name string) (*File, error) {
 		f.Close()
 		return nil, fmt.Errorf("output: %w", err)
 	}
-	return &File{bufio.NewWriterSize(f, 1<<16), f, name}, nil
+	return &File{Writer: bufio.NewWriterSize(f, 1<<16), file: f, name: name}, nil
 }
 
 // Commit makes what was written durable and gives the file its name.
 func (f *File) Commit() error {
 	err := errors.Join(f.Flush(), f.file.Sync())
 	if err == nil {
-		err = os.Rename(f.file.Name(), f.name)
+		err = f.appear()
 	}
 	if err == nil {
 		err = syncFolder(filepath.Dir(f.name))
@@ -60,6 +78,22 @@ func (f *File) Commit() error {
 		return fmt.Errorf("output: %w", err)
 	}
 	return nil
+}
+
+// appear gives the file its name.
+func (f *File) appear() error {
+	if !f.new {
+		return os.Rename(f.file.Name(), f.name)
+	}
+	err := os.Link(f.file.Name(), f.name) // unlike Rename, it replaces nothing
+	if err == nil {
+		return os.Remove(f.file.Name())
+	}
+	if _, there := os.Lstat(f.name); there == nil {
+		os.Remove(f.file.Name())
+		return ErrExists
+	}
+	return os.Rename(f.file.Name(), f.name) // of a file system without links
 }
 
 // syncFolder makes the renames in a folder durable.
@@ -88,12 +122,19 @@ func WriteFile(ctx context.Context, name string, write func(io.Writer) error) er
 	if err != nil {
 		return err
 	}
+	return f.Finish(ctx, write)
+}
+
+// Finish has write write the file, and commits it. When the context ends or write
+// fails, it discards the file; the error is then the context's cause, or that of
+// write.
+func (f *File) Finish(ctx context.Context, write func(io.Writer) error) error {
 	if err := write(until{ctx, f}); err != nil {
 		f.Discard()
 		if cause := context.Cause(ctx); cause != nil {
 			return cause
 		}
-		return fmt.Errorf("output %q: %w", name, err)
+		return fmt.Errorf("output %q: %w", f.name, err)
 	}
 	return f.Commit()
 }

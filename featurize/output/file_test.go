@@ -166,3 +166,90 @@ func TestAcquire(t *testing.T) {
 		t.Errorf("removed: %v", err)
 	}
 }
+
+// TestNew begins files of names that others have, before and meanwhile.
+func TestNew(t *testing.T) {
+	dir := t.TempDir()
+	name := filepath.Join(dir, "x")
+	f, err := New(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprint(f, "ours")
+	if err := os.WriteFile(name, []byte("theirs"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Commit(); !errors.Is(err, ErrExists) {
+		t.Errorf("a file that came meanwhile: %v", err)
+	}
+	if _, err := New(name); !errors.Is(err, ErrExists) {
+		t.Errorf("a file that is there: %v", err)
+	}
+	if got, _ := os.ReadFile(name); string(got) != "theirs" {
+		t.Errorf("it holds %q", got)
+	}
+	link := filepath.Join(dir, "link")
+	if err := os.Symlink("nowhere", link); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := New(link); !errors.Is(err, ErrExists) {
+		t.Errorf("a link that leads nowhere: %v", err)
+	}
+	if f, err = New(filepath.Join(dir, "y")); err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprint(f, "new")
+	if err := f.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := os.ReadFile(filepath.Join(dir, "y")); string(got) != "new" {
+		t.Errorf("it holds %q", got)
+	}
+	if left, _ := filepath.Glob(filepath.Join(dir, "*.part")); len(left) > 0 {
+		t.Errorf("left %q", left)
+	}
+}
+
+// TestKeep overwrites folders of other jobs that hold what is read.
+func TestKeep(t *testing.T) {
+	dir := t.TempDir()
+	layout := Layout{Kind: "test", Files: []string{"sub/a", "mark"}, Parts: []string{"part-*"}}
+	for _, name := range []string{"sub/a", "mark", "other", "part-1/.rtx/x", "part-1/b"} {
+		name = filepath.Join(dir, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(name), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, nil, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(filepath.Join(dir, "sub", "a"), link); err != nil {
+		t.Fatal(err)
+	}
+	f, err := Open(dir, layout)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for input, kept := range map[string]bool{"sub/a": true, "mark": true, "part-1/b": true, "other": false, "sub": false, "none": false, link: true} {
+		if !filepath.IsAbs(input) {
+			input = filepath.Join(dir, filepath.FromSlash(input))
+		}
+		f.inputs = nil
+		f.Keep(input)
+		if err := f.checkInputs(); errors.Is(err, ErrInput) != kept {
+			t.Errorf("%q: %v", input, err)
+		}
+	}
+	f.Keep(filepath.Join(dir, "mark"))
+	if err := f.Begin(struct{}{}, true); !errors.Is(err, ErrInput) {
+		t.Errorf("overwriting an input: %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "mark")); err != nil {
+		t.Error(err)
+	}
+	if _, err := Open(filepath.Join(dir, "mark"), layout); !errors.Is(err, ErrNoFolder) {
+		t.Errorf("a file: %v", err)
+	}
+}

@@ -13,6 +13,10 @@ import (
 var (
 	// ErrConfig says that a folder holds something other than what was asked for.
 	ErrConfig = errors.New("output holds another configuration")
+	// ErrNoFolder says that a folder has the name of a file.
+	ErrNoFolder = errors.New("the output is a file, expected a folder")
+	// ErrInput says that overwriting a folder would remove a file that the job reads.
+	ErrInput = errors.New("overwriting would remove what is to be read")
 	// ErrLocked says that another process is writing to the same folder or file.
 	ErrLocked = errors.New("output is being written by another process")
 )
@@ -43,6 +47,7 @@ type Folder struct {
 	layout Layout
 	lock   *os.File
 	record *record  // what the folder was begun with; nil in a new one
+	inputs []string // files that overwriting must not remove
 	made   []string // the folders that were not there before, the deepest first
 }
 
@@ -51,7 +56,10 @@ type Folder struct {
 // open. Unless Begin follows, Close removes what Open has made.
 func Open(dir string, l Layout) (*Folder, error) {
 	f := &Folder{dir: dir, layout: l.defaults(), made: missing(dir)}
-	var err error
+	info, err := os.Stat(dir)
+	if err == nil && !info.IsDir() {
+		return nil, fmt.Errorf("output %q: %w", dir, ErrNoFolder)
+	}
 	if f.lock, err = lock(f.State("lock")); err != nil {
 		return nil, fmt.Errorf("output %q: %w", dir, err)
 	}
@@ -96,6 +104,10 @@ func (f *Folder) Done() bool {
 
 func (f *Folder) mark() string { return f.layout.Files[len(f.layout.Files)-1] }
 
+// Keep names files that the job reads, "" for none: Begin refuses to overwrite a
+// folder where that would remove one of them, with ErrInput.
+func (f *Folder) Keep(inputs ...string) { f.inputs = append(f.inputs, inputs...) }
+
 // Begin goes on with a folder that was begun with the same settings, and records
 // the settings in a new one. A folder that holds anything else is ErrConfig, or
 // starts over when overwriting, which it also does where the settings are the
@@ -105,6 +117,9 @@ func (f *Folder) Begin(settings any, overwrite bool) error {
 		if begun, err := f.Compare(settings); begun || err != nil {
 			return err
 		}
+	}
+	if err := f.checkInputs(); err != nil {
+		return fmt.Errorf("output %q: %w", f.dir, err)
 	}
 	if err := f.clear(); err != nil {
 		return fmt.Errorf("output %q: overwrite: %w", f.dir, err)
@@ -184,6 +199,44 @@ func (f *Folder) clear() error {
 		err = errors.Join(err, os.RemoveAll(name))
 	}
 	return err
+}
+
+// checkInputs is ErrInput where clear would remove an input.
+func (f *Folder) checkInputs() error {
+	names, err := f.belongings()
+	if err != nil {
+		return err
+	}
+	for _, input := range f.inputs {
+		for _, name := range names {
+			if input != "" && holds(name, input) {
+				return fmt.Errorf("%q: %w", input, ErrInput)
+			}
+		}
+	}
+	return nil
+}
+
+// holds reports whether a file is the named one, or lies in the named folder.
+func holds(name, file string) bool {
+	at, err := os.Stat(name)
+	if err != nil {
+		return false
+	}
+	if real, err := filepath.EvalSymlinks(file); err == nil {
+		file = real
+	}
+	file, err = filepath.Abs(file)
+	for err == nil {
+		if info, err := os.Stat(file); err == nil && os.SameFile(info, at) {
+			return true
+		}
+		if file == filepath.Dir(file) {
+			break
+		}
+		file = filepath.Dir(file)
+	}
+	return false
 }
 
 // belongings are what overwriting removes. The record comes first: without it
