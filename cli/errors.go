@@ -111,6 +111,7 @@ var verdicts = []struct {
 	{is(onnx.ErrSpec), 2, "rtx inspect shows the model"},
 	{is(runtime.ErrModel), 65, "rtx inspect shows the model's operators and their versions"},
 	{is(finetune.ErrNoBatchNorm), 65, "a model whose batch norms were folded has no statistics left; rtx import without --fold-bn keeps them"},
+	{is(finetune.ErrNotFinite), 65, "rtx inspect shows how pixels are normalised"},
 	{is(onnx.ErrNoLogits), 65, "eval and predict take a classifier; rtx inspect shows the model's outputs"},
 	{is(onnx.ErrNoClasses, onnx.ErrHead), 65, ""},
 	{as[*onnx.ClassMismatch], 65, ""},

@@ -386,6 +386,9 @@ func (t *finetuning) executor() (finetune.Executor, error) {
 // report tells what came out.
 func (t *finetuning) report(status string, f *finetuneResult) error {
 	weights := filepath.Join(t.out, "weights", "best.onnx")
+	if status == "cached" {
+		t.tellDoubts(f.Seeds)
+	}
 	if t.json {
 		t.print(t.result("rtx.finetune/1", status, t.out, append(f.object(weights), object{{"skipped", len(t.data.Check().Failed)}}...)))
 		return nil

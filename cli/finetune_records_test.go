@@ -139,3 +139,31 @@ func TestFinetuneUnknown(t *testing.T) {
 		t.Errorf("%v", one)
 	}
 }
+
+// TestFinetuneDoubts wants a training that diverges without a number that is infinite to
+// be told of, everywhere, and to end well all the same.
+func TestFinetuneDoubts(t *testing.T) {
+	needLibrary(t)
+	data, base := splits(t, 2, map[string]int{"train": 80, "val": 16}), t.TempDir()
+	args := []string{"-m", small(t, 2), "-d", data, "-o", filepath.Join(base, "run"), "--epochs", "3", "-b", "8", "--lr", "10", "--patience", "-1"}
+	const said = "far above that of guessing, 0.6931"
+	for _, status := range []string{"done", "cached"} {
+		if r := trained(t, args...); r["status"] != status || !strings.Contains(fmt.Sprint(r["warnings"]), said) {
+			t.Errorf("%v", r)
+		}
+		if record := string(readFile(t, base, "run", "run.json")); !strings.Contains(record, said) || !strings.Contains(record, `"kind": "above_chance"`) {
+			t.Error("run.json does not tell")
+		}
+		lines := metrics(t, filepath.Join(base, "run"))
+		if end := lines[len(lines)-1]; !strings.Contains(fmt.Sprint(end["warnings"]), said) {
+			t.Errorf("the last event is %v", end)
+		}
+		if o := call(append([]string{"finetune"}, args...)...); o.code != 0 || !strings.Contains(o.stderr, "rtx: warning: ") || !strings.Contains(o.stderr, said) || !strings.Contains(o.stderr, "smaller --lr") || !strings.Contains(o.stderr, "not to be trusted") {
+			t.Errorf("%+v", o)
+		}
+	}
+	args[5], args[7], args[11] = filepath.Join(base, "good"), "12", "0.05"
+	if r := trained(t, args...); fmt.Sprint(r["warnings"]) != "[]" {
+		t.Errorf("%v", r["warnings"])
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 
 	"github.com/robust-transfer/rtx/featurize"
 	"github.com/robust-transfer/rtx/featurize/output"
@@ -33,7 +34,32 @@ func finetuneResultOf(r *finetune.RunResult) *finetuneResult {
 	return f
 }
 
+// tellDoubts warns of trainings that are not to be trusted.
+func (t *finetuning) tellDoubts(trials []*finetune.Trial) {
+	for _, one := range trials {
+		var words []string
+		hint := "try another --lr, or more --epochs"
+		for _, d := range one.Doubts {
+			if words = append(words, d.String()); d.Kind == finetune.AboveChance {
+				hint = "try a smaller --lr, or --clip 1"
+			}
+		}
+		if len(words) > 0 {
+			t.warn("%s%s; %s", trainingName(one), strings.Join(words, "; "), hint)
+		}
+	}
+}
+
 func (f *finetuneResult) line() string {
+	line := f.figures()
+	if len(f.Seeds[0].Doubts) > 0 {
+		line += "; not to be trusted: see the warning"
+	}
+	return line
+}
+
+// figures are those of the run, for people.
+func (f *finetuneResult) figures() string {
 	first := f.Seeds[0]
 	if f.Protocol == "train" {
 		return fmt.Sprintf("%d epochs; nothing was held out, so there are no figures", first.Last.Epoch)
@@ -85,6 +111,7 @@ func epochOf(s *finetune.Score) int {
 // it is done.
 func (t *finetuning) finish(ctx context.Context) (*finetuneResult, error) {
 	f := finetuneResultOf(t.found)
+	t.tellDoubts(t.found.Trials)
 	if first := f.Seeds[0]; first.Dir != "" {
 		for _, name := range []string{"results.csv", "curves.svg"} {
 			if err := output.Copy(ctx, filepath.Join(t.out, first.Dir, name), filepath.Join(t.out, name)); err != nil {

@@ -109,6 +109,7 @@ func (e *env) trainProbe(ctx context.Context, o probeOptions) (*probing, error) 
 	if err := p.run(ctx); err != nil {
 		return nil, err
 	}
+	p.tellFits()
 	if o.Attach != "" {
 		return p, e.attach(ctx, attachOptions{Model: o.Attach, Probe: o.Out, Features: o.Data, Threads: o.Threads, Library: o.Library}, p.data.run)
 	}
@@ -176,6 +177,13 @@ func (p *probing) makePlan() (err error) {
 		p.tellCaveats()
 	}
 	return err
+}
+
+// tellFits warns of classifiers that are not what the solver should have come to.
+func (p *probing) tellFits() {
+	if r := p.result; r.Unconverged > 0 {
+		p.warn("%d of %d fits did not converge; the figures are too low for these features, or nothing was learned. Try --solver lbfgs, or another --reg", r.Unconverged, r.Fits)
+	}
 }
 
 // tellCaveats warns of what a plan leaves out or cannot keep apart.

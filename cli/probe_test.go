@@ -394,3 +394,19 @@ func TestProbeOverwriteInterrupted(t *testing.T) {
 		}
 	}
 }
+
+// TestProbeUnconverged wants fits that come to nothing to be told of, now and from what
+// the folder holds.
+func TestProbeUnconverged(t *testing.T) {
+	needLibrary(t)
+	_, set := shapesOf(t, 80)
+	args := []string{"-d", set, "-o", filepath.Join(t.TempDir(), "probe"), "--solver", "sgd", "--reg", "1000"}
+	for _, status := range []string{"done", "cached"} {
+		if r := probed(t, args...); r["status"] != status || r["fits"] != 1.0 || r["unconverged"] != 1.0 || !strings.Contains(fmt.Sprint(r["warnings"]), "1 of 1 fits did not converge") {
+			t.Errorf("%v", r)
+		}
+	}
+	if r := probed(t, "-d", set, "-o", filepath.Join(t.TempDir(), "good")); r["unconverged"] != 0.0 || strings.Contains(fmt.Sprint(r["warnings"]), "converge") {
+		t.Errorf("%v", r)
+	}
+}

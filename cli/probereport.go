@@ -30,6 +30,8 @@ type probeResult struct {
 	Seeds        []seedScore   `json:"seeds"`
 	PerClass     []classScore  `json:"per_class"`
 	Engine       string        `json:"engine"`
+	Fits         int           `json:"fits"`        // that the figures are of: one for each seed, or fold
+	Unconverged  int           `json:"unconverged"` // of these
 }
 
 type seedScore struct {
@@ -45,7 +47,7 @@ func newProbeResult(p *probe.Plan, e *probe.Evaluation, solver, engine string) *
 		Protocol: string(e.Protocol), Top1: share(e.Top1), Top1SD: share(e.Top1Spread.SD), Low: share(e.Top1Spread.Low), High: share(e.Top1Spread.High),
 		Top5: share(e.Top5), MeanPerClass: share(e.MeanPerClass), PerClassSD: share(e.ClassSpread.SD),
 		N: e.N, Train: e.Train, Dim: p.Data.D, Classes: len(p.Data.Classes), Solver: solver, Engine: engine,
-		Chosen: e.Selected.Chosen, Val: e.Selected.Best, Grid: e.Selected.Scores,
+		Fits: e.Fits, Unconverged: e.Unconverged, Chosen: e.Selected.Chosen, Val: e.Selected.Best, Grid: e.Selected.Scores,
 	}
 	for _, s := range e.Seeds {
 		r.Seeds = append(r.Seeds, seedScore{Seed: s.Seed, Top1: share(s.Top1), MeanPerClass: share(s.MeanPerClass), Chosen: s.Chosen})
@@ -61,7 +63,7 @@ func (r *probeResult) fields() object {
 	return object{
 		{"protocol", r.Protocol}, {"top1", r.Top1}, {"top1_sd", r.Top1SD}, {"top1_low", r.Low}, {"top1_high", r.High}, {"top5", r.Top5},
 		{"mean_per_class", r.MeanPerClass}, {"mean_per_class_sd", r.PerClassSD}, {"n", r.N}, {"train", r.Train}, {"dim", r.Dim}, {"classes", r.Classes},
-		{"solver", r.Solver}, {"chosen", r.Chosen}, {"val", r.Val}, {"grid", r.Grid}, {"seeds", r.Seeds}, {"per_class", r.PerClass}, {"engine", r.Engine},
+		{"solver", r.Solver}, {"chosen", r.Chosen}, {"val", r.Val}, {"grid", r.Grid}, {"seeds", r.Seeds}, {"per_class", r.PerClass}, {"engine", r.Engine}, {"fits", r.Fits}, {"unconverged", r.Unconverged},
 	}
 }
 

@@ -20,6 +20,9 @@ import (
 // re-estimated. A model whose batch norms were folded into convolutions has none.
 var ErrNoBatchNorm = errors.New("the model has no batch norms")
 
+// ErrNotFinite says that a network computes values that are NaN or infinite.
+var ErrNotFinite = errors.New("the network computes values that are not finite")
+
 // AdaptConfig says how statistics are re-estimated. The zero value is the default.
 type AdaptConfig struct {
 	BatchSize int            // 0: 64
@@ -149,6 +152,9 @@ func AdaptModel(ctx context.Context, net *graph.Network, x Executor, data Data, 
 		v := make([]float32, p.Shape.Size())
 		if err := x.Read(graph.Variable{Name: p.Name}, v); err != nil {
 			return nil, err
+		}
+		if slices.ContainsFunc(v, func(f float32) bool { return !finite(float64(f)) }) {
+			return nil, fmt.Errorf("finetune: statistics %q: %w", p.Name, ErrNotFinite)
 		}
 		fmt.Fprintf(h, "%q\n", p.Name)
 		raw := make([]byte, 0, 4*len(v))

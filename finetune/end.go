@@ -26,6 +26,8 @@ func (t *trainer) end(ctx context.Context, cause error) (*Result, error) {
 	}
 	if cause != nil {
 		t.stop = Canceled
+	} else {
+		r.Doubts = t.doubts(r.Test)
 	}
 	r.Stop, r.Plan, r.Steps, r.Missed, r.Elapsed = t.stop, t.plan, t.state.Step, len(t.missed), t.clock.elapsed()
 	var err error
@@ -46,7 +48,7 @@ func (t *trainer) end(ctx context.Context, cause error) (*Result, error) {
 			}
 		}
 	}
-	return r, t.report(Event{Kind: Ended, Stop: t.stop})
+	return r, t.report(Event{Kind: Ended, Stop: t.stop, Doubts: r.Doubts})
 }
 
 // test evaluates the best weights on the test rows.

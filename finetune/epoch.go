@@ -10,6 +10,7 @@ import (
 func (t *trainer) endEpoch(s Score) error {
 	steps := t.state.Step - t.state.Epoch*t.plan.Epoch
 	s.Epoch, s.TrainLoss = t.state.Epoch+1, t.state.Losses/float64(max(steps, 1))
+	t.noteEpoch(s.TrainLoss)
 	better := t.state.Best == nil || s.N == 0 || s.better(*t.state.Best, t.task.Figure())
 	t.state.Epoch, t.state.Losses, t.state.Last = t.state.Epoch+1, 0, &s
 	t.state.Stale++

@@ -42,7 +42,8 @@ type Event struct {
 	// Report returns.
 	Model func() (*onnx.Model, error)
 
-	Stop Stop // of Ended
+	Stop   Stop    // of Ended
+	Doubts []Doubt // of Ended, if it is not Canceled
 }
 
 // Plan is the extent of a training.

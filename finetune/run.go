@@ -68,6 +68,7 @@ type Outcome struct {
 	Last    *Score  `json:"last"`
 	Test    *Score  `json:"test"`
 	Plan    Plan    `json:"plan"`
+	Doubts  []Doubt `json:"doubts,omitempty"`
 
 	// Verify has the reports of the independent readings of the models that were
 	// written; Best is nil if there is no such model.
@@ -192,7 +193,7 @@ func (r *Run) train(ctx context.Context, t *Trial) (*Result, error) {
 	}
 	t.Outcome = Outcome{
 		Stop: result.Stop, Steps: result.Steps, Seconds: result.Elapsed.Seconds(),
-		Best: result.Best, Last: result.Last, Test: result.Test, Plan: result.Plan,
+		Best: result.Best, Last: result.Last, Test: result.Test, Plan: result.Plan, Doubts: result.Doubts,
 	}
 	return result, w.finish(ctx, result)
 }

@@ -23,6 +23,8 @@ type State struct {
 	Epoch   int           // epochs completed, including their evaluation
 	Losses  float64       // sum over the steps of the incomplete epoch
 	Stale   int           // epochs since the best epoch
+	First   *float64      `json:",omitempty"` // loss of the first step
+	Lowest  *float64      `json:",omitempty"` // lowest mean training loss of an epoch
 	Best    *Score        `json:",omitempty"`
 	Last    *Score        `json:",omitempty"`
 	Lines   int           // number of Started, Stepped and Evaluated events, without the Started of continuations

@@ -17,8 +17,9 @@ type Result struct {
 	Steps   int
 	Best    *Score // of the best epoch on the validation rows, or the last epoch if there are none; nil before the end of the first epoch
 	Last    *Score
-	Test    *Score // of the best weights; nil without test rows
-	Missed  int    // rows that could not be read in this call
+	Test    *Score  // of the best weights; nil without test rows
+	Doubts  []Doubt // reasons to distrust a training that ended
+	Missed  int     // rows that could not be read in this call
 	Elapsed time.Duration
 
 	BestModel *onnx.Model // nil before the end of the first epoch
@@ -78,6 +79,9 @@ func Train(ctx context.Context, net *graph.Network, x Executor, task Task, data 
 				return nil, t.diverged("loss", lr)
 			}
 			t.state.Losses += loss
+			if b.N() > 0 {
+				t.noteLoss(loss)
+			}
 			if err := t.report(Event{Kind: Stepped, Loss: loss, LearningRate: lr, Rows: b.N()}); err != nil {
 				return nil, err
 			}

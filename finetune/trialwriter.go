@@ -90,7 +90,7 @@ func (w *trialWriter) event(ctx context.Context, e Event) error {
 		return w.evaluated(ctx, e)
 	case Ended:
 		if e.Stop != Canceled {
-			return w.line(`{"event":"end","stop":%q,"step":%d}`, e.Stop, e.Step)
+			return w.ended(e)
 		}
 	}
 	return nil
@@ -140,6 +140,23 @@ func (w *trialWriter) evaluated(ctx context.Context, e Event) error {
 		return err
 	}
 	return w.epochs.do(func() error { return w.epoch(ctx, e.Model) })
+}
+
+// ended writes the line of the end, with the doubts in words, if there are any.
+func (w *trialWriter) ended(e Event) error {
+	warnings := ""
+	if len(e.Doubts) > 0 {
+		var words []string
+		for _, d := range e.Doubts {
+			words = append(words, d.String())
+		}
+		text, err := json.Marshal(words)
+		if err != nil {
+			return err
+		}
+		warnings = `,"warnings":` + string(text)
+	}
+	return w.line(`{"event":"end","stop":%q,"step":%d%s}`, e.Stop, e.Step, warnings)
 }
 
 // evaluation writes the line of an evaluation.

@@ -24,6 +24,8 @@ func (t Task) Scorer(net *graph.Network, c graph.Config) (finetune.Scorer, error
 	return s, nil
 }
 
+var _ finetune.Guessing = (*scorer)(nil)
+
 type scorer struct {
 	program *graph.Program
 	k       int
@@ -56,6 +58,9 @@ func (s *scorer) Add(p *finetune.Pass) error {
 	}
 	return nil
 }
+
+// GuessLoss is ln K, the cross-entropy if all K classes are equally probable.
+func (s *scorer) GuessLoss() float64 { return math.Log(float64(s.k)) }
 
 func (s *scorer) Score() finetune.Score {
 	n, top1, mean := s.scores.N(), 0.0, 0.0

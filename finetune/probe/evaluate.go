@@ -30,6 +30,8 @@ type Evaluation struct {
 	PerClass     []metrics.Class // by class; counts are averages over the seeds, rounded
 	Seeds        []SeedResult
 	Predictions  Predictions // of the judged rows, in the order of Plan.Rows
+	Fits         int         // number of fits that the figures are of: one for each seed, or fold
+	Unconverged  int         // of these, number of fits that did not converge
 	Selected     *Selected   // for the first seed, the setting chosen and the classifier fitted on all training rows
 }
 
@@ -54,7 +56,7 @@ func Evaluate(ctx context.Context, p *Plan, c EvaluateConfig) (*Evaluation, erro
 	for i := range c.Seeds {
 		seeded := c.Config
 		seeded.Seed += uint64(i)
-		scores, settings, selected, err := p.judge(ctx, seeded, c.PerClass, i == 0)
+		scores, chosen, selected, err := p.judge(ctx, seeded, c.PerClass, i == 0)
 		if err != nil {
 			return nil, err
 		}
@@ -65,7 +67,13 @@ func Evaluate(ctx context.Context, p *Plan, c EvaluateConfig) (*Evaluation, erro
 		if err != nil {
 			return nil, err
 		}
-		one.Seed, one.Chosen = seeded.Seed, settings
+		one.Seed = seeded.Seed
+		for _, c := range chosen {
+			one.Chosen = append(one.Chosen, c.Chosen)
+			if e.Fits++; !c.Fit.Converged {
+				e.Unconverged++
+			}
+		}
 		e.Seeds = append(e.Seeds, one)
 		e.Predictions.Seeds, e.Predictions.Predicted = append(e.Predictions.Seeds, one.Seed), append(e.Predictions.Predicted, predicted)
 		e.Predictions.Confidence = append(e.Predictions.Confidence, confidence)
@@ -86,31 +94,31 @@ func (p *Plan) trained(perClass int) int {
 	return perClass * len(classes)
 }
 
-// judge returns the scores [N,K] of the judged rows for one seed, the chosen settings,
-// and what was selected on all training rows. With CrossValidation no figure needs
+// judge returns the scores [N,K] of the judged rows for one seed, what was chosen and
+// fitted for them, and what was selected on all training rows. With CrossValidation no figure needs
 // the latter, and it takes another fit; it is nil unless whole is set.
-func (p *Plan) judge(ctx context.Context, c Config, perClass int, whole bool) (scores []float32, settings []Setting, all *Selected, err error) {
+func (p *Plan) judge(ctx context.Context, c Config, perClass int, whole bool) (scores []float32, chosen []*Selected, all *Selected, err error) {
 	train, err := p.draw(p.Train, perClass, c.Seed)
 	if err != nil {
 		return nil, nil, nil, err
 	}
 	if p.Protocol == CrossValidation {
-		scores, settings, err = p.outOfFold(ctx, c, perClass)
+		scores, chosen, err = p.outOfFold(ctx, c, perClass)
 		if err == nil && whole {
 			all, err = Select(ctx, p.Data, train, nil, c)
 		}
-		return scores, settings, all, err
+		return scores, chosen, all, err
 	}
 	if all, err = Select(ctx, p.Data, train, p.Val, c); err != nil {
 		return nil, nil, nil, err
 	}
 	scores = make([]float32, len(p.Rows)*len(p.Data.Classes))
-	return scores, []Setting{all.Chosen}, all, all.Model.Scores(ctx, scores, p.Judged, p.Rows)
+	return scores, []*Selected{all}, all, all.Model.Scores(ctx, scores, p.Judged, p.Rows)
 }
 
 // outOfFold scores each row by the classifier that was trained without its fold, and
-// returns the settings that were chosen in each fold.
-func (p *Plan) outOfFold(ctx context.Context, c Config, perClass int) (scores []float32, chosen []Setting, err error) {
+// returns what was chosen and fitted in each fold.
+func (p *Plan) outOfFold(ctx context.Context, c Config, perClass int) (scores []float32, chosen []*Selected, err error) {
 	folds, err := stratify.Folds(p.Data.Labels(), p.Train, c.Folds, c.Seed)
 	if err != nil {
 		return nil, nil, parted("", err)
@@ -128,10 +136,7 @@ func (p *Plan) outOfFold(ctx context.Context, c Config, perClass int) (scores []
 	for _, row := range p.Rows {
 		scores = append(scores, out.Scores[row*k:][:k]...)
 	}
-	for _, fold := range out.Folds {
-		chosen = append(chosen, fold.Chosen)
-	}
-	return scores, chosen, nil
+	return scores, out.Folds, nil
 }
 
 // draw draws perClass rows of each class; 0: all rows.

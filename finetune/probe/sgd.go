@@ -98,12 +98,14 @@ func (s *steps) step(rows []int, rate, lambda float64) error {
 }
 
 // end makes the head. An objective that is not finite, as the steps were too long,
-// is reported as the largest number.
+// is reported as the largest number. One above that of weights of zero, which guess, has
+// not converged.
 func (s *steps) end(ctx context.Context, at Setting, r Report) (Model, []float64, Report, error) {
 	var err error
 	r.Objective, err = (&logistic{training: s.training, lambda: at.Lambda}).value(ctx, make([]float64, len(s.x)), s.x)
-	if r.Converged = r.Objective < math.MaxFloat64; !r.Converged {
+	if !(r.Objective < math.MaxFloat64) {
 		r.Objective = math.MaxFloat64
 	}
+	r.Converged = r.Objective <= math.Log(float64(len(s.classes))) || len(s.classes) == 1
 	return newHead(s.training, s.head, s.shift, untrainedLogit), nil, r, err
 }
