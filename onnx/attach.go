@@ -64,9 +64,6 @@ func (m *Model) Attach(value string, l Linear) (*Model, error) {
 // its mean over space where value has four dimensions.
 func (m *Model) pooled(value string, width int) (*Model, error) {
 	rank := m.Rank(value)
-	if r, known := m.ranks()[value]; rank < 0 && known { // the file does not describe the value; its operators do
-		rank = r
-	}
 	if rank != 2 && rank != 4 {
 		return nil, &RankError{value, rank}
 	}

@@ -7,8 +7,9 @@ import (
 	"github.com/robust-transfer/rtx/onnx/pb"
 )
 
-// Rank is the number of dimensions that the model's file declares for a value,
-// -1 where it does not.
+// Rank is the number of dimensions of a value: what the model's file declares, else
+// what follows from the operators, also where they compute shapes. It is -1 where
+// neither tells.
 func (m *Model) Rank(value string) int {
 	g := m.Proto.Graph
 	for _, list := range [][]*pb.ValueInfoProto{g.Output, g.ValueInfo, g.Input} {
@@ -17,6 +18,9 @@ func (m *Model) Rank(value string) int {
 				return len(v.Shape)
 			}
 		}
+	}
+	if t := m.infer()[value]; t.ranked {
+		return len(t.dims)
 	}
 	return -1
 }
@@ -40,7 +44,8 @@ func openDims(rank int) []*pb.TensorShapeProto_Dimension {
 
 // Width is the number of features in a value [N,D], or in a map [N,C,H,W] once it
 // is averaged over space: the columns of the linear layer that reads it, else what
-// the model declares. It is 0 where the model does not say.
+// the model declares, else what follows from the operators. It is 0 where none of
+// them tells.
 func (m *Model) Width(value string) int {
 	if w := m.columnsRead(value); w > 0 {
 		return w
@@ -52,14 +57,23 @@ func (m *Model) Width(value string) int {
 			if p.Name != value || !v.Known || len(v.Shape) != 2 && len(v.Shape) != 4 {
 				continue
 			}
-			axis := 1
-			if spec, _, err := m.Spec(); err == nil && len(v.Shape) == 4 && m.spatialAxes(value, spec.Input, spec.Layout)[0] == 1 {
-				axis = 3
+			if size := v.Shape[m.channelAxis(value, len(v.Shape))].Size; size > 0 {
+				return int(size)
 			}
-			return int(v.Shape[axis].Size)
 		}
 	}
+	if t := m.infer()[value]; len(t.dims) == 2 || len(t.dims) == 4 {
+		return max(0, int(t.dims[m.channelAxis(value, len(t.dims))].size()))
+	}
 	return 0
+}
+
+// channelAxis is the axis of the features of a value of two or four dimensions.
+func (m *Model) channelAxis(value string, rank int) int {
+	if spec, _, err := m.Spec(); err == nil && rank == 4 && m.spatialAxes(value, spec.Input, spec.Layout)[0] == 1 {
+		return 3
+	}
+	return 1
 }
 
 // columnsRead is the number of columns of value that a linear layer reads, 0
@@ -106,130 +120,4 @@ func (m *Model) spatialAxes(value, input, layout string) []int64 {
 		}
 	}
 	return nchw
-}
-
-// ranks holds the number of dimensions of values, as far as it is known.
-type ranks map[string]int
-
-// ranks infers the ranks of a graph's values from what the file declares and from
-// the operators.
-func (m *Model) ranks() ranks {
-	g := m.Proto.Graph
-	known := ranks{}
-	for _, t := range g.Initializer {
-		known[t.Name] = len(t.Dims)
-	}
-	for _, list := range [][]*pb.ValueInfoProto{g.Input, g.ValueInfo, g.Output} {
-		for _, p := range list {
-			if v := valueOf(p); v.Known {
-				known[v.Name] = len(v.Shape)
-			}
-		}
-	}
-	for _, n := range g.Node {
-		rank := operators[n.OpType].rank
-		if rank == nil || !standard(n) {
-			continue
-		}
-		r := rank(m, n, known)
-		for _, o := range n.Output {
-			if _, declared := known[o]; !declared && r >= 0 {
-				known[o] = r
-			}
-		}
-	}
-	return known
-}
-
-// of is the rank of an input of a node, -1 where it is not known.
-func (r ranks) of(n *pb.NodeProto, input int) int {
-	if input < len(n.Input) {
-		if rank, known := r[n.Input[input]]; known {
-			return rank
-		}
-	}
-	return -1
-}
-
-// The rules by which operators tell the rank of their outputs, for operator.rank.
-
-func rank1(*Model, *pb.NodeProto, ranks) int { return 1 }
-
-func rank2(*Model, *pb.NodeProto, ranks) int { return 2 }
-
-func rankOfFirst(_ *Model, n *pb.NodeProto, r ranks) int { return r.of(n, 0) }
-
-// rankOfLarger is that of two operands which are broadcast against each other.
-func rankOfLarger(_ *Model, n *pb.NodeProto, r ranks) int {
-	a, b := r.of(n, 0), r.of(n, 1)
-	if min(a, b) < 0 {
-		return -1
-	}
-	return max(a, b)
-}
-
-// rankOfProduct is that of a matrix product. Operands of one dimension, which it
-// drops, are left out.
-func rankOfProduct(_ *Model, n *pb.NodeProto, r ranks) int {
-	a, b := r.of(n, 0), r.of(n, 1)
-	if min(a, b) < 2 {
-		return -1
-	}
-	return max(a, b)
-}
-
-func rankOfConstant(_ *Model, n *pb.NodeProto, _ ranks) int {
-	if t := attribute(n, "value"); t != nil {
-		return len(t.T.GetDims())
-	}
-	return -1
-}
-
-func rankOfReshaped(m *Model, n *pb.NodeProto, _ ranks) int {
-	if len(n.Input) > 1 {
-		return int(m.constantSize(n.Input[1]))
-	}
-	return -1
-}
-
-func rankOfGathered(_ *Model, n *pb.NodeProto, r ranks) int {
-	a, indices := r.of(n, 0), r.of(n, 1)
-	if min(a, indices) < 0 {
-		return -1
-	}
-	return a + indices - 1
-}
-
-func rankOfReduced(m *Model, n *pb.NodeProto, r ranks) int {
-	if keep := attribute(n, "keepdims"); keep == nil || keep.I != 0 {
-		return r.of(n, 0)
-	}
-	return rankOfSqueezed(m, n, r)
-}
-
-func rankOfSqueezed(m *Model, n *pb.NodeProto, r ranks) int {
-	if axes := m.axesNamed(n); axes >= 0 {
-		return r.of(n, 0) - axes
-	}
-	return -1
-}
-
-func rankOfUnsqueezed(m *Model, n *pb.NodeProto, r ranks) int {
-	a, axes := r.of(n, 0), m.axesNamed(n)
-	if min(a, axes) < 0 {
-		return -1
-	}
-	return a + axes
-}
-
-// axesNamed is the number of axes that a node names, by an attribute or by a
-// constant input, below 0 where that cannot be told.
-func (m *Model) axesNamed(n *pb.NodeProto) int {
-	if a := attribute(n, "axes"); a != nil {
-		return len(a.Ints)
-	}
-	if len(n.Input) > 1 {
-		return int(m.constantSize(n.Input[1]))
-	}
-	return -1
 }

@@ -55,8 +55,8 @@ func (m *Model) Cut(values ...string) (*Model, error) {
 // describe describes a value whose shape the file does not declare: with the rank
 // that the operators tell, open sizes, and the batch as its first dimension.
 func (m *Model) describe(value string, dtype pb.TensorProto_DataType) *pb.ValueInfoProto {
-	rank, known := m.ranks()[value]
-	if !known {
+	rank := m.Rank(value)
+	if rank < 0 {
 		return &pb.ValueInfoProto{Name: value, Type: tensorType(dtype, nil)}
 	}
 	dims := openDims(rank)

@@ -15,15 +15,17 @@ type intTensor struct {
 
 // integerOps computes the nodes whose inputs are all integer tensors.
 var integerOps = map[string]func(*reader, *pb.NodeProto, []intTensor) intTensor{
-	"Add":      binaryIntegers,
-	"Cast":     func(_ *reader, _ *pb.NodeProto, in []intTensor) intTensor { return in[0] },
-	"Concat":   concatIntegers,
-	"Div":      binaryIntegers,
-	"Gather":   gatherIntegers,
-	"Identity": func(_ *reader, _ *pb.NodeProto, in []intTensor) intTensor { return in[0] },
-	"Mul":      binaryIntegers,
-	"Reshape":  reshapeIntegers,
-	"Slice":    sliceIntegers,
+	"Add":        binaryIntegers,
+	"Cast":       func(_ *reader, _ *pb.NodeProto, in []intTensor) intTensor { return in[0] },
+	"Concat":     concatIntegers,
+	"Div":        binaryIntegers,
+	"Equal":      equalIntegers,
+	"Gather":     gatherIntegers,
+	"Identity":   func(_ *reader, _ *pb.NodeProto, in []intTensor) intTensor { return in[0] },
+	"Mul":        binaryIntegers,
+	"ReduceProd": productOfIntegers,
+	"Reshape":    reshapeIntegers,
+	"Slice":      sliceIntegers,
 	"Squeeze": func(r *reader, n *pb.NodeProto, in []intTensor) intTensor {
 		return intTensor{r.squeezed(in[0].shape, r.intsOf(n, 1, "axes")), in[0].v}
 	},
@@ -32,6 +34,7 @@ var integerOps = map[string]func(*reader, *pb.NodeProto, []intTensor) intTensor{
 	"Unsqueeze": func(r *reader, n *pb.NodeProto, in []intTensor) intTensor {
 		return intTensor{r.unsqueezed(in[0].shape, r.intsOf(n, 1, "axes")), in[0].v}
 	},
+	"Where": chosenIntegers,
 }
 
 // fold evaluates a node if its output is a constant, or an integer tensor computed
@@ -57,6 +60,12 @@ func (r *reader) fold(n *pb.NodeProto) bool {
 		return r.constantOfShape(n)
 	case "Shape":
 		r.ints[n.Output[0]] = r.shape(n)
+		return true
+	case "Size":
+		r.ints[n.Output[0]] = intTensor{v: []int{Shape(r.shape(n).v).Size()}}
+		return true
+	}
+	if r.foldFloats(n) {
 		return true
 	}
 	compute := integerOps[n.OpType]
@@ -92,20 +101,18 @@ func (r *reader) castConstant(n *pb.NodeProto) bool {
 		return false
 	}
 	if x, ok := r.intTensor(n.Input[0]); ok {
-		t := &pb.TensorProto{DataType: int32(pb.TensorProto_FLOAT)}
-		for _, d := range x.shape {
-			t.Dims = append(t.Dims, int64(d))
+		v := make([]float32, len(x.v))
+		for i, n := range x.v {
+			v[i] = float32(n)
 		}
-		for _, v := range x.v {
-			t.FloatData = append(t.FloatData, float32(v))
-		}
-		r.raw[n.Output[0]] = t
+		r.setFloats(n.Output[0], x.shape, v)
 		return true
 	}
 	t := r.raw[n.Input[0]]
 	if t == nil {
 		return false
 	}
+	r.sizes[n.Output[0]] = r.sizes[n.Input[0]]
 	s, v := r.floatData(n.Input[0], t)
 	dims := make([]int64, len(s))
 	for i, d := range s {

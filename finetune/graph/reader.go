@@ -19,7 +19,9 @@ var operators = map[string]func(*reader, *pb.NodeProto) Value{
 	"Conv":               readConv,
 	"Div":                readBinary,
 	"Dropout":            readDropout,
+	"Expand":             readExpand,
 	"Flatten":            readFlatten,
+	"Gather":             readGather,
 	"Gemm":               readGemm,
 	"GlobalAveragePool":  readGlobalAveragePool,
 	"Identity":           readIdentity,
@@ -47,6 +49,7 @@ type reader struct {
 	opset      int64
 	ints       map[string]intTensor       // known integer tensors, such as shapes
 	raw        map[string]*pb.TensorProto // initializers and values of Constant nodes
+	sizes      map[string]bool            // those of raw that follow from shapes
 	statistics []Next                     // updates of running statistics
 	batches    map[string][]Value         // batch statistics, by the name of the running statistic
 	found      map[string]Param           // parameters read so far
@@ -56,7 +59,7 @@ type reader struct {
 
 func newReader(n *Network, b *Builder, c Config) *reader {
 	r := &reader{Builder: b, net: n, config: c, opset: n.model.Opset(), ints: map[string]intTensor{},
-		raw: map[string]*pb.TensorProto{}, found: map[string]Param{}, stages: map[string]int{}, batches: map[string][]Value{}}
+		raw: map[string]*pb.TensorProto{}, sizes: map[string]bool{}, found: map[string]Param{}, stages: map[string]int{}, batches: map[string][]Value{}}
 	for _, t := range n.model.Proto.Graph.Initializer {
 		r.raw[t.Name] = t
 	}

@@ -44,8 +44,13 @@ func plain(t testing.TB, m *onnx.Model) onnx.Spec {
 // many dimensions it has.
 func hidden(from, to string) []*pb.NodeProto {
 	return []*pb.NodeProto{
-		onnx.NewNode("Shape", "shape", []string{from}), onnx.NewNode("Gather", "sizes", []string{"shape", "all"}), onnx.NewNode("Reshape", to, []string{from, "sizes"}),
+		onnx.NewNode("Shape", "shape", []string{from}), onnx.NewNode("Compress", "sizes", []string{"shape", "all"}), onnx.NewNode("Reshape", to, []string{from, "sizes"}),
 	}
+}
+
+// allTrue chooses each of four sizes.
+func allTrue() *pb.TensorProto {
+	return &pb.TensorProto{Name: "all", DataType: int32(pb.TensorProto_BOOL), Dims: []int64{4}, RawData: []byte{1, 1, 1, 1}}
 }
 
 // TestOpenImages pools a map, whether the file says that it is one or only the
@@ -53,7 +58,7 @@ func hidden(from, to string) []*pb.NodeProto {
 func TestOpenImages(t *testing.T) {
 	lib := library(t)
 	unknown := tiny(onnx.Named("N"), hidden("conv", "y")...)
-	unknown.Proto.Graph.Initializer = append(unknown.Proto.Graph.Initializer, onnx.NewInts("all", 0, 1, 2, 3))
+	unknown.Proto.Graph.Initializer = append(unknown.Proto.Graph.Initializer, allTrue())
 	const n = 3
 	src := make([]uint8, n*4*4*3)
 	fill(rand.New(rand.NewPCG(1, 2)), src)
@@ -182,7 +187,7 @@ func TestOpenImagesErrors(t *testing.T) {
 func TestDeclareRank(t *testing.T) {
 	lib := library(t)
 	m := tiny(onnx.Named("N"), hidden("conv", "y")...)
-	m.Proto.Graph.Initializer = append(m.Proto.Graph.Initializer, onnx.NewInts("all", 0, 1, 2, 3))
+	m.Proto.Graph.Initializer = append(m.Proto.Graph.Initializer, allTrue())
 	if r := m.Rank("y"); r >= 0 {
 		t.Fatalf("the file says that y has %d dimensions", r)
 	}

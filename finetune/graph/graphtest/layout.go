@@ -42,7 +42,17 @@ func reshapes() map[string]network {
 		"Transpose": single(3, 4, "Transpose", onnx.Ints("perm", 0, 3, 1, 2)),
 		"shuffle": with(chain(2, 3, "y", node("Concat", "c", []string{"images", "images"}, onnx.Int("axis", 1)), node("Mul", "q", []string{"c", "c"}), node("Reshape", "p", []string{"q", "pairs"}),
 			node("Transpose", "u", []string{"p"}, onnx.Ints("perm", 0, 2, 1, 3, 4)), node("Reshape", "y", []string{"u", "back"})), onnx.NewInts("pairs", 0, 2, 3, 2, 3), onnx.NewInts("back", 0, -1, 2, 3)),
-		"Squeeze":   with(chain(3, 4, "y", node("GlobalAveragePool", "g", []string{"images"}), node("Squeeze", "y", []string{"g", "axes"})), onnx.NewInts("axes", 2, 3)),
-		"Unsqueeze": {h: 3, w: 4, opset: 11, nodes: []*pb.NodeProto{node("Unsqueeze", "y", []string{"images"}, onnx.Ints("axes", 1, -1))}, value: "y"},
+		"Squeeze":       with(chain(3, 4, "y", node("GlobalAveragePool", "g", []string{"images"}), node("Squeeze", "y", []string{"g", "axes"})), onnx.NewInts("axes", 2, 3)),
+		"Gather":        with(chain(3, 4, "y", node("Gather", "y", []string{"images", "at"}, onnx.Int("axis", 1))), onnx.NewInts("at", 2, 0, -2, 2)),
+		"Gather scalar": with(chain(3, 4, "y", node("Gather", "y", []string{"images", "at"}, onnx.Int("axis", -1))), scalar("at", 3)),
+		"Expand":        with(chain(3, 4, "y", node("ReduceMean", "m", []string{"images"}, onnx.Ints("axes", 1, 3)), node("Expand", "y", []string{"m", "sizes"})), onnx.NewInts("sizes", 5, 1, 4)),
+		"Unsqueeze":     {h: 3, w: 4, opset: 11, nodes: []*pb.NodeProto{node("Unsqueeze", "y", []string{"images"}, onnx.Ints("axes", 1, -1))}, value: "y"},
 	}
+}
+
+// scalar is an int64 initializer of no dimensions.
+func scalar(name string, v int64) *pb.TensorProto {
+	t := onnx.NewInts(name, v)
+	t.Dims = nil
+	return t
 }
