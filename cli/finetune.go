@@ -294,6 +294,10 @@ func (t *finetuning) checkFailures() error {
 	if n := t.data.Unlabelled(); n > 0 {
 		t.warn("%d images without a label are passed over", n)
 	}
+	held := t.data.Rows(augment.Validation)
+	if all := held + t.data.Rows(augment.Training); t.data.HeldOut() && t.heldOut*float64(all) < float64(len(t.data.Classes())) {
+		t.warn("--val-fraction %g of %d images is less than one of each of the %d classes: %d are held out, one of each class that has two", t.heldOut, all, len(t.data.Classes()), held)
+	}
 	return nil
 }
 

@@ -159,7 +159,7 @@ func TestFinetuneRefuses(t *testing.T) {
 		{"-d " + one, 65, `all images are of the class "arrow"`, ""},
 		{"-d " + bad, 65, "no images to train on", ""},
 		{"-d " + mostly + " --val-fraction 0.3 --on-error fail", 65, "bad0.png", ""},
-		{"-d " + mostly, 65, "cannot be held out", "--val-fraction"},
+		{"-d " + splits(t, 2, map[string]int{"": 2}), 65, "cannot be held out", "--val-fraction"},
 		{"-d " + mostly + " --val-fraction 0.3 --max-skipped 30%", 65, "4 of 10 images are unusable", "--max-skipped"},
 		{"--head nowhere.onnx", 2, "nowhere.onnx", "head.onnx"},
 		{"--head " + model, 65, "--head", "head.onnx"},

@@ -9,6 +9,7 @@ import (
 
 	"github.com/robust-transfer/rtx/featurize/output"
 	"github.com/robust-transfer/rtx/finetune/probe"
+	"github.com/robust-transfer/rtx/finetune/stratify"
 	"github.com/robust-transfer/rtx/onnx"
 )
 
@@ -63,10 +64,14 @@ func (p *probing) run(ctx context.Context) error {
 	if errors.As(err, new(signalled)) {
 		return partial{err, p.env.result("rtx.probe/1", "interrupted", p.Out, object{{"points", points.n}})}
 	}
+	if errors.As(err, new(*stratify.Error)) {
+		return hinted{err, "cross-validation tests on a part of every class: give each two images at least, or a test split"}
+	}
 	if err != nil {
 		return err
 	}
 	p.status, p.result = "done", newProbeResult(p.plan, found, p.Solver, p.engine)
+	p.tellFolds()
 	return p.write(ctx, found)
 }
 
@@ -90,7 +95,17 @@ func (p *probing) cached() error {
 	if err != nil {
 		return fmt.Errorf("output %q: probe.json: %w: %w", p.Out, err, output.ErrConfig)
 	}
+	p.tellFolds()
 	return nil
+}
+
+// tellFolds warns where there were fewer folds than were asked for.
+func (p *probing) tellFolds() {
+	if r := p.result; r.Protocol == string(probe.CrossValidation) && len(r.Seeds) > 0 {
+		if n := len(r.Seeds[0].Chosen); n < p.Folds {
+			p.warn("%d folds of cross-validation instead of %d: there are no more samples or groups; figures of so few say little", n, p.Folds)
+		}
+	}
 }
 
 // write makes the files of OUT.

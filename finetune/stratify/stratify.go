@@ -54,15 +54,15 @@ func (l Labels) Rows(rows []int) ([]int, error) {
 }
 
 // Folds splits rows (nil: all labelled ones) into k folds, each of which holds out
-// another part. Fewer than k groups are an *Error, and so is a class that occurs in
-// one group only: when held out, it could not be learned.
+// another part, or into as many as there are groups if these are fewer. A class that
+// occurs in one group only is an *Error: when held out, it could not be learned.
 func Folds(l Labels, rows []int, k int, seed uint64) ([]Fold, error) {
 	rows, err := l.Rows(rows)
 	if err != nil {
 		return nil, err
 	}
 	units := l.units(rows, seed)
-	if k < 2 || k > len(units) {
+	if k < 2 || len(units) < 2 {
 		return nil, tooFew("%d folds of %d rows in %d groups", k, len(rows), len(units))
 	}
 	for c, n := range unitsOfClass(units, len(l.Classes)) {
@@ -70,7 +70,7 @@ func Folds(l Labels, rows []int, k int, seed uint64) ([]Fold, error) {
 			return nil, tooFew("class %q has one row or one group, expected two at least, to learn from one and test on the other", l.Classes[c])
 		}
 	}
-	return l.folds(units, k), nil
+	return l.folds(units, min(k, len(units))), nil
 }
 
 // InnerFolds splits training rows into folds to choose settings by: k of them, or
@@ -92,7 +92,9 @@ func InnerFolds(l Labels, rows []int, k int, seed uint64) ([]Fold, error) {
 }
 
 // Holdout holds out a fraction of the rows (nil: all labelled ones), of each class
-// its share, rounded. A fraction that leaves either part empty is an *Error.
+// its share, rounded. If the fraction is less than one row a class, one row or group of
+// every class that has two is held out. A fraction that leaves either part empty is an
+// *Error.
 func Holdout(l Labels, rows []int, fraction float64, seed uint64) (Fold, error) {
 	rows, err := l.Rows(rows)
 	if err != nil {
@@ -101,7 +103,11 @@ func Holdout(l Labels, rows []int, fraction float64, seed uint64) (Fold, error) 
 	var f Fold
 	if fraction > 0 && fraction < 1 {
 		units := l.units(rows, seed)
-		for i, part := range deal(units, []float64{1 - fraction, fraction}, len(l.Classes)) {
+		parts := deal(units, []float64{1 - fraction, fraction}, len(l.Classes))
+		if fraction*float64(len(rows)) < float64(len(l.Classes)) {
+			holdOneOfEach(units, parts, len(l.Classes))
+		}
+		for i, part := range parts {
 			if part == 1 {
 				f.Test = append(f.Test, units[i].rows...)
 			} else {
@@ -110,7 +116,7 @@ func Holdout(l Labels, rows []int, fraction float64, seed uint64) (Fold, error) 
 		}
 	}
 	if len(f.Train) == 0 || len(f.Test) == 0 {
-		return Fold{}, tooFew("%v of %d rows cannot be held out", fraction, len(rows))
+		return Fold{}, tooFew("%v of %d rows cannot be held out, so that every class is in both parts", fraction, len(rows))
 	}
 	slices.Sort(f.Train)
 	slices.Sort(f.Test)

@@ -204,3 +204,45 @@ func TestRows(t *testing.T) {
 		t.Errorf("%d %v", rows, err)
 	}
 }
+
+// TestFewRows: with fewer rows of each class than a fraction needs to hold one out, one
+// of each class is held out that has two; and there are no more folds than rows.
+func TestFewRows(t *testing.T) {
+	for _, c := range []struct {
+		y, held []int // held: rows of each class
+		groups  []string
+	}{
+		{[]int{0, 1, 0, 1}, []int{1, 1}, nil},
+		{[]int{0, 1, 0}, []int{1, 0}, nil},
+		{[]int{0, 1, 0, 1, 0, 1, 0, 1, 0}, []int{1, 1}, nil},
+		{[]int{0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3}, []int{1, 1, 1, 1}, nil},
+		{[]int{0, 0, 0, 1, 1, 1}, []int{1, 1}, []string{"a", "a", "", "b", "b", ""}},
+		{[]int{0, 0, 1, 1, 0, 1}, []int{1, 1}, []string{"a", "a", "a", "a", "", ""}},
+	} {
+		d := stratify.Labels{Y: c.y, Classes: names(slices.Max(c.y) + 1), Groups: c.groups}
+		for seed := range uint64(20) {
+			f, err := stratify.Holdout(d, nil, .1, seed)
+			if err != nil {
+				t.Fatal(err)
+			}
+			whole(t, d, f)
+			if got := count(d, f.Test); !slices.Equal(got, c.held) || slices.Min(count(d, f.Train)) == 0 {
+				t.Errorf("%v: %v are held out, want %v", c.y, got, c.held)
+			}
+		}
+	}
+	for _, y := range [][]int{{0, 1}, {0, 1, 2}} {
+		if f, err := stratify.Holdout(stratify.Labels{Y: y, Classes: names(len(y))}, nil, .1, 0); !errors.As(err, new(*stratify.Error)) {
+			t.Errorf("%v: held out %v, %v", y, f, err)
+		}
+	}
+	folds, err := stratify.Folds(stratify.Labels{Y: []int{0, 1, 0, 1}, Classes: names(2)}, nil, 5, 3)
+	if err != nil || len(folds) != 4 {
+		t.Errorf("%d folds of 4 rows, %v", len(folds), err)
+	}
+	for _, f := range folds {
+		if len(f.Test) != 1 || len(f.Train) != 3 {
+			t.Errorf("fold %+v", f)
+		}
+	}
+}

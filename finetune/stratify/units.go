@@ -84,6 +84,32 @@ func deal(units []unit, shares []float64, classes int) []int {
 	return to
 }
 
+// holdOneOfEach moves units from part 0 to part 1, the smallest ones first, until part 1
+// has a unit of every class, as far as part 0 keeps one of each.
+func holdOneOfEach(units []unit, parts []int, classes int) {
+	var have [2][]int // units of each class, by part
+	for part := range have {
+		have[part] = make([]int, classes)
+	}
+	for i, u := range units {
+		for _, c := range u.classes {
+			have[parts[i]][c.class]++
+		}
+	}
+	for i, u := range slices.Backward(units) {
+		wanted := slices.ContainsFunc(u.classes, func(c share) bool { return have[1][c.class] == 0 })
+		last := slices.ContainsFunc(u.classes, func(c share) bool { return have[0][c.class] == 1 })
+		if parts[i] == 1 || !wanted || last {
+			continue
+		}
+		parts[i] = 1
+		for _, c := range u.classes {
+			have[0][c.class]--
+			have[1][c.class]++
+		}
+	}
+}
+
 // folds deals units into k parts, each of which is held out in one fold. A unit that
 // is the only one of a class is never held out.
 func (l Labels) folds(units []unit, k int) []Fold {
