@@ -5,6 +5,7 @@ import (
 	"image"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strconv"
 	"strings"
 	"testing"
@@ -127,5 +128,81 @@ func TestIntegersAreIndices(t *testing.T) {
 	o = call("eval", "-m", filepath.Join(probed, "classifier.onnx"), "-d", data, "--json")
 	if r := object(t, o.stdout); o.code != 0 || r["top1"].(float64) < .9 {
 		t.Errorf("the attached classifier: %+v", o)
+	}
+}
+
+// TestNamesThatAreNotUTF8 carries classes whose folders are in GBK, and one that is
+// composed in train and decomposed in test, from images to a classifier and back.
+func TestNamesThatAreNotUTF8(t *testing.T) {
+	needLibrary(t)
+	base := t.TempDir()
+	at := func(name string) string { return filepath.Join(base, name) }
+	model, data := greyModel(t, 3), at("data")
+	train, test := greys(t, 3, 5, func(i int) string { return []string{"\xc4\xe3\xba\xc3", "\xd3\xe3", "\u00c9tang"}[i] }), greys(t, 3, 2, func(i int) string { return []string{"\xc4\xe3\xba\xc3", "\xd3\xe3", "E\u0301tang"}[i] })
+	if err := os.MkdirAll(data, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	for name, dir := range map[string]string{"train": train, "test": test} {
+		if err := os.Rename(dir, filepath.Join(data, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(data, "test", "\xd3\xe3", "\xff.png"), []byte("no image"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	const classes = `["\\xc4\\xe3\\xba\\xc3","\\xd3\\xe3","Étang"]`
+	for _, args := range [][]string{
+		append([]string{"finetune", "-m", model, "-d", data, "-o", at("run"), "--mode", "fixed", "--bn", "frozen", "--epochs", "1", "--json"}, unnormalised...),
+		append([]string{"featurize", "-m", model, "-d", data, "-o", at("features"), "--json"}, unnormalised...),
+		{"probe", "-d", at("features"), "-o", at("probe"), "--attach", model, "--json"},
+	} {
+		if o := call(args...); o.code != 0 {
+			t.Fatalf("%s: %+v", args[0], o)
+		}
+	}
+	for _, file := range []string{at("run/weights/best.onnx"), at("probe/classifier.onnx")} {
+		m, err := onnx.Load(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := m.Metadata(onnx.ClassesKey); got != classes {
+			t.Errorf("%s: classes %s, want %s", file, got, classes)
+		}
+		o := call("eval", "-m", file, "-d", data, "--json", "-o", at("eval"), "--overwrite")
+		r := object(t, o.stdout)
+		if o.code != 0 || r["n"] != 6.0 || r["absent"] != 0.0 {
+			t.Fatalf("%s: %+v", file, o)
+		}
+		if again := call("eval", "-m", file, "-d", data, "--json", "-o", at("eval")); object(t, again.stdout)["status"] != "cached" {
+			t.Errorf("%s: %+v", file, again)
+		}
+	}
+	o := call("eval", "-m", at("probe/classifier.onnx"), "-d", data, "--json")
+	want := object(t, o.stdout)["per_class"]
+	if !strings.Contains(o.stdout, `different Unicode forms`) || !strings.Contains(o.stdout, `{"label":"Étang","n":2`) {
+		t.Errorf("%+v", o)
+	}
+	o = call("predict", "-m", at("probe/classifier.onnx"), "-d", data, "-q")
+	if !strings.Contains(o.stdout, `{"path":"test/\udcd3\udce3/\udcff.png","error":`) || !strings.Contains(o.stdout, `"path":"test/\udcc4\udce3\udcba\udcc3/0.png","label":"\\xc4\\xe3\\xba\\xc3","class":"\\xc4\\xe3\\xba\\xc3"`) {
+		t.Errorf("%+v", o)
+	}
+	// A finished run that is asked for again knows the file that cannot be read.
+	if o := call(append([]string{"finetune", "-m", model, "-d", data, "-o", at("run"), "--mode", "fixed", "--bn", "frozen", "--epochs", "1", "--json"}, unnormalised...)...); object(t, o.stdout)["status"] != "cached" || object(t, o.stdout)["skipped"] != 1.0 {
+		t.Errorf("%+v", o)
+	}
+	// A model that names a class in the decomposed form has it all the same.
+	other := at("other.onnx")
+	m, err := onnx.Load(at("probe/classifier.onnx"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.WithMetadata(onnx.ClassesKey, `["\\xc4\\xe3\\xba\\xc3","\\xd3\\xe3","E\u0301tang"]`).Save(other); err != nil {
+		t.Fatal(err)
+	}
+	if o := call("eval", "-m", other, "-d", data, "--json"); !reflect.DeepEqual(object(t, o.stdout)["per_class"], want) {
+		t.Errorf("decomposed in the model: %+v", o)
+	}
+	if o := call(append([]string{"finetune", "-m", other, "-d", data, "-o", at("kept"), "--head", "keep", "--mode", "fixed", "--bn", "frozen", "--epochs", "1", "--json"}, unnormalised...)...); o.code != 0 {
+		t.Errorf("its head: %+v", o)
 	}
 }

@@ -59,8 +59,8 @@ type classScore struct {
 }
 
 type failure struct {
-	Path   string `json:"path"`
-	Reason string `json:"error"`
+	Path   featurize.JSONPath `json:"path"`
+	Reason string             `json:"error"`
 }
 
 // share is a fraction; NaN, one of nothing, is null in JSON.
@@ -107,7 +107,7 @@ func (v *evaluating) evaluation() *evaluation {
 		PerClass: []classScore{}, Failed: []failure{},
 	}
 	for _, f := range v.failed {
-		r.Failed = append(r.Failed, failure(f))
+		r.Failed = append(r.Failed, failure{featurize.JSONPath(f.Path), f.Reason})
 	}
 	names := v.logitNames(v.listing.Classes, v.indices)
 	var occur []int
@@ -257,7 +257,7 @@ func (v *evaluating) report(status string, r *evaluation) error {
 	}
 	var failed []featurize.Failure
 	for _, f := range r.Failed {
-		failed = append(failed, featurize.Failure(f))
+		failed = append(failed, featurize.Failure{Path: string(f.Path), Reason: f.Reason})
 	}
 	v.tellFailures(failed, "; eval.json lists all")
 	if status == "cached" {

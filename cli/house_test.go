@@ -20,6 +20,7 @@ var doors = map[string][]string{
 	"github.com/urfave/cli/v2":          {"cli", "cli/help"},
 	"github.com/goccy/go-yaml":          {"cli"},
 	"golang.org/x/sys":                  {"cli", "cli/catalogue", "featurize/output"},
+	"golang.org/x/text":                 {"featurize", "onnx"}, // Unicode forms, code pages
 	"github.com/owulveryck/onnx-go":     {"onnx/verify"},
 	"gorgonia.org/gorgonia":             {"finetune/graph", "finetune/tape"},
 	"gorgonia.org/tensor":               {"finetune/graph", "finetune/tape", "onnx/verify"}, // onnx-go hands them out

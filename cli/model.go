@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/robust-transfer/rtx/featurize"
 	"github.com/robust-transfer/rtx/onnx"
 )
 
@@ -45,7 +46,7 @@ func readLabels(file string) ([]string, error) {
 	}
 	var labels []string
 	for i, l := range strings.Split(strings.TrimRight(string(data), "\r\n"), "\n") {
-		l = strings.TrimSpace(l)
+		l = featurize.ClassOfLabel(strings.TrimSpace(l))
 		if l == "" || slices.Contains(labels, l) {
 			return nil, &usageError{msg: fmt.Sprintf("--labels %q: line %d is %q, expected a name that no other line has", file, i+1, l)}
 		}

@@ -181,9 +181,9 @@ func (p *predicting) emit(batch []prediction) error {
 // line is a prediction as JSON.
 func (p *predicting) line(j prediction) object {
 	if j.err != nil {
-		return object{{"path", j.Path}, {"error", j.err.Error()}}
+		return object{{"path", featurize.JSONPath(j.Path)}, {"error", j.err.Error()}}
 	}
-	o := object{{"path", j.Path}, {"label", p.names[j.top[0].Class]}}
+	o := object{{"path", featurize.JSONPath(j.Path)}, {"label", p.names[j.top[0].Class]}}
 	if j.Class != "" {
 		o = append(o, object{{"class", j.Class}}...)
 	}

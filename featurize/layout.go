@@ -41,13 +41,15 @@ type layout struct {
 	loose  []string          // images beside class folders
 	beside []string          // images beside split folders
 	owner  map[string]string // path of the sample of each split/class/name
+
+	spelled spellings
 }
 
 // arrange derives classes and splits, and the list of classes. from names the source
 // in errors; others is the number of its files that are not images. With strip, a
 // single top folder that holds everything is ignored.
 func (l *Listing) arrange(from string, others int, strip bool) error {
-	a := &layout{Listing: l, owner: map[string]string{}}
+	a := &layout{Listing: l, owner: map[string]string{}, spelled: spellings{}}
 	if strip {
 		a.top = topFolder(l.Samples)
 	}
@@ -69,7 +71,7 @@ func (l *Listing) arrange(from string, others int, strip bool) error {
 	if len(l.Samples) == 0 {
 		return fmt.Errorf("featurize: no images in %q (expected CLASS/*.jpg, SPLIT/CLASS/*.jpg or *.jpg; found %d other files): %w", from, others, ErrData)
 	}
-	l.indexClasses()
+	l.indexClasses(a.spelled)
 	return nil
 }
 
@@ -146,13 +148,16 @@ func (a *layout) place(s *Sample, classed map[string]bool) (keep bool, err error
 	}
 	s.Split = splitOf[folder]
 	if classed[folder] {
-		if s.Class, _, ok = strings.Cut(inner, "/"); !ok {
+		class, _, in := strings.Cut(inner, "/")
+		if !in {
 			a.loose = append(a.loose, s.Path)
 			return false, nil
 		}
-		if err := checkClass(s.Class); err != nil {
+		if err := checkClass(class); err != nil {
 			return false, fmt.Errorf("featurize: %q: %w", s.Path, err)
 		}
+		s.Class = ClassOfFolder(class)
+		a.spelled.add(s.Class, class)
 	}
 	if s.Split != "" {
 		key := s.Split + "/" + inner

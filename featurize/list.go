@@ -10,6 +10,7 @@ import (
 	"io"
 	"path/filepath"
 	"strings"
+	"unicode/utf8"
 )
 
 // maxLine is the longest line of a list file, in bytes.
@@ -28,7 +29,7 @@ func listSource(name string, r io.Reader, root string) (*Listing, error) {
 	if strings.EqualFold(filepath.Ext(name), ".jsonl") {
 		rows = readJSONL
 	}
-	l := &Listing{}
+	l, spelled := &Listing{}, spellings{}
 	first := map[string]int{}
 	err := rows(r, func(line int, row listRow) error {
 		s, err := row.sample(root)
@@ -40,6 +41,9 @@ func listSource(name string, r io.Reader, root string) (*Listing, error) {
 		}
 		first[s.Path] = line
 		l.Samples = append(l.Samples, s)
+		if s.Class != "" {
+			spelled.add(s.Class, row.label)
+		}
 		return nil
 	})
 	if err != nil {
@@ -48,7 +52,7 @@ func listSource(name string, r io.Reader, root string) (*Listing, error) {
 	if len(l.Samples) == 0 {
 		return nil, fmt.Errorf("featurize: list %q names no images: %w", name, ErrData)
 	}
-	l.indexClasses()
+	l.indexClasses(spelled)
 	return l, nil
 }
 
@@ -71,7 +75,7 @@ func (row listRow) sample(root string) (Sample, error) {
 		file = filepath.Join(root, file)
 	}
 	s := fileSample(row.path, file)
-	s.Class, s.Split, s.Group = row.label, split, row.group
+	s.Class, s.Split, s.Group = ClassOfLabel(row.label), split, row.group
 	return s, nil
 }
 
@@ -133,26 +137,46 @@ func readJSONL(r io.Reader, yield func(line int, row listRow) error) error {
 			continue
 		}
 		var o struct {
-			Path     string `json:"path"`
-			FileName string `json:"file_name"`
-			Label    word   `json:"label"`
-			Split    word   `json:"split"`
-			Group    word   `json:"group"`
+			Path     word `json:"path"`
+			FileName word `json:"file_name"`
+			Label    word `json:"label"`
+			Split    word `json:"split"`
+			Group    word `json:"group"`
 		}
-		if err := json.Unmarshal(text, &o); err != nil {
+		if err := json.Unmarshal(escapeBytes(text), &o); err != nil {
 			return fmt.Errorf("line %d: %w", line, err)
 		}
 		if o.Path == "" {
 			o.Path = o.FileName
 		}
-		if err := yield(line, listRow{o.Path, string(o.Label), string(o.Split), string(o.Group)}); err != nil {
+		if err := yield(line, listRow{string(o.Path), string(o.Label), string(o.Split), string(o.Group)}); err != nil {
 			return err
 		}
 	}
 	return lines.Err()
 }
 
-// word is a JSON string. A number counts as its digits, and null as "".
+// escapeBytes writes the bytes of a JSON text that are not UTF-8 as quoteJSON does;
+// encoding/json would replace them.
+func escapeBytes(text []byte) []byte {
+	if utf8.Valid(text) {
+		return text
+	}
+	var out []byte
+	for len(text) > 0 {
+		r, n := utf8.DecodeRune(text)
+		if r == utf8.RuneError && n == 1 {
+			out = fmt.Appendf(out, `\udc%02x`, text[0])
+		} else {
+			out = append(out, text[:n]...)
+		}
+		text = text[n:]
+	}
+	return out
+}
+
+// word is a JSON string, in which lone surrogates are bytes as quoteJSON writes them. A
+// number counts as its digits, and null as "".
 type word string
 
 func (w *word) UnmarshalJSON(data []byte) error {
@@ -160,11 +184,13 @@ func (w *word) UnmarshalJSON(data []byte) error {
 	if err := json.Unmarshal(data, &v); err != nil {
 		return err
 	}
-	switch v := v.(type) {
+	switch v.(type) {
 	case nil:
 		*w = ""
 	case string:
-		*w = word(v)
+		raw, err := unquoteJSON(data)
+		*w = word(raw)
+		return err
 	case float64:
 		*w = word(data)
 	default:

@@ -41,6 +41,21 @@ func quoteJSON(s string) string {
 	return b.String()
 }
 
+// JSONPath is the path of a sample, which JSON holds as manifests do: a byte that is not
+// UTF-8 becomes a lone surrogate, U+DC80 to U+DCFF, as in Python's os.fsdecode.
+// encoding/json would replace it by U+FFFD.
+type JSONPath string
+
+// MarshalJSON writes a string.
+func (p JSONPath) MarshalJSON() ([]byte, error) { return []byte(quoteJSON(string(p))), nil }
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (p *JSONPath) UnmarshalJSON(data []byte) error {
+	text, err := unquoteJSON(data)
+	*p = JSONPath(text)
+	return err
+}
+
 // unquoteJSON reads a JSON string, with lone surrogates as quoteJSON writes them.
 func unquoteJSON(raw []byte) (string, error) {
 	const mark = `\udc`

@@ -8,7 +8,7 @@ import (
 // Sample is an image of a source.
 type Sample struct {
 	Path  string // unique in the source, with slashes, as the manifest shows it
-	Class string // "" if it has no label
+	Class string // in UTF-8 and NFC; "" if it has no label
 	Label int    // index into the source's classes; -1 if it has no label
 	Split string // "train", "val" or "test"; "" if the source has no splits
 	Group string // samples of one group are never put on two sides of a split; "" for none
@@ -73,8 +73,8 @@ func (l *Listing) Close() error {
 }
 
 // indexClasses makes the list of classes in their order and labels the samples with
-// their indices.
-func (l *Listing) indexClasses() {
+// their indices. It notes what may surprise of their names.
+func (l *Listing) indexClasses(spelled spellings) {
 	label := map[string]int{"": -1}
 	for _, s := range l.Samples {
 		if _, seen := label[s.Class]; !seen {
@@ -89,5 +89,6 @@ func (l *Listing) indexClasses() {
 	for i := range l.Samples {
 		l.Samples[i].Label = label[l.Samples[i].Class]
 	}
+	l.Notes = append(l.Notes, spelled.notes()...)
 	l.noteNumericClasses()
 }

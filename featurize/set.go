@@ -64,6 +64,9 @@ func (s *Set) describe(dir string) error {
 	if s.Classes, err = readClasses(dir); err != nil {
 		return err
 	}
+	if names := classesOfLabels(s.Classes); len(names) == len(s.Classes) {
+		s.Classes = names // a former version wrote them as they were
+	}
 	manifest, err := os.Open(filepath.Join(dir, "manifest.jsonl"))
 	if err != nil {
 		return err
@@ -74,6 +77,9 @@ func (s *Set) describe(dir string) error {
 	}
 	row := 0
 	for i, r := range s.Records {
+		if r.Label >= 0 && r.Label < len(s.Classes) {
+			s.Records[i].Class = s.Classes[r.Label]
+		}
 		if r.Row < 0 {
 			continue
 		}
@@ -86,6 +92,18 @@ func (s *Set) describe(dir string) error {
 		return fmt.Errorf("manifest.jsonl has %d rows, the features have %d: %w", row, len(s.Labels), ErrFormat)
 	}
 	return nil
+}
+
+// classesOfLabels returns the names of the classes that labels stand for, each once.
+func classesOfLabels(labels []string) (names []string) {
+	seen := map[string]bool{}
+	for _, l := range labels {
+		if name := ClassOfLabel(l); !seen[name] {
+			seen[name] = true
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // readClasses reads the classes.txt of a feature set.

@@ -1,5 +1,7 @@
 package featurize
 
+import "encoding/json"
+
 // Summary says what a job did.
 type Summary struct {
 	Status   string         // "done", "cached" if there was nothing to do, or "interrupted"
@@ -15,6 +17,19 @@ type Summary struct {
 
 // Failure is a sample that has no features, and why.
 type Failure struct{ Path, Reason string }
+
+// MarshalJSON writes an object with the keys Path, a JSONPath, and Reason.
+func (f Failure) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct{ Path, Reason JSONPath }{JSONPath(f.Path), JSONPath(f.Reason)})
+}
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (f *Failure) UnmarshalJSON(data []byte) error {
+	var o struct{ Path, Reason JSONPath }
+	err := json.Unmarshal(data, &o)
+	f.Path, f.Reason = string(o.Path), string(o.Reason)
+	return err
+}
 
 // ImagesPerSecond is the speed at which new rows were computed: 0 if there are none.
 func (s *Summary) ImagesPerSecond() float64 {

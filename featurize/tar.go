@@ -127,6 +127,7 @@ type archiveWalk struct {
 	others int    // files that are not named like images
 	links  int    // links that are named like images
 	link   string // the first of them
+	turned int    // names with backslashes in place of slashes
 }
 
 func newArchiveWalk(name string) *archiveWalk {
@@ -224,6 +225,9 @@ func (w *archiveWalk) bad(name, what string) error {
 func (w *archiveWalk) remarks() []string {
 	if w.links > 0 {
 		w.notes = append(w.notes, fmt.Sprintf("%d link(s) in %q passed over, the first is %q", w.links, w.name, w.link))
+	}
+	if w.turned > 0 {
+		w.notes = append(w.notes, fmt.Sprintf("%q has backslashes in the place of slashes; they are read as slashes, as unzip does", w.name))
 	}
 	return w.notes
 }

@@ -40,12 +40,16 @@ func zipSource(ctx context.Context, name string, r io.ReaderAt, size int64, clos
 
 // zipEntry returns the sample of an entry; keep is false if it is not an image.
 func (w *archiveWalk) zipEntry(f *zip.File) (s Sample, keep bool, err error) {
-	clean, err := w.entry(f.Name)
+	name, turned := zipName(f)
+	if turned {
+		w.turned++
+	}
+	clean, err := w.entry(name)
 	if err != nil {
 		return s, false, err
 	}
 	switch mode := f.Mode(); {
-	case mode.IsDir() || strings.HasSuffix(f.Name, "/"):
+	case mode.IsDir() || strings.HasSuffix(name, "/"):
 		return s, false, nil
 	case mode&fs.ModeSymlink != 0:
 		w.passLink(clean)

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 
+	"golang.org/x/text/unicode/norm"
+
 	"github.com/robust-transfer/rtx/onnx/pb"
 )
 
@@ -17,8 +19,19 @@ const ClassesKey = "classes"
 var ErrNoLogits = errors.New("no logits")
 
 // Classes names the classes in the order of the logits: those of the metadata entry
-// "classes", else the labels of the Spec. nil where the file names none.
+// "classes", else the labels of the Spec. nil where the file names none. Names are in
+// NFC, the composed Unicode form.
 func (m *Model) Classes() ([]string, error) {
+	names, err := m.classes()
+	names = slices.Clone(names)
+	for i, name := range names {
+		names[i] = norm.NFC.String(name)
+	}
+	return names, err
+}
+
+// classes are the names as they are in the file.
+func (m *Model) classes() ([]string, error) {
 	var names []string
 	if text := m.Metadata(ClassesKey); text != "" {
 		if err := json.Unmarshal([]byte(text), &names); err != nil {
@@ -76,10 +89,11 @@ func (m *Model) ClassIndices(names []string) ([]int, error) {
 	return at, nil
 }
 
+// classIndices returns the places of names among others in NFC.
 func classIndices(have, want []string) ([]int, error) {
 	at, missing := make([]int, len(want)), []string(nil)
 	for i, name := range want {
-		if at[i] = slices.Index(have, name); at[i] < 0 {
+		if at[i] = slices.Index(have, norm.NFC.String(name)); at[i] < 0 {
 			missing = append(missing, name)
 		}
 	}
