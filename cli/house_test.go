@@ -27,7 +27,7 @@ var doors = map[string][]string{
 	"github.com/chewxy/hm":              {"finetune/graph"},                                 // the types of gorgonia's ops
 	"gonum.org/v1/gonum":                {"finetune/graph", "finetune/probe", "onnx/verify"},
 	"github.com/parquet-go/parquet-go":  {"featurize"},
-	"github.com/klauspost/compress":     {"featurize"},
+	"github.com/klauspost/compress":     {"featurize", "featurize/pixels"},
 }
 
 // order is the direction of imports: a package may import those of its own

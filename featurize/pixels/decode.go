@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/disintegration/imaging" // registers JPEG, PNG, GIF, TIFF and BMP
-	_ "golang.org/x/image/webp"
 
 	"github.com/robust-transfer/rtx/featurize/pixels/turbo"
 )
@@ -97,6 +96,14 @@ func (d *Decoder) Decode(dst *Image, data []byte) (info Info, err error) {
 	switch name {
 	case "jpeg":
 		err = d.jpeg(dst, data, &info)
+	case "tiff":
+		err = d.tiff(dst, data, &info)
+	case "webp":
+		err = d.webp(dst, data, &info)
+	case "gif":
+		err = d.gif(dst, data, &info)
+	case "bmp":
+		err = d.bmp(dst, data, &info)
 	case "pbm", "pgm", "ppm":
 		err = d.netpbm(dst, data, &info)
 	default:
@@ -108,8 +115,8 @@ func (d *Decoder) Decode(dst *Image, data []byte) (info Info, err error) {
 	if err != nil {
 		return info, fmt.Errorf("%s: %w", info.Format, err)
 	}
-	if d.config.ExifRotate {
-		rotate(dst, orientation(data, info.Format))
+	if d.config.ExifRotate && name == "jpeg" {
+		rotate(dst, orientation(data))
 	}
 	return info, nil
 }
@@ -135,10 +142,10 @@ func (d *Decoder) other(dst *Image, data []byte, info *Info) error {
 		return err
 	}
 	info.Width, info.Height = c.Width, c.Height
-	if info.Format == "gif" {
-		return gifFrame(dst, data, c.Width, c.Height)
-	}
 	m, err := imaging.Decode(bytes.NewReader(data))
+	if err != nil && info.Format == "png" && hasBytes(data, 12, "CgBI") {
+		return fmt.Errorf("%w: PNG in Apple's form for iOS", ErrNotSupported)
+	}
 	if err != nil {
 		return plain(err)
 	}
@@ -147,11 +154,6 @@ func (d *Decoder) other(dst *Image, data []byte, info *Info) error {
 	}
 	dst.resize(m.Bounds().Dx(), m.Bounds().Dy())
 	grey16 := toRGB(dst, m, info.Format == "webp")
-	if info.Format == "tiff" && inverted(data) {
-		for i, v := range dst.Pix {
-			dst.Pix[i] = 255 - v
-		}
-	}
 	if grey16 {
 		info.Warnings = append(info.Warnings, grey16Warning)
 	}
@@ -160,8 +162,8 @@ func (d *Decoder) other(dst *Image, data []byte, info *Info) error {
 
 // plain puts the several errors of a file that ends too soon into plain words.
 func plain(err error) error {
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || strings.HasSuffix(err.Error(), "EOF") {
-		return errors.New("the file is truncated")
+	if err != nil && (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || strings.HasSuffix(err.Error(), "EOF")) {
+		return errTruncated
 	}
 	return err
 }

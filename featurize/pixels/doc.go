@@ -26,14 +26,25 @@
 //
 // # Formats
 //
-// JPEG, PNG, GIF, BMP, TIFF and WebP are decoded, and brought to RGB as Pillow's
-// convert("RGB") does it: grey is repeated, palettes are looked up, alpha is
-// dropped rather than blended, 16-bit colour keeps its upper eight bits, 16-bit
-// grey is clipped at 255 with a warning in [Info], and CMYK is taken to be
-// inverted, as Adobe writes it. Of an animated GIF the first frame is taken.
-// Animated WebP, BMP with run-length encoding and the kinds of TIFF that
-// golang.org/x/image does not read are refused. EXIF rotation is applied only on
-// request, since torchvision's loaders do not apply it either.
+// JPEG, PNG, GIF, BMP, TIFF, WebP and the PBM, PGM and PPM of Netpbm are decoded,
+// and brought to RGB as Pillow's convert("RGB") does it: grey is repeated, palettes
+// are looked up, alpha is dropped rather than blended, 16-bit colour keeps its upper
+// eight bits, 16-bit grey is clipped at 255 with a warning in [Info], and the CMYK of
+// JPEG is taken to be inverted, as Adobe writes it. Of an animated GIF, WebP or PNG
+// the first frame is taken, on its canvas. EXIF rotation is applied only on request,
+// since torchvision's loaders do not apply it either; but TIFF is turned upright by
+// its orientation, as Pillow does.
+//
+// [Format] tells formats by the first bytes of a file, those that are not decoded
+// among them. Of the variants these are not decoded: JPEG of 12 bits or with
+// hierarchical coding, and lossless JPEG and arithmetic coding where the JPEG decoder
+// does not know them; BMP with other bit fields than Pillow reads, or with JPEG or
+// PNG inside; and TIFF in CIELab, in half or double precision, with floating-point
+// colour, with fax compression of CCITT 1D or 2D, or with LZMA, old-style JPEG, JPEG
+// 2000 or WebP inside. The error for them wraps [ErrNotSupported] and names the kind.
+// Two faults of Pillow's are not followed: signed and floating-point TIFF in
+// big-endian order, of which it swaps the bytes where they are compressed; and BMP
+// of 8 bits with a palette of black and white alone, which it takes to be of one bit.
 //
 // JPEG is decoded by libjpeg-turbo, which is loaded at run time if it is
 // installed; only then do the pixels equal Pillow's. Otherwise Go's decoder is
@@ -50,4 +61,4 @@ package pixels
 
 // Version changes whenever the pixels of some file do. Record it with features:
 // those of two versions should not be mixed.
-const Version = "2"
+const Version = "3"

@@ -3,15 +3,34 @@ package pixels
 import (
 	"bytes"
 	"errors"
+	"fmt"
 
 	"github.com/robust-transfer/rtx/featurize/pixels/turbo"
 )
 
-// jpeg decodes with libjpeg-turbo if it is there.
+// jpeg decodes a JPEG file. Where the decoder fails on one of a less common kind,
+// the kind is named.
 func (d *Decoder) jpeg(dst *Image, data []byte, info *Info) error {
-	if d.turbo == nil {
-		return d.other(dst, data, info)
+	name, no := "", false
+	if h, err := jpegFrame(data); err == nil {
+		name, no = h.variant()
 	}
+	if no {
+		return fmt.Errorf("%w: %s", ErrNotSupported, name)
+	}
+	decode := d.other
+	if d.turbo != nil {
+		decode = d.libjpeg
+	}
+	err := decode(dst, data, info)
+	if err != nil && name != "" && complete(data) {
+		return fmt.Errorf("%w: %s (%v)", ErrNotSupported, name, err)
+	}
+	return err
+}
+
+// libjpeg decodes with libjpeg-turbo.
+func (d *Decoder) libjpeg(dst *Image, data []byte, info *Info) error {
 	w, h, space, err := d.turbo.Header(data)
 	if err != nil {
 		return err

@@ -2,7 +2,6 @@ package pixels
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -58,7 +57,7 @@ func (p *netpbm) token() ([]byte, error) {
 		}
 	}
 	if len(token) == 0 {
-		return nil, errors.New("the file is truncated")
+		return nil, errTruncated
 	}
 	if len(token) > netpbmToken {
 		return nil, fmt.Errorf("%q in the header is no number", token)
@@ -117,9 +116,9 @@ func (d *Decoder) netpbm(dst *Image, data []byte, info *Info) error {
 	}
 	// A sample takes at least a bit or, in the plain formats, a character.
 	if rows := p.height * ((p.width*bands + 7) / 8); p.kind == '4' && len(data)-p.at < rows {
-		return errors.New("the file is truncated")
+		return errTruncated
 	} else if p.kind != '4' && (len(data)-p.at)/bands < p.width*p.height {
-		return errors.New("the file is truncated")
+		return errTruncated
 	}
 	dst.resize(p.width, p.height)
 	put := func(i int, v uint8) { // the i-th sample
@@ -163,7 +162,7 @@ func (p *netpbm) raw(n int, put func(int, uint8)) error {
 		return nil
 	}
 	if len(b)/2 < n {
-		return errors.New("the file is truncated")
+		return errTruncated
 	}
 	for i := range n {
 		put(i, p.scale(int(b[2*i])<<8|int(b[2*i+1])))
@@ -196,7 +195,7 @@ func (p *netpbm) plainBits(n int, put func(int, uint8)) error {
 		}
 	}
 	if i < n {
-		return errors.New("the file is truncated")
+		return errTruncated
 	}
 	return nil
 }
@@ -216,7 +215,7 @@ func (p *netpbm) plain(n int, put func(int, uint8)) error {
 		i++
 	}
 	if i < n {
-		return errors.New("the file is truncated")
+		return errTruncated
 	}
 	return nil
 }

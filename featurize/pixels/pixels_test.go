@@ -103,11 +103,20 @@ func TestPillow(t *testing.T) {
 				}
 				got = tarDigest(t, w, filepath.Join(shared(), "images", file+".tar"), geometries[geometry])
 			}
-			if got != want {
+			if got != want && !differs[file] {
 				t.Errorf("digest %s, Pillow's is %s", got, want)
 			}
 		})
 	}
+}
+
+// Files of which the pixels are not Pillow's, in TestPillow: those that it reads and
+// this package does not (TestNamed), and numbers in big-endian order, whose bytes
+// Pillow swaps where they are compressed (TestByteOrder).
+var differs = map[string]bool{
+	"fax2.tif": true, "fax3-2d.tif": true, "lab.tif": true, "lzma.tif": true,
+	"float-mm-8.tif": true, "float-mm-32773.tif": true, "int16-mm-8.tif": true, "int16-mm-32773.tif": true,
+	"int32-mm-8.tif": true, "int32-mm-32773.tif": true, "predictor-mm-32-1.tif": true,
 }
 
 func read(t *testing.T, file string) []byte {

@@ -89,14 +89,6 @@ func grey(m *image.NRGBA64) *image.Gray16 {
 	return g
 }
 
-// inverted reports whether a TIFF file is a fax (compression 3 or 4) in which zero
-// is black. In such a file white runs are zeros, hence black, and libtiff decodes
-// them so; Go's decoder leaves them white.
-func inverted(data []byte) bool {
-	compression := tiffShort(data, 0x0103)
-	return (compression == 3 || compression == 4) && tiffShort(data, 0x0106) == 1
-}
-
 // straight returns a colour without its alpha, not premultiplied.
 func straight(c color.Color) [3]uint8 {
 	if n, ok := c.(color.NRGBA); ok {
