@@ -73,7 +73,7 @@ func (e *env) modelSpec(o inputOptions, m *onnx.Model) (spec onnx.Spec, assumed 
 	}
 	guesses = slices.DeleteFunc(guesses, func(g string) bool { return o.settled(g) })
 	if len(guesses) > 0 {
-		e.warn("%s says nothing of its input; assumed: %s (flags override it)", m.Path(), strings.Join(guesses, "; "))
+		e.warn("%s has no Spec; assumed of its input: %s (flags override it)", m.Path(), strings.Join(guesses, "; "))
 	}
 	return spec, len(guesses) > 0, nil
 }

@@ -12,7 +12,8 @@ type Transform struct {
 }
 
 // TransformOf returns the transform that a model's Spec asks for: its input size,
-// crop and interpolation. Normalisation is part of the network.
+// crop and interpolation, and shades of grey for a network of one channel, in three
+// equal bytes a pixel. Normalisation is part of the network.
 func TransformOf(s onnx.Spec) Transform {
 	g := pixels.Geometry{Height: s.InputSize[0], Width: s.InputSize[1], Interpolation: pixels.Bilinear}
 	if s.Crop == "center" {
@@ -21,7 +22,7 @@ func TransformOf(s onnx.Spec) Transform {
 	if s.Interpolation == "bicubic" {
 		g.Interpolation = pixels.Bicubic
 	}
-	return Transform{Geometry: g}
+	return Transform{Decode: pixels.DecodeConfig{Grey: s.Channels == "grey"}, Geometry: g}
 }
 
 // size is the size of a row in bytes.

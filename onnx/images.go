@@ -2,6 +2,7 @@ package onnx
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -17,7 +18,8 @@ type ImageConfig struct {
 }
 
 // ForImages returns the graph that a session runs over images: its one input is
-// "images", uint8 [N,H,W,3] in RGB, and its outputs are float32. A few nodes in
+// "images", uint8 [N,H,W,3] in RGB, or in three equal bytes a pixel where the model
+// takes shades of grey; its outputs are float32. A few nodes in
 // front of the model do what the Spec asks for: value range, clamping, mean and
 // std (as one multiplication and one addition), channel order, layout and type.
 //
@@ -97,18 +99,28 @@ func (b *preprocessor) build(in imageInput) error {
 	if !in.openSize && (s.InputSize[0] != in.height || s.InputSize[1] != in.width) {
 		return fmt.Errorf("onnx: input size %dx%d, the model takes %dx%d only: %w", s.InputSize[0], s.InputSize[1], in.height, in.width, ErrSpec)
 	}
+	if s.ChannelCount() != in.channels {
+		return fmt.Errorf("onnx: the spec's channels are %q, the model's input %q has %d: %w", s.Channels, in.name, in.channels, ErrSpec)
+	}
+	if whole := s.Range[1]-s.Range[0] == 255 && s.Range[0] == math.Trunc(s.Range[0]); in.integer() && (!whole || !s.Normalized && s.Mean != nil) {
+		return fmt.Errorf("onnx: the model's input %q is of integers, which cannot be normalised or in the range %v before it: %w", in.name, s.Range, ErrSpec)
+	}
 	b.last = b.prefix + "images"
 	if in.name != "images" && !usesName(g, "images") {
 		b.last = "images"
 	}
 	images := b.last
-	axis, shape := int64(3), []int64{1, 1, 1, 3}
+	shape := []int64{1, 1, 1, 1}
+	axis := int64(in.axis())
+	shape[axis] = int64(in.channels)
 	if in.layout == "nchw" {
-		axis, shape = 1, []int64{1, 3, 1, 1}
 		b.add("Transpose", []string{b.last}, Ints("perm", 0, 3, 1, 2))
 	}
-	if s.Channels == "bgr" {
+	switch s.Channels {
+	case "bgr":
 		b.add("Gather", []string{b.last, b.constant(NewInts("", 2, 1, 0))}, Int("axis", axis))
+	case "grey": // the three are equal
+		b.add("Gather", []string{b.last, b.constant(NewInts("", 0))}, Int("axis", axis))
 	}
 	b.add("Cast", []string{b.last}, Int("to", int64(pb.TensorProto_FLOAT)))
 	b.scale(shape)
@@ -121,22 +133,19 @@ func (b *preprocessor) build(in imageInput) error {
 
 // scale brings pixels to the Spec's range, and clamps and normalises them.
 func (b *preprocessor) scale(shape []int64) {
-	s := b.spec
-	mul, sum := [3]float64{}, [3]float64{}
-	for c := range 3 {
-		mul[c], sum[c] = (s.Range[1]-s.Range[0])/255, s.Range[0]
-	}
+	s, channels := b.spec, b.spec.ChannelCount()
+	mul, sum := slices.Repeat([]float64{(s.Range[1] - s.Range[0]) / 255}, channels), slices.Repeat([]float64{s.Range[0]}, channels)
 	if len(s.Clamp) == 2 && (s.Clamp[0] > s.Range[0] || s.Clamp[1] < s.Range[1]) {
 		b.affine(mul, sum, shape)
 		b.clip(s.Clamp[0], s.Clamp[1])
-		mul, sum = [3]float64{1, 1, 1}, [3]float64{}
+		mul, sum = slices.Repeat([]float64{1}, channels), make([]float64, channels)
 	}
 	if !s.Normalized {
-		for c := range 3 {
-			if len(s.Mean) == 3 {
+		for c := range channels {
+			if len(s.Mean) == channels {
 				sum[c] -= s.Mean[c]
 			}
-			if len(s.Std) == 3 {
+			if len(s.Std) == channels {
 				mul[c] /= s.Std[c]
 				sum[c] /= s.Std[c]
 			}
@@ -152,12 +161,12 @@ func usesName(g *pb.GraphProto, name string) bool {
 
 // affine multiplies and adds a number for each channel, where that changes
 // anything.
-func (b *preprocessor) affine(mul, sum [3]float64, shape []int64) {
-	if mul != [3]float64{1, 1, 1} {
-		b.add("Mul", []string{b.last, b.constant(NewFloats("", shape, mul[:]...))})
+func (b *preprocessor) affine(mul, sum []float64, shape []int64) {
+	if slices.ContainsFunc(mul, func(x float64) bool { return x != 1 }) {
+		b.add("Mul", []string{b.last, b.constant(NewFloats("", shape, mul...))})
 	}
-	if sum != [3]float64{} {
-		b.add("Add", []string{b.last, b.constant(NewFloats("", shape, sum[:]...))})
+	if slices.ContainsFunc(sum, func(x float64) bool { return x != 0 }) {
+		b.add("Add", []string{b.last, b.constant(NewFloats("", shape, sum...))})
 	}
 }
 

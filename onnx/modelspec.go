@@ -7,10 +7,12 @@ import (
 
 // Spec returns the Spec in the model's metadata. For a file without one it makes
 // assumptions, which assumed lists in words: size and layout are those of the
-// graph's input, 224x224 where it leaves the size open. Where operators with a
-// constant for each channel follow the input, the graph normalises it, and takes
-// pixels in [0,1]; otherwise ImageNet's mean and standard deviation are assumed.
-// assumed is nil where the file has a Spec.
+// graph's input, 224x224 where it leaves the size open; range, normalisation and
+// order of the channels are those of [Model.InputFinding]. Where the graph says
+// nothing of them, pixels are normalised by ImageNet's mean and standard deviation;
+// grey ones, of a network of one channel, are not. assumed is nil where the file
+// has a Spec. Beside an [*InputConflict] it returns the Spec by the first of the
+// nodes that contradict each other.
 func (m *Model) Spec() (spec Spec, assumed []string, err error) {
 	if text := m.Metadata(SpecKey); text != "" {
 		if err := json.Unmarshal([]byte(text), &spec); err != nil {
@@ -31,13 +33,8 @@ func (m *Model) Spec() (spec Spec, assumed []string, err error) {
 	if in.openSize {
 		assumed = append(assumed, fmt.Sprintf("input size %dx%d", in.height, in.width))
 	}
-	if nodes := m.normalization(in); len(nodes) > 0 {
-		spec.Normalized, spec.NormNodes = true, nodes
-		assumed = append(assumed, "input in [0,1], normalised inside the network")
-	} else {
-		spec.Mean, spec.Std = ImageNetMean, ImageNetStd
-		assumed = append(assumed, "input normalised by ImageNet's mean and std")
-	}
+	finding, conflict := m.inputFinding(in)
+	assumed = append(assumed, spec.setInput(in, finding)...)
 	if spec.Crop == "center" {
 		assumed = append(assumed, fmt.Sprintf("shorter side resized to %d, centre crop", spec.Resize))
 	} else {
@@ -46,7 +43,38 @@ func (m *Model) Spec() (spec Spec, assumed []string, err error) {
 	if f, err := m.FeatureValue(); err == nil {
 		spec.Feature = f
 	}
-	return spec, append(assumed, "bilinear, RGB"), nil
+	return spec, append(assumed, "bilinear, "+channelNames[spec.Channels]), conflict
+}
+
+// channelNames are the orders of channels, for people.
+var channelNames = map[string]string{"rgb": "RGB", "bgr": "BGR", "grey": "grey"}
+
+// setInput sets range, normalisation and channels as a graph tells them, and returns
+// what was assumed of the normalisation, in words.
+func (s *Spec) setInput(in imageInput, f InputFinding) (assumed []string) {
+	if f.Channels != "" {
+		s.Channels = f.Channels
+	}
+	s.Normalized, s.Mean, s.Std = f.Normalized, f.Mean, f.Std
+	if f.Known() {
+		s.Range = f.Range
+	}
+	if f.Normalized {
+		s.NormNodes = f.normNodes
+	}
+	switch {
+	case f.Known() || f.Normalized:
+		return []string{f.Text}
+	case in.channels == 1:
+		assumed = []string{"grey input in [0,1], not normalised"}
+	default:
+		s.Mean, s.Std = ImageNetMean, ImageNetStd
+		assumed = []string{"input normalised by ImageNet's mean and std"}
+	}
+	if f.Text != "" {
+		assumed = append(assumed, f.Text)
+	}
+	return assumed
 }
 
 // WithSpec returns the model with another Spec.

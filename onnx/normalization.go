@@ -9,65 +9,6 @@ import (
 	"github.com/robust-transfer/rtx/onnx/pb"
 )
 
-// normalization names the nodes by which the graph normalises its input: a chain
-// of operators with constants that begins at the input, possibly with
-// transpositions in between, and in which at least one constant has a value for
-// each channel.
-func (m *Model) normalization(in imageInput) []string {
-	readers := map[string][]*pb.NodeProto{}
-	for _, n := range m.Proto.Graph.Node {
-		for _, v := range n.Input {
-			readers[v] = append(readers[v], n)
-		}
-	}
-	var names []string
-	perChannel := false
-	value := in.name
-	for range m.Proto.Graph.Node { // a damaged graph may have cycles
-		if len(readers[value]) != 1 {
-			break
-		}
-		n := readers[value][0]
-		if len(n.Output) == 0 {
-			return nil
-		}
-		if n.OpType == "Transpose" {
-			value = n.Output[0]
-			continue
-		}
-		channels, ok := m.normalizes(n, value)
-		if !ok {
-			break
-		}
-		perChannel = perChannel || channels
-		names = append(names, nodeName(n))
-		value = n.Output[0]
-	}
-	if !perChannel {
-		return nil
-	}
-	return names
-}
-
-// normalizes tells whether a node may be part of a normalisation of value, and
-// whether it has a constant for each channel.
-func (m *Model) normalizes(n *pb.NodeProto, value string) (perChannel, ok bool) {
-	switch n.OpType {
-	case "Identity", "Cast":
-		return false, true
-	case "BatchNormalization":
-		return true, true
-	case "Sub", "Div", "Mul", "Add":
-		other := n.Input[0]
-		if other == value && len(n.Input) > 1 {
-			other = n.Input[1]
-		}
-		size := m.constantSize(other)
-		return size == 3, size == 1 || size == 3
-	}
-	return false, false
-}
-
 // WithoutNormalization returns the model without the normalisation in its graph,
 // and with a Spec that asks for none: its input is pixels in [0,1]. A model that
 // normalises its input, and whose Spec does not say by which nodes, is an error.

@@ -25,7 +25,7 @@ type Spec struct {
 	Crop          string     `json:"crop"`          // "center", or "none": resized to input_size, whatever the aspect ratio
 	Interpolation string     `json:"interpolation"` // "bilinear" or "bicubic", both antialiased
 	Range         [2]float64 `json:"range"`         // the values that 0 and 255 become before normalisation
-	Channels      string     `json:"channels"`      // "rgb" or "bgr"
+	Channels      string     `json:"channels"`      // "rgb", "bgr" or "grey"
 	Layout        string     `json:"layout"`        // "nchw" or "nhwc"
 	Mean          []float64  `json:"mean,omitempty"`
 	Std           []float64  `json:"std,omitempty"`
@@ -156,8 +156,8 @@ func (s Spec) Check() error {
 		return fmt.Errorf("spec: resize is %d with crop %q", s.Resize, s.Crop)
 	}
 	for key, v := range map[string][]float64{"mean": s.Mean, "std": s.Std} {
-		if len(v) != 0 && len(v) != 3 {
-			return fmt.Errorf("spec: %s has %d values, expected 3", key, len(v))
+		if n := s.ChannelCount(); len(v) != 0 && len(v) != n {
+			return fmt.Errorf("spec: %s has %d values, expected %d", key, len(v), n)
 		}
 	}
 	if slices.Contains(s.Std, 0) {
@@ -170,7 +170,16 @@ func (s Spec) Check() error {
 		return fmt.Errorf("spec: clamp is %v, expected none, or a low and a high value", s.Clamp)
 	}
 	return errors.Join(oneOf("crop", s.Crop, "center", "none"), oneOf("interpolation", s.Interpolation, "bilinear", "bicubic"),
-		oneOf("channels", s.Channels, "rgb", "bgr"), oneOf("layout", s.Layout, "nchw", "nhwc"))
+		oneOf("channels", s.Channels, "rgb", "bgr", "grey"), oneOf("layout", s.Layout, "nchw", "nhwc"))
+}
+
+// ChannelCount is the number of channels of the model's input, and of the values of
+// Mean and Std: 1 for grey images, else 3.
+func (s Spec) ChannelCount() int {
+	if s.Channels == "grey" {
+		return 1
+	}
+	return 3
 }
 
 // SetSize sets the input size, and the usual resize and crop for it: up to 64

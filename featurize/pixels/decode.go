@@ -23,6 +23,7 @@ type DecodeConfig struct {
 	MaxPixels  int  // images with more pixels are refused before memory is allocated; 0: MaxPixels
 	ExifRotate bool // turn the image upright by its EXIF orientation
 	PureGo     bool // use Go's JPEG decoder even if libjpeg-turbo is installed
+	Grey       bool // turn colours into shades of grey, see Grey
 }
 
 // Info describes an image file.
@@ -117,6 +118,9 @@ func (d *Decoder) Decode(dst *Image, data []byte) (info Info, err error) {
 	}
 	if d.config.ExifRotate && name == "jpeg" {
 		rotate(dst, orientation(data))
+	}
+	if d.config.Grey {
+		Grey(dst.Pix)
 	}
 	return info, nil
 }

@@ -11,12 +11,16 @@ func (r *reader) preprocess() {
 		size = s.InputSize
 	}
 	x := r.Input(Images, Shape{r.config.Batch, 3, size[0], size[1]})
-	mul, add := make([]float32, 3), make([]float32, 3)
+	channels := s.ChannelCount()
+	if channels == 1 { // the three are equal
+		x = r.Apply(Slice{Starts: make([]int, 4), Steps: []int{1, 1, 1, 1}, Sizes: []int{r.config.Batch, 1, size[0], size[1]}}, x)
+	}
+	mul, add := make([]float32, channels), make([]float32, channels)
 	affine := func(scale, shift func(c int) float64) {
-		for c := range 3 {
+		for c := range channels {
 			mul[c], add[c] = float32(scale(c)), float32(shift(c))
 		}
-		x = r.Apply(Affine{}, x, r.Constant(Shape{3}, slices.Clone(mul)...), r.Constant(Shape{3}, slices.Clone(add)...))
+		x = r.Apply(Affine{}, x, r.Constant(Shape{channels}, slices.Clone(mul)...), r.Constant(Shape{channels}, slices.Clone(add)...))
 	}
 	low, width := s.Range[0], s.Range[1]-s.Range[0]
 	if len(s.Clamp) == 2 {

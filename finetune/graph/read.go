@@ -33,6 +33,9 @@ func Read(m *onnx.Model, values ...string) (*Network, error) {
 		return nil, fmt.Errorf("graph: %q: %w", m.Path(), onnx.ErrNoImageInput)
 	}
 	n := &Network{source: source, model: m, spec: spec, results: slices.Clone(values), logits: logits, input: inputs[0].Name}
+	if slices.ContainsFunc(inputs, func(v onnx.Value) bool { return v.Name == spec.Input }) {
+		n.input = spec.Input
+	}
 	if n.nodes, err = ordered(m, values, nil); err != nil {
 		return nil, err
 	}
