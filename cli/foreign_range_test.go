@@ -59,7 +59,7 @@ var fronts = map[string]struct {
 	says string // "" where nothing is assumed of the range
 }{
 	"mean and std of [0,1]": {inFront{dtype: float, constants: []*pb.TensorProto{mean1, std1}, nodes: subDiv("pixels")}, "input in [0,1], normalised inside the network"},
-	"uint8, x/255": {inFront{dtype: byte8, constants: []*pb.TensorProto{single("k", 1.0 / 255), mean1, std1},
+	"uint8, x/255": {inFront{dtype: byte8, constants: []*pb.TensorProto{single("k", 1.0/255), mean1, std1},
 		nodes: append([]*pb.NodeProto{to(float, "f", "pixels"), op("Mul", "unit", "f", "k")}, subDiv("unit")...)}, "input in [0,255]"},
 	"mean and std of [0,255]": {inFront{dtype: float, constants: []*pb.TensorProto{mean255, std255}, nodes: subDiv("pixels")},
 		`nodes "centred", "normal" normalise by a mean of 123.7 116.3 103.5 and a std of 58.4 57.12 57.37`},

@@ -156,10 +156,10 @@ type computed struct {
 }
 
 // outputs runs both. Labels that are indices are replaced by the backbone's.
-func outputs(t *testing.T, model, data string) (c computed, stderr string) {
+func outputs(t *testing.T, model, data string, flags ...string) (c computed, stderr string) {
 	t.Helper()
 	set := filepath.Join(t.TempDir(), "set")
-	o := call("featurize", "-m", model, "-d", data, "-o", set)
+	o := call(append([]string{"featurize", "-m", model, "-d", data, "-o", set}, flags...)...)
 	if o.code != 0 {
 		t.Fatalf("%+v", o)
 	}
@@ -170,7 +170,7 @@ func outputs(t *testing.T, model, data string) (c computed, stderr string) {
 	for b := raw[128:]; len(b) >= 4; b = b[4:] {
 		c.features = append(c.features, math.Float32frombits(binary.LittleEndian.Uint32(b)))
 	}
-	p := call("predict", "-m", model, "-d", data)
+	p := call(append([]string{"predict", "-m", model, "-d", data}, flags...)...)
 	if p.code != 0 {
 		t.Fatalf("%+v", p)
 	}

@@ -31,7 +31,7 @@ func inputFlags() []cli.Flag {
 		text("crop", "", "`HOW` the input size is reached: center, or none to resize straight to it"),
 		text("interpolation", "", "`FILTER` of the resize: bilinear or bicubic"),
 		text("range", "", "`LOW..HIGH` of the values an ONNX file takes: 0..1, -1..1 or 0..255"),
-		text("channels", "", "`ORDER` of the channels an ONNX file takes: rgb or bgr"),
+		text("channels", "", "`ORDER` of the channels an ONNX file takes: rgb or bgr, or grey for one channel"),
 	}
 }
 
@@ -70,6 +70,9 @@ func (e *env) modelSpec(o inputOptions, m *onnx.Model) (spec onnx.Spec, assumed 
 	}
 	if err := spec.Check(); err != nil {
 		return spec, false, &usageError{msg: err.Error(), hint: "the flags --input-size, --resize and --crop must agree"}
+	}
+	if err := m.CheckSpec(spec); err != nil {
+		return spec, false, err
 	}
 	guesses = slices.DeleteFunc(guesses, func(g string) bool { return o.settled(g) })
 	if len(guesses) > 0 {
@@ -152,8 +155,8 @@ func (o inputOptions) override(s *onnx.Spec) error {
 		s.Interpolation = v
 	}
 	if v := o.Channels; v != "" {
-		if v != "rgb" && v != "bgr" {
-			return bad("channels", v, "rgb or bgr")
+		if v != "rgb" && v != "bgr" && v != "grey" {
+			return bad("channels", v, "rgb, bgr or grey")
 		}
 		s.Channels = v
 	}
@@ -183,15 +186,16 @@ func normalize(how string, s *onnx.Spec) error {
 	mean, std, ok := strings.Cut(how, "/")
 	var err1, err2 error
 	s.Normalized = false
-	s.Mean, err1 = floats(mean)
-	s.Std, err2 = floats(std)
+	s.Mean, err1 = floats(mean, s.ChannelCount())
+	s.Std, err2 = floats(std, s.ChannelCount())
 	if !ok || err1 != nil || err2 != nil {
 		return &usageError{msg: fmt.Sprintf("--normalize is %q, expected spec, none, imagenet or MEAN/STD, such as 0.5,0.5,0.5/0.25,0.25,0.25", how)}
 	}
 	return nil
 }
 
-func floats(s string) ([]float64, error) {
+// floats reads a number for each channel; one number is that of all.
+func floats(s string, channels int) ([]float64, error) {
 	var out []float64
 	for _, f := range strings.Split(s, ",") {
 		v, err := strconv.ParseFloat(strings.TrimSpace(f), 64)
@@ -204,7 +208,7 @@ func floats(s string) ([]float64, error) {
 		out = append(out, v)
 	}
 	if len(out) == 1 {
-		out = []float64{out[0], out[0], out[0]}
+		return slices.Repeat(out, channels), nil
 	}
 	if len(out) != 3 {
 		return nil, fmt.Errorf("%d values", len(out))

@@ -2,7 +2,6 @@ package onnx
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 
@@ -18,10 +17,10 @@ type ImageConfig struct {
 }
 
 // ForImages returns the graph that a session runs over images: its one input is
-// "images", uint8 [N,H,W,3] in RGB, or in three equal bytes a pixel where the model
-// takes shades of grey; its outputs are float32. A few nodes in
+// "images", uint8 [N,H,W,3] in RGB, and its outputs are float32. A few nodes in
 // front of the model do what the Spec asks for: value range, clamping, mean and
-// std (as one multiplication and one addition), channel order, layout and type.
+// std (as one multiplication and one addition), channel order or shades of grey,
+// layout and type.
 //
 // Errors wrap [ErrNoImageInput] or [ErrInputs] where the model's inputs are others,
 // and [ErrSpec] where its image input is not as the Spec says; a value that the
@@ -93,17 +92,8 @@ func (b *preprocessor) constant(t *pb.TensorProto) string {
 
 func (b *preprocessor) build(in imageInput) error {
 	s, g := b.spec, b.model.Proto.Graph
-	if s.Layout != in.layout {
-		return fmt.Errorf("onnx: the spec's layout is %q, the model's input %q is %q: %w", s.Layout, in.name, in.layout, ErrSpec)
-	}
-	if !in.openSize && (s.InputSize[0] != in.height || s.InputSize[1] != in.width) {
-		return fmt.Errorf("onnx: input size %dx%d, the model takes %dx%d only: %w", s.InputSize[0], s.InputSize[1], in.height, in.width, ErrSpec)
-	}
-	if s.ChannelCount() != in.channels {
-		return fmt.Errorf("onnx: the spec's channels are %q, the model's input %q has %d: %w", s.Channels, in.name, in.channels, ErrSpec)
-	}
-	if whole := s.Range[1]-s.Range[0] == 255 && s.Range[0] == math.Trunc(s.Range[0]); in.integer() && (!whole || !s.Normalized && s.Mean != nil) {
-		return fmt.Errorf("onnx: the model's input %q is of integers, which cannot be normalised or in the range %v before it: %w", in.name, s.Range, ErrSpec)
+	if err := in.check(s); err != nil {
+		return err
 	}
 	b.last = b.prefix + "images"
 	if in.name != "images" && !usesName(g, "images") {
@@ -116,19 +106,36 @@ func (b *preprocessor) build(in imageInput) error {
 	if in.layout == "nchw" {
 		b.add("Transpose", []string{b.last}, Ints("perm", 0, 3, 1, 2))
 	}
-	switch s.Channels {
-	case "bgr":
+	if s.Channels == "bgr" {
 		b.add("Gather", []string{b.last, b.constant(NewInts("", 2, 1, 0))}, Int("axis", axis))
-	case "grey": // the three are equal
-		b.add("Gather", []string{b.last, b.constant(NewInts("", 0))}, Int("axis", axis))
 	}
 	b.add("Cast", []string{b.last}, Int("to", int64(pb.TensorProto_FLOAT)))
+	if s.Channels == "grey" {
+		b.luma(axis)
+	}
 	b.scale(shape)
 	if in.dtype != pb.TensorProto_FLOAT {
 		b.add("Cast", []string{b.last}, Int("to", int64(in.dtype)))
 	}
 	b.connect(in.name, images)
 	return nil
+}
+
+// luma makes shades of grey of RGB, rounded as package pixels and Pillow do it: the
+// sums are of integers below 2^24, which float32 holds exactly. Grey pixels of three
+// equal bytes stay as they are.
+func (b *preprocessor) luma(axis int64) {
+	shape := []int64{1, 1, 1, 1}
+	shape[axis] = 3
+	b.add("Mul", []string{b.last, b.constant(NewFloats("", shape, 19595, 38470, 7471))})
+	if b.opset >= 13 {
+		b.add("ReduceSum", []string{b.last, b.constant(NewInts("", axis))}, Int("keepdims", 1))
+	} else {
+		b.add("ReduceSum", []string{b.last}, Ints("axes", axis), Int("keepdims", 1))
+	}
+	b.add("Add", []string{b.last, b.constant(NewFloats("", nil, 1<<15))})
+	b.add("Mul", []string{b.last, b.constant(NewFloats("", nil, 1.0/(1<<16)))})
+	b.add("Floor", []string{b.last})
 }
 
 // scale brings pixels to the Spec's range, and clamps and normalises them.

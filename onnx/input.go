@@ -3,6 +3,7 @@ package onnx
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -41,6 +42,33 @@ func (in imageInput) integer() bool {
 		return false
 	}
 	return true
+}
+
+// check tells whether the input takes what a Spec describes.
+func (in imageInput) check(s Spec) error {
+	if s.Layout != in.layout {
+		return fmt.Errorf("onnx: the spec's layout is %q, the model's input %q is %q: %w", s.Layout, in.name, in.layout, ErrSpec)
+	}
+	if !in.openSize && (s.InputSize[0] != in.height || s.InputSize[1] != in.width) {
+		return fmt.Errorf("onnx: input size %dx%d, the model takes %dx%d only: %w", s.InputSize[0], s.InputSize[1], in.height, in.width, ErrSpec)
+	}
+	if s.ChannelCount() != in.channels {
+		return fmt.Errorf("onnx: the spec's channels are %q, the model's input %q has %d: %w", s.Channels, in.name, in.channels, ErrSpec)
+	}
+	if whole := s.Range[1]-s.Range[0] == 255 && s.Range[0] == math.Trunc(s.Range[0]); in.integer() && (!whole || !s.Normalized && s.Mean != nil) {
+		return fmt.Errorf("onnx: the model's input %q is of integers, which cannot be normalised or in the range %v before it: %w", in.name, s.Range, ErrSpec)
+	}
+	return nil
+}
+
+// CheckSpec tells whether the model takes images as a Spec describes them. The error
+// wraps [ErrSpec], or [ErrNoImageInput] where it takes none.
+func (m *Model) CheckSpec(s Spec) error {
+	in, err := m.imageInput()
+	if err != nil {
+		return err
+	}
+	return in.check(s)
 }
 
 // pixelTypes are the element types that pixels are given in.
