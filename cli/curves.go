@@ -55,7 +55,7 @@ func (r *curvesReader) update(name string) error {
 			return fmt.Errorf("output: %w", err)
 		}
 		r.read += int64(len(line))
-		e := curves{{}}
+		e := curves{{TrainLoss: math.NaN()}} // that before training has none
 		if json.Unmarshal(line, &e[0]) != nil {
 			continue
 		}
@@ -63,7 +63,9 @@ func (r *curvesReader) update(name string) error {
 			r.rate = e[0].LR
 		}
 		if e[0].Event == "eval" && e[0].Split == finetune.Validation.String() {
-			e[0].LR = r.rate
+			if e[0].LR = r.rate; e[0].Epoch == 0 {
+				e[0].LR = math.NaN()
+			}
 			r.curves = append(r.curves, e...)
 		}
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,7 +26,11 @@ func finetuneCommand(e *env) *cli.Command {
 		Usage: "train a network on labelled images",
 		Description: "DATA is what featurize takes, with labels. Where it has no val split, a part of the\n" +
 			"training images is held out; the best epoch is chosen by it. A test split is looked at\n" +
-			"once by each training, with its best weights. RUN gets weights/best.onnx and weights/last.onnx, metrics.jsonl,\n" +
+			"once by each training, with its best weights. For up to 10,000 training images a linear\n" +
+			"probe of the network is fitted first and its figures are told; the new head starts from it,\n" +
+			"and best.onnx is the network with the probe's head unless an epoch is better on the validation\n" +
+			"images by more than a standard error. There are 300 steps at least, unless --epochs says how\n" +
+			"many. RUN gets weights/best.onnx and weights/last.onnx, metrics.jsonl,\n" +
 			"results.csv, curves.svg, run.json and args.yaml. An interrupted command goes on where it\n" +
 			"stopped; the same command again does nothing. With several --lr the best is chosen on the\n" +
 			"validation images, by the first seed; each training then has a folder of its own in RUN.",
@@ -37,8 +42,8 @@ func finetuneCommand(e *env) *cli.Command {
 			text("recipe", "default", "settings that go together: default or paper (Salman et al. 2020)"),
 			text("mode", "full", "what is trained: full, fixed (the head alone) or last-`K` stages"),
 			text("bn", "adapt", "batch norms: adapt (statistics of the batch) or frozen"),
-			text("head", "new", "the last layer: new, keep, or a head.onnx `FILE` of rtx probe"),
-			text("head-init", "torch", "a new head's values: torch (those of PyTorch's Linear) or zero"),
+			text("head", "auto", "the last layer: probe (that of a linear probe of the network), new, keep, or a head.onnx `FILE` of rtx probe; auto: probe for up to 10,000 training images, else new, as with --recipe paper"),
+			text("head-init", "", "a new head's values: torch (those of PyTorch's Linear, the default) or zero; with --head auto, the head is a new one"),
 			number("epochs", 0, "passes over the training images; 0: the recipe's"),
 			number("batch-size", 0, "images per step; 0: the recipe's", "b"),
 			&cli.StringSliceFlag{Name: "lr", Usage: "learning `RATE`; may be repeated (default: the recipe's; with adamw a tenth of it)", EnvVars: []string{variable("lr")}},
@@ -144,6 +149,8 @@ type finetuning struct {
 	heldOut  float64         // share of the training images to validate on
 	config   finetune.Config // of all trainings, with nothing left to its default; but for the learning rate
 	engine   string          // "ort" or "tape"
+	head     string          // o.Head, or what "auto" comes to
+	probe    *probed         // the linear probe of the network before training; nil: none
 	onDevice string          // "cpu" or "cuda:N"
 	places   []int           // of the data's classes among those of the head that is kept; nil: the head has the data's
 	base     string          // SHA-256 of the model
@@ -201,6 +208,7 @@ func (e *env) finetune(c *cli.Context) error {
 	}
 	defer t.folder.Close()
 	if there != nil {
+		t.compareProbe(there)
 		return t.report("cached", there)
 	}
 	found, err := t.run(ctx)
@@ -220,7 +228,7 @@ func (t *finetuning) check() error {
 		flag, value string
 		may         []string
 	}{
-		{"recipe", o.Recipe, finetune.RecipeNames}, {"bn", o.BN, []string{"adapt", "frozen"}}, {"head-init", o.HeadInit, []string{"torch", "zero"}},
+		{"recipe", o.Recipe, finetune.RecipeNames}, {"bn", o.BN, []string{"adapt", "frozen"}}, {"head-init", cmp.Or(o.HeadInit, "torch"), []string{"torch", "zero"}},
 		{"engine", o.Engine, []string{"auto", "ort", "tape"}}, {"metric", o.Metric, []string{"top1", "mean-per-class"}},
 	} {
 		if err := oneOf(v.flag, v.value, v.may...); err != nil {
@@ -257,7 +265,8 @@ func (t *finetuning) open(ctx context.Context) error {
 		return err
 	}
 	t.id = t.listing.Identity() // of a stream, now that it has ended
-	if err = t.checkFailures(); err == nil && t.o.Head != "new" {
+	if err = t.checkFailures(); err == nil {
+		t.resolveHead()
 		_, err = t.headed(0) // of the classes that the images have
 	}
 	if err != nil {
@@ -308,15 +317,22 @@ func (t *finetuning) run(ctx context.Context) (*finetuneResult, error) {
 	if t.mixup.Alpha > 0 {
 		t.task.Mix = t.mixup.Mix
 	}
+	c := t.config
+	took, err := t.fitProbe(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if c.ScoreStart = t.startsFromProbe(); c.MaxTime > 0 {
+		c.MaxTime = max(c.MaxTime-took, 1)
+	}
 	r := finetune.Run{
 		Folder: t.folder.Path(), Task: t.task, Data: t.labelled(), Network: t.build, Executor: t.executor,
-		Config: t.config, LearningRates: t.rates, Seeds: t.o.Seeds,
+		Config: c, LearningRates: t.rates, Seeds: t.o.Seeds,
 		Begin:  func(one *finetune.Trial) error { t.data.Reseed(one.Seed); return nil },
 		Report: show.event,
 		Epoch:  func(one *finetune.Trial, dir string) error { return t.drawCurves(context.WithoutCancel(ctx), one, dir) },
 		Finish: func(one *finetune.Trial, dir string) error { t.tellVerified(one); return nil },
 	}
-	var err error
 	if t.found, err = r.Train(ctx); err != nil {
 		return nil, t.explain(err)
 	}

@@ -204,7 +204,7 @@ func TestFinetuneDiverges(t *testing.T) {
 		best bool
 		want string
 	}{
-		"at once": {[]string{"--lr", "1e6", "--warmup", "0"}, false, "no checkpoint was saved before"},
+		"at once": {[]string{"--lr", "1e6", "--warmup", "0", "--head", "new"}, false, "no checkpoint was saved before"},
 		// The rate rises by 0.02 a step; once it is above 2/decay, decay blows up.
 		"later": {[]string{"--lr", "1e5", "--warmup", "1000000", "--epochs", "200", "--patience", "-1", "--weight-decay", "10"}, true, "the last good checkpoint is that after step"},
 	} {

@@ -25,7 +25,7 @@ func TestFinetuneEngines(t *testing.T) {
 	var top1 [2]any
 	for i, engine := range []string{"ort", "tape"} {
 		run := filepath.Join(base, engine)
-		r := trained(t, "-m", backbone, "-d", data, "-o", run, "--epochs", "2", "-b", "16", "--engine", engine)
+		r := trained(t, "-m", backbone, "-d", data, "-o", run, "--epochs", "2", "-b", "16", "--head", "new", "--engine", engine)
 		for _, line := range metrics(t, run) {
 			if line["event"] == "step" {
 				losses[i] = append(losses[i], line["loss"].(float64))

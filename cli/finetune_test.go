@@ -96,7 +96,7 @@ func TestFinetune(t *testing.T) {
 	data := splits(t, 3, map[string]int{"train": 90, "val": 31, "test": 47})
 	base := t.TempDir()
 	run := filepath.Join(base, "run")
-	args := []string{"-m", robustBackbone, "-d", data, "-o", run, "--epochs", "4", "-b", "16", "--seed", "3", "--lr", "0.05"}
+	args := []string{"-m", robustBackbone, "-d", data, "-o", run, "--epochs", "4", "-b", "16", "--seed", "3", "--lr", "0.05", "--head", "new"}
 	r := trained(t, args...)
 	for _, key := range []string{"schema", "status", "out", "seconds", "warnings", "best", "weights", "protocol"} {
 		if _, ok := r[key]; !ok {
@@ -333,7 +333,7 @@ func TestFinetuneTells(t *testing.T) {
 func TestFinetuneTime(t *testing.T) {
 	needLibrary(t)
 	run := filepath.Join(t.TempDir(), "run")
-	r := trained(t, "-m", small(t, 2), "-d", splits(t, 2, map[string]int{"": 60}), "-o", run, "--epochs", "100000", "-b", "8", "--max-time", "2s", "--patience", "-1")
+	r := trained(t, "-m", small(t, 2), "-d", splits(t, 2, map[string]int{"": 60}), "-o", run, "--epochs", "100000", "-b", "8", "--max-time", "2s", "--patience", "-1", "--head", "new")
 	var first, last float64
 	for _, line := range metrics(t, run) {
 		if line["event"] == "step" {

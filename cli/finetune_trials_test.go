@@ -53,7 +53,7 @@ func TestFinetuneTrials(t *testing.T) {
 	model, data := small(t, 2), splits(t, 2, map[string]int{"train": 40, "val": 20, "test": 20})
 	base := t.TempDir()
 	args := func(out string, more ...string) []string {
-		return append([]string{"-m", model, "-d", data, "-o", filepath.Join(base, out), "--epochs", "3", "-b", "8"}, more...)
+		return append([]string{"-m", model, "-d", data, "-o", filepath.Join(base, out), "--epochs", "3", "-b", "8", "--head", "new"}, more...)
 	}
 	one := trained(t, args("one", "--lr", "0.05")...)
 	two := trained(t, args("two", "--lr", "1e-9", "--lr", "0.05", "--seeds", "2")...)

@@ -42,7 +42,7 @@ func (t *finetuning) trainable() error {
 	m := t.model
 	switch how := t.o.Head; how {
 	case "keep":
-	case "new":
+	case "auto", "probe", "new":
 		value, width, err := t.features()
 		if err != nil {
 			return err
@@ -53,7 +53,7 @@ func (t *finetuning) trainable() error {
 	default:
 		head, err := onnx.LoadLinear(how)
 		if errors.Is(err, fs.ErrNotExist) {
-			return &usageError{msg: fmt.Sprintf("--head: %v", err), hint: "new, keep, or a head.onnx of rtx probe"}
+			return &usageError{msg: fmt.Sprintf("--head: %v", err), hint: "auto, probe, new, keep, or a head.onnx of rtx probe"}
 		}
 		value, _, failed := t.features()
 		if failed != nil {
@@ -63,7 +63,7 @@ func (t *finetuning) trainable() error {
 			m, err = m.Attach(value, head)
 		}
 		if err != nil {
-			return hinted{untrainable{fmt.Errorf("--head %q: %w", how, err)}, "new, keep, or a head.onnx of rtx probe on features of this model"}
+			return hinted{untrainable{fmt.Errorf("--head %q: %w", how, err)}, "auto, probe, new, keep, or a head.onnx of rtx probe on features of this model"}
 		}
 	}
 	net, err := readGraph(m)
@@ -120,7 +120,7 @@ func (t *finetuning) build(seed uint64) (*graph.Network, error) {
 // headed is the model with the head that --head says.
 func (t *finetuning) headed(seed uint64) (*onnx.Model, error) {
 	classes := t.data.Classes()
-	how := t.o.Head
+	how := t.head
 	if how == "keep" {
 		return t.keptHead(classes)
 	}
@@ -128,7 +128,10 @@ func (t *finetuning) headed(seed uint64) (*onnx.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	if how != "new" {
+	if t.startsFromProbe() {
+		return t.model.Attach(value, t.probe.head)
+	}
+	if how != "new" && how != "probe" {
 		head, err := onnx.LoadLinear(how)
 		if err != nil {
 			return nil, fmt.Errorf("--head: %w", err)
@@ -140,7 +143,7 @@ func (t *finetuning) headed(seed uint64) (*onnx.Model, error) {
 		return t.model.Attach(value, own)
 	}
 	head := onnx.ZeroLinear(width, len(classes))
-	if t.o.HeadInit == "torch" {
+	if t.o.HeadInit != "zero" {
 		head = onnx.RandomLinear(width, len(classes), seed)
 	}
 	head.Classes = classes

@@ -21,6 +21,7 @@ type finetuneResult struct {
 	Top1     share             `json:"top1"`
 	SD       share             `json:"top1_sd"` // over the seeds
 	PerClass share             `json:"mean_per_class"`
+	Probe    *probed           `json:"probe"` // the network before training; nil: none
 }
 
 // finetuneResultOf is what a run came to.
@@ -96,7 +97,7 @@ func (f *finetuneResult) object(weights string) object {
 	return object{
 		{"protocol", f.Protocol}, {"top1", f.Top1}, {"top1_sd", f.SD}, {"mean_per_class", f.PerClass},
 		{"best", object{{"epoch", epochOf(first.Best)}, {"val", scoreObject(first.Best)}, {"test", scoreObject(first.Test)}}},
-		{"weights", weights}, {"steps", first.Steps}, {"stop", first.Stop}, {"lr", first.LearningRate}, {"seeds", seeds}, {"verify", first.Verify},
+		{"probe", f.Probe.object()}, {"weights", weights}, {"steps", first.Steps}, {"stop", first.Stop}, {"lr", first.LearningRate}, {"seeds", seeds}, {"verify", first.Verify},
 	}
 }
 
@@ -112,6 +113,8 @@ func epochOf(s *finetune.Score) int {
 func (t *finetuning) finish(ctx context.Context) (*finetuneResult, error) {
 	f := finetuneResultOf(t.found)
 	t.tellDoubts(t.found.Trials)
+	f.Probe = t.probe
+	t.compareProbe(f)
 	if first := f.Seeds[0]; first.Dir != "" {
 		for _, name := range []string{"results.csv", "curves.svg"} {
 			if err := output.Copy(ctx, filepath.Join(t.out, first.Dir, name), filepath.Join(t.out, name)); err != nil {

@@ -60,7 +60,7 @@ var guides = map[string]help.Guide{
 		{Does: "Statistics of the images at hand", Line: "rtx adapt -m resnet50_l2_eps3 -d images -o adapted.onnx"},
 	}},
 	"finetune": {Synopsis: "rtx finetune -m MODEL -d DATA -o RUN [FLAGS]\nrtx finetune --resume RUN", Examples: []help.Example{
-		{Does: "Train the whole network, for 20 epochs", Line: "rtx finetune -m resnet50_l2_eps3 -d images -o run"},
+		{Does: "Train the whole network", Line: "rtx finetune -m resnet50_l2_eps3 -d images -o run"},
 		{Does: "The head alone, at two learning rates; the best is kept", Line: "rtx finetune -m resnet50_l2_eps3 -d images -o head --mode fixed --lr 0.01 --lr 0.1"},
 	}},
 	"eval": {Synopsis: "rtx eval -m MODEL -d DATA [-o OUT] [FLAGS]", Examples: []help.Example{

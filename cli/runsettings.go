@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -179,7 +180,7 @@ func (t *finetuning) runSettings() runSettings {
 	c, o := t.config, t.o
 	s := runSettings{
 		Model: t.base, Data: fmt.Sprintf("%d images, %s", t.id.Samples, t.id.SHA256),
-		Mode: c.Rules.Mode.String(), BatchNorms: o.BN, Head: o.Head, HeadInit: o.HeadInit,
+		Mode: c.Rules.Mode.String(), BatchNorms: o.BN, Head: t.head, HeadInit: cmp.Or(o.HeadInit, "torch"),
 		Epochs: c.Epochs, BatchSize: c.BatchSize, LearningRates: t.rates, Optimizer: optimizerSettingsOf(c.Optimizer),
 		Rules:    ruleSettings{max(c.Rules.WeightDecay, 0), c.Rules.NoNormDecay, c.Rules.LayerDecay},
 		Schedule: scheduleSettingsOf(c.Schedule), Warmup: max(c.Warmup, 0), Clip: c.Clip, EMA: c.EMA, LabelSmoothing: t.task.LabelSmoothing,

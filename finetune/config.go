@@ -9,7 +9,7 @@ import (
 
 // Config says how a network is trained. The zero value is the recipe "default".
 type Config struct {
-	Epochs    int    // 0: 20
+	Epochs    int    // 0: 20, and more for few rows, so that there are 300 steps at least
 	BatchSize int    // 0: 32
 	Size      [2]int // height and width of images; zero: those of the Spec
 	Seed      uint64 // of the order of rows and of all other randomness
@@ -27,7 +27,19 @@ type Config struct {
 	Clip         float64         // largest global norm of the gradients; 0: no limit
 	EMA          float64         // decay of the moving averages of the weights, which are then evaluated instead of the weights; 0: none
 
-	Patience int // training stops after this many epochs without improvement; 0: 10, negative: never
+	// Patience is the number of epochs without improvement after which training stops.
+	// 0: 10, or half of the epochs where Epochs is 0; negative: never.
+	Patience int
+
+	// ScoreStart is for weights that are good before training, such as a head of
+	// classify.FitProbe. They are scored on the validation rows, as epoch 0, and they
+	// are the result unless the best epoch is better by more than a standard error of
+	// the figure, sqrt(p (1-p) / N) with N validation rows and p the start's figure as
+	// of two more rows of which one is right: the one-standard-error rule of Breiman et
+	// al. (1984), by which the simpler of two models that cannot be told apart is
+	// chosen. Of equally good epochs the latest is the best: few validation rows have
+	// few different figures.
+	ScoreStart bool
 
 	// MaxTime is how long training may take. Once the first steps have been timed,
 	// the number of epochs and the schedule are fitted to it. 0: no limit.
@@ -42,17 +54,31 @@ type Config struct {
 	Now    func() time.Time  // nil: time.Now
 }
 
+// What training takes at least if Config.Epochs is 0.
+const (
+	leastEpochs = 20
+	leastSteps  = 300
+)
+
 // Resolved returns the Config with the value of every setting that is left to its
 // default, as it is for this many training rows. It trains the same as c, with the
 // same bits.
 func (c Config) Resolved(rows int) (Config, error) {
+	given := c
 	c, err := c.withDefaults()
 	if err != nil {
 		return c, err
 	}
+	epoch := c.stepsPerEpoch(rows)
+	if given.Epochs == 0 {
+		c.Epochs = max(c.Epochs, (leastSteps+epoch-1)/max(epoch, 1))
+	}
+	if given.Patience == 0 && given.Epochs == 0 {
+		c.Patience = c.Epochs / 2
+	}
 	c.Rules = c.Rules.resolved()
 	c.Schedule = completeSchedule(c.Schedule)
-	if epoch := c.stepsPerEpoch(rows); c.Warmup == 0 {
+	if c.Warmup == 0 {
 		c.Warmup = float64(min(epoch, c.Epochs*epoch/4)) / float64(max(epoch, 1))
 	}
 	if c.Warmup <= 0 {
@@ -75,7 +101,8 @@ func (c Config) stepsPerEpoch(rows int) int {
 }
 
 func (c Config) withDefaults() (Config, error) {
-	c.Epochs, c.BatchSize, c.Patience = orDefault(c.Epochs, 20), orDefault(c.BatchSize, 32), orDefault(c.Patience, 10)
+	c.Epochs, c.BatchSize = orDefault(c.Epochs, leastEpochs), orDefault(c.BatchSize, 32)
+	c.Patience = orDefault(c.Patience, 10)
 	c.LearningRate = orDefault(c.LearningRate, .01*float64(c.BatchSize)/64)
 	if c.Optimizer == nil {
 		c.Optimizer = graph.SGD{Momentum: .9, Nesterov: true}

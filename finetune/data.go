@@ -29,7 +29,8 @@ type Data interface {
 
 	// Load fills b for the rows b.Rows: their inputs, usually images, and their truth,
 	// if any. Training rows may be augmented, depending only on the row and the epoch,
-	// counted from 0. Load is called by one goroutine at a time, not by Train's own.
+	// counted from 0; in epoch -1 they are not. Load is called by one goroutine at a
+	// time, not by Train's own.
 	Load(ctx context.Context, s Split, epoch int, b *Batch) error
 }
 

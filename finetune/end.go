@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 
 	"github.com/robust-transfer/rtx/finetune/graph"
 )
@@ -15,8 +16,16 @@ func (t *trainer) end(ctx context.Context, cause error) (*Result, error) {
 		return nil, cause
 	}
 	r := &Result{Best: t.state.Best, Last: t.state.Last}
+	weights := t.best
+	if start := t.state.Start; start != nil && (r.Best == nil || !t.beatsStart(*r.Best)) {
+		var err error
+		if weights, err = t.startWeights(); err != nil {
+			return nil, err
+		}
+		r.Best = start
+	}
 	if cause == nil && t.data.Rows(Test) > 0 {
-		if cause = t.test(ctx, r); cause != nil && ctx.Err() == nil {
+		if cause = t.test(ctx, r, weights); cause != nil && ctx.Err() == nil {
 			return nil, cause
 		}
 	} else if cause != nil && t.state.Step > 0 {
@@ -34,8 +43,8 @@ func (t *trainer) end(ctx context.Context, cause error) (*Result, error) {
 	if r.LastModel, err = t.model(t.current); err != nil {
 		return nil, err
 	}
-	if t.best != nil {
-		if r.BestModel, err = t.model(func(name string, dst []float32) error { copy(dst, t.best[name]); return nil }); err != nil {
+	if weights != nil {
+		if r.BestModel, err = t.model(func(name string, dst []float32) error { copy(dst, weights[name]); return nil }); err != nil {
 			return nil, err
 		}
 		for _, a := range t.added {
@@ -43,7 +52,7 @@ func (t *trainer) end(ctx context.Context, cause error) (*Result, error) {
 				r.Added, r.shapes = map[string][]float32{}, map[string]graph.Shape{}
 			}
 			r.shapes[a.Name] = a.Shape
-			if r.Added[a.Name] = t.best[a.Name]; t.best[a.Name] == nil { // not trained: still as it started
+			if r.Added[a.Name] = weights[a.Name]; weights[a.Name] == nil { // not trained: still as it started
 				r.Added[a.Name] = a.Start
 			}
 		}
@@ -51,8 +60,25 @@ func (t *trainer) end(ctx context.Context, cause error) (*Result, error) {
 	return r, t.report(Event{Kind: Ended, Stop: t.stop, Doubts: r.Doubts})
 }
 
-// test evaluates the best weights on the test rows.
-func (t *trainer) test(ctx context.Context, r *Result) error {
+// startWeights returns the values that the parameters which steps update started
+// from.
+func (t *trainer) startWeights() (map[string][]float32, error) {
+	start := map[string][]float32{}
+	for _, w := range t.weights() {
+		if i := slices.IndexFunc(t.added, func(a graph.Added) bool { return a.Name == w.Name }); i >= 0 {
+			start[w.Name] = t.added[i].Start
+			continue
+		}
+		var err error
+		if start[w.Name], err = t.net.Values(w.Name); err != nil {
+			return nil, err
+		}
+	}
+	return start, nil
+}
+
+// test evaluates the result's weights on the test rows.
+func (t *trainer) test(ctx context.Context, r *Result, weights map[string][]float32) error {
 	last := map[string][]float32{}
 	for _, w := range t.weights() {
 		last[w.Name] = make([]float32, w.Shape.Size())
@@ -68,13 +94,13 @@ func (t *trainer) test(ctx context.Context, r *Result) error {
 		}
 		return nil
 	}
-	if err := write(t.best); err != nil {
+	if err := write(weights); err != nil {
 		return err
 	}
 	score, err := t.evaluate(ctx, Test)
 	if err := errors.Join(err, write(last)); err != nil {
 		return err
 	}
-	score.Epoch, score.TrainLoss, r.Test = t.state.Best.Epoch, math.NaN(), &score
+	score.Epoch, score.TrainLoss, r.Test = r.Best.Epoch, math.NaN(), &score
 	return t.report(Event{Kind: Evaluated, Split: Test, Score: score})
 }

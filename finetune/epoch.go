@@ -1,9 +1,27 @@
 package finetune
 
 import (
+	"context"
+	"math"
+
 	"github.com/robust-transfer/rtx/finetune/graph"
 	"github.com/robust-transfer/rtx/onnx"
 )
+
+// scoreStart scores the weights that training starts from, if Config.ScoreStart asks
+// for it and nothing was trained yet.
+func (t *trainer) scoreStart(ctx context.Context) error {
+	if !t.ScoreStart || t.plan.Validation == 0 || t.state.Start != nil {
+		return nil
+	}
+	s, err := t.evaluate(ctx, Validation)
+	if err != nil {
+		return err
+	}
+	s.TrainLoss = math.NaN()
+	t.state.Start = &s
+	return t.reportEpoch(s, true)
+}
 
 // endEpoch completes an epoch. It keeps the weights if they are the best so far, or
 // if there are no validation rows.
@@ -11,7 +29,7 @@ func (t *trainer) endEpoch(s Score) error {
 	steps := t.state.Step - t.state.Epoch*t.plan.Epoch
 	s.Epoch, s.TrainLoss = t.state.Epoch+1, t.state.Losses/float64(max(steps, 1))
 	t.noteEpoch(s.TrainLoss)
-	better := t.state.Best == nil || s.N == 0 || s.better(*t.state.Best, t.task.Figure())
+	better := t.state.Best == nil || s.N == 0 || t.better(s)
 	t.state.Epoch, t.state.Losses, t.state.Last = t.state.Epoch+1, 0, &s
 	t.state.Stale++
 	if better {
@@ -28,8 +46,37 @@ func (t *trainer) endEpoch(s Score) error {
 		}
 	}
 	t.checkStop()
+	return t.reportEpoch(s, better && t.beatsStart(s))
+}
+
+// better reports whether an epoch is better than the best one before it.
+func (t *trainer) better(s Score) bool {
+	best, figure := *t.state.Best, t.task.Figure()
+	if t.ScoreStart && figure != "" && s.Figure(figure) == best.Figure(figure) {
+		return true
+	}
+	return s.better(best, figure)
+}
+
+// beatsStart reports whether an epoch's score is better than that of the start, if
+// there is one, by more than a standard error.
+func (t *trainer) beatsStart(s Score) bool {
+	start, figure := t.state.Start, t.task.Figure()
+	if start == nil || s.N == 0 {
+		return true
+	}
+	if figure == "" {
+		return s.better(*start, figure)
+	}
+	n := float64(start.N)
+	p := (start.Figure(figure)*n + 1) / (n + 2)
+	return s.Figure(figure) > start.Figure(figure)+math.Sqrt(p*(1-p)/n)
+}
+
+// reportEpoch reports the score of the present weights on the validation rows.
+func (t *trainer) reportEpoch(s Score, best bool) error {
 	model := func() (*onnx.Model, error) { return t.model(t.current) }
-	return t.report(Event{Kind: Evaluated, Split: Validation, Score: s, Best: better, Model: model})
+	return t.report(Event{Kind: Evaluated, Split: Validation, Score: s, Best: best, Model: model})
 }
 
 // checkStop sets the reason to stop if no epoch is to follow.

@@ -26,7 +26,7 @@ type Event struct {
 	Plan  Plan
 	Lines int // of Started: the number of Started, Stepped and Evaluated events before the checkpoint; later ones will be repeated
 
-	Epoch int // counted from 1
+	Epoch int // counted from 1; 0 before training
 	Step  int // steps done in total
 
 	Loss            float64 // of the step's batch, before the update

@@ -16,17 +16,28 @@ type Recipe struct {
 	// of the target data instead of the Spec's. The released code of Salman et al.
 	// uses 0 and 1, that is, no normalisation, except for CIFAR-10 and CIFAR-100.
 	TargetNorm bool
+
+	// ProbeHead says that up to SmallData training rows a new head starts from a linear
+	// probe (classify.FitProbe, Config.ScoreStart), instead of random values.
+	ProbeHead bool
 }
+
+// SmallData is the number of training rows up to which a linear probe is fitted
+// before training. It takes a forward pass over the rows, which is little beside
+// twenty epochs.
+const SmallData = 10000
 
 // RecipeNames are the names that NamedRecipe accepts.
 var RecipeNames = []string{"default", "paper"}
 
 // NamedRecipe returns a recipe.
 //
-// "default" is 20 epochs with batch size 32, SGD with Nesterov momentum 0.9,
-// learning rate 0.01 x batch size / 64 with a cosine schedule after one epoch of
-// warm-up, weight decay 5e-4, and early stopping after 10 epochs without
-// improvement on the validation rows.
+// "default" is 20 epochs, or as many as make 300 steps, with batch size 32, SGD with
+// Nesterov momentum 0.9, learning rate 0.01 x batch size / 64 with a cosine schedule
+// after one epoch of warm-up, weight decay 5e-4, and early stopping after half of the
+// epochs without improvement on the validation rows. On small data it is LP-FT (Kumar
+// et al. 2022, Fine-Tuning can Distort Pretrained Features and Underperform
+// Out-of-Distribution): the head starts from a linear probe.
 //
 // "paper" is the recipe of the released code of Salman et al. (2020): 150 epochs
 // with batch size 64, SGD with momentum 0.9, learning rate 0.01 or 0.001, times 0.1
@@ -36,7 +47,7 @@ var RecipeNames = []string{"default", "paper"}
 func NamedRecipe(name string) (Recipe, error) {
 	switch name {
 	case "default":
-		return Recipe{}, nil
+		return Recipe{ProbeHead: true}, nil
 	case "paper":
 		return Recipe{
 			Config: Config{

@@ -12,28 +12,28 @@ import (
 
 // The learning rates of the recipes are as documented.
 func TestRecipes(t *testing.T) {
-	rates := func(c finetune.Config) (rates []float64, steps int) {
+	rates := func(c finetune.Config, rows int) (rates []float64, steps int) {
 		c.Report = func(e finetune.Event) error {
 			if e.Kind == finetune.Stepped {
 				rates = append(rates, e.LearningRate)
 			}
 			return nil
 		}
-		r := train(t, toyNet(t, 0), &spy{}, &toy{rows: [3]int{64, 0, 0}}, c)
+		r := train(t, toyNet(t, 0), &spy{}, &toy{rows: [3]int{rows, 0, 0}}, c)
 		return rates, r.Steps
 	}
 	r, err := finetune.NamedRecipe("default")
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, steps := rates(r.Config)
-	if peak := .01 * 32 / 64; steps != 40 || got[0] != peak/2 || got[1] != peak || got[2] != peak || math.Abs(got[21]-peak/2) > 1e-12 {
+	got, steps := rates(r.Config, 64) // 2 steps in an epoch: 150 epochs instead of 20
+	if peak := .01 * 32 / 64; steps != 300 || got[0] != peak/2 || got[1] != peak || got[2] != peak || math.Abs(got[151]-peak/2) > 1e-12 {
 		t.Errorf("default: %d steps, rates %v", steps, got)
 	}
 	if r, err = finetune.NamedRecipe("paper"); err != nil {
 		t.Fatal(err)
 	}
-	got, steps = rates(r.Config)
+	got, steps = rates(r.Config, 64)
 	if steps != 150 || got[0] != .01 || got[49] != .01 || math.Abs(got[50]-.001) > 1e-12 || math.Abs(got[149]-1e-4) > 1e-12 || len(r.LearningRates) != 2 {
 		t.Errorf("paper: %d steps, rates %v", steps, got)
 	}

@@ -51,6 +51,8 @@ func TestResume(t *testing.T) {
 	for o, apart := range map[graph.Optimizer]int{graph.SGD{Momentum: .9, Nesterov: true}: 1, graph.AdamW{Beta1: .9, Beta2: .999, Eps: 1e-8}: 4} {
 		whole := store(t)
 		d, c := everything(whole, o)
+		scored := apart > 1 // the start is scored, too
+		c.ScoreStart = scored
 		var events []string
 		note := func(e finetune.Event) {
 			if e.Kind == finetune.Started {
@@ -81,6 +83,7 @@ func TestResume(t *testing.T) {
 					}
 				}
 				d, c := everything(s, o)
+				c.ScoreStart = scored
 				d.hook = func(split finetune.Split) {
 					if split != finetune.Training { // training rows are loaded ahead, at an unpredictable time
 						here()

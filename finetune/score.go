@@ -18,11 +18,11 @@ type Figure struct {
 // epoch, n, loss, each figure under its name, and train_loss; NaN and infinite values
 // are null, which is read as NaN.
 type Score struct {
-	Epoch     int     // after which the weights were scored, counted from 1
+	Epoch     int     // after which the weights were scored, counted from 1; 0: before training (Config.ScoreStart)
 	N         int     // number of rows; if it is 0, Loss and all figures are NaN
 	Loss      float64 // mean over the rows, as the task defines it
 	Figures   []Figure
-	TrainLoss float64 // mean over the steps of the epoch; NaN in a score of test rows
+	TrainLoss float64 // mean over the steps of the epoch; NaN in a score of test rows or before training
 }
 
 // unknown is a score of no rows, with the figures of s.

@@ -25,7 +25,8 @@ type State struct {
 	Stale   int           // epochs since the best epoch
 	First   *float64      `json:",omitempty"` // loss of the first step
 	Lowest  *float64      `json:",omitempty"` // lowest mean training loss of an epoch
-	Best    *Score        `json:",omitempty"`
+	Start   *Score        `json:",omitempty"` // of the weights that training started from, with Config.ScoreStart
+	Best    *Score        `json:",omitempty"` // of the best epoch, which may be worse than Start
 	Last    *Score        `json:",omitempty"`
 	Lines   int           // number of Started, Stepped and Evaluated events, without the Started of continuations
 	Elapsed time.Duration // including earlier runs

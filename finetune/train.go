@@ -15,14 +15,14 @@ type Result struct {
 	Stop    Stop
 	Plan    Plan
 	Steps   int
-	Best    *Score // of the best epoch on the validation rows, or the last epoch if there are none; nil before the end of the first epoch
+	Best    *Score // of the best epoch on the validation rows, or the last epoch if there are none, or of the start (Config.ScoreStart); nil before any of them
 	Last    *Score
 	Test    *Score  // of the best weights; nil without test rows
 	Doubts  []Doubt // reasons to distrust a training that ended
 	Missed  int     // rows that could not be read in this call
 	Elapsed time.Duration
 
-	BestModel *onnx.Model // nil before the end of the first epoch
+	BestModel *onnx.Model // nil if Best is
 	LastModel *onnx.Model // reads the executor's variables when it is written
 
 	// Added holds the parameters that the task added to the model's, as of the best
@@ -62,6 +62,9 @@ func Train(ctx context.Context, net *graph.Network, x Executor, task Task, data 
 		return nil, err
 	}
 	if err := t.start(ctx); err != nil {
+		return t.end(ctx, err)
+	}
+	if err := t.scoreStart(ctx); err != nil {
 		return t.end(ctx, err)
 	}
 	for t.stop == "" {

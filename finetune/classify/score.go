@@ -62,11 +62,14 @@ func (s *scorer) Add(p *finetune.Pass) error {
 // GuessLoss is ln K, the cross-entropy if all K classes are equally probable.
 func (s *scorer) GuessLoss() float64 { return math.Log(float64(s.k)) }
 
-func (s *scorer) Score() finetune.Score {
-	n, top1, mean := s.scores.N(), 0.0, 0.0
+func (s *scorer) Score() finetune.Score { return scoreOf(s.scores, s.loss) }
+
+// scoreOf is the score of rows with this sum of cross-entropies.
+func scoreOf(scores *metrics.Scores, loss float64) finetune.Score {
+	n, top1, mean := scores.N(), 0.0, 0.0
 	if n > 0 {
-		top1 = s.scores.Top1()
-		mean, _ = s.scores.MeanPerClass()
+		top1 = scores.Top1()
+		mean, _ = scores.MeanPerClass()
 	}
-	return finetune.Score{N: n, Loss: s.loss / float64(max(n, 1)), Figures: []finetune.Figure{{Name: Top1, Value: top1}, {Name: MeanPerClass, Value: mean}}}
+	return finetune.Score{N: n, Loss: loss / float64(max(n, 1)), Figures: []finetune.Figure{{Name: Top1, Value: top1}, {Name: MeanPerClass, Value: mean}}}
 }
