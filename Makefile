@@ -70,7 +70,7 @@ golden:
 
 parity: build
 	@PYTHON=$(PYTHON) bash featurize/pixels/testdata/parity.sh
-	PYTHON=$(TORCH_PYTHON) ONNX_PYTHON=$(ONNX_PYTHON) $(GO) test -count=1 -v -timeout 60m -run 'TestParity' ./cli
+	RTX_SMALL=all PYTHON=$(TORCH_PYTHON) ONNX_PYTHON=$(ONNX_PYTHON) $(GO) test -count=1 -v -timeout 120m -run 'TestParity' ./cli
 	RTX_TRACES=all $(GO) test -count=1 -v -timeout 60m -run 'TestTorch|TestFamilies' ./finetune
 	PYTHON=$(PYTHON) $(GO) test -count=1 -v -run 'TestOtherReaders' ./featurize
 

@@ -28,8 +28,8 @@ func TestFinetuneResolved(t *testing.T) {
 		config map[string]any // in run.json
 	}{
 		"default": {nil,
-			map[string]any{"epochs": 20, "batch-size": 32, "lr": []any{"0.005"}, "optimizer": "sgd", "momentum": "0.9", "nesterov": true, "schedule": "cosine", "warmup": "1", "weight-decay": "0.0005", "layer-decay": "1", "patience": 10, "augment": "pad", "engine": "ort"},
-			map[string]any{"epochs": "20", "warmup": "1", "patience": "10", "schedule": map[string]any{"name": "cosine"}, "rules": map[string]any{"weight_decay": 5e-4, "no_decay_norm": false, "layer_decay": 1.0}, "max_time": "none"}},
+			map[string]any{"epochs": 150, "batch-size": 32, "lr": []any{"0.005"}, "optimizer": "sgd", "momentum": "0.9", "nesterov": true, "schedule": "cosine", "warmup": "1", "weight-decay": "0.0005", "layer-decay": "1", "patience": 75, "augment": "pad", "engine": "ort"},
+			map[string]any{"epochs": "150", "warmup": "1", "patience": "75", "schedule": map[string]any{"name": "cosine"}, "rules": map[string]any{"weight_decay": 5e-4, "no_decay_norm": false, "layer_decay": 1.0}, "max_time": "none"}},
 		"a quarter of warm-up": {[]string{"--epochs", "2", "-b", "8"},
 			map[string]any{"epochs": 2, "warmup": "0.4"}, map[string]any{"warmup": "0.4"}},
 		"none": {[]string{"--epochs", "2", "--warmup", "0", "--weight-decay", "0", "--patience", "-1", "--augment", "none"},

@@ -133,7 +133,7 @@ func TestParityRealWork(t *testing.T) {
 				}
 				o := rtx(t, "finetune", "-m", weights, "-d", filepath.Join(lists, data+".csv"), "-o", filepath.Join(t.TempDir(), "run"), "--mode", mode, "--bn", bn,
 					"--epochs", fmt.Sprint(stored.Epochs), "-b", fmt.Sprint(stored.Batch), "--lr", fmt.Sprint(stored.LR), "--schedule", "cosine", "--warmup", "1",
-					"--momentum", "0.9", "--nesterov", "--weight-decay", "5e-4", "--augment", "none", "--patience", "-1", "--seeds", "3", "--json")
+					"--momentum", "0.9", "--nesterov", "--weight-decay", "5e-4", "--augment", "none", "--patience", "-1", "--seeds", "3", "--head", "new", "--json")
 				if err := json.Unmarshal([]byte(o.stdout), &r); err != nil || o.code != 0 || len(r.Seeds) != 3 {
 					t.Fatalf("%v: %s%s", err, o.stdout, o.stderr)
 				}

@@ -67,7 +67,8 @@ func (t *trainer) doubts(test *Score) (all []Doubt) {
 		}
 	}
 	first, lowest := t.state.First, t.state.Lowest
-	if first != nil && lowest != nil && *lowest >= *first && t.state.Step >= doubtfulSteps {
+	// Weights that were good before training need not get better on augmented rows.
+	if first != nil && lowest != nil && *lowest >= *first && t.state.Step >= doubtfulSteps && t.state.Start == nil {
 		all = append(all, Doubt{Kind: NeverLower, Split: Training.String(), Loss: *lowest, Than: *first})
 	}
 	return all
