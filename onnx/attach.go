@@ -56,14 +56,31 @@ func (m *Model) Attach(value string, l Linear) (*Model, error) {
 	spec.SourceTypes = maps.Clone(spec.SourceTypes)
 	delete(spec.SourceTypes, weight)
 	delete(spec.SourceTypes, bias)
-	spec.Feature, spec.Head, spec.Labels = "features", &Head{Weight: weight, Bias: bias}, l.Classes
+	spec.Feature, spec.Head, spec.Labels, spec.Scores = "features", &Head{Weight: weight, Bias: bias}, l.Classes, nil
 	return c.WithSpec(spec)
+}
+
+// rankOf is the number of dimensions of a value, as the file declares it or as
+// operators tell it; below 0 where neither does.
+func (m *Model) rankOf(value string) int {
+	if rank := m.Rank(value); rank >= 0 {
+		return rank
+	}
+	for _, h := range m.heads() {
+		if h.input == value && h.maps {
+			return 4
+		}
+		if h.input == value && h.flat {
+			return 2
+		}
+	}
+	return -1
 }
 
 // pooled returns the model whose one output is features [N,width]: value, or
 // its mean over space where value has four dimensions.
 func (m *Model) pooled(value string, width int) (*Model, error) {
-	rank := m.Rank(value)
+	rank := m.rankOf(value)
 	if rank != 2 && rank != 4 {
 		return nil, &RankError{value, rank}
 	}
@@ -71,7 +88,12 @@ func (m *Model) pooled(value string, width int) (*Model, error) {
 	if rank == 4 {
 		name = "features_map"
 	}
-	c, err := m.Expose([]Output{{name, value}}, false)
+	q, eightBit := m.quantization(value)
+	exposed := name
+	if eightBit {
+		exposed = "features_8bit"
+	}
+	c, err := m.Expose([]Output{{exposed, value}}, false)
 	if err != nil {
 		return nil, err
 	}
@@ -80,6 +102,9 @@ func (m *Model) pooled(value string, width int) (*Model, error) {
 		return nil, err
 	}
 	g := c.Proto.Graph
+	if eightBit {
+		q.dequantize(g, exposed, name)
+	}
 	axes := c.spatialAxes(name, spec.Input, spec.Layout)
 	if rank == 4 && c.Opset() < 18 {
 		g.Node = append(g.Node, NewNode("ReduceMean", "features", []string{name}, Ints("axes", axes...), Int("keepdims", 0)))

@@ -7,8 +7,6 @@ import (
 	"slices"
 
 	"golang.org/x/text/unicode/norm"
-
-	"github.com/robust-transfer/rtx/onnx/pb"
 )
 
 // ClassesKey is the metadata entry that names the classes: a JSON list in the order
@@ -114,61 +112,159 @@ func (m *Model) ClassCount() int {
 	return 0
 }
 
-// LogitsValue names the value [N,K] that the logits are: the output called "logits",
-// else the only output of two dimensions, other than the features, that a linear
-// layer computes. Where the file names classes, it may be an output of any layer. If
-// a Softmax computes the output, the logits are its input, and softmax is true. The
-// error wraps [ErrNoLogits] where the model is not a classifier.
+// LogitsValue names the value [N,K] that the logits are, and tells whether a softmax
+// follows them. It takes the output of [Model.ClassOutput], but only one called
+// logits, one behind a linear layer or an activation of classes, or, where the file
+// names classes, that of any layer. The error wraps [ErrNoLogits] where there is
+// none, and where the model has probabilities alone.
 func (m *Model) LogitsValue() (value string, softmax bool, err error) {
-	producer := m.producers()
-	output, err := m.logitsOutput(producer)
+	o, err := m.classOutput(false)
 	if err != nil {
 		return "", false, err
 	}
-	value = output
-	for range m.Proto.Graph.Node { // a damaged graph may have cycles
-		n := producer[value]
-		if n == nil || len(n.Input) == 0 {
-			break
-		}
-		if n.OpType == "Softmax" || n.OpType == "LogSoftmax" {
-			return n.Input[0], true, nil
-		}
-		if n.OpType != "Identity" && n.OpType != "Cast" {
-			break
-		}
-		value = n.Input[0]
+	if o.Holds != Logits {
+		return "", false, fmt.Errorf("onnx: the output %q holds probabilities, and no value of float32 holds the logits: %w", o.Output, ErrNoLogits)
 	}
-	return output, false, nil
+	return o.Value, o.Activation == Softmax || o.Activation == LogSoftmax, nil
 }
 
-// logitsOutput names the output that holds the logits, or their softmax.
-func (m *Model) logitsOutput(producer map[string]*pb.NodeProto) (string, error) {
+// ClassOutput tells which output of a classifier holds its scores, and what they
+// mean: the output called "logits", else the only one that a linear layer computes
+// or that ends with an activation of classes, else the only one that may be [N,K].
+// The graph behind the output tells what it is; where the graph ends with plain
+// logits, the Spec tells what makes probabilities of them. The error wraps
+// [ErrNoLogits] where no output can be that of a classifier.
+func (m *Model) ClassOutput() (ClassOutput, error) { return m.classOutput(true) }
+
+func (m *Model) classOutput(anything bool) (ClassOutput, error) {
+	t := m.tracer()
+	output, linear, err := m.scoresOutput(t, anything)
+	if err != nil {
+		return ClassOutput{}, err
+	}
+	end := t.tail(output)
+	o := ClassOutput{
+		Output: output, Activation: end.activation, Value: end.value, Holds: end.holds, Scores: Softmax, Columns: max(0, t.columns(output)),
+		Known: end.known || linear || output == "logits", Notes: end.notes,
+	}
+	if end.activation == Sigmoid {
+		o.Scores = Sigmoid
+	}
+	if names, _ := m.Classes(); o.Columns == 0 {
+		if h, ok := m.headOf(output, len(names), t); ok {
+			o.Columns = h.classes
+		}
+	}
+	if m.Metadata(SpecKey) != "" {
+		spec, _, err := m.Spec()
+		if err != nil {
+			return o, err
+		}
+		if s := spec.Scores; s != nil && (o.Activation == NoActivation || s.Activation == o.Scores) {
+			o.Scores, o.Threshold, o.Known = s.Activation, s.Threshold, true
+		}
+	}
+	o.settle()
+	return o, nil
+}
+
+// settle completes what is said of an output whose number of columns is known.
+func (o *ClassOutput) settle() {
+	if o.TwoClass() && o.Scores == Softmax {
+		if o.Activation != NoActivation {
+			o.Notes = append(o.Notes, fmt.Sprintf("%q is the %s of one number, the same for every image: the number before it is taken for the logit of the second of two classes", o.Output, o.Activation))
+		} else if o.Scores != Sigmoid {
+			o.Notes = append(o.Notes, fmt.Sprintf("%q is one number an image, without a sigmoid: it is taken for the logit of the second of two classes", o.Output))
+		}
+		o.Activation, o.Scores = NoActivation, Sigmoid
+	}
+	if o.Scores == Sigmoid && o.Threshold == 0 {
+		o.Threshold = 0.5
+	}
+	if !o.Known {
+		o.Notes = append(o.Notes, fmt.Sprintf("the graph does not tell what %q is: it is taken for logits", o.Output))
+	}
+}
+
+// WithColumns returns what is said of the output once it is known how many numbers
+// there are of an image.
+func (o ClassOutput) WithColumns(n int) ClassOutput {
+	if o.Columns == 0 {
+		o.Columns = n
+		o.Notes = slices.Clone(o.Notes)
+		o.settle()
+	}
+	return o
+}
+
+// scoresOutput names the output that holds the scores of classes, and tells whether
+// a linear layer computes it. anything takes one of which nothing tells what it is.
+func (m *Model) scoresOutput(t *tracer, anything bool) (output string, linear bool, err error) {
 	classes, err := m.Classes()
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	features := "features"
 	if m.Metadata(SpecKey) != "" {
 		spec, _, err := m.Spec()
 		if err != nil {
-			return "", err
+			return "", false, err
 		}
 		features = spec.Feature
 	}
-	var seen, found []string
+	var seen, found, open []string
+	heads, decided := map[string]string{}, ""
 	for _, o := range m.Outputs() {
+		h, linear := m.headOf(o.Name, len(classes), t)
 		if o.Name == "logits" {
-			return o.Name, nil
+			return o.Name, linear, nil
 		}
 		seen = append(seen, o.String())
-		linear := m.headInput(o.Name, producer) != ""
-		if (!o.Known || len(o.Shape) == 2) && o.Name != "features" && o.Name != features && (linear || len(classes) > 0) {
+		end := t.tail(o.Name)
+		if end.decides != "" {
+			decided = fmt.Sprintf(": %q is a %s of %q, which leaves no scores", o.Name, end.decides, end.value)
+			continue
+		}
+		if o.Name == "features" || o.Name == features || o.DType != 0 && !floating(o.DType) || !mayBeScores(o) {
+			continue
+		}
+		switch {
+		case linear && heads[end.value] == "":
+			heads[end.value] = h.input
 			found = append(found, o.Name)
+		case linear: // the same logits once more
+		case end.activation != NoActivation || len(classes) > 0:
+			found = append(found, o.Name)
+		default:
+			open = append(open, o.Name)
 		}
 	}
-	if len(found) != 1 {
-		return "", fmt.Errorf("onnx: expected an output called logits, or one of shape [N,K] behind a linear layer, found %s: %w", orNone(seen), ErrNoLogits)
+	if anything && len(found) == 0 {
+		found = open
 	}
-	return found[0], nil
+	if len(found) != 1 {
+		if what := m.Detector(); what != "" {
+			return "", false, fmt.Errorf("onnx: the model is %s, and no classifier: %w", what, ErrNoLogits)
+		}
+		return "", false, fmt.Errorf("onnx: expected an output called logits, or one of shape [N,K] behind a linear layer, found %s%s: %w", orNone(seen), decided, ErrNoLogits)
+	}
+	return found[0], heads[t.tail(found[0]).value] != "", nil
+}
+
+// mayBeScores tells whether an output can be [N,K], perhaps with more dimensions of
+// size 1, or [N].
+func mayBeScores(o Value) bool {
+	if !o.Known || len(o.Shape) == 1 || len(o.Shape) == 2 {
+		return true
+	}
+	if len(o.Shape) == 0 {
+		return false
+	}
+	larger := 0
+	for _, d := range o.Shape[1:] {
+		if d.Size != 1 {
+			larger++
+		}
+	}
+	return larger <= 1 && slices.ContainsFunc(o.Shape[1:], func(d Dim) bool { return d.Size > 0 })
 }

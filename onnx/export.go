@@ -51,7 +51,8 @@ func (m *Model) Adopt() (*Model, error) {
 		return nil, err
 	}
 	var outputs []Output
-	if logits, _, err := c.LogitsValue(); err == nil {
+	if with, logits, err := c.withLogits(); err == nil {
+		c = with
 		outputs = append(outputs, Output{"logits", logits})
 	}
 	feature, err := c.Feature(spec)

@@ -3,8 +3,6 @@ package onnx
 import (
 	"fmt"
 	"slices"
-
-	"github.com/robust-transfer/rtx/onnx/pb"
 )
 
 // Feature names the value that the features are: the Spec's, else that of
@@ -19,20 +17,26 @@ func (m *Model) Feature(spec Spec) (string, error) {
 // FeatureValue names the value that the features are, by the graph alone: the
 // output called "features", else the input of the linear layer before an output,
 // else, in a model without such a layer, the one output.
+//
+// A linear layer is a matrix product with a constant weight, or a convolution of
+// 1x1: over pooled values, or, as in SqueezeNet, one whose result is pooled. The
+// features of the latter are the map [N,C,H,W] that the convolution reads, whose
+// mean over H and W is what a layer after the pooling would read.
 func (m *Model) FeatureValue() (string, error) {
 	outputs := m.Outputs()
 	if len(outputs) == 0 {
 		return "", fmt.Errorf("onnx: the model has no output: %w", ErrFormat)
 	}
 	var names, features []string
-	producer := m.producers()
+	classes, _ := m.Classes()
+	t := m.tracer()
 	for _, o := range outputs {
 		if o.Name == "features" {
 			return o.Name, nil
 		}
 		names = append(names, o.Name)
-		if f := m.headInput(o.Name, producer); f != "" && !slices.Contains(features, f) {
-			features = append(features, f)
+		if h, ok := m.headOf(o.Name, len(classes), t); ok && !slices.Contains(features, h.input) {
+			features = append(features, h.input)
 		}
 	}
 	switch {
@@ -46,57 +50,39 @@ func (m *Model) FeatureValue() (string, error) {
 	return "", fmt.Errorf("onnx: cannot tell which value holds the features, candidates are %q", features)
 }
 
-// headInput returns the value that the linear layer before an output reads, before
-// any dropout; "" where there is no such layer. Between the layer and the output
-// may stand operators that leave the classes in their order.
-func (m *Model) headInput(output string, producer map[string]*pb.NodeProto) string {
-	value := output
-	for range m.Proto.Graph.Node { // a damaged graph may have cycles
-		n := producer[value]
-		if n == nil || len(n.Input) == 0 {
-			return ""
-		}
-		switch n.OpType {
-		case "Softmax", "LogSoftmax", "Identity", "Cast", "Flatten", "Reshape", "Squeeze", "Sigmoid":
-			value = n.Input[0]
-		case "Add":
-			if value = m.variableOperand(n); value == "" {
-				return ""
-			}
-		case "Gemm", "MatMul":
-			if len(n.Input) < 2 || m.constantSize(n.Input[1]) < 0 {
-				return ""
-			}
-			return beforeDropout(n.Input[0], producer)
-		default:
-			return ""
+// heads are the linear layers before the outputs.
+func (m *Model) heads() []head {
+	var found []head
+	classes, _ := m.Classes()
+	t := m.tracer()
+	for _, o := range m.Outputs() {
+		if h, ok := m.headOf(o.Name, len(classes), t); ok {
+			found = append(found, h)
 		}
 	}
-	return ""
+	return found
 }
 
-// variableOperand returns the operand to which an Add adds a constant; "" where it
-// adds two variables, as a residual connection does.
-func (m *Model) variableOperand(n *pb.NodeProto) string {
-	switch {
-	case len(n.Input) < 2:
+// AreScores tells why a value of so many columns is probably not features but the
+// scores of classes: "" where nothing says so.
+func (m *Model) AreScores(value string, columns int) string {
+	t := m.tracer()
+	names, _ := m.Classes()
+	outputs := m.Outputs()
+	isOutput := slices.ContainsFunc(outputs, func(o Value) bool { return o.Name == value })
+	if !isOutput || value == "features" {
 		return ""
-	case m.constantSize(n.Input[0]) >= 0:
-		return n.Input[1]
-	case m.constantSize(n.Input[1]) >= 0:
-		return n.Input[0]
+	}
+	end := t.tail(value)
+	switch {
+	case end.activation != NoActivation:
+		return fmt.Sprintf("it ends with a %s", end.activation)
+	case end.decides != "":
+		return fmt.Sprintf("it ends with %s", end.decides)
+	case len(names) == columns && columns > 0:
+		return fmt.Sprintf("the model names %d classes", columns)
+	case slices.Contains(imageNetClasses, columns):
+		return fmt.Sprintf("ImageNet has %d classes", columns)
 	}
 	return ""
-}
-
-// beforeDropout is the value that reaches another through dropout alone.
-func beforeDropout(value string, producer map[string]*pb.NodeProto) string {
-	for range producer { // a damaged graph may have cycles
-		n := producer[value]
-		if n == nil || len(n.Input) == 0 || n.OpType != "Dropout" && n.OpType != "Identity" {
-			break
-		}
-		value = n.Input[0]
-	}
-	return value
 }

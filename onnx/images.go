@@ -225,10 +225,15 @@ func (b *preprocessor) finishOutputs(pool bool) {
 	for i, p := range g.Output {
 		v := valueOf(p)
 		name := v.Name
+		if q, ok := b.model.quantization(name); ok {
+			q.dequantize(g, name, name+"/float")
+			name, v.DType = name+"/float", pb.TensorProto_FLOAT
+		}
 		if pool && len(v.Shape) == 4 {
+			from := name
 			name = fmt.Sprintf("%spool%d", b.prefix, i)
 			axes := b.model.spatialAxes(v.Name, b.input, b.spec.Layout)
-			node := NewNode("ReduceMean", name, []string{v.Name}, Int("keepdims", 0))
+			node := NewNode("ReduceMean", name, []string{from}, Int("keepdims", 0))
 			if b.opset >= 18 {
 				node.Input = append(node.Input, b.constant(NewInts("", axes...)))
 			} else {

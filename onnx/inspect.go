@@ -22,6 +22,8 @@ type Info struct {
 	Bytes      int64             `json:"weight_bytes"`
 	BatchNorms int               `json:"batch_norms"`
 	Feature    string            `json:"feature,omitempty"`
+	Classifier *ClassOutput      `json:"classifier,omitempty"` // nil: it has no scores of classes
+	Detector   string            `json:"detector,omitempty"`   // what tells that it is an object detector
 	Spec       *Spec             `json:"spec"`
 	Assumed    []string          `json:"assumed"` // empty where the file has a Spec
 	Metadata   map[string]string `json:"metadata"`
@@ -77,6 +79,10 @@ func (m *Model) Inspect() Info {
 	} else {
 		i.Problems = append(i.Problems, strings.TrimPrefix(err.Error(), "onnx: "))
 	}
+	if o, err := m.ClassOutput(); err == nil {
+		i.Classifier = &o
+	}
+	i.Detector = m.Detector()
 	if s, assumed, err := m.Spec(); err == nil {
 		i.Spec, i.Assumed = &s, append(i.Assumed, assumed...)
 	} else {

@@ -50,6 +50,11 @@ func (m *Model) Width(value string) int {
 	if w := m.columnsRead(value); w > 0 {
 		return w
 	}
+	for _, h := range m.heads() {
+		if h.input == value && h.width > 0 {
+			return h.width
+		}
+	}
 	g := m.Proto.Graph
 	for _, list := range [][]*pb.ValueInfoProto{g.Output, g.ValueInfo} {
 		for _, p := range list {

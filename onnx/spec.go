@@ -41,6 +41,7 @@ type Spec struct {
 	SourceTypes map[string]string `json:"source_types,omitempty"` // ONNX name -> checkpoint's type, where it is not "float"
 	Extra       []Extra           `json:"extra,omitempty"`        // in the checkpoint but not in the graph
 	Labels      []string          `json:"labels,omitempty"`
+	Scores      *Scores           `json:"scores,omitempty"` // what makes probabilities of the logits; nil: softmax
 	Source      *Source           `json:"source,omitempty"`
 	Arch        string            `json:"arch,omitempty"`
 	Robustness  *Robustness       `json:"robustness,omitempty"`
@@ -118,7 +119,7 @@ func (s *Spec) UnmarshalJSON(data []byte) error {
 var fullSpec = plainSpec{
 	Mean: []float64{0}, Std: []float64{0}, Clamp: []float64{0}, NormNodes: []string{""}, Feature: "x",
 	Stages: []Stage{{}}, Head: &Head{}, SourceNames: map[string]string{"": ""}, SourceTypes: map[string]string{"": ""}, Extra: []Extra{{}}, Labels: []string{""},
-	Source: &Source{}, Arch: "x", Robustness: &Robustness{}, Parents: []string{""},
+	Source: &Source{}, Arch: "x", Robustness: &Robustness{}, Parents: []string{""}, Scores: &Scores{},
 }
 
 // MarshalJSON writes the known keys in order, then the unknown ones, sorted.
@@ -170,7 +171,7 @@ func (s Spec) Check() error {
 		return fmt.Errorf("spec: clamp is %v, expected none, or a low and a high value", s.Clamp)
 	}
 	return errors.Join(oneOf("crop", s.Crop, "center", "none"), oneOf("interpolation", s.Interpolation, "bilinear", "bicubic"),
-		oneOf("channels", s.Channels, "rgb", "bgr", "grey"), oneOf("layout", s.Layout, "nchw", "nhwc"))
+		oneOf("channels", s.Channels, "rgb", "bgr", "grey"), oneOf("layout", s.Layout, "nchw", "nhwc"), s.Scores.check())
 }
 
 // ChannelCount is the number of channels of the model's input, and of the values of

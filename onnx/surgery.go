@@ -31,11 +31,8 @@ func (m *Model) Cut(values ...string) (*Model, error) {
 		}
 	}
 	computed := m.producers()
-	delete(computed, "")          // optional outputs that are left out
-	dtype := pb.TensorProto_FLOAT // of values that the file does not describe
-	if in, err := m.imageInput(); err == nil {
-		dtype = in.dtype
-	}
+	delete(computed, "") // optional outputs that are left out
+	t := m.tracer()
 	c := m.shallow()
 	c.Proto.Graph.Output = nil
 	for _, v := range values {
@@ -43,8 +40,8 @@ func (m *Model) Cut(values ...string) (*Model, error) {
 			return nil, &ValueError{v, slices.Sorted(maps.Keys(computed))}
 		}
 		out := info[v]
-		if t := valueOf(out); !t.Known {
-			out = m.describe(v, cmp.Or(t.DType, dtype))
+		if described := valueOf(out); !described.Known {
+			out = m.describe(v, cmp.Or(described.DType, t.elementType(v)))
 		}
 		c.Proto.Graph.Output = append(c.Proto.Graph.Output, out)
 	}

@@ -1,0 +1,182 @@
+package onnx_test
+
+import (
+	"encoding/json"
+	"errors"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/robust-transfer/rtx/onnx"
+)
+
+// classifierFile loads one of the models of testdata/classifiers.py.
+func classifierFile(t *testing.T, name string) *onnx.Model {
+	t.Helper()
+	m, err := onnx.Load(filepath.Join("testdata", "classifiers", name+".onnx"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// TestClassOutput reads what follows the logits in each model, and where its head is.
+func TestClassOutput(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("testdata", "classifiers.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden := map[string]struct{ Feature string }{}
+	if err := json.Unmarshal(text, &golden); err != nil {
+		t.Fatal(err)
+	}
+	type want struct {
+		value, activation, scores string
+		columns                   int
+		holds                     string // "": logits
+		unknown                   bool
+		note                      string
+	}
+	cases := map[string]want{
+		"gemm":                 {"z", "none", "softmax", 3, "", false, ""},
+		"sigmoid_one":          {"z", "sigmoid", "sigmoid", 1, "", false, ""},
+		"sigmoid_one_squeezed": {"z", "sigmoid", "sigmoid", 1, "", false, ""},
+		"logit_one":            {"z", "none", "sigmoid", 1, "", false, "without a sigmoid"},
+		"sigmoids":             {"z", "sigmoid", "sigmoid", 3, "", false, ""},
+		"sigmoids_log":         {"z", "sigmoid", "sigmoid", 3, "", false, ""},
+		"softmax":              {"z", "softmax", "softmax", 3, "", false, ""},
+		"softmax_opset11":      {"z", "softmax", "softmax", 3, "", false, ""},
+		"softmax_reshape":      {"z", "softmax", "softmax", 3, "", false, ""},
+		"softmax_log":          {"z", "log_softmax", "softmax", 3, "", false, ""},
+		"softmax_clip":         {"z", "softmax", "softmax", 3, "", false, ""},
+		"softmax_clip_log":     {"z", "log_softmax", "softmax", 3, "", false, ""},
+		"softmax_plus_log":     {"z", "log_softmax", "softmax", 3, "", false, ""},
+		"softmax_percent":      {"z", "softmax", "softmax", 3, "", false, ""},
+		"softmax_divided":      {"z", "softmax", "softmax", 3, "", false, ""},
+		"log_softmax":          {"z", "log_softmax", "softmax", 3, "", false, ""},
+		"negative_log_softmax": {"z", "log_softmax", "softmax", 3, "", false, ""},
+		"temperature_before":   {"y", "softmax", "softmax", 3, "", false, ""},
+		"temperature_after":    {"p", "none", "softmax", 3, "", false, ""},
+		"temperature_twice":    {"y", "softmax", "softmax", 3, "", false, ""},
+		"computed_softmax":     {"z", "softmax", "softmax", 3, "", false, ""},
+		"computed_log_softmax": {"z", "log_softmax", "softmax", 3, "", false, ""},
+		"computed_sigmoid":     {"z", "sigmoid", "sigmoid", 1, "", false, ""},
+		"complement":           {"p", "sigmoid", "sigmoid", 1, "probabilities", false, "is 1 - "},
+		"both_probabilities":   {"p", "softmax", "softmax", 2, "probabilities", false, ""},
+		"hard_sigmoid":         {"p", "sigmoid", "sigmoid", 3, "probabilities", false, ""},
+		"shares":               {"p", "none", "softmax", 3, "", true, "does not tell"},
+		"softmax_of_batch":     {"z", "none", "softmax", 3, "", false, "axis 0, the batch"},
+		"conv_head_other_axis": {"y", "none", "softmax", 3, "", false, "axis -1, which has one value"},
+		"argmax":               {}, "top": {},
+		"half":                   {"z", "softmax", "softmax", 3, "", false, ""},
+		"batch_norm":             {"y", "softmax", "softmax", 3, "", false, ""},
+		"transposed_weight":      {"z", "none", "softmax", 3, "", false, ""},
+		"constant_weight":        {"z", "none", "softmax", 3, "", false, ""},
+		"conv_head":              {"y", "softmax", "softmax", 3, "", false, ""},
+		"conv_head_4d":           {"z", "none", "softmax", 3, "", false, ""},
+		"pooled_classes":         {"z", "softmax", "softmax", 3, "", false, ""},
+		"pooled_trunk":           {"z", "none", "softmax", 3, "", true, "does not tell"},
+		"int8_dynamic":           {"z", "none", "softmax", 3, "", false, ""},
+		"int8_optimised":         {"z", "none", "softmax", 3, "", false, ""},
+		"int8_operators":         {"z", "none", "softmax", 3, "", false, ""},
+		"int8_pairs":             {"z", "none", "softmax", 3, "", false, ""},
+		"int8_pairs_softmax":     {"z_DequantizeLinear_Output", "softmax", "softmax", 3, "", false, ""},
+		"int8_pairs_conv":        {"y_DequantizeLinear_Output", "softmax", "softmax", 3, "", false, ""},
+		"int8_operators_softmax": {"p", "softmax", "softmax", 3, "probabilities", false, ""},
+		"int8_operators_conv":    {"p", "softmax", "softmax", 3, "probabilities", false, ""},
+		"int8_operators_sigmoid": {"p", "sigmoid", "sigmoid", 1, "probabilities", false, ""},
+	}
+	if len(cases) != len(golden) {
+		t.Errorf("%d cases for %d models", len(cases), len(golden))
+	}
+	for name, w := range cases {
+		t.Run(name, func(t *testing.T) {
+			m := classifierFile(t, name)
+			o, err := m.ClassOutput()
+			if w.value == "" {
+				if !errors.Is(err, onnx.ErrNoLogits) || !strings.Contains(err.Error(), "leaves no scores") {
+					t.Errorf("%+v %v, want an error that names the operator", o, err)
+				}
+			}
+			holds := w.holds
+			if holds == "" {
+				holds = onnx.Logits
+			}
+			if w.value != "" && (err != nil || o.Value != w.value || o.Activation != w.activation || o.Scores != w.scores || o.Columns != w.columns || o.Holds != holds || o.Known == w.unknown) {
+				t.Errorf("%+v %v, want %+v", o, err, w)
+			}
+			if notes := strings.Join(o.Notes, "; "); !strings.Contains(notes, w.note) || (w.note == "") != (notes == "") {
+				t.Errorf("notes %q, want %q", notes, w.note)
+			}
+			if f, err := m.FeatureValue(); golden[name].Feature != "" && (err != nil || f != golden[name].Feature) {
+				t.Errorf("features %q %v, want %q", f, err, golden[name].Feature)
+			}
+		})
+	}
+}
+
+// TestScores sets what the Spec says of plain logits.
+func TestScores(t *testing.T) {
+	m := classifierFile(t, "gemm")
+	spec, _, err := m.Spec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec.Scores = &onnx.Scores{Activation: onnx.Sigmoid, Threshold: 0.25}
+	if m, err = m.WithSpec(spec); err != nil {
+		t.Fatal(err)
+	}
+	if o, err := m.ClassOutput(); err != nil || !o.MultiLabel() || o.Threshold != 0.25 {
+		t.Errorf("%+v %v, want sigmoids from 0.25 on", o, err)
+	}
+	for _, bad := range []onnx.Scores{{Activation: "tanh"}, {}, {Activation: onnx.Sigmoid, Threshold: 1}, {Activation: onnx.Sigmoid, Threshold: math.NaN()}} {
+		spec.Scores = &bad
+		if _, err := m.WithSpec(spec); err == nil {
+			t.Errorf("%+v was taken", bad)
+		}
+	}
+}
+
+// TestAdoptScores adopts models and looks at what their Spec then says of the
+// logits.
+func TestAdoptScores(t *testing.T) {
+	for name, want := range map[string]*onnx.Scores{
+		"gemm": nil, "softmax": {Activation: onnx.Softmax}, "log_softmax": {Activation: onnx.Softmax}, "sigmoids": {Activation: onnx.Sigmoid, Threshold: 0.5},
+		"sigmoid_one": {Activation: onnx.Sigmoid, Threshold: 0.5}, "logit_one": {Activation: onnx.Sigmoid, Threshold: 0.5},
+		"complement": {Activation: onnx.Sigmoid, Threshold: 0.5}, "both_probabilities": {Activation: onnx.Softmax},
+		"conv_head_4d": nil, "hard_sigmoid": {Activation: onnx.Sigmoid, Threshold: 0.5},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := classifierFile(t, name)
+			spec, _, err := m.Spec()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if m, err = m.WithSpec(spec); err != nil {
+				t.Fatal(err)
+			}
+			if m, err = m.Adopt(); err != nil {
+				t.Fatal(err)
+			}
+			if spec, _, err = m.Spec(); err != nil {
+				t.Fatal(err)
+			}
+			if got := spec.Scores; (got == nil) != (want == nil) || got != nil && *got != *want {
+				t.Errorf("%+v, want %+v", got, want)
+			}
+			before, err := classifierFile(t, name).ClassOutput()
+			if err != nil {
+				t.Fatal(err)
+			}
+			after, err := m.ClassOutput()
+			if err != nil || after.Output != "logits" || after.Activation != onnx.NoActivation || after.Scores != before.Scores || after.Columns != before.Columns || after.Holds != onnx.Logits || len(after.Notes) > 0 {
+				t.Errorf("%+v %v, before %+v", after, err, before)
+			}
+			if bad := m.Validate(); bad != nil {
+				t.Error(bad)
+			}
+		})
+	}
+}
