@@ -14,18 +14,20 @@ import (
 	"github.com/robust-transfer/rtx/onnx"
 )
 
-// classifier is a network with logits [N,K].
+// classifier is a network with scores of classes.
 type classifier struct {
 	network
-	logits  string   // the value of the graph
-	classes []string // by logit; nil where the file names none
+	output  onnx.ClassOutput
+	row     []float32 // logits of one image
+	checked bool      // whether the output is what is assumed of it
+	classes []string  // in the order of the model; nil where the file names none
 	failed  []featurize.Failure
 	decoder map[string]int // the decoder's warnings
 	done    int
 	seconds float64 // spent computing
 }
 
-// load reads the model's structure and finds its logits and class names.
+// load reads the model's structure and finds its scores and class names.
 func (c *classifier) load() error {
 	err := c.network.load()
 	if err != nil {
@@ -34,30 +36,64 @@ func (c *classifier) load() error {
 	if c.classes, err = c.model.Classes(); err != nil {
 		return err
 	}
-	softmax := false
-	if c.logits, softmax, err = c.model.LogitsValue(); err != nil {
+	if c.output, err = c.model.ClassOutput(); err != nil {
 		return fmt.Errorf("%q: %w", c.model.Path(), err)
-	}
-	if softmax {
-		c.note("%s ends with a softmax; the logits are taken before it, %q", c.model.Path(), c.logits)
 	}
 	return nil
 }
 
-// open opens the session and checks the shape of the logits.
+// open opens the session, checks the shape of the scores, and tells what they are.
 func (c *classifier) open(ctx context.Context) error {
-	if err := c.network.open(ctx, c.logits, false); err != nil {
+	o := &c.output
+	if err := c.network.open(ctx, o.Value, false); err != nil {
 		return err
 	}
-	if len(c.session.Row) != 1 {
+	larger := slices.DeleteFunc(slices.Clone(c.session.Row), func(d int) bool { return d == 1 })
+	if len(larger) > 1 {
 		c.session.Close()
-		return fmt.Errorf("%q: the logits %q have shape [N%s], expected [N,K]: %w", c.model.Path(), c.logits, strings.ReplaceAll(fmt.Sprint(c.session.Row)[1:], " ", ","), onnx.ErrNoLogits)
+		return fmt.Errorf("%q: the %s %q have shape [N%s], expected [N,K]: %w", c.model.Path(), o.Holds, o.Value, strings.ReplaceAll(fmt.Sprint(c.session.Row)[1:], " ", ","), onnx.ErrNoLogits)
 	}
-	if k := c.session.Row[0]; c.classes != nil && len(c.classes) != k {
+	n := c.session.RowSize()
+	*o = o.WithColumns(n)
+	if o.Columns != n {
 		c.session.Close()
-		return hinted{fmt.Errorf("%q: the file names %d classes and has %d logits: %w", c.model.Path(), len(c.classes), k, onnx.ErrFormat), "the metadata entry classes is a JSON list with a name for each logit"}
+		return fmt.Errorf("%q: %q has %d columns, and the file says %d: %w", c.model.Path(), o.Value, n, o.Columns, onnx.ErrFormat)
 	}
+	if o.TwoClass() && len(c.classes) == 1 {
+		c.classes = []string{"not " + c.classes[0], c.classes[0]}
+	}
+	if k := o.Classes(); c.classes != nil && len(c.classes) != k {
+		c.session.Close()
+		return hinted{fmt.Errorf("%q: the file names %d classes and has %d %s: %w", c.model.Path(), len(c.classes), k, o.Holds, onnx.ErrFormat), "the metadata entry classes is a JSON list with a name for each logit"}
+	}
+	c.tellOutput()
 	return nil
+}
+
+// tellOutput says what the output is, where it is not plain logits.
+func (c *classifier) tellOutput() {
+	o, file := c.output, c.model.Path()
+	switch {
+	case o.TwoClass():
+		c.note("%s gives one number for two classes; %q is predicted where its probability is %g or more", file, c.name(1), o.Threshold)
+	case o.MultiLabel():
+		c.warn("%s is multi-label: each class has a probability of its own (sigmoid), and they do not add up to 1", file)
+	case o.Holds == onnx.Probabilities:
+		c.note("%s gives probabilities, %q", file, o.Value)
+	case o.Activation != onnx.NoActivation:
+		c.note("%s ends with a %s; the logits are taken before it, %q", file, o.Activation, o.Value)
+	}
+	for _, n := range o.Notes {
+		c.warn("%s: %s", file, n)
+	}
+}
+
+// name is that of a class, or its place where the file names none.
+func (c *classifier) name(class int) string {
+	if c.classes != nil {
+		return c.classes[class]
+	}
+	return strconv.Itoa(class)
 }
 
 // labels are the names of the classes, or their indices where the file has no
@@ -67,9 +103,9 @@ func (c *classifier) labels() []string {
 		return c.classes
 	}
 	c.warn("%s names no classes; labels are the places of the logits, from 0 on", c.model.Path())
-	labels := make([]string, c.session.Row[0])
+	labels := make([]string, c.output.Classes())
 	for i := range labels {
-		labels[i] = strconv.Itoa(i)
+		labels[i] = c.name(i)
 	}
 	return labels
 }
@@ -78,7 +114,8 @@ func (c *classifier) labels() []string {
 type prediction struct {
 	featurize.Sample
 	top []metrics.Ranked
-	err error // of an image that cannot be used; top is nil then
+	yes []metrics.Ranked // of a multi-label model: the classes from the threshold on
+	err error            // of an image that cannot be used; top is nil then
 }
 
 // predictAll runs images through the network and passes the predictions to emit, in
@@ -94,6 +131,9 @@ func (c *classifier) predictAll(ctx context.Context, samples iter.Seq2[featurize
 	batch := make([]prediction, 0, c.batch)
 	return c.extractor().Extract(ctx, samples, func(results []featurize.Result) error {
 		batch = batch[:0]
+		if err := c.checkAssumed(results); err != nil {
+			return err
+		}
 		for _, r := range results {
 			one, err := c.prediction(r, k)
 			if err != nil {
@@ -120,11 +160,61 @@ func (c *classifier) prediction(r featurize.Result, k int) (prediction, error) {
 		c.failed = append(c.failed, featurize.Failure{Path: r.Sample.Path, Reason: r.Err.Error()})
 		return p, nil
 	}
-	var err error
-	if p.top, err = metrics.Top(r.Features, k); err != nil {
+	all, err := c.rank(r.Features, k)
+	p.top = all[:min(k, len(all))]
+	if c.output.MultiLabel() {
+		for _, one := range all {
+			if one.Probability >= c.output.Threshold {
+				p.yes = append(p.yes, one)
+			}
+		}
+	}
+	if err != nil {
 		return p, hinted{fmt.Errorf("%q: %w", r.Sample.Path, err), "the network does not compute numbers; try --precision fp32, and see with rtx inspect how pixels are normalised"}
 	}
 	return p, nil
+}
+
+// rank ranks the classes by what the network computed of one image: at least the
+// first k, all of a model with sigmoids.
+func (c *classifier) rank(row []float32, k int) ([]metrics.Ranked, error) {
+	o := c.output
+	c.row = o.Logits(c.row[:0], row)
+	switch {
+	case o.TwoClass():
+		return metrics.TopOfTwo(c.row[0], o.Threshold)
+	case o.MultiLabel():
+		return metrics.TopIndependent(c.row, len(c.row))
+	}
+	return metrics.Top(c.row, k)
+}
+
+// checkAssumed looks at the rows of images where it is only assumed that they are
+// logits. Rows that are probabilities, each adding up to 1, are taken for that; if
+// later ones are not, that is an error.
+func (c *classifier) checkAssumed(results []featurize.Result) error {
+	if c.output.Known || c.output.Classes() < 2 || c.output.TwoClass() {
+		return nil
+	}
+	var rows [][]float32
+	for _, r := range results {
+		if r.Err == nil {
+			rows = append(rows, r.Features)
+		}
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	probable := !slices.ContainsFunc(rows, func(row []float32) bool { return !metrics.Distribution(row) })
+	switch {
+	case !c.checked && probable:
+		c.output.Holds = onnx.Probabilities
+		c.warn("%s: the rows of %q are between 0 and 1 and add up to 1: they are taken for probabilities, not for logits", c.model.Path(), c.output.Value)
+	case c.checked && c.output.Holds == onnx.Probabilities && !probable:
+		return fmt.Errorf("%q: the first rows of %q add up to 1, as probabilities do, and later ones do not: %w", c.model.Path(), c.output.Value, onnx.ErrNoLogits)
+	}
+	c.checked = true
+	return nil
 }
 
 func (c *classifier) tellDecoder() {
@@ -166,19 +256,23 @@ func (c *classifier) classIndices(data []string) ([]int, error) {
 
 // unnamedIndices are the indices of the data's classes among logits without names.
 func (c *classifier) unnamedIndices(data []string) ([]int, error) {
-	logits := c.session.Row[0]
+	logits := c.output.Classes()
+	what := fmt.Sprintf("%d logits", logits)
+	if c.output.TwoClass() {
+		what = "two classes by one logit"
+	}
 	if numbers, ok := featurize.ClassNumbers(data); ok && slices.Max(numbers) < logits {
 		note := ""
 		if byText := slices.Sorted(slices.Values(data)); len(data) > 10 && !slices.Equal(byText, data) {
 			note = fmt.Sprintf("; torchvision's ImageFolder would have sorted the folders as text, %s: if the model was trained so, rtx import --labels names its logits", strings.Join(byText[:4], " "))
 		}
-		c.warn("%s names no classes; the data's classes are numbers, and are taken for the numbers of its %d logits, from 0 on%s", c.model.Path(), logits, note)
+		c.warn("%s names no classes; the data's classes are numbers, and are taken for the numbers of its %s, from 0 on%s", c.model.Path(), what, note)
 		return numbers, nil
 	}
 	if len(data) != logits {
-		return nil, hinted{fmt.Errorf("%q names no classes, and its %d logits are not the %d classes of the data: %w", c.model.Path(), logits, len(data), featurize.ErrData), "the model's metadata entry classes names them, a JSON list"}
+		return nil, hinted{fmt.Errorf("%q names no classes, and its %s are not the %d classes of the data: %w", c.model.Path(), what, len(data), featurize.ErrData), "the model's metadata entry classes names them, a JSON list"}
 	}
-	c.warn("%s names no classes; its %d logits are taken for the data's classes in sorted order", c.model.Path(), logits)
+	c.warn("%s names no classes; its %s are taken for the data's classes in sorted order", c.model.Path(), what)
 	indices := make([]int, len(data))
 	for i := range indices {
 		indices[i] = i
@@ -192,7 +286,7 @@ func (c *classifier) logitNames(data []string, indices []int) []string {
 	if c.classes != nil {
 		return c.classes
 	}
-	names := make([]string, c.session.Row[0])
+	names := make([]string, c.output.Classes())
 	for i := range names {
 		names[i] = strconv.Itoa(i)
 	}

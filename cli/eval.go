@@ -20,7 +20,9 @@ func evalCommand(e *env) *cli.Command {
 		Usage: "measure a classifier on labelled images",
 		Description: "DATA is what featurize takes, with labels. Its classes are those of the model that have\n" +
 			"the same names. top5 is the accuracy of the first five labels, of all where the model\n" +
-			"has fewer; ece is the expected calibration error in 15 bins of equal width. OUT gets\n" +
+			"has fewer; ece is the expected calibration error in 15 bins of equal width. Of a\n" +
+			"multi-label model, whose classes have a sigmoid each, the most probable class counts as\n" +
+			"predicted, and its own probability as the confidence. OUT gets\n" +
 			"eval.json, per_class.csv, confusion.csv and confusion.svg; the same command again\n" +
 			"tells what is there. Of images on standard input (-d -) it is known when they have been\n" +
 			"read whether OUT holds their evaluation, or another, which is left as it is.",
@@ -95,6 +97,9 @@ func (e *env) eval(c *cli.Context) error {
 		return err
 	}
 	defer v.session.Close()
+	if v.output.MultiLabel() {
+		v.warn("an image counts as right where its class is the most probable of all; ECE is of that class's own probability")
+	}
 	if v.listing.Stream == nil {
 		if err := v.match(); err != nil {
 			return err
@@ -212,7 +217,7 @@ func (v *evaluating) match() error {
 
 // run scores the images.
 func (v *evaluating) run(ctx context.Context) error {
-	v.scores = metrics.New(v.session.Row[0], metrics.Config{})
+	v.scores = metrics.New(v.output.Classes(), metrics.Config{})
 	samples, total := v.listing.All(), 0
 	if v.listing.Stream != nil {
 		v.ranked = map[string][]metrics.Ranked{}

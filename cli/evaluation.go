@@ -17,6 +17,7 @@ import (
 	"github.com/robust-transfer/rtx/cli/report"
 	"github.com/robust-transfer/rtx/featurize"
 	"github.com/robust-transfer/rtx/featurize/output"
+	"github.com/robust-transfer/rtx/onnx"
 )
 
 // evaluation is what rtx.eval/1 says, beside what every result says. Shares are
@@ -32,7 +33,9 @@ type evaluation struct {
 	Skipped         int          `json:"skipped"`
 	ImagesPerSecond float64      `json:"images_per_second"`
 	Classes         int          `json:"classes"` // of the model
-	Absent          int          `json:"absent"`  // classes of the model without images, left out of mean_per_class
+	Scores          string       `json:"scores"`  // what makes probabilities of the logits: softmax or sigmoid
+	MultiLabel      bool         `json:"multi_label"`
+	Absent          int          `json:"absent"` // classes of the model without images, left out of mean_per_class
 	Model           modelFile    `json:"model"`
 	Spec            string       `json:"spec"` // "model" or "assumed"
 	Device          string       `json:"device"`
@@ -103,7 +106,7 @@ func (v *evaluating) evaluation() *evaluation {
 	r := &evaluation{
 		Protocol: v.split, Split: v.split, Top1: share(v.scores.Top1()), Top5: share(v.scores.TopK()), MeanPerClass: share(mean),
 		N: v.scores.N(), ECE: share(v.scores.ECE()), Skipped: len(v.failed), ImagesPerSecond: v.imagesPerSecond(),
-		Classes: v.session.Row[0], Absent: absent, Model: modelFile{v.model.Path(), v.sum}, Spec: v.specOrigin(), Device: device,
+		Classes: v.output.Classes(), Scores: v.output.Scores, MultiLabel: v.output.MultiLabel(), Absent: absent, Model: modelFile{v.model.Path(), v.sum}, Spec: v.specOrigin(), Device: device,
 		PerClass: []classScore{}, Failed: []failure{},
 	}
 	for _, f := range v.failed {
@@ -141,11 +144,16 @@ type evaluationSettings struct {
 	Classes string `json:"classes"` // the places of the data's classes among the logits
 	Split   string `json:"split"`
 	Data    string `json:"data"`
+	Scores  string `json:"scores,omitempty"` // what the value holds, where it is not logits for a softmax
 }
 
 // settings of a stream are known when it has ended.
 func (v *evaluating) settings() evaluationSettings {
-	return evaluationSettings{v.computation(), v.logits, fmt.Sprint(v.indices), v.split, identity(v.samples)}
+	o, scores := v.output, ""
+	if o.Scores != onnx.Softmax || o.Known && o.Holds != onnx.Logits {
+		scores = fmt.Sprintf("%s, %s, threshold %g", o.Holds, o.Scores, o.Threshold)
+	}
+	return evaluationSettings{v.computation(), o.Value, fmt.Sprint(v.indices), v.split, identity(v.samples), scores}
 }
 
 // openFolder locks OUT, where there is one.
@@ -197,7 +205,7 @@ func identity(samples []featurize.Sample) string {
 func (r *evaluation) fields() object {
 	return object{
 		{"protocol", r.Protocol}, {"split", r.Split}, {"top1", r.Top1}, {"top5", r.Top5}, {"mean_per_class", r.MeanPerClass},
-		{"n", r.N}, {"ece", r.ECE}, {"skipped", r.Skipped}, {"images_per_second", r.ImagesPerSecond}, {"classes", r.Classes}, {"absent", r.Absent},
+		{"n", r.N}, {"ece", r.ECE}, {"skipped", r.Skipped}, {"images_per_second", r.ImagesPerSecond}, {"classes", r.Classes}, {"scores", r.Scores}, {"multi_label", r.MultiLabel}, {"absent", r.Absent},
 		{"model", r.Model}, {"spec", r.Spec}, {"device", r.Device}, {"per_class", r.PerClass}, {"failed", r.Failed},
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/robust-transfer/rtx/featurize/output"
 	"github.com/robust-transfer/rtx/featurize/pixels"
 	"github.com/robust-transfer/rtx/finetune"
+	"github.com/robust-transfer/rtx/onnx"
 )
 
 func featurizeCommand(e *env) *cli.Command {
@@ -165,6 +166,7 @@ func (e *env) extractFeatures(ctx context.Context, o featurizeOptions, shard *fe
 		return nil, err
 	}
 	defer f.session.Close()
+	f.tellScores()
 	if err := f.prepare(); err != nil {
 		return nil, err
 	}
@@ -205,11 +207,24 @@ func (f *featurizing) findLayer() error {
 	if f.layer = f.options.Layer; f.layer != "features" {
 		return nil
 	}
+	if what := f.model.Detector(); what != "" && f.model.Metadata(onnx.SpecKey) == "" {
+		return hinted{fmt.Errorf("%q is %s: it has no features of whole images: %w", f.model.Path(), what, onnx.ErrNoLogits), "--layer names a value of its backbone, such as the last map before the boxes"}
+	}
 	var err error
 	if f.layer, err = f.model.Feature(f.spec); err != nil {
 		return hinted{err, "--layer names the value"}
 	}
 	return nil
+}
+
+// tellScores warns of features that look like the scores of classes.
+func (f *featurizing) tellScores() {
+	if f.options.Layer != "features" || len(f.session.Row) != 1 {
+		return
+	}
+	if why := f.model.AreScores(f.layer, f.session.Row[0]); why != "" {
+		f.warn("%s: the features %q are probably scores of %d classes (%s), because no linear layer was found before them; --layer names another value", f.model.Path(), f.layer, f.session.Row[0], why)
+	}
 }
 
 // prepare fills in the job.

@@ -80,6 +80,7 @@ func inspectObject(i onnx.Info) object {
 		{"file", i.File}, {"sha256", i.SHA256}, {"producer", i.Producer}, {"ir_version", i.IRVersion}, {"opsets", i.Opsets},
 		{"inputs", i.Inputs}, {"outputs", i.Outputs}, {"operators", i.Operators}, {"nodes", i.Nodes},
 		{"parameters", i.Parameters}, {"weight_bytes", i.Bytes}, {"batch_norms", i.BatchNorms}, {"feature", i.Feature},
+		{"classifier", i.Classifier}, {"detector", i.Detector},
 		{"spec", i.Spec}, {"assumed", i.Assumed}, {"metadata", i.Metadata}, {"problems", i.Problems},
 	}
 }
@@ -102,6 +103,15 @@ func inspectTable(i onnx.Info) [][2]string {
 	}
 	rows = append(rows, [2]string{"nodes", fmt.Sprintf("%d: %s", i.Nodes, strings.Join(operators, ", "))},
 		[2]string{"parameters", fmt.Sprintf("%d, %.1f MB", i.Parameters, float64(i.Bytes)/1e6)}, [2]string{"features", i.Feature})
+	if o := i.Classifier; o != nil && i.Detector == "" {
+		rows = append(rows, [2]string{"answer", fmt.Sprintf("%s: %s", o.Output, o)})
+		for _, n := range o.Notes {
+			rows = append(rows, [2]string{"note", n})
+		}
+	}
+	if i.Detector != "" {
+		rows = append(rows, [2]string{"kind", i.Detector})
+	}
 	if s := i.Spec; s != nil {
 		pixels := "mean " + fmt.Sprint(s.Mean) + ", std " + fmt.Sprint(s.Std)
 		switch {

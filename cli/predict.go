@@ -20,7 +20,10 @@ func predictCommand(e *env) *cli.Command {
 		Usage:     "tell the classes of images",
 		ArgsUsage: "[IMAGE...]",
 		Description: "A line of JSON for each image, in order: path, label, probability and the most\n" +
-			"probable labels in top; class where the data tell it; or path and error. DATA is what\n" +
+			"probable labels in top; class where the data tell it; or path and error. A multi-label\n" +
+			"model, which ends with a sigmoid for each class, adds labels: those of probability 0.5\n" +
+			"or more; label is the most probable. One sigmoid is the probability of the second of two\n" +
+			"classes: of two names, or of NAME and \"not NAME\" where the file names one. DATA is what\n" +
 			"featurize takes. With --json the lines are one object's predictions.",
 		Flags: slices.Concat([]cli.Flag{
 			text("model", "", "the classifier: an ONNX or PyTorch `FILE`, or a name of rtx models", "m"),
@@ -191,7 +194,15 @@ func (p *predicting) line(j prediction) object {
 	for _, r := range j.top {
 		top = append(top, object{{"label", p.names[r.Class]}, {"probability", r.Probability}})
 	}
-	return append(o, object{{"probability", j.top[0].Probability}, {"top", top}}...)
+	o = append(o, object{{"probability", j.top[0].Probability}, {"top", top}}...)
+	if p.output.MultiLabel() {
+		labels := []string{}
+		for _, r := range j.yes {
+			labels = append(labels, p.names[r.Class])
+		}
+		o = append(o, object{{"labels", labels}}...)
+	}
+	return o
 }
 
 // finish completes the output and prints the result.

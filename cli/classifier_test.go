@@ -1,0 +1,223 @@
+package cli_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"image"
+	"image/color"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/robust-transfer/rtx/onnx"
+)
+
+// classifierModels is the folder of the models of onnx/testdata/classifiers.py.
+var classifierModels = filepath.Join("..", "onnx", "testdata")
+
+// patternImages writes the images of that script, a class folder each where classes
+// are given.
+func patternImages(t *testing.T, classes ...string) (dir string, files []string) {
+	t.Helper()
+	dir = t.TempDir()
+	for i := range 4 {
+		img := image.NewNRGBA(image.Rect(0, 0, 8, 8))
+		for h := range 8 {
+			for w := range 8 {
+				at := func(c int) uint8 { return uint8((61*i*i + 11*h*(i+1) + 5*w*w + 71*c + 13*h*w + 29*i*c) % 256) }
+				img.Set(w, h, color.NRGBA{at(0), at(1), at(2), 255})
+			}
+		}
+		file := filepath.Join(dir, fmt.Sprintf("%d.png", i))
+		if classes != nil {
+			file = filepath.Join(dir, classes[i], fmt.Sprintf("%d.png", i))
+			if err := os.MkdirAll(filepath.Dir(file), 0o777); err != nil {
+				t.Fatal(err)
+			}
+		}
+		writePNG(t, file, img)
+		files = append(files, file)
+	}
+	return dir, files
+}
+
+// computedClassifiers are the probabilities that onnxruntime computes in Python, by model,
+// image and class.
+func computedClassifiers(t *testing.T) map[string][][]float64 {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(classifierModels, "classifiers.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden := map[string]struct{ Probabilities [][]float64 }{}
+	if err := json.Unmarshal(text, &golden); err != nil {
+		t.Fatal(err)
+	}
+	out := map[string][][]float64{}
+	for name, g := range golden {
+		if g.Probabilities != nil {
+			out[name] = g.Probabilities
+		}
+	}
+	return out
+}
+
+func classifierPath(name string) string {
+	return filepath.Join(classifierModels, "classifiers", name+".onnx")
+}
+
+// TestPredictProbabilities compares what predict prints with onnxruntime in Python.
+func TestPredictProbabilities(t *testing.T) {
+	needLibrary(t)
+	_, files := patternImages(t)
+	for name, want := range computedClassifiers(t) {
+		t.Run(name, func(t *testing.T) {
+			o := call(append([]string{"predict", "-m", classifierPath(name), "--normalize", "none"}, files...)...)
+			got := predictions(t, o.stdout)
+			if o.code != 0 || len(got) != len(want) {
+				t.Fatalf("%+v", o)
+			}
+			for i, p := range got {
+				if best := slices.Index(want[i], slices.Max(want[i])); p.Label != fmt.Sprint(best) || len(p.Top) != len(want[i]) {
+					t.Errorf("image %d is %q of %d classes, want %d of %d", i, p.Label, len(p.Top), best, len(want[i]))
+				}
+				for _, x := range p.Top {
+					if w := want[i][x.Label[0]-'0']; !(math.Abs(x.Probability-w) <= 1e-5) {
+						t.Errorf("image %d: class %s has %g, want %g", i, x.Label, x.Probability, w)
+					}
+				}
+			}
+		})
+	}
+}
+
+// TestPredictSays looks at what is said of outputs that are not plain logits.
+func TestPredictSays(t *testing.T) {
+	needLibrary(t)
+	_, files := patternImages(t)
+	for name, says := range map[string]string{
+		"sigmoids":             "is multi-label: each class has a probability of its own",
+		"sigmoid_one":          `gives one number for two classes; "1" is predicted where its probability is 0.5 or more`,
+		"logit_one":            "without a sigmoid: it is taken for the logit of the second of two classes",
+		"softmax_of_batch":     "is a Softmax over axis 0, the batch, not over the classes",
+		"conv_head_other_axis": "is a Softmax over axis -1, which has one value, not over the classes",
+		"shares":               "add up to 1: they are taken for probabilities",
+		"pooled_trunk":         `the graph does not tell what "z" is`,
+		"int8_operators_conv":  "gives probabilities",
+	} {
+		o := call("predict", "-m", classifierPath(name), "--normalize", "none", files[0], files[1])
+		if o.code != 0 || strings.Count(o.stderr, says) != 1 {
+			t.Errorf("%s: %+v, want %q once", name, o, says)
+		}
+	}
+	for name, says := range map[string]string{"argmax": `"p" is a ArgMax of "z", which leaves no scores`, "top": `"p" is a TopK of "z"`} {
+		if o := call("predict", "-m", classifierPath(name), files[0]); o.code != 65 || !strings.Contains(o.stderr, says) {
+			t.Errorf("%s: %+v, want %q", name, o, says)
+		}
+	}
+}
+
+// namedClassifier writes a model with names of its classes.
+func namedClassifier(t *testing.T, model string, classes ...string) string {
+	t.Helper()
+	m, err := onnx.Load(classifierPath(model))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(classes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "named.onnx")
+	if err := m.WithMetadata(onnx.ClassesKey, string(text)).Save(file); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// TestTwoClasses names the classes of one sigmoid.
+func TestTwoClasses(t *testing.T) {
+	needLibrary(t)
+	_, files := patternImages(t)
+	want := computedClassifiers(t)["sigmoid_one"]
+	for _, c := range []struct{ given, labels []string }{
+		{[]string{"cat", "dog"}, []string{"cat", "dog"}}, {[]string{"dog"}, []string{"not dog", "dog"}},
+	} {
+		o := call(append([]string{"predict", "-m", namedClassifier(t, "sigmoid_one", c.given...), "--normalize", "none"}, files...)...)
+		for i, p := range predictions(t, o.stdout) {
+			at := 0
+			if want[i][1] >= 0.5 {
+				at = 1
+			}
+			if p.Label != c.labels[at] || !(math.Abs(p.Probability-want[i][at]) <= 1e-5) {
+				t.Errorf("%q: image %d is %+v, want %q with %g", c.given, i, p, c.labels[at], want[i][at])
+			}
+		}
+	}
+	if o := call("predict", "-m", namedClassifier(t, "sigmoid_one", "a", "b", "c"), files[0]); o.code != 65 || !strings.Contains(o.stderr, "names 3 classes and has 2") {
+		t.Errorf("three names: %+v", o)
+	}
+}
+
+// TestMultiLabel looks at the labels of a model with a sigmoid for each class.
+func TestMultiLabel(t *testing.T) {
+	needLibrary(t)
+	_, files := patternImages(t)
+	want := computedClassifiers(t)["sigmoids"]
+	o := call(append([]string{"predict", "-m", namedClassifier(t, "sigmoids", "a", "b", "c"), "--normalize", "none"}, files...)...)
+	lines := strings.Split(strings.TrimSpace(o.stdout), "\n")
+	if o.code != 0 || len(lines) != 4 {
+		t.Fatalf("%+v", o)
+	}
+	for i, line := range lines {
+		var p struct{ Labels []string }
+		if err := json.Unmarshal([]byte(line), &p); err != nil || p.Labels == nil {
+			t.Fatalf("%v: %s", err, line)
+		}
+		for at, label := range []string{"a", "b", "c"} {
+			if slices.Contains(p.Labels, label) != (want[i][at] >= 0.5) {
+				t.Errorf("image %d has %q, %q has %g", i, p.Labels, label, want[i][at])
+			}
+		}
+	}
+}
+
+// TestEvalScores computes accuracy and calibration error from the probabilities of
+// onnxruntime in Python.
+func TestEvalScores(t *testing.T) {
+	needLibrary(t)
+	all := computedClassifiers(t)
+	for _, name := range []string{"sigmoid_one", "sigmoids", "softmax_reshape", "softmax_log", "both_probabilities", "int8_dynamic", "int8_operators_softmax", "complement"} {
+		t.Run(name, func(t *testing.T) {
+			classes := []string{"a", "b", "c"}[:len(all[name][0])]
+			labels := []int{1, 0, 1, len(classes) - 1}
+			var folders []string
+			for _, l := range labels {
+				folders = append(folders, classes[l])
+			}
+			dir, _ := patternImages(t, folders...)
+			right, bins := 0.0, map[int]float64{}
+			for i, p := range all[name] {
+				best := slices.Index(p, slices.Max(p))
+				hit := 0.0
+				if best == labels[i] {
+					hit = 1
+				}
+				right += hit / 4
+				bins[int(math.Ceil(p[best]*15))] += hit - p[best]
+			}
+			ece := 0.0
+			for _, b := range bins {
+				ece += math.Abs(b) / 4
+			}
+			o := call("eval", "-m", namedClassifier(t, name, classes...), "--normalize", "none", "-d", dir, "--json")
+			r := object(t, o.stdout)
+			if o.code != 0 || r["top1"] != right || math.Abs(r["ece"].(float64)-ece) > 1e-5 || r["multi_label"] != (name == "sigmoids") {
+				t.Errorf("top1 %v and ece %v of %+v, want %g and %g", r["top1"], r["ece"], o, right, ece)
+			}
+		})
+	}
+}
