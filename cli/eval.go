@@ -303,6 +303,26 @@ func (v *evaluating) checkSkipped() error {
 	}
 	if skipped > 0 {
 		v.warn("%d of %d images cannot be used and are left out of all figures", skipped, total)
+		v.tellLost(v.lost())
 	}
 	return nil
+}
+
+// lost lists the classes none of whose images can be used.
+func (v *evaluating) lost() (classes []string) {
+	failed, used := map[string]bool{}, map[string]bool{}
+	for _, f := range v.failed {
+		failed[f.Path] = true
+	}
+	for _, s := range v.samples {
+		if !failed[s.Path] {
+			used[s.Class] = true
+		}
+	}
+	for _, s := range v.samples {
+		if !used[s.Class] && !slices.Contains(classes, s.Class) {
+			classes = append(classes, s.Class)
+		}
+	}
+	return classes
 }

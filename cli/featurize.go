@@ -280,6 +280,7 @@ func (f *featurizing) ended(err error) error {
 	for text, n := range s.Warnings {
 		f.warn("%d images: %s", n, text)
 	}
+	f.tellLost(s.Lost)
 	if errors.As(err, new(signalled)) {
 		return goOn(partial{err, f.result("rtx.featurize/1", "interrupted", f.out, f.fields())}, f.options.Overwrite)
 	}
@@ -290,7 +291,7 @@ func (f *featurizing) ended(err error) error {
 func (f *featurizing) fields() object {
 	s := f.summary
 	return object{
-		{"samples", s.Samples}, {"dim", s.Dim()}, {"skipped", s.Skipped}, {"reused", s.Reused}, {"new", s.New},
+		{"samples", s.Samples}, {"dim", s.Dim()}, {"skipped", s.Skipped}, {"unread", unreadObject(f.listing.Unread)}, {"reused", s.Reused}, {"new", s.New},
 		{"images_per_second", s.ImagesPerSecond()}, {"classes", len(f.listing.Classes)},
 	}
 }
@@ -302,16 +303,19 @@ func (f *featurizing) report() {
 		f.print(f.result("rtx.featurize/1", s.Status, f.out, f.fields()))
 		return
 	}
-	dim := s.Dim()
+	dim, skipped := s.Dim(), fmt.Sprintf("%d skipped", s.Skipped)
+	if n := unreadFiles(f.listing.Unread); n > 0 {
+		skipped += fmt.Sprintf(", %d other files not read", n)
+	}
 	switch {
 	case s.Status == "cached":
 		f.note("nothing to do: %d features of %d are there", s.Samples, dim)
 	case s.New == 0:
-		f.note("%d samples of %d features; all reused, %d skipped", s.Samples, dim, s.Skipped)
+		f.note("%d samples of %d features; all reused, %s", s.Samples, dim, skipped)
 	case s.Reused > 0:
-		f.note("%d samples of %d features; %d reused, %d new, %d skipped; %.0f images/s", s.Samples, dim, s.Reused, s.New, s.Skipped, s.ImagesPerSecond())
+		f.note("%d samples of %d features; %d reused, %d new, %s; %.0f images/s", s.Samples, dim, s.Reused, s.New, skipped, s.ImagesPerSecond())
 	default:
-		f.note("%d samples of %d features, %d skipped; %.0f images/s", s.Samples, dim, s.Skipped, s.ImagesPerSecond())
+		f.note("%d samples of %d features, %s; %.0f images/s", s.Samples, dim, skipped, s.ImagesPerSecond())
 	}
 	fmt.Fprintln(f.stdout, f.out)
 }

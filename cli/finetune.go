@@ -300,6 +300,7 @@ func (t *finetuning) checkFailures() error {
 	case len(t.data.Classes()) < 2:
 		return fmt.Errorf("all images are of the class %q, expected two classes at least: %w", t.data.Classes()[0], featurize.ErrData)
 	}
+	t.tellLost(t.data.Lost())
 	if n := t.data.Unlabelled(); n > 0 {
 		t.warn("%d images without a label are passed over", n)
 	}

@@ -124,7 +124,7 @@ func (t *finetuning) finish(ctx context.Context) (*finetuneResult, error) {
 	}
 	record := runRecord{
 		Listing: t.id, Result: f, Trials: t.found.Trials, Engine: t.engine, Library: t.library,
-		HeldOut: t.data.HeldOut(), Classes: t.data.Classes(), Failed: t.data.Check().Failed, Warnings: t.warnings,
+		HeldOut: t.data.HeldOut(), Classes: t.data.Classes(), Failed: t.data.Check().Failed, Unread: t.listing.Unread, Warnings: t.warnings,
 	}
 	record.Version, record.Data, record.Spec, record.ResolvedSpec = buildVersion(), t.Data, t.specOrigin(), t.spec
 	record.Model = output.ModelFile{File: t.Model, SHA256: t.base}
@@ -145,6 +145,7 @@ type runRecord struct {
 	HeldOut  bool                `json:"held_out"`
 	Classes  []string            `json:"classes"`
 	Failed   []featurize.Failure `json:"failed"`
+	Unread   map[string]int      `json:"unread"` // files that are no images, by kind
 	Warnings []string            `json:"warnings"`
 }
 

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/robust-transfer/rtx/featurize/pixels"
 )
 
 // Folder lists a folder of images in one of these layouts:
@@ -20,8 +22,9 @@ import (
 //	SPLIT/CLASS/**    class folders in train, val (valid, validation) and test
 //	*                 images without labels, also in split folders
 //
-// Files and folders whose names begin with a dot, and files that are not named like
-// images, are left out. Symbolic links are followed, except one that leads back to a
+// Files are images by their names or, if these say nothing, by their first bytes. Files
+// and folders whose names begin with a dot are left out, and so are files that are no
+// images: Unread counts those that might have been meant. Symbolic links are followed, except one that leads back to a
 // folder above itself; Notes mentions it. Samples are sorted bytewise by path.
 func Folder(ctx context.Context, root string) (*Listing, error) {
 	info, err := os.Stat(root)
@@ -31,12 +34,12 @@ func Folder(ctx context.Context, root string) (*Listing, error) {
 	if !info.IsDir() {
 		return nil, fmt.Errorf("featurize: %q is a file, expected a folder of images: %w", root, ErrData)
 	}
-	w := &folderWalk{ctx: ctx, root: root}
+	w := &folderWalk{ctx: ctx, root: root, sorter: newSorter()}
 	if err := w.tree(""); err != nil {
 		return nil, err
 	}
 	sortByPath(w.Samples)
-	if err := w.arrange(root, w.others, false); err != nil {
+	if err := w.arrange(root, &w.sorter, false); err != nil {
 		return nil, err
 	}
 	if top := topFolder(w.Samples); len(w.Classes) == 1 && strings.Contains(strings.TrimPrefix(w.Samples[0].Path, top), "/") {
@@ -53,10 +56,10 @@ func sortByPath(samples []Sample) {
 // folderWalk collects the images below a root.
 type folderWalk struct {
 	Listing
-	ctx    context.Context
-	root   string
-	others int           // files that are not named like images
-	above  []os.FileInfo // the folders above the one being read
+	sorter
+	ctx   context.Context
+	root  string
+	above []os.FileInfo // the folders above the one being read
 }
 
 // tree collects the images of a folder and of those below it.
@@ -89,10 +92,8 @@ func (w *folderWalk) tree(dir string) error {
 			if err := w.tree(rel); err != nil {
 				return err
 			}
-		case isImage(e.Name()):
+		case w.image(rel, func() []byte { return headOf(w.abs(rel)) }):
 			w.add(rel)
-		default:
-			w.others++
 		}
 	}
 	return nil
@@ -124,6 +125,22 @@ func fileSample(name, file string) Sample {
 	}
 	s.Read = func(dst []byte) ([]byte, error) { return readFile(dst, file) }
 	return s
+}
+
+// headOf reads the first bytes of a regular file; none of a file that cannot be read.
+func headOf(name string) []byte {
+	info, err := os.Stat(name)
+	if err != nil || !info.Mode().IsRegular() {
+		return nil
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	head := make([]byte, pixels.FormatBytes)
+	n, _ := io.ReadFull(f, head)
+	return head[:n]
 }
 
 // readFile appends the contents of a regular file to dst. Pipes and devices, which

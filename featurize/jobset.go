@@ -41,7 +41,7 @@ func (r *run) provenance() (*Provenance, error) {
 	p := &Provenance{
 		Listing: r.Listing.Identity(), Shard: r.Listing.Shard(),
 		Counts:          Counts{r.sum.Samples, r.sum.Skipped, r.sum.Reused, r.sum.New, len(r.Listing.Classes)},
-		ImagesPerSecond: r.sum.ImagesPerSecond(), DecoderWarnings: r.sum.Warnings,
+		ImagesPerSecond: r.sum.ImagesPerSecond(), DecoderWarnings: r.sum.Warnings, Unread: r.Listing.Unread, Lost: append([]string{}, r.sum.Lost...),
 	}
 	if r.Describe != nil {
 		r.Describe(p)

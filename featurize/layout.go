@@ -3,6 +3,7 @@ package featurize
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -17,13 +18,13 @@ var splitOf = map[string]string{
 // is an image shows when it is decoded.
 var imageSuffixes = map[string]bool{
 	".jpg": true, ".jpeg": true, ".jpe": true, ".jfif": true, ".png": true, ".gif": true,
-	".bmp": true, ".dib": true, ".tif": true, ".tiff": true, ".webp": true,
+	".bmp": true, ".dib": true, ".tif": true, ".tiff": true, ".webp": true, ".ppm": true, ".pgm": true, ".pbm": true, ".pnm": true,
 }
 
 // isImage reports whether a path is named like an image. No folder or file in it
 // may begin with a dot.
 func isImage(name string) bool {
-	return imageSuffixes[strings.ToLower(path.Ext(name))] && !strings.HasPrefix(name, ".") && !strings.Contains(name, "/.")
+	return imageSuffixes[strings.ToLower(path.Ext(name))] && !isHidden(name)
 }
 
 // layout derives the classes and splits of samples from the folders in which they
@@ -46,12 +47,19 @@ type layout struct {
 }
 
 // arrange derives classes and splits, and the list of classes. from names the source
-// in errors; others is the number of its files that are not images. With strip, a
-// single top folder that holds everything is ignored.
-func (l *Listing) arrange(from string, others int, strip bool) error {
+// in errors; sorted has counted its files that are not images. With strip, a single top
+// folder that holds everything is ignored.
+func (l *Listing) arrange(from string, sorted *sorter, strip bool) error {
 	a := &layout{Listing: l, owner: map[string]string{}, spelled: spellings{}}
+	l.Unread = sorted.unread
+	l.Notes = append(l.Notes, sorted.notes()...)
 	if strip {
 		a.top = topFolder(l.Samples)
+		for dir, kinds := range sorted.dirs { // photographs elsewhere: it is not the only folder
+			if dir != "." && !strings.HasPrefix(dir+"/", a.top) && slices.ContainsFunc(photoFormats, func(f string) bool { return kinds[f] > 0 }) {
+				a.top = ""
+			}
+		}
 	}
 	a.findSplits()
 	classed := a.findClasses()
@@ -69,8 +77,13 @@ func (l *Listing) arrange(from string, others int, strip bool) error {
 	a.passOver("beside the split folders", a.beside)
 	a.passOver("beside the class folders, so without a class", a.loose)
 	if len(l.Samples) == 0 {
-		return fmt.Errorf("featurize: no images in %q (expected CLASS/*.jpg, SPLIT/CLASS/*.jpg or *.jpg; found %d other files): %w", from, others, ErrData)
+		unread := ""
+		if len(l.Unread) > 0 {
+			unread = ", which cannot be read: " + summaryOfKinds(l.Unread)
+		}
+		return fmt.Errorf("featurize: no images in %q (expected CLASS/*.jpg, SPLIT/CLASS/*.jpg or *.jpg; found %d other files%s): %w", from, sorted.others, unread, ErrData)
 	}
+	a.lost(sorted)
 	l.indexClasses(a.spelled)
 	return nil
 }

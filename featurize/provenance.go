@@ -26,6 +26,8 @@ type Provenance struct {
 	Counts          Counts         `json:"counts"`
 	ImagesPerSecond float64        `json:"images_per_second"` // of new rows; 0 if there are none, or after a merge
 	DecoderWarnings map[string]int `json:"decoder_warnings"`  // number of images, by warning
+	Unread          map[string]int `json:"unread"`            // files that are no images, by kind: see Listing.Unread
+	Lost            []string       `json:"lost_classes"`      // classes none of whose images can be used; not of a shard
 	Warnings        []string       `json:"warnings"`
 }
 
@@ -45,7 +47,7 @@ type Decoder struct {
 // Counts are numbers of images, and of classes.
 type Counts struct {
 	Samples int `json:"samples"` // with features
-	Skipped int `json:"skipped"` // without
+	Skipped int `json:"skipped"` // images without; other files are in unread
 	Reused  int `json:"reused"`  // rows that former runs computed
 	New     int `json:"new"`     // rows that this run computed
 	Classes int `json:"classes"`

@@ -30,6 +30,11 @@ type Listing struct {
 	Classes []string // in the order of OrderClasses; empty if no sample has a label
 	Notes   []string // sentences on what was left out, for people to read
 
+	// Unread counts the files that are neither images that can be read nor bookkeeping,
+	// such as text: by kind, as HEIC, video, archive, or the suffix, as .npy. They are no
+	// samples.
+	Unread map[string]int
+
 	// Stream is set for a source that can be read only once, such as a tar archive
 	// on standard input. It yields samples in their own order, still without
 	// labels; each can be read until the next is asked for. When it ends, the other

@@ -96,11 +96,17 @@ func fileSource(ctx context.Context, f *os.File, info os.FileInfo, c SourceConfi
 			root = filepath.Dir(name)
 		}
 		return listSource(name, f, root)
-	case isImage(filepath.Base(name)):
+	case isSingleImage(filepath.Base(name), head[:n]):
 		l := &Listing{Samples: []Sample{fileSample(filepath.Base(name), name)}}
 		return l, nil
 	}
 	return nil, fmt.Errorf("featurize: %q is no folder, tar or zip archive, list (.csv, .jsonl) or image: %w", name, ErrData)
+}
+
+// isSingleImage reports whether a file is an image by its name or its first bytes.
+func isSingleImage(name string, head []byte) bool {
+	s := newSorter()
+	return s.image(name, func() []byte { return head })
 }
 
 // IsList reports whether a file is a list file: whether it ends in .csv or .jsonl.

@@ -7,12 +7,13 @@ type Summary struct {
 	Status   string         // "done", "cached" if there was nothing to do, or "interrupted"
 	Samples  int            // rows of the set
 	Dims     []int          // shape of a row
-	Skipped  int            // samples without features
+	Skipped  int            // samples without features; files that are no images are not among them: see Listing.Unread
 	Reused   int            // rows that former runs computed
 	New      int            // rows that this run computed
 	Seconds  float64        // spent on computing them
 	Failed   []Failure      // the samples without features, in order
 	Warnings map[string]int // images by warning of the decoder
+	Lost     []string       // the classes that have samples and none with features, in order; not of a shard
 }
 
 // Failure is a sample that has no features, and why.
@@ -45,12 +46,16 @@ func (s *Summary) Dim() int { return product(s.Dims) }
 // count fills in the summary from the entries of the listing.
 func (r *run) count() {
 	r.sum.Samples, r.sum.Reused, r.sum.New = 0, 0, 0
+	rows := make([]int, len(r.Listing.Classes))
 	for _, s := range r.Listing.Samples {
 		if reason := r.failure(s); reason != "" {
 			r.sum.Failed = append(r.sum.Failed, Failure{s.Path, reason})
 			continue
 		}
 		r.sum.Samples++
+		if s.Label >= 0 {
+			rows[s.Label]++
+		}
 		if _, ok := r.fresh[s.Path]; ok {
 			r.sum.New++
 		} else {
@@ -58,6 +63,11 @@ func (r *run) count() {
 		}
 	}
 	r.sum.Skipped = len(r.sum.Failed)
+	for label, n := range rows {
+		if n == 0 && r.Listing.shard == nil {
+			r.sum.Lost = append(r.sum.Lost, r.Listing.Classes[label])
+		}
+	}
 }
 
 // soFar fills in the summary of a job that was interrupted.

@@ -10,6 +10,8 @@ import (
 	"io"
 	"path"
 	"strings"
+
+	"github.com/robust-transfer/rtx/featurize/pixels"
 )
 
 // tarSource lists a tar archive in a file. Samples are sorted bytewise by path, and
@@ -22,7 +24,7 @@ func tarSource(ctx context.Context, name string, r io.ReaderAt, size int64, clos
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		s, err := w.nextTar(t)
+		s, head, err := w.nextTar(t)
 		if err == io.EOF {
 			break
 		}
@@ -33,6 +35,7 @@ func tarSource(ctx context.Context, name string, r io.ReaderAt, size int64, clos
 		if err != nil {
 			return nil, fmt.Errorf("featurize: %q: %w", name, err)
 		}
+		at -= int64(len(head))
 		length := s.Size
 		s.Read = func(dst []byte) ([]byte, error) { return readAll(dst, io.NewSectionReader(r, at, length), length) }
 		l.Samples = append(l.Samples, s)
@@ -42,7 +45,7 @@ func tarSource(ctx context.Context, name string, r io.ReaderAt, size int64, clos
 	}
 	sortByPath(l.Samples)
 	l.Notes = append(l.Notes, w.remarks()...)
-	return l, l.arrange(name, w.others, true)
+	return l, l.arrange(name, &w.sorter, true)
 }
 
 // tarStream lists a tar archive, compressed or not, that is read once and in its own
@@ -60,11 +63,12 @@ func tarStream(name string, r *bufio.Reader, closer io.Closer) (*Listing, error)
 		in := &tarInput{stream: plain}
 		w := newArchiveWalk(name)
 		for t := tar.NewReader(in); ; {
-			s, err := w.nextTar(t)
+			s, head, err := w.nextTar(t)
 			if err == io.EOF {
 				break
 			}
-			s.Read = func(dst []byte) ([]byte, error) { return readAll(dst, t, s.Size) }
+			rest := io.MultiReader(bytes.NewReader(head), t)
+			s.Read = func(dst []byte) ([]byte, error) { return readAll(dst, rest, s.Size) }
 			if err == nil {
 				listed := s
 				listed.Read = nil
@@ -78,7 +82,7 @@ func tarStream(name string, r *bufio.Reader, closer io.Closer) (*Listing, error)
 			w.notes = append(w.notes, fmt.Sprintf("%q has no end mark; it may be cut short", name))
 		}
 		l.Notes = append(l.Notes, w.remarks()...)
-		if err := l.arrange(name, w.others, true); err != nil {
+		if err := l.arrange(name, &w.sorter, true); err != nil {
 			yield(Sample{}, err)
 		}
 	}
@@ -121,32 +125,33 @@ func (t *tarInput) Seek(offset int64, whence int) (int64, error) {
 
 // archiveWalk checks the entries of an archive one by one.
 type archiveWalk struct {
+	sorter
 	name   string
 	seen   map[string]bool // paths of images
 	notes  []string
-	others int    // files that are not named like images
 	links  int    // links that are named like images
 	link   string // the first of them
 	turned int    // names with backslashes in place of slashes
 }
 
 func newArchiveWalk(name string) *archiveWalk {
-	return &archiveWalk{name: name, seen: map[string]bool{}}
+	return &archiveWalk{sorter: newSorter(), name: name, seen: map[string]bool{}}
 }
 
-// nextTar returns the next image of a tar archive, or io.EOF.
-func (w *archiveWalk) nextTar(t *tar.Reader) (Sample, error) {
+// nextTar returns the next image of a tar archive, or io.EOF, and the part of the image
+// that has been read to see what it is.
+func (w *archiveWalk) nextTar(t *tar.Reader) (s Sample, head []byte, err error) {
 	for {
 		h, err := t.Next()
 		if err == io.EOF {
-			return Sample{}, io.EOF
+			return Sample{}, nil, io.EOF
 		}
 		if err != nil {
-			return Sample{}, fmt.Errorf("featurize: tar archive %q: %w: %w", w.name, err, ErrData)
+			return Sample{}, nil, fmt.Errorf("featurize: tar archive %q: %w: %w", w.name, err, ErrData)
 		}
 		clean, err := w.entry(h.Name)
 		if err != nil {
-			return Sample{}, err
+			return Sample{}, nil, err
 		}
 		switch h.Typeflag {
 		case tar.TypeReg:
@@ -156,19 +161,27 @@ func (w *archiveWalk) nextTar(t *tar.Reader) (Sample, error) {
 			w.passLink(clean)
 			continue
 		case tar.TypeGNUSparse:
-			return Sample{}, w.bad(h.Name, "a sparse file")
+			return Sample{}, nil, w.bad(h.Name, "a sparse file")
 		default:
-			return Sample{}, w.bad(h.Name, "a device, a pipe or something else that is no file")
+			return Sample{}, nil, w.bad(h.Name, "a device, a pipe or something else that is no file")
 		}
 		for key := range h.PAXRecords {
 			if strings.HasPrefix(key, "GNU.sparse.") {
-				return Sample{}, w.bad(h.Name, "a sparse file")
+				return Sample{}, nil, w.bad(h.Name, "a sparse file")
 			}
 		}
-		if keep, err := w.keep(clean); err != nil {
-			return Sample{}, err
-		} else if keep {
-			return Sample{Path: clean, Label: -1, Size: h.Size, ModTime: h.ModTime.UnixNano()}, nil
+		head = nil
+		keep, err := w.keep(clean, func() []byte {
+			head = make([]byte, min(h.Size, pixels.FormatBytes))
+			n, _ := io.ReadFull(t, head) // of one that is cut short, Next says so
+			head = head[:n]
+			return head
+		})
+		if err != nil {
+			return Sample{}, nil, err
+		}
+		if keep {
+			return Sample{Path: clean, Label: -1, Size: h.Size, ModTime: h.ModTime.UnixNano()}, head, nil
 		}
 	}
 }
@@ -193,11 +206,10 @@ func (w *archiveWalk) entry(name string) (clean string, err error) {
 	return path.Clean(name), nil
 }
 
-// keep reports whether a file is named like an image. A second image of one name is
-// an error.
-func (w *archiveWalk) keep(clean string) (bool, error) {
-	if !isImage(clean) {
-		w.others++
+// keep reports whether a file is an image, by its name or its first bytes. A second
+// image of one name is an error.
+func (w *archiveWalk) keep(clean string, head func() []byte) (bool, error) {
+	if !w.image(clean, head) {
 		return false, nil
 	}
 	if w.seen[clean] {

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/robust-transfer/rtx/featurize/pixels"
 )
 
 // zipSource lists a zip archive. Samples are sorted bytewise by path.
@@ -35,7 +37,7 @@ func zipSource(ctx context.Context, name string, r io.ReaderAt, size int64, clos
 	}
 	sortByPath(l.Samples)
 	l.Notes = append(l.Notes, w.remarks()...)
-	return l, l.arrange(name, w.others, true)
+	return l, l.arrange(name, &w.sorter, true)
 }
 
 // zipEntry returns the sample of an entry; keep is false if it is not an image.
@@ -57,10 +59,10 @@ func (w *archiveWalk) zipEntry(f *zip.File) (s Sample, keep bool, err error) {
 	case !mode.IsRegular():
 		return s, false, w.bad(f.Name, "a device, a pipe or something else that is no file")
 	}
-	if keep, err = w.keep(clean); !keep || err != nil {
+	const encrypted = 1
+	if keep, err = w.keep(clean, func() []byte { return zipHead(f) }); !keep || err != nil {
 		return s, false, err
 	}
-	const encrypted = 1
 	if f.Flags&encrypted != 0 {
 		return s, false, w.bad(f.Name, "encrypted")
 	}
@@ -74,4 +76,16 @@ func (w *archiveWalk) zipEntry(f *zip.File) (s Sample, keep bool, err error) {
 		return readAll(dst, r, s.Size)
 	}
 	return s, true, nil
+}
+
+// zipHead reads the first bytes of an entry; none of one that cannot be read.
+func zipHead(f *zip.File) []byte {
+	r, err := f.Open()
+	if err != nil {
+		return nil
+	}
+	defer r.Close()
+	head := make([]byte, pixels.FormatBytes)
+	n, _ := io.ReadFull(r, head)
+	return head[:n]
 }

@@ -174,6 +174,25 @@ func (d *Data) HeldOut() bool { return d.heldOut }
 // Unlabelled is the number of images that are left out because they have no class.
 func (d *Data) Unlabelled() int { return d.unlabelled }
 
+// Lost lists the classes that have images in the data and no row in any split, as none
+// of them decodes.
+func (d *Data) Lost() (classes []string) {
+	rows := make([]int, len(d.listing.Classes))
+	for _, split := range d.rows {
+		for _, i := range split {
+			if label := d.listing.Samples[i].Label; label >= 0 {
+				rows[label]++
+			}
+		}
+	}
+	for label, n := range rows {
+		if n == 0 {
+			classes = append(classes, d.listing.Classes[label])
+		}
+	}
+	return classes
+}
+
 // Reseed changes the seed of augmentations, but not which rows are held out. It
 // must not be called during a Load.
 func (d *Data) Reseed(seed uint64) { d.config.Seed = seed }
