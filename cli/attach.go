@@ -25,7 +25,15 @@ type attachOptions struct {
 // attach writes the model with the head of a probe as classifier.onnx; run tells
 // what the features are of.
 func (e *env) attach(ctx context.Context, o attachOptions, run *featurize.Provenance) error {
-	head, err := onnx.LoadLinear(filepath.Join(o.Probe, "head.onnx"))
+	trained, err := onnx.Load(filepath.Join(o.Probe, "head.onnx"))
+	if err != nil {
+		return err
+	}
+	head, err := onnx.LinearOf(trained)
+	if err != nil {
+		return err
+	}
+	by, err := seenBy(trained)
 	if err != nil {
 		return err
 	}
@@ -64,6 +72,9 @@ func (e *env) attach(ctx context.Context, o attachOptions, run *featurize.Proven
 	}
 	spec.Parents = append(spec.Parents, sum)
 	if m, err = m.WithSpec(spec); err != nil {
+		return err
+	}
+	if m, err = withSeen(m, by); err != nil {
 		return err
 	}
 	to := target{"out", filepath.Join(o.Probe, "classifier.onnx"), o.Overwrite, append(m.Files(), o.Model)}

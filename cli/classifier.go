@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/robust-transfer/rtx/featurize"
+	"github.com/robust-transfer/rtx/featurize/seen"
 	"github.com/robust-transfer/rtx/finetune/metrics"
 	"github.com/robust-transfer/rtx/onnx"
 )
@@ -115,6 +116,7 @@ type prediction struct {
 	featurize.Sample
 	top []metrics.Ranked
 	yes []metrics.Ranked // of a multi-label model: the classes from the threshold on
+	sum seen.Sum         // of the image file
 	err error            // of an image that cannot be used; top is nil then
 }
 
@@ -155,7 +157,7 @@ func (c *classifier) prediction(r featurize.Result, k int) (prediction, error) {
 	for _, w := range r.Warnings {
 		c.decoder[w]++
 	}
-	p := prediction{Sample: r.Sample, err: r.Err}
+	p := prediction{Sample: r.Sample, sum: r.SHA256, err: r.Err}
 	if r.Err != nil {
 		c.failed = append(c.failed, featurize.Failure{Path: r.Sample.Path, Reason: r.Err.Error()})
 		return p, nil

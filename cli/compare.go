@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -64,7 +66,7 @@ type comparing struct {
 // comparison has none, so that it may grow by further models.
 var comparisonLayout = output.Layout{
 	Kind:   "comparison",
-	Files:  []string{"best.onnx", "args.yaml", "results.csv", "report.md", "report.html", "compare.json"},
+	Files:  []string{"best.onnx", featurize.ImagesFile, "args.yaml", "results.csv", "report.md", "report.html", "compare.json"},
 	Beside: []string{"*"},
 }
 
@@ -229,7 +231,7 @@ func (k *comparing) finish(ctx context.Context, r *report.Comparison) error {
 func (k *comparing) best(ctx context.Context) ([]output.Content, error) {
 	if k.Solver == "knn" {
 		k.warn("best.onnx is for linear classifiers, and --solver is knn")
-		return nil, output.Remove(k.folder.Path("best.onnx"))
+		return nil, k.removeBest()
 	}
 	best := k.found[0]
 	err := k.attachBest(ctx, best)
@@ -238,13 +240,20 @@ func (k *comparing) best(ctx context.Context) ([]output.Content, error) {
 	}
 	if err != nil {
 		k.warn("best.onnx is not written: %s", oneLine(err))
-		return nil, output.Remove(k.folder.Path("best.onnx"))
+		return nil, k.removeBest()
 	}
 	m, err := onnx.Load(filepath.Join(k.probeOf(best.name), "classifier.onnx"))
+	if err == nil && len(k.found) > 1 {
+		m, err = withSeen(m, best.judgedBy) // it was chosen by them
+	}
 	if err != nil {
 		return nil, err
 	}
-	return []output.Content{{Name: "best.onnx", Write: m.Write}}, nil
+	files := []output.Content{{Name: "best.onnx", Write: m.Write}}
+	if _, err := os.Stat(k.bestImages()); err == nil { // former versions wrote none
+		files = append(files, output.Content{Name: featurize.ImagesFile, Write: k.writeImages})
+	}
+	return files, nil
 }
 
 // measured is a figure that is 0 where it was not measured.
@@ -253,6 +262,27 @@ func measured(x float64) share {
 		return share(math.NaN())
 	}
 	return share(x)
+}
+
+// removeBest removes what an earlier comparison has left of its best classifier.
+func (k *comparing) removeBest() error {
+	return errors.Join(output.Remove(k.folder.Path("best.onnx")), output.Remove(k.folder.Path(featurize.ImagesFile)))
+}
+
+// bestImages is the list of the images of the best backbone's probe.
+func (k *comparing) bestImages() string {
+	return filepath.Join(k.probeOf(k.found[0].name), featurize.ImagesFile)
+}
+
+// writeImages copies the list of the images of the best backbone's probe.
+func (k *comparing) writeImages(w io.Writer) error {
+	f, err := os.Open(k.bestImages())
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = io.Copy(w, f)
+	return err
 }
 
 func (k *comparing) fields(r *report.Comparison) object {

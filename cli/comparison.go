@@ -65,7 +65,7 @@ func (k *comparing) about() []report.Fact {
 	p := k.found[0].probe
 	protocol := map[string]string{
 		"test": "trained on the training samples, judged on the test samples", "val": "trained on the training samples, judged on the val samples",
-		"cv": fmt.Sprintf("%d-fold cross-validation, stratified; settings are chosen inside each fold", k.Folds),
+		"cv": fmt.Sprintf("%d-fold cross-validation, stratified; settings are chosen inside each fold; best.onnx is trained on all samples", k.Folds),
 	}[p.Protocol]
 	facts := []report.Fact{
 		{Name: "images", Value: k.Data}, {Name: "samples judged", Value: fmt.Sprint(p.N)}, {Name: "samples to train on", Value: fmt.Sprint(p.Train)},
@@ -137,6 +137,9 @@ func (k *comparing) table(r *report.Comparison) error {
 	}
 	if err := report.Table(k.stdout, rows); err != nil {
 		return err
+	}
+	if p := k.found[0].probe; p.Protocol == "cv" && k.Solver != "knn" {
+		k.note(crossValidated, "best.onnx", p.Train)
 	}
 	k.note("%s", filepath.Join(k.Out, "report.html"))
 	return nil

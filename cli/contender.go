@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/robust-transfer/rtx/featurize"
+	"github.com/robust-transfer/rtx/featurize/seen"
 	"github.com/robust-transfer/rtx/finetune/probe"
 	"github.com/robust-transfer/rtx/onnx"
 )
@@ -24,6 +25,7 @@ type contender struct {
 	probe       *probeResult
 	predictions *probe.Predictions
 	grouped     bool // the samples are in groups
+	judgedBy    *seen.Record
 	spec        onnx.Spec
 }
 
@@ -99,7 +101,7 @@ func (one *contender) train(ctx context.Context, e *env, k *comparing) error {
 		Threads: k.Threads, Library: k.Library, Overwrite: k.Overwrite,
 	})
 	if err == nil {
-		one.probe, one.grouped = p.result, p.data.Groups != nil
+		one.probe, one.grouped, one.judgedBy = p.result, p.data.Groups != nil, p.plan.JudgedBy()
 	}
 	return err
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/robust-transfer/rtx/featurize"
 	"github.com/robust-transfer/rtx/featurize/output"
+	"github.com/robust-transfer/rtx/featurize/seen"
 	"github.com/robust-transfer/rtx/finetune/metrics"
 )
 
@@ -25,12 +26,15 @@ func evalCommand(e *env) *cli.Command {
 			"predicted, and its own probability as the confidence. OUT gets\n" +
 			"eval.json, per_class.csv, confusion.csv and confusion.svg; the same command again\n" +
 			"tells what is there. Of images on standard input (-d -) it is known when they have been\n" +
-			"read whether OUT holds their evaluation, or another, which is left as it is.",
+			"read whether OUT holds their evaluation, or another, which is left as it is.\n" +
+			"Models of finetune, compare and probe --attach know the images that they were trained on\n" +
+			"and chosen by, by the contents of the files: eval warns of those, and --split heldout\n" +
+			"leaves them out.",
 		Flags: slices.Concat([]cli.Flag{
 			text("model", "", "the classifier: an ONNX or PyTorch `FILE`, or a name of rtx models", "m"),
 		}, dataFlags(), []cli.Flag{
 			text("out", "", "the `FOLDER` of the results", "o"),
-			text("split", "", "`WHICH` images to take: test, val, train or all (default: test, or all where there is no test split)"),
+			text("split", "", "`WHICH` images to take: test, val, train, all, or heldout, those of all that the model was neither trained on nor chosen by (default: test, or all where there is no test split)"),
 		}, runFlags(), skipFlags(), outputFlags(), []cli.Flag{
 			toggle("overwrite", "start over where OUT holds something else"),
 		}, specFlags()),
@@ -65,6 +69,8 @@ type evaluating struct {
 	indices []int              // of the data's classes among the logits
 	scores  *metrics.Scores
 	ranked  map[string][]metrics.Ranked // of a stream's images, whose labels are not known yet
+	seen    *seen.Record
+	uses    map[string]seen.Use // of images that the model has seen, by path
 	args    []byte
 	folder  *output.Folder // nil: nothing is kept
 }
@@ -76,11 +82,18 @@ func (e *env) eval(c *cli.Context) error {
 	var o evalOptions
 	readOptions(c, &o)
 	ctx := c.Context
-	v := &evaluating{classifier: classifier{network: network{env: e, networkOptions: o.network()}}, o: o}
+	v := &evaluating{classifier: classifier{network: network{env: e, networkOptions: o.network()}}, o: o, uses: map[string]seen.Use{}}
 	if err := v.check(); err != nil {
 		return err
 	}
 	if err := v.load(); err != nil {
+		return err
+	}
+	var err error
+	if v.seen, err = seenBy(v.model); err != nil {
+		return err
+	}
+	if err := v.checkHeldOut(); err != nil {
 		return err
 	}
 	if err := v.source(ctx); err != nil {
@@ -130,6 +143,7 @@ func (e *env) eval(c *cli.Context) error {
 		}
 	}
 	found := v.evaluation()
+	v.tellOverlap(found.Overlap)
 	if err := v.write(ctx, found); err != nil {
 		return err
 	}
@@ -142,7 +156,7 @@ func (v *evaluating) check() error {
 		return err
 	}
 	if v.o.Split != "" {
-		if err := oneOf("split", v.o.Split, "test", "val", "train", "all"); err != nil {
+		if err := oneOf("split", v.o.Split, "test", "val", "train", "all", heldOut); err != nil {
 			return err
 		}
 	}
@@ -175,13 +189,13 @@ func (v *evaluating) choose() error {
 		if len(splits) > 0 {
 			v.warn("there is no test split; all images are taken (%s)", strings.Join(splits, ", "))
 		}
-	case v.split != "all" && !slices.Contains(splits, v.split):
+	case v.split != "all" && v.split != heldOut && !slices.Contains(splits, v.split):
 		return hinted{fmt.Errorf("the data have no split %q, found %q: %w", v.split, splits, featurize.ErrData), "--split all takes all images"}
 	}
 	unlabelled := 0
 	for _, s := range v.listing.Samples {
 		switch {
-		case v.split != "all" && s.Split != v.split:
+		case v.split != "all" && v.split != heldOut && s.Split != v.split:
 		case s.Class == "":
 			unlabelled++
 		default:
@@ -231,6 +245,9 @@ func (v *evaluating) run(ctx context.Context) error {
 			}
 		}
 	}
+	if v.o.Split == heldOut {
+		samples = v.unseen(samples)
+	}
 	err := v.predictAll(ctx, samples, total, v.scores.K(), v.score)
 	v.tellNotes()
 	if err == nil && v.listing.Stream != nil {
@@ -250,6 +267,7 @@ func (v *evaluating) run(ctx context.Context) error {
 // its classes and splits are known.
 func (v *evaluating) score(batch []prediction) error {
 	for _, j := range batch {
+		v.use(j.Path, j.sum)
 		switch {
 		case j.err != nil && v.OnError == "fail":
 			return fmt.Errorf("%q: %w: %w", j.Path, j.err, featurize.ErrData)
@@ -289,7 +307,10 @@ func (v *evaluating) scoreStream() error {
 
 // checkSkipped fails where more images were skipped than --max-skipped allows.
 func (v *evaluating) checkSkipped() error {
-	total, skipped := len(v.samples), len(v.failed)
+	total, skipped := v.left(), len(v.failed)
+	if total == 0 {
+		return v.noneHeldOut()
+	}
 	if v.scores.N() == 0 {
 		return v.noneUsable()
 	}

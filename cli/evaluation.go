@@ -23,7 +23,7 @@ import (
 // evaluation is what rtx.eval/1 says, beside what every result says. Shares are
 // fractions.
 type evaluation struct {
-	Protocol        string       `json:"protocol"` // the split that the figures are of: test, val, train or all
+	Protocol        string       `json:"protocol"` // the split that the figures are of: test, val, train, all or heldout
 	Split           string       `json:"split"`
 	Top1            share        `json:"top1"`
 	Top5            share        `json:"top5"` // of min(5, classes) labels
@@ -41,6 +41,7 @@ type evaluation struct {
 	Device          string       `json:"device"`
 	PerClass        []classScore `json:"per_class"` // the classes that occur as true or as predicted, in the model's order
 	Failed          []failure    `json:"failed"`
+	Overlap         *overlap     `json:"overlap"` // with the images that the model has seen; null where its file does not say which
 
 	confusion [][]int // counts of the classes of PerClass, rows the true ones
 }
@@ -107,7 +108,7 @@ func (v *evaluating) evaluation() *evaluation {
 		Protocol: v.split, Split: v.split, Top1: share(v.scores.Top1()), Top5: share(v.scores.TopK()), MeanPerClass: share(mean),
 		N: v.scores.N(), ECE: share(v.scores.ECE()), Skipped: len(v.failed), ImagesPerSecond: v.imagesPerSecond(),
 		Classes: v.output.Classes(), Scores: v.output.Scores, MultiLabel: v.output.MultiLabel(), Absent: absent, Model: modelFile{v.model.Path(), v.sum}, Spec: v.specOrigin(), Device: device,
-		PerClass: []classScore{}, Failed: []failure{},
+		PerClass: []classScore{}, Failed: []failure{}, Overlap: v.overlap(),
 	}
 	for _, f := range v.failed {
 		r.Failed = append(r.Failed, failure{featurize.JSONPath(f.Path), f.Reason})
@@ -206,7 +207,7 @@ func (r *evaluation) fields() object {
 	return object{
 		{"protocol", r.Protocol}, {"split", r.Split}, {"top1", r.Top1}, {"top5", r.Top5}, {"mean_per_class", r.MeanPerClass},
 		{"n", r.N}, {"ece", r.ECE}, {"skipped", r.Skipped}, {"images_per_second", r.ImagesPerSecond}, {"classes", r.Classes}, {"scores", r.Scores}, {"multi_label", r.MultiLabel}, {"absent", r.Absent},
-		{"model", r.Model}, {"spec", r.Spec}, {"device", r.Device}, {"per_class", r.PerClass}, {"failed", r.Failed},
+		{"model", r.Model}, {"spec", r.Spec}, {"device", r.Device}, {"per_class", r.PerClass}, {"failed", r.Failed}, {"overlap", r.Overlap},
 	}
 }
 
@@ -259,6 +260,9 @@ func confusionRows(labels []string, counts [][]int) [][]string {
 
 // report tells what came out.
 func (v *evaluating) report(status string, r *evaluation) error {
+	if status == "cached" {
+		v.tellOverlap(r.Overlap)
+	}
 	if v.json {
 		v.print(v.result("rtx.eval/1", status, v.o.Out, r.fields()))
 		return nil

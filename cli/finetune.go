@@ -30,8 +30,10 @@ func finetuneCommand(e *env) *cli.Command {
 			"probe of the network is fitted first and its figures are told; the new head starts from it,\n" +
 			"and best.onnx is the network with the probe's head unless an epoch is better on the validation\n" +
 			"images by more than a standard error. There are 300 steps at least, unless --epochs says how\n" +
-			"many. RUN gets weights/best.onnx and weights/last.onnx, metrics.jsonl,\n" +
-			"results.csv, curves.svg, run.json and args.yaml. An interrupted command goes on where it\n" +
+			"many. RUN gets weights/best.onnx, weights/last.onnx, metrics.jsonl, results.csv and\n" +
+			"curves.svg as training goes on, run.json at its end, args.yaml (with what was left to its\n" +
+			"default: as --config it trains the same again) and images.jsonl (the images of each split\n" +
+			"and their SHA-256). An interrupted command goes on where it\n" +
 			"stopped; the same command again does nothing. With several --lr the best is chosen on the\n" +
 			"validation images, by the first seed; each training then has a folder of its own in RUN.",
 		Flags: slices.Concat([]cli.Flag{

@@ -114,6 +114,9 @@ func (t *finetuning) build(seed uint64) (*graph.Network, error) {
 	if m, err = m.WithSpec(spec); err != nil {
 		return nil, err
 	}
+	if m, err = withSeen(m, t.data.Seen()); err != nil {
+		return nil, err
+	}
 	return readGraph(m)
 }
 
@@ -132,15 +135,7 @@ func (t *finetuning) headed(seed uint64) (*onnx.Model, error) {
 		return t.model.Attach(value, t.probe.head)
 	}
 	if how != "new" && how != "probe" {
-		head, err := onnx.LoadLinear(how)
-		if err != nil {
-			return nil, fmt.Errorf("--head: %w", err)
-		}
-		own, err := head.Arrange(classes)
-		if err != nil {
-			return nil, hinted{fmt.Errorf("--head %q: %w", how, err), newHeadHint}
-		}
-		return t.model.Attach(value, own)
+		return t.withHeadFile(value, classes)
 	}
 	head := onnx.ZeroLinear(width, len(classes))
 	if t.o.HeadInit != "zero" {
@@ -148,6 +143,31 @@ func (t *finetuning) headed(seed uint64) (*onnx.Model, error) {
 	}
 	head.Classes = classes
 	return t.model.Attach(value, head)
+}
+
+// withHeadFile is the model with the head of the file that --head names, and with what
+// that has seen.
+func (t *finetuning) withHeadFile(value string, classes []string) (*onnx.Model, error) {
+	m, err := onnx.Load(t.o.Head)
+	if err != nil {
+		return nil, fmt.Errorf("--head: %w", err)
+	}
+	head, err := onnx.LinearOf(m)
+	if err != nil {
+		return nil, fmt.Errorf("--head: %w", err)
+	}
+	own, err := head.Arrange(classes)
+	if err != nil {
+		return nil, hinted{fmt.Errorf("--head %q: %w", t.o.Head, err), newHeadHint}
+	}
+	by, err := seenBy(m)
+	if err != nil {
+		return nil, err
+	}
+	if m, err = t.model.Attach(value, own); err != nil {
+		return nil, err
+	}
+	return withSeen(m, by)
 }
 
 const newHeadHint = "--head new makes a head for the classes of the images"

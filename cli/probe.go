@@ -22,8 +22,8 @@ func probeCommand(e *env) *cli.Command {
 			"split the classifier is trained on the others and judged on it; without one by\n" +
 			"cross-validation, on samples that it was not trained on. Settings are chosen inside the\n" +
 			"training samples only: on their val split, or in folds. OUT gets probe.json, head.onnx,\n" +
-			"predictions.csv, and classifier.onnx with --attach. Features are standardised by their\n" +
-			"training samples.",
+			"predictions.csv, images.jsonl (the images of each split and their SHA-256), and\n" +
+			"classifier.onnx with --attach. Features are standardised by their training samples.",
 		Flags: slices.Concat([]cli.Flag{
 			text("data", "", "the features: a `FOLDER` of featurize, or a file", "d"),
 			text("labels", "", "the labels of a file of features: an .npy `FILE`"),

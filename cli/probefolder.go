@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 
+	"github.com/robust-transfer/rtx/featurize"
 	"github.com/robust-transfer/rtx/featurize/output"
 	"github.com/robust-transfer/rtx/finetune/probe"
 	"github.com/robust-transfer/rtx/finetune/stratify"
@@ -17,7 +19,7 @@ import (
 // unfinished one.
 var probeLayout = output.Layout{
 	Kind:    "probe",
-	Files:   []string{"args.yaml", "head.onnx", "classifier.onnx", "predictions.csv", "probe.json"},
+	Files:   []string{"args.yaml", featurize.ImagesFile, "head.onnx", "classifier.onnx", "predictions.csv", "probe.json"},
 	Working: []string{"points.jsonl"},
 }
 
@@ -110,10 +112,24 @@ func (p *probing) tellFolds() {
 
 // write makes the files of OUT.
 func (p *probing) write(ctx context.Context, found *probe.Evaluation) error {
-	files := []output.Content{{Name: "args.yaml", Write: output.Bytes(p.args)}}
+	images, err := p.plan.Images(p.config)
+	if err != nil {
+		return err
+	}
+	by, err := p.plan.Seen(p.config)
+	if err != nil {
+		return err
+	}
+	files := []output.Content{
+		{Name: "args.yaml", Write: output.Bytes(p.args)},
+		{Name: featurize.ImagesFile, Write: func(w io.Writer) error { return featurize.WriteImages(w, images) }},
+	}
 	if head, ok := found.Selected.Model.(*probe.Head); ok {
 		m, err := onnx.NewLinear(onnx.Linear{W: head.W, B: head.B, D: head.D, Classes: p.data.Classes})
 		if err != nil {
+			return err
+		}
+		if m, err = withSeen(m, by); err != nil {
 			return err
 		}
 		files = append(files, output.Content{Name: "head.onnx", Write: m.Write})

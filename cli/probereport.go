@@ -93,8 +93,14 @@ func (p *probing) report() error {
 		}
 		rows = append(rows, []string{fmt.Sprintf("%d seeds", len(r.Seeds)), low.percent() + " to " + high.percent()})
 	}
+	if r.Protocol == "cv" && p.Solver != "knn" {
+		p.note(crossValidated, "head.onnx", r.Train)
+	}
 	return report.Table(p.stdout, rows)
 }
+
+// crossValidated says what the figures of cross-validation are of.
+const crossValidated = "the figures are of cross-validation: of classifiers that were not trained on the samples that they judge. %s is trained on all %d samples, and evaluating it on them would flatter it"
 
 func settingText(s probe.Setting) string {
 	switch {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"github.com/goccy/go-yaml"
 	cli "github.com/urfave/cli/v2"
 
+	"github.com/robust-transfer/rtx/featurize"
 	"github.com/robust-transfer/rtx/featurize/output"
 	"github.com/robust-transfer/rtx/finetune"
 	"github.com/robust-transfer/rtx/finetune/augment"
@@ -20,7 +22,7 @@ import (
 const checkedFile = "state/check.json"
 
 // runLayout is that of a run.
-var runLayout = finetune.RunLayout("args.yaml", "results.csv", "curves.svg")
+var runLayout = finetune.RunLayout("args.yaml", featurize.ImagesFile, "results.csv", "curves.svg")
 
 // knownCheck is what an earlier command found in the images, nil where nothing
 // is known.
@@ -74,6 +76,19 @@ func (t *finetuning) replace(name string, data []byte) error {
 	return t.folder.Write(context.Background(), output.Content{Name: name, Write: output.Bytes(data)})
 }
 
+// record writes what a run begins with: the images and the arguments.
+func (t *finetuning) record() error {
+	check, err := json.Marshal(t.data.Check())
+	if err != nil {
+		return err
+	}
+	var images bytes.Buffer
+	if err := t.data.WriteImages(&images); err != nil {
+		return err
+	}
+	return errors.Join(t.replace(checkedFile, check), t.replace(featurize.ImagesFile, images.Bytes()), t.replace("args.yaml", t.args))
+}
+
 // begun opens the run's folder and returns what is there already of this
 // command, nil where there is something to do.
 func (t *finetuning) begun() (*finetuneResult, error) {
@@ -87,10 +102,7 @@ func (t *finetuning) begun() (*finetuneResult, error) {
 		found, err = readFinetuneResult(t.out)
 	}
 	if found == nil && err == nil {
-		var check []byte
-		if check, err = json.Marshal(t.data.Check()); err == nil {
-			err = errors.Join(t.replace(checkedFile, check), t.replace("args.yaml", t.args))
-		}
+		err = t.record()
 	}
 	if err != nil {
 		t.folder.Close()

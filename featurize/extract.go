@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/robust-transfer/rtx/featurize/pixels"
+	"github.com/robust-transfer/rtx/featurize/seen"
 )
 
 // Network computes features, as a session of package onnx/runtime does. Run reads n
@@ -34,6 +35,7 @@ type Result struct {
 	Sample   Sample
 	Features []float32 // [RowSize], valid until emit returns; nil if Err is set
 	Sum      uint32    // CRC-32C of the image file
+	SHA256   seen.Sum  // of the image file; zero if it could not be read
 	Err      error     // why the file could not be read or decoded
 	Warnings []string  // of the decoder
 }
@@ -168,7 +170,7 @@ func (e *Extractor) decode(slots <-chan slot) {
 		if data, err = r.Sample.Read(data[:0]); err != nil {
 			r.Err = fmt.Errorf("%w: %w", errRead, err)
 		} else {
-			r.Sum = crcOf(data)
+			r.Sum, r.SHA256 = crcOf(data), seen.SumOf(data)
 			var info pixels.Info
 			if info, err = d.Decode(&image, data); err == nil {
 				err = resampler.Apply(dst, &image, e.Transform.Geometry)

@@ -15,9 +15,10 @@ type entry struct {
 	Path  []byte `json:"path"`
 	Size  int64  `json:"size"`
 	Time  int64  `json:"mtime"`
-	Sum   uint32 `json:"crc32c"`          // of the image file
-	Row   int    `json:"row"`             // -1 with Error
-	Error string `json:"error,omitempty"` // why it does not decode
+	Sum   uint32 `json:"crc32c"`           // of the image file
+	SHA   []byte `json:"sha256,omitempty"` // of the image file; former versions left it out
+	Row   int    `json:"row"`              // -1 with Error
+	Error string `json:"error,omitempty"`  // why it does not decode
 
 	// RowSum is the CRC-32C of the row in part.f32. It is needed because a power
 	// failure may keep a line and lose the row that was written before it.

@@ -3,10 +3,13 @@ package featurize
 import (
 	"bufio"
 	"bytes"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/robust-transfer/rtx/featurize/seen"
 )
 
 // Record is a line of a manifest: a sample of the source, with or without features.
@@ -19,6 +22,8 @@ type Record struct {
 	Split string // "" for none
 	Group string // "" for none
 	Error string // why the sample has no features; "" if it has some
+
+	SHA256 seen.Sum // of the image file; zero if it is not known
 }
 
 // readManifest reads the lines of a manifest.
@@ -45,6 +50,7 @@ func parseRecord(line []byte) (Record, error) {
 	var o struct {
 		Index, Row, Label                *int
 		Path, Class, Split, Group, Error json.RawMessage
+		SHA256                           string
 	}
 	if err := json.Unmarshal(line, &o); err != nil {
 		return Record{}, err
@@ -69,6 +75,11 @@ func parseRecord(line []byte) (Record, error) {
 		if *f.dst, err = unquoteJSON(f.src); err != nil {
 			return Record{}, err
 		}
+	}
+	if sum, err := hex.DecodeString(o.SHA256); err != nil || len(sum) != 0 && len(sum) != len(r.SHA256) {
+		return Record{}, errors.New("expected sha256 to be 64 hexadecimal digits")
+	} else {
+		copy(r.SHA256[:], sum)
 	}
 	if (r.Row < 0) == (r.Error == "") || r.Path == "" || r.Row < -1 || r.Label < -1 || r.Index < 0 {
 		return Record{}, errors.New("expected a path, and either a row or an error")
@@ -96,6 +107,9 @@ func (s *setWriter) manifest(w io.Writer) error {
 		line += `,"class":` + orNull(r.Class) + fmt.Sprintf(`,"label":%d`, r.Label) + `,"split":` + orNull(r.Split)
 		if grouped {
 			line += `,"group":` + orNull(r.Group)
+		}
+		if len(r.entry.SHA) > 0 {
+			line += fmt.Sprintf(`,"sha256":"%x"`, r.entry.SHA)
 		}
 		if r.reason != "" {
 			line += `,"error":` + quoteJSON(r.reason)

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/robust-transfer/rtx/featurize/output"
+	"github.com/robust-transfer/rtx/featurize/seen"
 )
 
 // part is the feature set of a shard, open for reading.
@@ -115,7 +116,9 @@ func together(parts []part) ([]record, error) {
 				return nil, fmt.Errorf("featurize: shard %q: place %d of %d for %q is taken or beyond: %w", p.dir, r.Index, n, r.Path, ErrData)
 			}
 			e := p.index[r.Path]
-			e.Row = r.Row
+			if e.Row = r.Row; e.SHA == nil && r.SHA256 != (seen.Sum{}) {
+				e.SHA = r.SHA256[:]
+			}
 			records[r.Index] = record{
 				Sample: Sample{Path: r.Path, Class: r.Class, Label: label[r.Class], Split: r.Split, Group: r.Group, Size: e.Size, ModTime: e.Time},
 				reason: r.Error, entry: e, from: from,

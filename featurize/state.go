@@ -163,7 +163,7 @@ func (s *state) append(results []Result) error {
 		if errors.Is(r.Err, errRead) {
 			continue
 		}
-		e := entry{Path: []byte(r.Sample.Path), Size: r.Sample.Size, Time: r.Sample.ModTime, Sum: r.Sum, Row: -1, part: true}
+		e := entry{Path: []byte(r.Sample.Path), Size: r.Sample.Size, Time: r.Sample.ModTime, Sum: r.Sum, SHA: r.SHA256[:], Row: -1, part: true}
 		if r.Err != nil {
 			e.Error = r.Err.Error()
 		} else {

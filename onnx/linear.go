@@ -93,9 +93,14 @@ func LoadLinear(path string) (Linear, error) {
 	if err != nil {
 		return Linear{}, err
 	}
+	return LinearOf(m)
+}
+
+// LinearOf reads a model that NewLinear has made, such as one that Load has read.
+func LinearOf(m *Model) (Linear, error) {
 	l, err := m.linear()
 	if err != nil {
-		return Linear{}, fmt.Errorf("onnx: %q: %w: %w", path, ErrHead, err)
+		return Linear{}, fmt.Errorf("onnx: %q: %w: %w", m.Path(), ErrHead, err)
 	}
 	return l, nil
 }

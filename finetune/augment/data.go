@@ -41,6 +41,7 @@ type Check struct {
 	ID     string              `json:"id"` // hash of the data and the decoder
 	Failed []featurize.Failure `json:"failed"`
 	Notes  []string            `json:"notes,omitempty"`
+	Sums   [][]byte            `json:"sha256"` // of the image files, in the order of the listing; nil for images that were not read
 }
 
 // Data is a finetune.Data of images: the rows of each split, in the order of the

@@ -10,6 +10,7 @@ import (
 
 	"github.com/robust-transfer/rtx/featurize"
 	"github.com/robust-transfer/rtx/featurize/pixels"
+	"github.com/robust-transfer/rtx/featurize/seen"
 	"github.com/robust-transfer/rtx/finetune"
 	"github.com/robust-transfer/rtx/finetune/graph"
 )
@@ -181,17 +182,19 @@ func (w *worker) writePlanes(dst []float32, bgr bool) {
 // result.
 func (d *Data) checkImages(ctx context.Context) error {
 	all, id := d.listing.Samples, d.id()
-	if k := d.config.Known; k != nil && k.ID == id {
+	if k := d.config.Known; k != nil && k.ID == id && len(k.Sums) == len(all) {
 		d.check = *k
 		return nil
 	}
 	split := map[string]Split{"val": Validation, "test": Test}
-	reasons, warnings := make([]error, len(all)), make([][]string, len(all))
+	reasons, warnings, sums := make([]error, len(all)), make([][]string, len(all)), make([][]byte, len(all))
 	var done atomic.Int64
 	d.forEach(ctx, len(all), func(w *worker, i int) {
 		s := all[i]
 		if s.Label >= 0 || d.config.Unlabelled {
 			prepared, info, err := d.prepare(w, i, d.policy(split[s.Split]))
+			sum := seen.SumOf(w.data)
+			sums[i] = sum[:]
 			if reasons[i], warnings[i] = err, info.Warnings; err == nil {
 				d.cacheImage(i, prepared)
 			}
@@ -203,7 +206,7 @@ func (d *Data) checkImages(ctx context.Context) error {
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
-	d.check = Check{ID: id}
+	d.check = Check{ID: id, Sums: sums}
 	count := map[string]int{}
 	for i, err := range reasons {
 		if err != nil {

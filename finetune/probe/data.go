@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"sync"
 
+	"github.com/robust-transfer/rtx/featurize/seen"
 	"github.com/robust-transfer/rtx/finetune/stratify"
 )
 
@@ -19,11 +20,12 @@ var ErrData = errors.New("the data cannot be probed")
 type Data struct {
 	X       []float32 // [N,D], row-major; neither copied nor changed
 	N, D    int
-	Y       []int    // [N], labels, 0 to len(Classes)-1, or -1 for none
-	Classes []string // names of the labels
-	Groups  []string // nil, or [N]: rows of one group are never split up; a row of group "" is a group by itself
-	Splits  []string // nil, or [N], for NewPlan: "test", "val", and "train" or "" for training rows; rows of other splits are left out
-	Names   []string // nil, or [N], names of the rows in predictions and errors, such as the paths of images
+	Y       []int      // [N], labels, 0 to len(Classes)-1, or -1 for none
+	Classes []string   // names of the labels
+	Groups  []string   // nil, or [N]: rows of one group are never split up; a row of group "" is a group by itself
+	Splits  []string   // nil, or [N], for NewPlan: "test", "val", and "train" or "" for training rows; rows of other splits are left out
+	Names   []string   // nil, or [N], names of the rows in predictions and errors, such as the paths of images
+	SHA256  []seen.Sum // nil, or [N], of the image files that the rows are of; zero if not known
 }
 
 // Set is data that NewSet has checked.
@@ -53,8 +55,8 @@ func (d Data) check() error {
 	if len(d.Y) != d.N || d.Groups != nil && len(d.Groups) != d.N {
 		return fmt.Errorf("%d labels and %d groups for %d rows", len(d.Y), len(d.Groups), d.N)
 	}
-	if d.Splits != nil && len(d.Splits) != d.N || d.Names != nil && len(d.Names) != d.N {
-		return fmt.Errorf("%d splits and %d names for %d rows", len(d.Splits), len(d.Names), d.N)
+	if d.Splits != nil && len(d.Splits) != d.N || d.Names != nil && len(d.Names) != d.N || d.SHA256 != nil && len(d.SHA256) != d.N {
+		return fmt.Errorf("%d splits, %d names and %d hashes for %d rows", len(d.Splits), len(d.Names), len(d.SHA256), d.N)
 	}
 	for i, y := range d.Y {
 		if y < -1 || y >= len(d.Classes) {

@@ -28,7 +28,7 @@ func ReadFeatures(s *featurize.Set) (Data, error) {
 			continue
 		}
 		d.Y, d.Groups = append(d.Y, r.Label), append(d.Groups, r.Group)
-		d.Names, d.Splits = append(d.Names, r.Path), append(d.Splits, r.Split)
+		d.Names, d.Splits, d.SHA256 = append(d.Names, r.Path), append(d.Splits, r.Split), append(d.SHA256, r.SHA256)
 		grouped = grouped || r.Group != ""
 	}
 	if !grouped {
