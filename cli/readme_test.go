@@ -61,26 +61,20 @@ func checkout(t *testing.T) string {
 // x = !command becomes what it does: the lines of both streams joined.
 func TestNotebook(t *testing.T) {
 	needLibrary(t)
-	python := ""
-	for _, name := range []string{os.Getenv("PYTHON"), "python3", "/usr/bin/python3"} {
-		if name != "" && exec.Command(name, "-c", "import numpy").Run() == nil {
-			python = name
-			break
-		}
-	}
-	if python == "" {
-		t.Skip("no python3 with numpy (PYTHON names one)")
-	}
+	python := pythonWith(t, "numpy")
 	cell := regexp.MustCompile(`(?m)^(\w+) = !(.*)$`)
 	script := cell.ReplaceAllString(strings.Join(snippets(t, "From a notebook", "python"), ""),
-		`$1 = __import__("subprocess").run(r"""$2""", shell=True, stdout=-1, stderr=-2, text=True).stdout.splitlines()`)
+		`$1 = __import__("subprocess").run(rf"""$2""", shell=True, stdout=-1, stderr=-2, text=True).stdout.splitlines()`)
 	cmd := exec.Command(python, "-c", script)
-	cmd.Dir = checkout(t)
+	cmd.Dir = filepath.Join(checkout(t), "some", "folder")
+	if err := os.MkdirAll(cmd.Dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v: %s\n%s", err, out, script)
 	}
-	for _, want := range []string{"(60, 96) (60,)", "done", "cached", "65", "nowhere"} {
+	for _, want := range []string{"(60, 96) (60,)", "done", "cached", "65", "nowhere", "featurize: 60 of 60"} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("no %q in %s", want, out)
 		}
