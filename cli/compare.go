@@ -28,6 +28,7 @@ func compareCommand(e *env) *cli.Command {
 			"McNemar's test, Holm-corrected, cannot tell apart share a rank. What is there already\n" +
 			"is used again; one MODEL that fails does not lose the others (exit 1).",
 		Flags: slices.Concat(dataFlags(), []cli.Flag{
+			text("models", "", "YAML `FILE` with a list of more models: {model, label, range, normalize, input-size, resize, crop, interpolation, channels}"),
 			text("out", "", "the `FOLDER` of the results", "o"),
 		}, probeFlags(3), []cli.Flag{bnFlag()}, runFlags(), skipFlags(), outputFlags(), []cli.Flag{
 			toggle("overwrite", "start over where OUT holds something else"),
@@ -39,7 +40,8 @@ func compareCommand(e *env) *cli.Command {
 // compareOptions are those of the verb, in the order of args.yaml.
 type compareOptions struct {
 	dataOptions
-	Out string `flag:"out"`
+	Models string `flag:"models"`
+	Out    string `flag:"out"`
 	trainingOptions
 	BN string `flag:"bn"`
 	runOptions
@@ -53,7 +55,8 @@ type compareOptions struct {
 type comparing struct {
 	*env
 	compareOptions
-	models  []string
+	list    []entry
+	models  []string // of the list
 	names   []string // of the models, in their folders
 	command string   // the command line, for the report
 	folder  *output.Folder
@@ -75,7 +78,7 @@ func (k *comparing) takeUp() (err error) {
 	if k.folder, err = output.Open(k.Out, comparisonLayout); err != nil {
 		return err
 	}
-	k.folder.Keep(append(slices.Clone(k.models), k.Data, k.config)...)
+	k.folder.Keep(append(slices.Clone(k.models), k.Data, k.config, k.Models)...)
 	_, other := k.folder.Compare(struct{}{})
 	if err = k.folder.Begin(struct{}{}, k.Overwrite && other != nil); err != nil {
 		k.folder.Close()
@@ -87,9 +90,9 @@ func (e *env) compare(c *cli.Context) error {
 	if err := e.begin(c); err != nil {
 		return err
 	}
-	k := &comparing{env: e, models: c.Args().Slice(), command: commandLine(c)}
+	k := &comparing{env: e, command: commandLine(c)}
 	readOptions(c, &k.compareOptions)
-	if err := k.check(); err != nil {
+	if err := k.check(c.Args().Slice()); err != nil {
 		return err
 	}
 	if err := k.takeUp(); err != nil {
@@ -106,9 +109,15 @@ func (e *env) compare(c *cli.Context) error {
 	return k.interrupted(k.finish(c.Context, ranked))
 }
 
-// check looks at the options alone and names the models.
-func (k *comparing) check() error {
+// check looks at the options, and names the models.
+func (k *comparing) check(arguments []string) (err error) {
 	const usage = "rtx compare MODEL... -d IMAGES -o OUT"
+	if k.list, err = k.entries(arguments); err != nil {
+		return err
+	}
+	for _, e := range k.list {
+		k.models = append(k.models, e.model)
+	}
 	if len(k.models) == 0 {
 		return &usageError{msg: "no models are named", hint: usage}
 	}
@@ -121,20 +130,24 @@ func (k *comparing) check() error {
 	if err := oneOf("bn", k.BN, "frozen", "adapt"); err != nil {
 		return err
 	}
-	n := k.network("")
+	n := k.network(entry{})
 	if err := n.check(); err != nil {
 		return err
 	}
 	if _, err := k.trainingOptions.config(); err != nil {
 		return err
 	}
-	k.names = backboneNames(k.models)
-	return nil
+	if err := k.name(); err != nil {
+		return err
+	}
+	return k.checkInputs()
 }
 
 // network is the part of the options that says how a model runs.
-func (o *compareOptions) network(model string) networkOptions {
-	return networkOptions{Model: model, dataOptions: o.dataOptions, runOptions: o.runOptions, skipOptions: o.skipOptions, Library: o.Library, specOptions: o.specOptions}
+func (o *compareOptions) network(e entry) networkOptions {
+	n := networkOptions{Model: e.model, dataOptions: o.dataOptions, runOptions: o.runOptions, skipOptions: o.skipOptions, Library: o.Library, specOptions: o.specOptions}
+	n.inputOptions = e.input
+	return n
 }
 
 // probeAll probes every model. One that fails is told of in the end; a signal, and
@@ -143,7 +156,7 @@ func (k *comparing) probeAll(ctx context.Context) error {
 	var errs []error
 	for i, model := range k.models {
 		k.note("%s (%d of %d)", model, i+1, len(k.models))
-		one, err := k.contend(ctx, model, k.names[i])
+		one, err := k.contend(ctx, k.list[i], k.names[i])
 		if err == nil {
 			k.found = append(k.found, one)
 			continue

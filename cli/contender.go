@@ -18,7 +18,8 @@ import (
 
 // contender is a backbone with its probe.
 type contender struct {
-	model, name string
+	entry
+	name        string
 	skipped     int     // images
 	parameters  int64   // of the model
 	speed       float64 // images per second, from file to features; 0: not known
@@ -33,8 +34,8 @@ func (k *comparing) featuresOf(name string) string { return filepath.Join(k.Out,
 func (k *comparing) probeOf(name string) string    { return filepath.Join(k.Out, "probes", name) }
 
 // contend featurizes and probes with one model.
-func (k *comparing) contend(ctx context.Context, model, name string) (*contender, error) {
-	one := &contender{model: model, name: name}
+func (k *comparing) contend(ctx context.Context, e entry, name string) (*contender, error) {
+	one := &contender{entry: e, name: name}
 	if err := k.part(ctx, func(e *env) error { return one.featurize(ctx, e, k) }); err != nil {
 		return nil, err
 	}
@@ -84,6 +85,7 @@ func (one *contender) featurize(ctx context.Context, e *env, k *comparing) error
 	o := defaultFeatures
 	o.Model, o.Out, o.BN, o.Library, o.Overwrite = one.model, k.featuresOf(one.name), k.BN, k.Library, k.Overwrite
 	o.dataOptions, o.runOptions, o.skipOptions, o.specOptions = k.dataOptions, k.runOptions, k.skipOptions, k.specOptions
+	o.inputOptions = one.input
 	if err := o.check(); err != nil {
 		return err
 	}
@@ -139,7 +141,7 @@ func (k *comparing) attachBest(ctx context.Context, best *contender) error {
 
 // adapt writes the model with the batch norms of the images.
 func (one *contender) adapt(ctx context.Context, e *env, k *comparing, out string) error {
-	o := adaptOptions{networkOptions: k.network(one.model), Out: out, Overwrite: true}
+	o := adaptOptions{networkOptions: k.network(one.entry), Out: out, Overwrite: true}
 	o.BatchSize, o.Precision, o.Engine = adaptBatch, "", "auto"
 	if err := o.check(); err != nil {
 		return err

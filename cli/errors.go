@@ -108,6 +108,7 @@ var verdicts = []struct {
 	{as[*runtime.NoProviderError], 69, "rtx runtime install --cuda gets a library that has CUDA, rtx doctor tells what else is missing"},
 	{is(runtime.ErrUnavailable), 69, "rtx runtime install gets a library, rtx doctor tells what is missing"},
 	{is(onnx.ErrNoImageInput, onnx.ErrInputs), 65, "rtx inspect shows the model's inputs"},
+	{as[*onnx.InputConflict], 65, "--range LOW..HIGH says what it takes, and --normalize MEAN/STD what is still to be done; rtx import MODEL.onnx -o NEW.onnx with these writes it down"},
 	{is(onnx.ErrSpec), 2, "rtx inspect shows the model"},
 	{is(runtime.ErrModel), 65, "rtx inspect shows the model's operators and their versions"},
 	{is(finetune.ErrNoBatchNorm), 65, "a model whose batch norms were folded has no statistics left; rtx import without --fold-bn keeps them"},

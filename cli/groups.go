@@ -9,7 +9,7 @@ import (
 // flagGroups assigns each flag of each verb to a group, most used first. VERB:FLAG
 // overrides FLAG for a verb where the flag belongs elsewhere.
 var flagGroups = []help.Group{
-	under("Input", "model data labels test test-labels split name add:arch eps query queries neighbours:seed from shard root on-error max-skipped"),
+	under("Input", "model models data labels test test-labels split name add:arch eps query queries neighbours:seed from shard root on-error max-skipped"),
 	under("Output", "out resume attach format to names outputs top-k neighbours fold-bn no-normalize embed-preprocess export:precision opset key-map overwrite verify"),
 	under("Network", "arch classes import:labels new:labels new:input-size new:seed index"),
 	under("Features", "layer pool bn"),
@@ -17,7 +17,7 @@ var flagGroups = []help.Group{
 	under("Training", "recipe mode epochs finetune:batch-size finetune:bn head head-init label-smoothing patience metric val-fraction max-time finetune:seed finetune:seeds"),
 	under("Optimizer", "lr optimizer schedule warmup weight-decay momentum nesterov clip ema layer-decay no-decay-norm step-size gamma"),
 	under("Augmentation", "augment mixup jitter"),
-	under("Preprocessing", "input-size resize crop normalize range channels interpolation pre-resize exif-rotate"),
+	under("Preprocessing", "input-size resize crop normalize range channels interpolation pre-resize exif-rotate force-input"),
 	under("Machine", "device engine batch-size precision workers threads cuda onnxruntime"),
 	under("General", "config json progress quiet help"),
 }

@@ -192,7 +192,7 @@ func (n *network) load() error {
 	if n.model, err = n.openModel(n.Model); err != nil {
 		return err
 	}
-	if n.spec, n.assumed, err = n.modelSpec(n.inputOptions, n.model); err != nil {
+	if n.spec, n.assumed, err = n.modelSpec(n.inputOptions, n.Model, n.model); err != nil {
 		return err
 	}
 	const most = 4 << 30 // bytes of a batch

@@ -230,7 +230,8 @@ func (v *importing) adopt() (*converted, error) {
 	if err != nil {
 		return nil, err
 	}
-	spec, assumed, err := v.modelSpec(v.inputOptions, m)
+	v.rewrites = true
+	spec, assumed, err := v.modelSpec(v.inputOptions, v.path, m)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -21,6 +22,9 @@ type inputOptions struct {
 	Interpolation string `flag:"interpolation"`
 	Range         string `flag:"range"`
 	Channels      string `flag:"channels"`
+	ForceInput    bool   `flag:"force-input"`
+
+	rewrites bool // a new model gets the Spec, which may be another one
 }
 
 func inputFlags() []cli.Flag {
@@ -30,8 +34,9 @@ func inputFlags() []cli.Flag {
 		text("resize", "", "size `N` of the shorter side before the centre crop"),
 		text("crop", "", "`HOW` the input size is reached: center, or none to resize straight to it"),
 		text("interpolation", "", "`FILTER` of the resize: bilinear or bicubic"),
-		text("range", "", "`LOW..HIGH` of the values an ONNX file takes: 0..1, -1..1 or 0..255"),
+		text("range", "", "`LOW..HIGH` of the values an ONNX file takes: 0..1, -1..1, 0..255 or -128..127"),
 		text("channels", "", "`ORDER` of the channels an ONNX file takes: rgb or bgr, or grey for one channel"),
+		toggle("force-input", "let these flags contradict what a model's Spec or graph says of its input"),
 	}
 }
 
@@ -54,19 +59,27 @@ func specFlags() []cli.Flag {
 }
 
 // modelSpec is the Spec of the model's file, with assumptions where the file says
-// nothing, and with the changes of the flags.
-func (e *env) modelSpec(o inputOptions, m *onnx.Model) (spec onnx.Spec, assumed bool, err error) {
+// nothing, and with the changes of the flags. name is what the user calls the model.
+func (e *env) modelSpec(o inputOptions, name string, m *onnx.Model) (spec onnx.Spec, assumed bool, err error) {
 	spec, guesses, err := m.Spec()
+	var conflict *onnx.InputConflict
+	if errors.As(err, &conflict) && o.Range != "" {
+		err = nil // the flag settles it
+	}
 	if err != nil {
 		return spec, false, err
 	}
-	if guesses == nil && spec.Normalized {
-		if err := o.normalisedTwice(m, spec.Range); err != nil {
-			return spec, false, err
-		}
-	}
+	said := spec
 	if err := o.override(&spec); err != nil {
 		return spec, false, err
+	}
+	if !o.ForceInput {
+		if err := o.contradicts(name, m, said, guesses == nil, conflict != nil); err != nil {
+			return spec, false, err
+		}
+		if err := o.implausible(spec); err != nil {
+			return spec, false, err
+		}
 	}
 	if err := spec.Check(); err != nil {
 		return spec, false, &usageError{msg: err.Error(), hint: "the flags --input-size, --resize and --crop must agree"}
@@ -75,27 +88,13 @@ func (e *env) modelSpec(o inputOptions, m *onnx.Model) (spec onnx.Spec, assumed 
 		return spec, false, err
 	}
 	guesses = slices.DeleteFunc(guesses, func(g string) bool { return o.settled(g) })
+	if said.Mean != nil && spec.Mean == nil && o.Normalize == "" {
+		e.warn("%s: the mean and std that go with %g..%g are left out, as --range is %s; --normalize MEAN/STD sets others", name, said.Range[0], said.Range[1], o.Range)
+	}
 	if len(guesses) > 0 {
 		e.warn("%s has no Spec; assumed of its input: %s (flags override it)", m.Path(), strings.Join(guesses, "; "))
 	}
 	return spec, len(guesses) > 0, nil
-}
-
-// normalisedTwice refuses options that would normalise the input of a model that
-// does so itself.
-func (o inputOptions) normalisedTwice(m *onnx.Model, r [2]float64) error {
-	for _, given := range []struct {
-		flag, value string
-		may         []string
-	}{{"normalize", o.Normalize, []string{"", "spec", "none"}}, {"range", o.Range, []string{"", fmt.Sprintf("%g..%g", r[0], r[1])}}} {
-		if !slices.Contains(given.may, given.value) {
-			return &usageError{
-				msg:  fmt.Sprintf("--%s is %q, and %q says that it normalises its input itself, from %g..%g: it would be done twice", given.flag, given.value, m.Path(), r[0], r[1]),
-				hint: fmt.Sprintf("leave --%s out; rtx inspect shows what the model expects", given.flag),
-			}
-		}
-	}
-	return nil
 }
 
 // settled reports whether an option has replaced an assumption.
@@ -161,13 +160,14 @@ func (o inputOptions) override(s *onnx.Spec) error {
 		s.Channels = v
 	}
 	if v := o.Range; v != "" {
-		known := map[string][2]float64{"0..1": {0, 1}, "-1..1": {-1, 1}, "0..255": {0, 255}}
+		known := map[string][2]float64{"0..1": {0, 1}, "-1..1": {-1, 1}, "0..255": {0, 255}, "-128..127": {-128, 127}}
 		r, ok := known[v]
 		if !ok {
-			return bad("range", v, "0..1, -1..1 or 0..255")
+			return bad("range", v, "0..1, -1..1, 0..255 or -128..127")
 		}
-		// A model of another range has no mean and std of [0,1] pixels.
-		s.Range, s.Mean, s.Std = r, nil, nil
+		if r != s.Range { // mean and std are of the other range
+			s.Range, s.Mean, s.Std = r, nil, nil
+		}
 	}
 	return normalize(o.Normalize, s)
 }

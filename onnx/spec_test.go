@@ -16,8 +16,8 @@ func ExampleModel_Spec() {
 		return
 	}
 	s, assumed, err := m.Spec()
-	fmt.Println(s.Arch, s.InputSize, s.Normalized, *s.Robustness, s.Feature, assumed, err)
-	// Output: resnet8 [32 32] true {l2 0.25} features [] <nil>
+	fmt.Println(s.Arch, s.InputSize, s.Normalized, s.Robustness.Norm, s.Robustness.Eps, s.Feature, assumed, err)
+	// Output: resnet8 [32 32] true l2 0.25 features [] <nil>
 }
 
 func TestSpecKeepsUnknownKeys(t *testing.T) {
