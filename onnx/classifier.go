@@ -17,7 +17,8 @@ const ClassesKey = "classes"
 var ErrNoLogits = errors.New("no logits")
 
 // Classes names the classes in the order of the logits: those of the metadata entry
-// "classes", else the labels of the Spec. nil where the file names none. Names are in
+// "classes", else the labels of the Spec, or the entry "names" of Ultralytics where
+// there is no Spec. nil where the file names none. Names are in
 // NFC, the composed Unicode form.
 func (m *Model) Classes() ([]string, error) {
 	names, err := m.classes()
@@ -36,7 +37,10 @@ func (m *Model) classes() ([]string, error) {
 			return nil, fmt.Errorf("onnx: metadata %q: expected a JSON list of names: %w: %w", ClassesKey, err, ErrFormat)
 		}
 	}
-	if len(names) > 0 || m.Metadata(SpecKey) == "" {
+	if m.Metadata(SpecKey) == "" && len(names) == 0 {
+		return m.ultralyticsNames(), nil
+	}
+	if len(names) > 0 {
 		return names, nil
 	}
 	spec, _, err := m.Spec()

@@ -30,15 +30,18 @@ func (m *Model) Spec() (spec Spec, assumed []string, err error) {
 	}
 	spec.Input, spec.Layout = in.name, in.layout
 	spec.SetSize(in.height, in.width)
-	if in.openSize {
+	finding, conflict := m.inputFinding(in)
+	said := spec.setInput(in, finding)
+	if u, ok := m.ultralytics(); ok {
+		said = u.setInput(&spec, in, finding, said)
+	} else if in.openSize {
 		assumed = append(assumed, fmt.Sprintf("input size %dx%d", in.height, in.width))
 	}
-	finding, conflict := m.inputFinding(in)
-	assumed = append(assumed, spec.setInput(in, finding)...)
+	assumed = append(assumed, said...)
 	if spec.Crop == "center" {
 		assumed = append(assumed, fmt.Sprintf("shorter side resized to %d, centre crop", spec.Resize))
 	} else {
-		assumed = append(assumed, fmt.Sprintf("images resized to %dx%d", in.height, in.width))
+		assumed = append(assumed, fmt.Sprintf("images resized to %dx%d", spec.InputSize[0], spec.InputSize[1]))
 	}
 	if f, err := m.FeatureValue(); err == nil {
 		spec.Feature = f

@@ -23,6 +23,11 @@ func Adopt(m *onnx.Model, spec onnx.Spec, labels []string) (*onnx.Model, error) 
 	if spec, _, err = out.Spec(); err != nil {
 		return nil, err
 	}
+	if labels == nil && m.Metadata(onnx.SpecKey) == "" && m.Metadata(onnx.ClassesKey) == "" {
+		if labels, err = m.Classes(); err != nil {
+			return nil, err
+		}
+	}
 	if labels != nil {
 		text, err := json.Marshal(labels)
 		if err != nil {
