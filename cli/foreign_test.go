@@ -70,6 +70,13 @@ func nhwc(g *pb.GraphProto) {
 	g.Input = values(value("images", "N", 32, 32, 3))
 }
 
+// twoHeads adds an output that another linear layer computes.
+func twoHeads(g *pb.GraphProto) {
+	g.Node = append(g.Node, onnx.NewNode("MatMul", "age", []string{"features", "ages"}))
+	g.Initializer = append(g.Initializer, onnx.NewFloats("ages", []int64{96, 1}, make([]float64, 96)...))
+	g.Output = append(g.Output, value("age", "N", 1))
+}
+
 // TestForeign runs files that others might have written: they compute what the
 // backbone computes, or one error says why not.
 func TestForeign(t *testing.T) {
@@ -94,7 +101,8 @@ func TestForeign(t *testing.T) {
 			reshaped(1, 1, 96)(g)
 			g.Input = values(value("images", "N", 3, 32, 32))
 		}, code2: 65, err2: "the model cannot be run"},
-		"an input that nothing reads": {change: func(g *pb.GraphProto) { g.Input = append(g.Input, value("mask", "N", 5)) }},
+		"an input that nothing reads": {change: func(g *pb.GraphProto) { g.Input = append(g.Input, value("mask", "N", 5)) }, warns: `images go to "images" of the inputs ["images" "mask"]`},
+		"two heads":                   {change: twoHeads, warns: `features are "features", with the outputs ["logits" "features" "age"]`},
 		"an input with a default": {change: func(g *pb.GraphProto) {
 			between(g, onnx.NewNode("Mul", "scaled", []string{"features", "scale"}))
 			g.Input = append(g.Input, value("scale", 1))
@@ -107,7 +115,7 @@ func TestForeign(t *testing.T) {
 		"two images": {change: func(g *pb.GraphProto) {
 			between(g, onnx.NewNode("Sub", "difference", []string{"images", "other"}))
 			g.Input = append(g.Input, value("other", "N", 3, 32, 32))
-		}, code: 65, err: "needs the input other float[N,3,32,32], too", code2: 65, err2: "needs the input other"},
+		}, code: 65, err: `images go to the input "images", and the model needs the input other float[N,3,32,32], too`, code2: 65, err2: "needs the input other"},
 		"no images": {change: func(g *pb.GraphProto) { g.Input = values(value("images", "N", 77)) },
 			code: 65, err: "expected an input [N,3,H,W] or [N,H,W,3]", code2: 65, err2: "found images float[N,77]"},
 		"an unknown operator": {change: func(g *pb.GraphProto) {

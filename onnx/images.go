@@ -210,7 +210,7 @@ func (b *preprocessor) removeOtherInputs() error {
 	others := map[string]bool{}
 	for _, v := range b.model.Inputs()[1:] {
 		if read[v.Name] {
-			return fmt.Errorf("onnx: the model needs the input %s, too: %w", v, ErrInputs)
+			return fmt.Errorf("onnx: images go to the input %q, and the model needs the input %s, too: %w", b.input, v, ErrInputs)
 		}
 		others[v.Name] = true
 	}

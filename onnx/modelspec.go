@@ -46,7 +46,27 @@ func (m *Model) Spec() (spec Spec, assumed []string, err error) {
 	if f, err := m.FeatureValue(); err == nil {
 		spec.Feature = f
 	}
+	assumed = append(assumed, m.chosen(in, spec.Feature)...)
 	return spec, append(assumed, "bilinear, "+channelNames[spec.Channels]), conflict
+}
+
+// chosen tells which of several inputs takes images, and which value the features are in
+// a model of several outputs.
+func (m *Model) chosen(in imageInput, feature string) (words []string) {
+	var inputs, outputs []string
+	for _, v := range m.Inputs() {
+		inputs = append(inputs, v.Name)
+	}
+	for _, v := range m.Outputs() {
+		outputs = append(outputs, v.Name)
+	}
+	if len(inputs) > 1 {
+		words = append(words, fmt.Sprintf("images go to %q of the inputs %q", in.name, inputs))
+	}
+	if len(outputs) > 1 && feature != "" {
+		words = append(words, fmt.Sprintf("features are %q, with the outputs %q", feature, outputs))
+	}
+	return words
 }
 
 // channelNames are the orders of channels, for people.
