@@ -61,7 +61,7 @@ func (c *classifier) open(ctx context.Context) error {
 		return fmt.Errorf("%q: %q has %d columns, and the file says %d: %w", c.model.Path(), o.Value, n, o.Columns, onnx.ErrFormat)
 	}
 	if o.TwoClass() && len(c.classes) == 1 {
-		c.classes = []string{"not " + c.classes[0], c.classes[0]}
+		c.classes = onnx.TwoClasses(c.classes[0])
 	}
 	if k := o.Classes(); c.classes != nil && len(c.classes) != k {
 		c.session.Close()

@@ -221,3 +221,99 @@ func TestEvalScores(t *testing.T) {
 		})
 	}
 }
+
+// TestKeepSigmoids trains with the heads of models with sigmoids, at a rate of almost 0,
+// and wants a softmax over the classes: of one sigmoid, with the same probabilities.
+func TestKeepSigmoids(t *testing.T) {
+	needLibrary(t)
+	data, files := patternImages(t, "a", "b", "a", "b")
+	for name, c := range map[string]struct {
+		classes []string
+		says    string
+	}{
+		"sigmoid_one": {[]string{"a", "b"}, "its one logit becomes the second of two"},
+		"sigmoids":    {[]string{"a", "b", "c"}, "become exclusive ones with a softmax"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			run := filepath.Join(t.TempDir(), "run")
+			o := call(append([]string{"finetune", "-m", namedClassifier(t, name, c.classes...), "-d", data, "-o", run, "--head", "keep", "--mode", "full", "--bn", "frozen", "--epochs", "1", "--lr", "1e-12", "--val-fraction", "0", "--augment", "none"}, unnormalised...)...)
+			if o.code != 0 || !strings.Contains(o.stderr, c.says) {
+				t.Fatalf("%+v, want %q", o, c.says)
+			}
+			m, err := onnx.Load(filepath.Join(run, "weights", "last.onnx"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s, err := m.ClassOutput(); err != nil || s.Scores != onnx.Softmax || s.Columns != len(c.classes) {
+				t.Errorf("%+v %v", s, err)
+			}
+			want := computedClassifiers(t)["sigmoid_one"]
+			for i, p := range predictions(t, call(append([]string{"predict", "-m", m.Path()}, files...)...).stdout) {
+				sum := 0.0
+				for _, x := range p.Top {
+					sum += x.Probability
+					if name == "sigmoid_one" && !(math.Abs(x.Probability-want[i][x.Label[0]-'a']) <= 1e-5) {
+						t.Errorf("image %d: %+v, want %v", i, p, want[i])
+					}
+				}
+				if len(p.Top) != len(c.classes) || math.Abs(sum-1) > 1e-9 {
+					t.Errorf("image %d: %+v", i, p)
+				}
+			}
+		})
+	}
+	o := call(append([]string{"finetune", "-m", classifierPath("int8_operators_sigmoid"), "-d", data, "-o", filepath.Join(t.TempDir(), "run"), "--head", "keep"}, unnormalised...)...)
+	if o.code != 65 || !strings.Contains(o.stderr, "hint: --head new") {
+		t.Errorf("%+v", o)
+	}
+}
+
+// TestFeaturizeSays gives featurize a detector, scores instead of features, and
+// features.
+func TestFeaturizeSays(t *testing.T) {
+	needLibrary(t)
+	data, _ := patternImages(t)
+	m, err := onnx.Load(classifierPath("sigmoids"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The tail of YOLO: boxes and the sigmoids of classes, for every place of the map.
+	g := m.Proto.Graph
+	shape := onnx.NewInts("places", 0, 6, 64)
+	g.Initializer = append(g.Initializer, shape)
+	g.Node = append(g.Node[:2:2], onnx.NewNode("Reshape", "boxes_in", []string{"map", "places"}), onnx.NewNode("Sigmoid", "scores_in", []string{"boxes_in"}),
+		onnx.NewNode("Concat", "output0", []string{"boxes_in", "scores_in"}, onnx.Int("axis", 1)))
+	g.Output = values(value("output0", "N", 12, 64))
+	g.ValueInfo = nil
+	detector := filepath.Join(t.TempDir(), "detector.onnx")
+	if err := m.Save(detector); err != nil {
+		t.Fatal(err)
+	}
+	run := func(model string, more ...string) outcome {
+		return call(append([]string{"featurize", "-m", model, "-d", data, "-o", filepath.Join(t.TempDir(), "set"), "--normalize", "none"}, more...)...)
+	}
+	if o := run(detector); o.code != 65 || !strings.Contains(o.stderr, "is an object detector (output output0 float[N,12,64]") || !strings.Contains(o.stderr, "--layer") {
+		t.Errorf("a detector: %+v", o)
+	}
+	if o := run(detector, "--layer", "map"); o.code != 0 {
+		t.Errorf("its backbone: %+v", o)
+	}
+	if o := call("predict", "-m", detector, filepath.Join(data, "0.png")); o.code != 65 || !strings.Contains(o.stderr, "is an object detector") {
+		t.Errorf("predict: %+v", o)
+	}
+	if o := call("inspect", detector); !strings.Contains(o.stdout, "an object detector") {
+		t.Errorf("inspect: %+v", o)
+	}
+	const warns = "are probably scores of 3 classes"
+	if o := run(namedClassifier(t, "shares", "a", "b", "c")); o.code != 0 || strings.Count(o.stderr, warns) != 1 || !strings.Contains(o.stderr, "--layer names another value") {
+		t.Errorf("scores: %+v", o)
+	}
+	for _, name := range []string{"shares", "sigmoids", "int8_operators", "pooled_trunk"} {
+		if o := run(classifierPath(name)); o.code != 0 || strings.Contains(o.stderr, "probably scores") {
+			t.Errorf("%s: %+v", name, o)
+		}
+	}
+	if o := run(namedClassifier(t, "shares", "a", "b", "c"), "--layer", "p"); o.code != 0 || strings.Contains(o.stderr, warns) {
+		t.Errorf("scores that were asked for: %+v", o)
+	}
+}

@@ -42,6 +42,14 @@ func (t *finetuning) trainable() error {
 	m := t.model
 	switch how := t.o.Head; how {
 	case "keep":
+		exclusive, changed, err := m.Exclusive()
+		if err != nil {
+			return hinted{fmt.Errorf("--head keep: %q: %w", m.Path(), err), newHeadHint}
+		}
+		if changed != "" {
+			t.warn("--head keep: %s: %s", m.Path(), changed)
+		}
+		m = exclusive
 	case "auto", "probe", "new":
 		value, width, err := t.features()
 		if err != nil {
@@ -174,15 +182,18 @@ const newHeadHint = "--head new makes a head for the classes of the images"
 
 // keptHead is the model as it is, whose classes must be those of the data.
 func (t *finetuning) keptHead(classes []string) (*onnx.Model, error) {
-	var err error
-	if t.places, err = t.model.ClassIndices(classes); err != nil {
+	m, _, err := t.model.Exclusive()
+	if err != nil {
+		return nil, fmt.Errorf("--head keep: %w", err)
+	}
+	if t.places, err = m.ClassIndices(classes); err != nil {
 		hint := newHeadHint
 		if errors.Is(err, onnx.ErrNoClasses) {
 			hint += "; rtx import --labels names them"
 		}
 		return nil, hinted{fmt.Errorf("--head keep: %w", err), hint}
 	}
-	return t.model, nil
+	return m, nil
 }
 
 // labelled is the data with labels as the network's head has them.

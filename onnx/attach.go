@@ -78,7 +78,8 @@ func (m *Model) rankOf(value string) int {
 }
 
 // pooled returns the model whose one output is features [N,width]: value, or
-// its mean over space where value has four dimensions.
+// its mean over space where value has four dimensions. Values of 8 bits or of
+// float16 become float32.
 func (m *Model) pooled(value string, width int) (*Model, error) {
 	rank := m.rankOf(value)
 	if rank != 2 && rank != 4 {
@@ -89,9 +90,10 @@ func (m *Model) pooled(value string, width int) (*Model, error) {
 		name = "features_map"
 	}
 	q, eightBit := m.quantization(value)
+	half := !eightBit && m.tracer().elementType(value) != pb.TensorProto_FLOAT
 	exposed := name
-	if eightBit {
-		exposed = "features_8bit"
+	if eightBit || half {
+		exposed = "features_narrow"
 	}
 	c, err := m.Expose([]Output{{exposed, value}}, false)
 	if err != nil {
@@ -104,6 +106,8 @@ func (m *Model) pooled(value string, width int) (*Model, error) {
 	g := c.Proto.Graph
 	if eightBit {
 		q.dequantize(g, exposed, name)
+	} else if half {
+		g.Node = append(g.Node, NewNode("Cast", name, []string{exposed}, Int("to", int64(pb.TensorProto_FLOAT))))
 	}
 	axes := c.spatialAxes(name, spec.Input, spec.Layout)
 	if rank == 4 && c.Opset() < 18 {

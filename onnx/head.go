@@ -8,6 +8,7 @@ import (
 
 // head is the linear layer before an output.
 type head struct {
+	node    *pb.NodeProto
 	input   string // the features: what it reads, before any dropout or rounding to 8 bits
 	width   int    // of the features; 0: the file does not say
 	classes int    // 0: the file does not say
@@ -110,7 +111,7 @@ func (t *tracer) linear(n *pb.NodeProto) (head, bool) {
 	if !ok || len(n.Input) <= op.weight || !t.isConstant(n.Input[op.weight]) || attribute(n, "transA").GetI() != 0 {
 		return head{}, false
 	}
-	h := head{input: t.features(n.Input[0]), flat: op.trans != "" && n.OpType != "FusedMatMul"}
+	h := head{node: n, input: t.features(n.Input[0]), flat: op.trans != "" && n.OpType != "FusedMatMul"}
 	if d := t.dims(n.Input[op.weight]); len(d) == 2 {
 		h.width, h.classes = int(d[0]), int(d[1])
 		if op.trans != "" && attribute(n, op.trans).GetI() != 0 {
@@ -130,7 +131,7 @@ func (t *tracer) convolution(n *pb.NodeProto) (head, bool) {
 	if len(d) != 4 || d[2] != 1 || d[3] != 1 || slices.ContainsFunc(attribute(n, "pads").GetInts(), func(p int64) bool { return p != 0 }) {
 		return head{}, false
 	}
-	return head{input: t.features(n.Input[0]), width: int(d[1]), classes: int(d[0]), maps: true}, true
+	return head{node: n, input: t.features(n.Input[0]), width: int(d[1]), classes: int(d[0]), maps: true}, true
 }
 
 // features is the value that a head reads, before any dropout and any rounding.

@@ -1,6 +1,10 @@
 package onnx
 
-import "github.com/robust-transfer/rtx/onnx/pb"
+import (
+	"slices"
+
+	"github.com/robust-transfer/rtx/onnx/pb"
+)
 
 // quantized maps the operators that compute 8-bit numbers to the inputs that hold
 // the scale of their output; its zero point is the input that follows. The ones of
@@ -54,4 +58,17 @@ func (q quantization) dequantize(g *pb.GraphProto, value, output string) {
 		inputs = append(inputs, q.zero)
 	}
 	g.Node = append(g.Node[:len(g.Node):len(g.Node)], NewNode("DequantizeLinear", output, inputs))
+}
+
+// BatchDependent tells whether what a model computes of one image depends on the other
+// images of the batch: it quantises values by their range in the batch (dynamic
+// quantisation).
+func (m *Model) BatchDependent() bool {
+	return slices.ContainsFunc(m.Proto.Graph.Node, func(n *pb.NodeProto) bool {
+		switch n.OpType {
+		case "DynamicQuantizeLinear", "DynamicQuantizeMatMul", "DynamicQuantizeLSTM":
+			return true
+		}
+		return false
+	})
 }

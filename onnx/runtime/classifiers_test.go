@@ -2,6 +2,7 @@ package runtime_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -42,8 +43,10 @@ func compute(t *testing.T, m *onnx.Model, value string, pool bool) (rows [][]flo
 	}
 	defer s.Close()
 	out := make([]float32, 4*s.RowSize())
-	if err := s.Run(t.Context(), 4, patterns(4), out); err != nil {
-		t.Fatal(err)
+	for i := 0; i < 4; i += s.BatchSize {
+		if err := s.Run(t.Context(), s.BatchSize, patterns(4)[i*8*8*3:(i+s.BatchSize)*8*8*3], out[i*s.RowSize():(i+s.BatchSize)*s.RowSize()]); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for len(out) > 0 {
 		rows, out = append(rows, out[:s.RowSize()]), out[s.RowSize():]
@@ -158,5 +161,94 @@ func rows(t *testing.T, what string, got, want [][]float64) {
 				break
 			}
 		}
+	}
+}
+
+// TestExclusive makes two logits of one, with the same probabilities.
+func TestExclusive(t *testing.T) {
+	library(t)
+	text, err := os.ReadFile(filepath.Join("..", "testdata", "classifiers.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden := map[string]struct{ Probabilities [][]float64 }{}
+	if err := json.Unmarshal(text, &golden); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"sigmoid_one", "logit_one", "computed_sigmoid", "sigmoids", "gemm"} {
+		m, err := onnx.Load(filepath.Join("..", "testdata", "classifiers", name+".onnx"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, changed, err := m.Exclusive()
+		if err != nil || (changed == "") != (name == "gemm") {
+			t.Errorf("%s: %q %v", name, changed, err)
+			continue
+		}
+		o, err := c.ClassOutput()
+		if err != nil || o.Scores != onnx.Softmax || o.Columns != len(golden[name].Probabilities[0]) {
+			t.Errorf("%s: %+v %v, want logits for a softmax", name, o, err)
+		}
+		if name != "sigmoids" {
+			rows(t, name, probabilities(t, c), golden[name].Probabilities)
+		}
+	}
+	for _, name := range []string{"complement", "int8_operators_sigmoid"} { // no matrix of float32, or more behind it
+		m, err := onnx.Load(filepath.Join("..", "testdata", "classifiers", name+".onnx"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := m.Exclusive(); !errors.Is(err, onnx.ErrNoLogits) {
+			t.Errorf("%s: %v, want an error", name, err)
+		}
+	}
+}
+
+// TestAttachToFeatures attaches a head to the features of every model, of 8-bit
+// numbers and of maps too, and computes its logits from the features of onnxruntime
+// in Python.
+func TestAttachToFeatures(t *testing.T) {
+	library(t)
+	text, err := os.ReadFile(filepath.Join("..", "testdata", "classifiers.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden := map[string]struct{ Features [][]float64 }{}
+	if err := json.Unmarshal(text, &golden); err != nil {
+		t.Fatal(err)
+	}
+	for name, g := range golden {
+		if g.Features == nil {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			m, err := onnx.Load(filepath.Join("..", "testdata", "classifiers", name+".onnx"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			feature, err := m.FeatureValue()
+			if err != nil {
+				t.Fatal(err)
+			}
+			d := len(g.Features[0])
+			if w := m.Width(feature); w != d {
+				t.Errorf("the width of %q is %d, want %d", feature, w, d)
+			}
+			head := onnx.RandomLinear(d, 2, 3)
+			if m, err = m.Attach(feature, head); err != nil {
+				t.Fatal(err)
+			}
+			var want [][]float64
+			for _, f := range g.Features {
+				row := []float64{float64(head.B[0]), float64(head.B[1])}
+				for i, x := range f {
+					row[0] += x * float64(head.W[i])
+					row[1] += x * float64(head.W[d+i])
+				}
+				want = append(want, row)
+			}
+			rows(t, "logits", float64s(compute(t, m, "logits", false)), want)
+			rows(t, "features", float64s(compute(t, m, "features", true)), g.Features)
+		})
 	}
 }

@@ -23,7 +23,7 @@ type ImagesConfig struct {
 // [n,Row...]; it is what package featurize asks of a network.
 type Images struct {
 	*Session
-	BatchSize int   // images at a time: as many as were asked for, or the only number that the model takes
+	BatchSize int   // images at a time: as many as were asked for, or the only number that the model takes or that gives each image its own numbers
 	Row       []int // shape of what is computed of one image
 }
 
@@ -34,7 +34,8 @@ type Images struct {
 // what files leave open: where Pool is set and only the result shows that the
 // value is a map, the session is opened again with the pooling in its graph; where
 // the model's file has a fixed batch size, and a batch of another size fails, that
-// size is taken.
+// size is taken. A model whose numbers of one image depend on the other images of the
+// batch ([onnx.Model.BatchDependent]) runs over one image at a time.
 //
 // Errors wrap [onnx.ErrInputs] where images are not enough, [onnx.ErrSpec] where
 // the model does not take what the Spec describes, or are an [*onnx.ValueError]
@@ -42,6 +43,9 @@ type Images struct {
 func OpenImages(ctx context.Context, m *onnx.Model, spec onnx.Spec, c ImagesConfig, o Options) (*Images, error) {
 	if c.BatchSize == 0 {
 		c.BatchSize = DefaultBatch
+	}
+	if m.BatchDependent() {
+		c.BatchSize = 1
 	}
 	if c.Value == "" {
 		var err error
