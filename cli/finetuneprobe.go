@@ -214,6 +214,6 @@ func (t *finetuning) compareProbe(f *finetuneResult) {
 		t.warn("the linear probe of the network as it was is better than the fine-tuned one: %s %s %.2f %% against %.2f %%", f.Protocol, name, 100*probed.Figure(figure), 100*got)
 	}
 	if first := f.Seeds[0]; t.head == "probe" && first.Best != nil && first.Best.Epoch == 0 {
-		t.note("no epoch was better on the %d validation images, by more than a standard error, than the linear probe that training started from: best.onnx is the network as it was with the probe's head", first.Best.N)
+		t.note("no epoch was better on the %d validation images, by more than a standard error, than the linear probe that training started from: best.onnx is the network as it was with the probe's head, last.onnx that of the last epoch", first.Best.N)
 	}
 }

@@ -27,7 +27,7 @@ var smallSets = []smallSet{
 	{100, "sign-digits", robustBackbone},
 	{200, "cifar", backbone},
 	{500, "sign-digits", backbone},
-	{2000, "shapes", robustBackbone},
+	{1000, "shapes", robustBackbone},
 	{5000, "cifar", backbone},
 }
 
@@ -111,13 +111,14 @@ func (f *smallFigures) add(t *testing.T, s smallSet, data, seed string) {
 		return r
 	}
 	probe := answer("probe", "-d", features, "-o", filepath.Join(dir, "probe"))
-	before := answer("finetune", "-m", s.backbone, "-d", data, "-o", filepath.Join(dir, "before"), "--head", "new", "--epochs", "20", "--patience", "10")
 	after := answer("finetune", "-m", s.backbone, "-d", data, "-o", filepath.Join(dir, "after"))
+	t.Logf("%d of %s, draw %s: rtx probe %.3f, the run's %.3f, default %.3f of epoch %d", s.images, s.data, seed, probe.Top1, after.Probe.Test.Top1, after.Top1, after.Best.Epoch)
+	before := answer("finetune", "-m", s.backbone, "-d", data, "-o", filepath.Join(dir, "before"), "--head", "new", "--epochs", "20", "--patience", "10")
 	f.all, f.own = append(f.all, probe.Top1), append(f.own, after.Probe.Test.Top1)
 	if f.before, f.after = append(f.before, before.Top1), append(f.after, after.Top1); after.Best.Epoch == 0 {
 		f.kept++
 	}
-	t.Logf("%d of %s, draw %s: rtx probe %.3f, the run's %.3f, new head %.3f, default %.3f of epoch %d", s.images, s.data, seed, probe.Top1, after.Probe.Test.Top1, before.Top1, after.Top1, after.Best.Epoch)
+	t.Logf("%d of %s, draw %s: new head %.3f", s.images, s.data, seed, before.Top1)
 }
 
 // pool is the images to draw from, by split and class.
@@ -131,7 +132,7 @@ func newPool(t *testing.T, data string) pool {
 	case "shapes":
 		root := t.TempDir()
 		for class, name := range shapes.Names {
-			for i := range 300 {
+			for i := range 200 {
 				file := filepath.Join(root, name, fmt.Sprintf("%03d.png", i))
 				writePNG(t, file, shapes.Draw(class, uint64(i), shapes.Config{}))
 				split := "train"

@@ -111,6 +111,17 @@ func TestStandardError(t *testing.T) {
 	}
 }
 
+// A loss that does not fall says nothing of weights that were good before training.
+func TestScoreStartDoubts(t *testing.T) {
+	for _, scored := range []bool{false, true} {
+		c := finetune.Config{Epochs: 12, BatchSize: 4, Frozen: true, LearningRate: 1e-30, Patience: -1, ScoreStart: scored}
+		r := train(t, toyNet(t, 0), &spy{}, &toy{rows: [3]int{4, 6, 0}}, c)
+		if doubted := len(r.Doubts) > 0; doubted == scored {
+			t.Errorf("scored %v: doubts %v", scored, r.Doubts)
+		}
+	}
+}
+
 // Without validation rows, nothing tells the start from the epochs.
 func TestScoreStartWithoutValidation(t *testing.T) {
 	c := finetune.Config{Epochs: 2, BatchSize: 4, ScoreStart: true, Report: func(e finetune.Event) error {

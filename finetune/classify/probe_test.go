@@ -21,14 +21,21 @@ import (
 // brighter. Training rows are of the first classes only.
 type tinted struct {
 	rows    [3]int
-	classes int // of the training rows
-	odd     any // truth of the first training row, unless it is nil
+	classes int  // of the training rows
+	odd     any  // truth of the first training row, unless it is nil
+	hard    bool // classes are hard to tell apart, and the labels of validation rows are wrong
 }
 
 func (d tinted) Rows(s finetune.Split) int { return d.rows[s] }
 
 func (d tinted) Load(_ context.Context, s finetune.Split, epoch int, b *finetune.Batch) error {
-	images, of := b.Input(graph.Images, 3*8*8), 3
+	images, of, tint, wrong := b.Input(graph.Images, 3*8*8), 3, float32(.5), 0
+	if d.hard {
+		tint = .04
+	}
+	if d.hard && s == finetune.Validation {
+		wrong = 1
+	}
 	if s == finetune.Training {
 		of = d.classes
 	}
@@ -36,10 +43,10 @@ func (d tinted) Load(_ context.Context, s finetune.Split, epoch int, b *finetune
 		r := rand.New(rand.NewPCG(uint64(row), uint64(s)))
 		for k := range 3 * 8 * 8 {
 			if images[i*192+k] = r.Float32(); k/64 == row%of {
-				images[i*192+k] += .5
+				images[i*192+k] += tint
 			}
 		}
-		if b.Truth[i] = row % of; s == finetune.Training && row == 0 && d.odd != nil {
+		if b.Truth[i] = (row + wrong) % of; s == finetune.Training && row == 0 && d.odd != nil {
 			b.Truth[i] = d.odd
 		}
 	}
@@ -127,6 +134,11 @@ func TestProbeSetting(t *testing.T) {
 	a, b := fit(tinted{rows: [3]int{30, 9, 0}, classes: 3}), fit(tinted{rows: [3]int{30, 0, 8}, classes: 3})
 	if a.Setting != b.Setting || !slices.Equal(a.Head.W, b.Head.W) || a.Test != nil || b.Validation != nil {
 		t.Errorf("settings %+v and %+v", a.Setting, b.Setting)
+	}
+	few, enough := fit(tinted{rows: [3]int{90, 99, 0}, classes: 3, hard: true}), fit(tinted{rows: [3]int{90, 100, 0}, classes: 3, hard: true})
+	none := fit(tinted{rows: [3]int{90, 0, 0}, classes: 3, hard: true})
+	if few.Setting != none.Setting || enough.Setting == none.Setting {
+		t.Errorf("settings by 99 validation rows %+v, by 100 %+v, without any %+v", few.Setting, enough.Setting, none.Setting)
 	}
 	if p := fit(tinted{rows: [3]int{3, 9, 0}, classes: 3}); p.Train != 3 {
 		t.Errorf("%+v", p)
