@@ -157,11 +157,15 @@ func TestFinetuneProbeContinues(t *testing.T) {
 	want := trained(t, args("whole")...)
 	// As if it had been killed as soon as the probe was there.
 	trained(t, args("again")...)
-	for _, name := range []string{"run.json", "state/outcome.json", "metrics.jsonl", "weights/best.onnx", "weights/last.onnx"} {
-		if err := os.Remove(filepath.Join(base, "again", name)); err != nil {
-			t.Fatal(err)
+	kill := func() {
+		t.Helper()
+		for _, name := range []string{"run.json", "state/outcome.json", "metrics.jsonl", "weights/best.onnx", "weights/last.onnx"} {
+			if err := os.Remove(filepath.Join(base, "again", name)); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
+	kill()
 	head, err := onnx.LoadLinear(filepath.Join(base, "again", "state", "probe.onnx"))
 	if err != nil || len(head.B) != 2 || !slices.Equal(head.Classes, shapes.Names[:2]) {
 		t.Fatalf("%+v, %v", head, err)
@@ -171,12 +175,24 @@ func TestFinetuneProbeContinues(t *testing.T) {
 	if fmt.Sprint(got["probe"]) != fmt.Sprint(want["probe"]) || math.IsNaN(at(got, "probe", "val", "loss").(float64)) {
 		t.Errorf("probe %v, want %v", got["probe"], want["probe"])
 	}
-	// A damaged one is fitted again.
-	for _, name := range []string{"run.json", "state/outcome.json"} {
-		if err := os.Remove(filepath.Join(base, "again", name)); err != nil {
-			t.Fatal(err)
-		}
+	// It is read and not fitted again: another one in its place is what training starts
+	// from.
+	kill()
+	zero := onnx.ZeroLinear(head.D, 2)
+	zero.Classes = head.Classes
+	m, err := onnx.NewLinear(zero)
+	if err != nil {
+		t.Fatal(err)
 	}
+	if err := m.Save(filepath.Join(base, "again", "state", "probe.onnx")); err != nil {
+		t.Fatal(err)
+	}
+	trained(t, args("again")...)
+	if start := metrics(t, filepath.Join(base, "again"))[1]; math.Abs(start["loss"].(float64)-math.Ln2) > 1e-6 {
+		t.Errorf("epoch 0: %v", start)
+	}
+	// A damaged one is fitted again.
+	kill()
 	if err := os.WriteFile(filepath.Join(base, "again", "state", "probe.json"), []byte("{"), 0o666); err != nil {
 		t.Fatal(err)
 	}

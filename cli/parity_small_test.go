@@ -32,7 +32,7 @@ var smallSets = []smallSet{
 }
 
 // TestParitySmall fine-tunes with default flags on small sets, three drawn at random of
-// each kind, and wants figures on test images that are no worse, beyond the spread of
+// each kind (with other seeds alone where the set is all there is), and wants figures on test images that are no worse, beyond the spread of
 // the three differences, than those of the linear probe of the same training images.
 // The table also has the probe of rtx probe, which no images are held out of, and what
 // the flags were before there was a probe to start from. RTX_SMALL says which sets,
