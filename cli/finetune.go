@@ -71,6 +71,7 @@ func finetuneCommand(e *env) *cli.Command {
 			text("val-fraction", "0.1", "the `SHARE` of the training images held out for validation, where there is no val split; 0: none"),
 			number("seed", 0, "seed of the new head, the order of images and what is held out"),
 			number("seeds", 1, "repeat with `N` seeds"),
+			text("log", "", "also write event files of this `FORMAT`: tensorboard"),
 			text("engine", "auto", "what computes: ort (onnxruntime), tape (pure Go) or auto"),
 			number("workers", 0, "goroutines that read and decode images; 0: one per core", "j"),
 			number("threads", 0, "threads that compute; 0: one per core"),
@@ -118,6 +119,7 @@ type finetuneOptions struct {
 	ValFraction    string   `flag:"val-fraction"`
 	Seed           int      `flag:"seed"`
 	Seeds          int      `flag:"seeds"`
+	Log            string   `flag:"log"`
 	Engine         string   `flag:"engine"`
 	Workers        int      `flag:"workers"`
 	Threads        int      `flag:"threads"`
@@ -237,6 +239,11 @@ func (t *finetuning) check() error {
 			return err
 		}
 	}
+	if o.Log != "" {
+		if err := oneOf("log", o.Log, "tensorboard"); err != nil {
+			return err
+		}
+	}
 	for _, check := range []func() error{t.settings, t.checkDevice, t.checkSkips} {
 		if err := check(); err != nil {
 			return err
@@ -317,6 +324,10 @@ func (t *finetuning) checkFailures() error {
 // came out.
 func (t *finetuning) run(ctx context.Context) (*finetuneResult, error) {
 	show := &trainingDisplay{finetuning: t}
+	if t.o.Log != "" {
+		show.log = &eventLog{run: t.folder.Path()}
+		defer show.log.close()
+	}
 	if t.mixup.Alpha > 0 {
 		t.task.Mix = t.mixup.Mix
 	}

@@ -15,12 +15,18 @@ type trainingDisplay struct {
 	bar      *progress
 	features *progress // of those that are computed once
 	told     bool      // the time that is left
+	log      *eventLog // nil: none
 }
 
 // event shows what training reports.
 func (d *trainingDisplay) event(one *finetune.Trial, e finetune.Event) error {
 	if d.trial != one {
-		*d = trainingDisplay{finetuning: d.finetuning, trial: one}
+		*d = trainingDisplay{finetuning: d.finetuning, log: d.log, trial: one}
+	}
+	if d.log != nil {
+		if err := d.log.event(one, e); err != nil {
+			return err
+		}
 	}
 	switch e.Kind {
 	case finetune.Started:
