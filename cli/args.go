@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	cli "github.com/urfave/cli/v2"
+
+	"github.com/robust-transfer/rtx/featurize"
 )
 
 // peers maps flags of other tools to ours, which the hint to an unknown flag names.
@@ -59,7 +61,7 @@ func arrange(app *cli.App, args []string) ([]string, error) {
 	if len(words) > 0 && c.ArgsUsage == "" {
 		return nil, &usageError{
 			msg:  fmt.Sprintf("%s takes no argument %q", c.Name, words[0]),
-			hint: "was it meant for " + meant(c, flags) + "?",
+			hint: leftOverHint(c, flags, words[0]),
 		}
 	}
 	return slices.Concat(path, flags, []string{"--"}, words), nil
@@ -126,6 +128,14 @@ func unknownFlag(c *cli.Command, as, name string) error {
 		e.hint = "did you mean --" + strings.TrimPrefix(e.hint, "did you mean ")
 	}
 	return e
+}
+
+// leftOverHint says what a left-over word was probably meant for.
+func leftOverHint(c *cli.Command, flags []string, word string) string {
+	if featurize.IsTarName(word) {
+		return "several archives are named in quotes, as -d 'train-{000..127}.tar' or -d '{a,b}.tar', or by their folder"
+	}
+	return "was it meant for " + meant(c, flags) + "?"
 }
 
 // meant is the flag that a left-over word was probably meant for: the first of the

@@ -22,8 +22,9 @@ func featurizeCommand(e *env) *cli.Command {
 		Name:  "featurize",
 		Usage: "compute the features of images",
 		Description: "DATA is a folder of class folders, the same in train, val and test, or a folder of\n" +
-			"images; a tar (.gz, .zst) or zip archive of one; a list (.csv or .jsonl with path,\n" +
-			"label, split, group); one image; or - for a tar archive on standard input.\n" +
+			"images; a tar (.gz, .zst) or zip archive of one; a WebDataset, as 'train-{000..127}.tar'\n" +
+			"in quotes or a folder of tars; a list (.csv or .jsonl with path, label, split, group);\n" +
+			"one image; or - for a tar archive on standard input.\n" +
 			"OUT gets features.npy, labels.npy, classes.txt, manifest.jsonl and run.json.\n" +
 			"An interrupted command goes on where it stopped; the same command again does nothing.",
 		Flags: slices.Concat([]cli.Flag{

@@ -21,14 +21,16 @@ import (
 // The flags of verbs that run a network over images.
 
 type dataOptions struct {
-	Data string `flag:"data"`
-	Root string `flag:"root"`
+	Data     string `flag:"data"`
+	Root     string `flag:"root"`
+	LabelKey string `flag:"label-key"`
 }
 
 func dataFlags() []cli.Flag {
 	return []cli.Flag{
 		text("data", "", "the images: a folder, archive, list or `FILE`, or -", "d"),
 		text("root", "", "the `FOLDER` that the paths of a list are relative to (default: the list's)"),
+		text("label-key", "", "the `KEY` of the label in the .json members of a WebDataset; a.b is b in a (default: labels are .cls members)"),
 	}
 }
 
@@ -208,7 +210,7 @@ func (n *network) load() error {
 // source lists what --data names.
 func (n *network) source(ctx context.Context) error {
 	var err error
-	config := featurize.SourceConfig{Root: n.Root}
+	config := featurize.SourceConfig{Root: n.Root, LabelKey: n.LabelKey}
 	if n.Data == "-" {
 		config.Stdin = interruptibleReader(ctx, os.Stdin)
 	}

@@ -173,7 +173,7 @@ func (a *layout) place(s *Sample, classed map[string]bool) (keep bool, err error
 		a.spelled.add(s.Class, class)
 	}
 	if s.Split != "" {
-		key := s.Split + "/" + inner
+		key := s.archive + "/" + s.Split + "/" + inner
 		if other, taken := a.owner[key]; taken {
 			return false, fmt.Errorf("featurize: two images of one name in split %q: %q and %q: %w", s.Split, other, s.Path, ErrData)
 		}

@@ -20,6 +20,8 @@ type Sample struct {
 	// Read appends the contents of the image file to dst and returns the result.
 	Read func(dst []byte) ([]byte, error)
 
+	archive string // of several, the one that holds it: the beginning of Path, once it is listed
+
 	index int // position in the whole listing, of which this may be a shard
 }
 
@@ -42,6 +44,9 @@ type Listing struct {
 	Stream iter.Seq2[Sample, error]
 
 	closer io.Closer
+	joined string  // a digest of the archives, if there are several
+	part   bool    // it is one of several archives
+	sorted *sorter // of a part whose layout has not been found yet
 	shard  *Shard
 	whole  Identity // of the listing of which this is a shard
 }
@@ -95,5 +100,7 @@ func (l *Listing) indexClasses(spelled spellings) {
 		l.Samples[i].Label = label[l.Samples[i].Class]
 	}
 	l.Notes = append(l.Notes, spelled.notes()...)
-	l.noteNumericClasses()
+	if !l.part {
+		l.noteNumericClasses()
+	}
 }

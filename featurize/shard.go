@@ -54,6 +54,9 @@ func (l *Listing) Identity() Identity {
 		return l.whole
 	}
 	h := sha256.New()
+	if l.joined != "" {
+		fmt.Fprintf(h, "archives %s\n", l.joined)
+	}
 	for _, s := range l.Samples {
 		fmt.Fprintf(h, "%q %q %q %q %d\n", s.Path, s.Class, s.Split, s.Group, s.Size)
 	}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -23,12 +24,21 @@ var ErrData = errors.New("unusable data")
 type SourceConfig struct {
 	Root  string    // folder to which the paths of a list file are relative; "": that of the list file
 	Stdin io.Reader // a tar archive, for the name "-"
+
+	// LabelKey is the key of the labels in the .json members of a WebDataset, as "label"
+	// or, of an object in an object, "meta.label"; "": labels are the .cls members.
+	LabelKey string
+
+	part bool // one of several archives, whose classes and layout are found together
 }
 
 // Source lists the images of a folder (see [Folder] for its layouts), of an archive
 // of such a folder (.tar, .tar.gz, .tar.zst, .zip), of a list file (.csv with a
 // header line, or .jsonl, with columns path or file_name, label, split and group), or
-// a single image. The name "-" stands for a tar archive on c.Stdin. Archives are
+// a single image. Tar archives may be WebDatasets, whose members of one name up to the
+// first dot belong together: 000.jpg has the label in 000.cls. Several are named by braces,
+// as in "train-{000..127}.tar" or "{a,b}.tar", or by a folder that holds them and no
+// images; their samples keep the order of the archives. The name "-" stands for a tar archive on c.Stdin. Archives are
 // recognised by their contents, list files by their names.
 //
 // A compressed tar archive, or one on c.Stdin, is read once and in its own order: see
@@ -38,21 +48,24 @@ func Source(ctx context.Context, name string, c SourceConfig) (*Listing, error) 
 		if c.Stdin == nil {
 			return nil, fmt.Errorf("featurize: no standard input: %w", ErrData)
 		}
-		return tarStream("standard input", bufio.NewReaderSize(c.Stdin, 1<<20), nil)
+		return tarStream("standard input", bufio.NewReaderSize(c.Stdin, 1<<20), nil, c)
 	}
 	info, err := os.Stat(name)
+	if errors.Is(err, fs.ErrNotExist) && strings.Contains(name, "{") {
+		return bracedSource(ctx, name, c)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("featurize: data: %w", err)
 	}
 	if info.IsDir() {
-		return Folder(ctx, name)
+		return folderSource(ctx, name, c)
 	}
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, fmt.Errorf("featurize: data: %w", err)
 	}
 	if !info.Mode().IsRegular() {
-		return tarStream(name, bufio.NewReaderSize(f, 1<<20), f)
+		return tarStream(name, bufio.NewReaderSize(f, 1<<20), f, c)
 	}
 	l, err := fileSource(ctx, f, info, c)
 	if err != nil {
@@ -83,13 +96,17 @@ func fileSource(ctx context.Context, f *os.File, info os.FileInfo, c SourceConfi
 		return nil, fmt.Errorf("featurize: data: %w", err)
 	}
 	name := f.Name()
-	switch kind := kindOf(head[:n]); {
+	kind := kindOf(head[:n])
+	if c.LabelKey != "" && kind != "tar" && kind != "gzip" && kind != "zstd" {
+		return nil, noLabelKey(name)
+	}
+	switch {
 	case kind == "zip":
 		return zipSource(ctx, name, f, info.Size(), f)
 	case kind == "tar":
-		return tarSource(ctx, name, f, info.Size(), f)
+		return tarSource(ctx, name, f, info.Size(), f, c)
 	case kind == "gzip" || kind == "zstd":
-		return tarStream(name, bufio.NewReaderSize(f, 1<<20), f)
+		return tarStream(name, bufio.NewReaderSize(f, 1<<20), f, c)
 	case IsList(name):
 		root := c.Root
 		if root == "" {
@@ -101,6 +118,11 @@ func fileSource(ctx context.Context, f *os.File, info os.FileInfo, c SourceConfi
 		return l, nil
 	}
 	return nil, fmt.Errorf("featurize: %q is no folder, tar or zip archive, list (.csv, .jsonl) or image: %w", name, ErrData)
+}
+
+// noLabelKey is the error of a source that has no members to take a label from.
+func noLabelKey(name string) error {
+	return fmt.Errorf("featurize: %q is no tar archive, and labels by a key are in the .json members of one: %w", name, ErrData)
 }
 
 // isSingleImage reports whether a file is an image by its name or its first bytes.

@@ -5,8 +5,11 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"path"
 	"strings"
@@ -16,10 +19,12 @@ import (
 
 // tarSource lists a tar archive in a file. Samples are sorted bytewise by path, and
 // are read from r.
-func tarSource(ctx context.Context, name string, r io.ReaderAt, size int64, closer io.Closer) (*Listing, error) {
-	l := &Listing{closer: closer}
+func tarSource(ctx context.Context, name string, r io.ReaderAt, size int64, closer io.Closer, c SourceConfig) (*Listing, error) {
+	l := &Listing{closer: closer, part: c.part}
 	in := &tarInput{r: io.NewSectionReader(r, 0, size)}
+	in.watch(c)
 	w := newArchiveWalk(name)
+	w.members.key = c.LabelKey
 	for t := tar.NewReader(in); ; {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -43,15 +48,29 @@ func tarSource(ctx context.Context, name string, r io.ReaderAt, size int64, clos
 	if !in.whole() {
 		w.notes = append(w.notes, fmt.Sprintf("%q has no end mark; it may be cut short", name))
 	}
-	sortByPath(l.Samples)
+	l.joined = in.digest()
+	return l, w.finish(l, func() { sortByPath(l.Samples) })
+}
+
+// finish derives the classes and splits of the samples of an archive, in their own order
+// if they are those of a WebDataset, else in the order that sort makes.
+func (w *archiveWalk) finish(l *Listing, sort func()) error {
 	l.Notes = append(l.Notes, w.remarks()...)
-	return l, l.arrange(name, &w.sorter, true)
+	if isWeb, err := w.members.label(l, &w.sorter, w.name); isWeb || err != nil {
+		return err
+	}
+	sort()
+	if l.part {
+		l.sorted = &w.sorter
+		return nil
+	}
+	return l.arrange(w.name, &w.sorter, true)
 }
 
 // tarStream lists a tar archive, compressed or not, that is read once and in its own
 // order.
-func tarStream(name string, r *bufio.Reader, closer io.Closer) (*Listing, error) {
-	l := &Listing{closer: closer}
+func tarStream(name string, r *bufio.Reader, closer io.Closer, c SourceConfig) (*Listing, error) {
+	l := &Listing{closer: closer, part: c.part}
 	l.Notes = []string{fmt.Sprintf("%s is read as a stream, in its own order", name)}
 	l.Stream = func(yield func(Sample, error) bool) {
 		plain, end, err := decompressed(r)
@@ -61,7 +80,9 @@ func tarStream(name string, r *bufio.Reader, closer io.Closer) (*Listing, error)
 		}
 		defer end()
 		in := &tarInput{stream: plain}
+		in.watch(c)
 		w := newArchiveWalk(name)
+		w.members.key = c.LabelKey
 		for t := tar.NewReader(in); ; {
 			s, head, err := w.nextTar(t)
 			if err == io.EOF {
@@ -81,8 +102,8 @@ func tarStream(name string, r *bufio.Reader, closer io.Closer) (*Listing, error)
 		if !in.whole() {
 			w.notes = append(w.notes, fmt.Sprintf("%q has no end mark; it may be cut short", name))
 		}
-		l.Notes = append(l.Notes, w.remarks()...)
-		if err := l.arrange(name, &w.sorter, true); err != nil {
+		l.joined = in.digest()
+		if err := w.finish(l, func() {}); err != nil {
 			yield(Sample{}, err)
 		}
 	}
@@ -95,7 +116,23 @@ func tarStream(name string, r *bufio.Reader, closer io.Closer) (*Listing, error)
 type tarInput struct {
 	r      *io.SectionReader // a file; nil for a stream
 	stream io.Reader
-	zeros  int // number of zeros at the end of what has been read
+	zeros  int       // number of zeros at the end of what has been read
+	sum    hash.Hash // of what has been read, of one of several archives: of a file, headers and labels
+}
+
+// watch computes the digest of one of several archives.
+func (t *tarInput) watch(c SourceConfig) {
+	if c.part {
+		t.sum = sha256.New()
+	}
+}
+
+// digest identifies what has been read; "" if it is not one of several archives.
+func (t *tarInput) digest() string {
+	if t.sum == nil {
+		return ""
+	}
+	return hex.EncodeToString(t.sum.Sum(nil))
 }
 
 // whole reports whether the end mark has been seen.
@@ -107,6 +144,9 @@ func (t *tarInput) Read(p []byte) (int, error) {
 		from = t.r
 	}
 	n, err := from.Read(p)
+	if t.sum != nil {
+		t.sum.Write(p[:n])
+	}
 	if rest := len(bytes.TrimRight(p[:n], "\x00")); rest > 0 {
 		t.zeros = n - rest
 	} else {
@@ -126,16 +166,17 @@ func (t *tarInput) Seek(offset int64, whence int) (int64, error) {
 // archiveWalk checks the entries of an archive one by one.
 type archiveWalk struct {
 	sorter
-	name   string
-	seen   map[string]bool // paths of images
-	notes  []string
-	links  int    // links that are named like images
-	link   string // the first of them
-	turned int    // names with backslashes in place of slashes
+	name    string
+	seen    map[string]bool // paths of images
+	members webMembers
+	notes   []string
+	links   int    // links that are named like images
+	link    string // the first of them
+	turned  int    // names with backslashes in place of slashes
 }
 
 func newArchiveWalk(name string) *archiveWalk {
-	return &archiveWalk{sorter: newSorter(), name: name, seen: map[string]bool{}}
+	return &archiveWalk{sorter: newSorter(), name: name, seen: map[string]bool{}, members: newWebMembers()}
 }
 
 // nextTar returns the next image of a tar archive, or io.EOF, and the part of the image
@@ -169,6 +210,14 @@ func (w *archiveWalk) nextTar(t *tar.Reader) (s Sample, head []byte, err error) 
 			if strings.HasPrefix(key, "GNU.sparse.") {
 				return Sample{}, nil, w.bad(h.Name, "a sparse file")
 			}
+		}
+		isLabel, err := w.members.read(clean, h.Size, t)
+		if err != nil {
+			return Sample{}, nil, fmt.Errorf("featurize: tar archive %q: %q: %w: %w", w.name, clean, err, ErrData)
+		}
+		if isLabel {
+			w.others++
+			continue
 		}
 		head = nil
 		keep, err := w.keep(clean, func() []byte {

@@ -79,6 +79,24 @@ func (s *sorter) count(name, kind string) {
 	s.dirs[dir][kind]++
 }
 
+// add takes over what another has counted, with the paths of its files.
+func (s *sorter) add(t *sorter) {
+	s.others += t.others
+	for kind, n := range t.unread {
+		if s.unread[kind] += n; s.first[kind] == "" {
+			s.first[kind] = t.first[kind]
+		}
+	}
+	for dir, kinds := range t.dirs {
+		if s.dirs[dir] == nil {
+			s.dirs[dir] = map[string]int{}
+		}
+		for kind, n := range kinds {
+			s.dirs[dir][kind] += n
+		}
+	}
+}
+
 // isBookkeeping reports whether a path is hidden, or named like a file that lies beside
 // images and is none.
 func isBookkeeping(name string) bool {
