@@ -67,6 +67,9 @@ func (e *env) export(c *cli.Context) error {
 			return err
 		}
 		own = append(own, object{{"tensors", n}}...)
+		if note := partNote(m); note != "" {
+			e.note("%s", note)
+		}
 	} else {
 		written, err := e.exportModel(ctx, c, m, out)
 		if err != nil {
@@ -80,6 +83,29 @@ func (e *env) export(c *cli.Context) error {
 	}
 	fmt.Fprintln(e.stdout, c.String("out"))
 	return nil
+}
+
+// partNote says what of a checkpoint is not among the weights of its model, "" where
+// that is nothing.
+func partNote(m *onnx.Model) string {
+	spec, _, err := m.Spec()
+	if err != nil || spec.Source == nil {
+		return ""
+	}
+	var parts []string
+	if n := spec.Source.LeftOut; n > 0 {
+		parts = append(parts, fmt.Sprintf("without %s that lay beside it in %s", tensors(n), spec.Source.File))
+	}
+	if n := spec.Source.Computed; n > 0 {
+		parts = append(parts, fmt.Sprintf("of which %d are computed of the tensors that %s holds for each", n, spec.Source.File))
+	}
+	if spec.Head == nil {
+		parts = append(parts, "without a head")
+	}
+	if parts == nil {
+		return ""
+	}
+	return "these are the weights of the network alone, " + strings.Join(parts, ", ")
 }
 
 // exportModel writes the model as an ONNX file, and returns the part of the result

@@ -27,7 +27,7 @@ func importCommand(e *env) *cli.Command {
 			text("arch", "auto", "the `NAME` of the architecture; auto recognises it"),
 			toggle("no-normalize", "leave normalisation out of the graph, and say in the Spec what it is"),
 			toggle("fold-bn", "make batch norms part of the convolutions before them"),
-			number("index", -1, "which network `K` of a file that holds a list, from 0 on; -1: the only one"),
+			number("index", -1, "which network `K` of a file that holds several, from 0 on; -1: the only one, or the first that is no copy"),
 			text("labels", "", "`FILE` of the classes' names in their order, one a line"),
 			text("key-map", "", "write what each tensor was called in the checkpoint to this CSV `FILE`"),
 		}, inputFlags(), []cli.Flag{
@@ -255,6 +255,7 @@ func (v *importing) report(made *converted, status string) error {
 		n := im.Network
 		own = append(own, object{
 			{"format", im.File.Format}, {"layout", n.Layout}, {"tensors", len(n.Tensors)}, {"dropped", list(n.Dropped)},
+			{"networks", list(im.Networks)}, {"index", im.Index}, {"head", list(im.Head)}, {"beside", list(im.Beside())}, {"computed", list(n.Computed)},
 			{"skipped", list(n.Skipped)}, {"fields", list(im.File.Fields())}, {"not_executed", list(im.File.Classes())},
 		}...)
 	}
@@ -266,7 +267,7 @@ func (v *importing) report(made *converted, status string) error {
 		return nil
 	}
 	if im := made.imported; im != nil {
-		v.note("%s, %d classes, %d tensors: %s, %s", spec.Arch, classes, len(im.Network.Tensors), im.File.Format, im.Network.Layout)
+		v.note("%s, %d tensors: %s, %s", summary(im), len(im.Network.Tensors), im.File.Format, im.Network.Layout)
 		if inert := im.File.Classes(); len(inert) > 0 {
 			v.note("%d classes of the pickle were read as data and not executed; rtx inspect lists them", len(inert))
 		}

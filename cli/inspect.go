@@ -17,7 +17,7 @@ func inspectCommand(e *env) *cli.Command {
 	return &cli.Command{
 		Name: "inspect", Usage: "tell what a model or checkpoint holds and expects", ArgsUsage: "FILE",
 		Flags: []cli.Flag{
-			number("index", -1, "which network `K` of a checkpoint that holds a list, from 0 on; -1: the only one"),
+			number("index", -1, "which network `K` of a checkpoint that holds several, from 0 on; -1: the only one, or the first that is no copy"),
 			toggle("verify", "compare with what a second reader, onnx-go, finds in an ONNX file, and tell what it cannot decode"),
 			jsonFlag(),
 		},

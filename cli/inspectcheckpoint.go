@@ -66,7 +66,9 @@ func (i inspected) table() [][2]string {
 	}
 	arch := "not recognised"
 	if i.known {
-		arch = fmt.Sprintf("%s, %d classes", i.arch, i.classes)
+		if arch = fmt.Sprintf("%s, %d classes", i.arch, i.classes); i.classes == 0 {
+			arch = i.arch + ", no head"
+		}
 	}
 	var elements, bytes int64
 	for _, t := range n.Tensors {
@@ -114,6 +116,7 @@ func (i inspected) object() object {
 	o := object{
 		{"file", i.name}, {"sha256", i.sum}, {"format", i.File.Format}, {"layout", n.Layout}, {"arch", i.arch},
 		{"mean", n.Mean}, {"std", n.Std}, {"clamp", n.Clamp}, {"tensors", tensors}, {"dropped", list(n.Dropped)},
+		{"networks", list(i.Networks)}, {"index", i.Index}, {"head", list(i.Head)}, {"beside", list(i.Beside())}, {"computed", list(n.Computed)},
 		{"fields", list(i.File.Fields())}, {"not_executed", list(i.File.Classes())}, {"problems", list(i.notes)},
 	}
 	if i.known {

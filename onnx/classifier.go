@@ -250,9 +250,18 @@ func (m *Model) scoresOutput(t *tracer, anything bool) (output string, linear bo
 		if what := m.Detector(); what != "" {
 			return "", false, fmt.Errorf("onnx: the model is %s, and no classifier: %w", what, ErrNoLogits)
 		}
+		if m.headless() {
+			return "", false, fmt.Errorf("onnx: the model has no head, it gives features only: %w", ErrNoLogits)
+		}
 		return "", false, fmt.Errorf("onnx: expected an output called logits, or one of shape [N,K] behind a linear layer, found %s%s: %w", orNone(seen), decided, ErrNoLogits)
 	}
 	return found[0], heads[t.tail(found[0]).value] != "", nil
+}
+
+// headless tells whether the model is a known network without its last layer.
+func (m *Model) headless() bool {
+	spec, _, err := m.Spec()
+	return err == nil && spec.Arch != "" && spec.Head == nil && len(m.Outputs()) == 1 && m.Outputs()[0].Name == spec.Feature
 }
 
 // mayBeScores tells whether an output can be [N,K], perhaps with more dimensions of

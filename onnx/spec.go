@@ -76,8 +76,11 @@ type Extra struct {
 
 // Source is the file that the weights were imported from.
 type Source struct {
-	File   string `json:"file"`
-	SHA256 string `json:"sha256"`
+	File     string `json:"file"`
+	SHA256   string `json:"sha256"`
+	Network  string `json:"network,omitempty"`  // which one, where the file holds several: a key, and a prefix of names
+	LeftOut  int    `json:"left_out,omitempty"` // number of tensors beside the network
+	Computed int    `json:"computed,omitempty"` // number of weights that were computed of several tensors each
 }
 
 // Robustness is the threat model of adversarial training: the norm, "l2" or "linf",

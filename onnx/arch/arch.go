@@ -17,7 +17,7 @@ type architecture struct {
 	mean, std []float64 // of its images, in [0,1]; nil: normalisation is part of the network
 	build     func(*builder)
 	init      initialisation
-	alias     func(string) string // the current name of a tensor that was renamed; nil: none was
+	alias     func(string) string // the name of a tensor that has another one in some checkpoints; nil: none has
 }
 
 // imageNet is an architecture for ImageNet's images of 224x224.
@@ -60,7 +60,7 @@ func find(name string) (architecture, error) {
 }
 
 // define builds the layers for images of a size, height and width; zero is the
-// architecture's own.
+// architecture's own. Of no classes, the network has no head.
 func (a architecture) define(classes int, size [2]int) (*builder, error) {
 	if size == [2]int{} {
 		size = [2]int{a.size, a.size}
@@ -117,6 +117,7 @@ type Config struct {
 	Clamp     []float64 // low and high, applied before normalisation; nil: none
 	Normalize bool      // clamp and normalise in the graph, by nodes "normalize/..."; else the Spec asks the caller to
 	Labels    []string  // names of the classes, in the order of the logits; nil: not known
+	Headless  bool      // Build: the tensors are those of the network without its last linear layer, and the model's only output is the features
 }
 
 // Build makes a model of an architecture from the tensors of its state_dict.
@@ -135,7 +136,11 @@ func Build(name string, tensors []onnx.Tensor, c Config) (*onnx.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	b, err := a.define(a.classes(tensors), c.InputSize)
+	classes := a.classes(tensors)
+	if c.Headless {
+		classes = 0
+	}
+	b, err := a.define(classes, c.InputSize)
 	if err != nil {
 		return nil, err
 	}

@@ -32,9 +32,9 @@ type builder struct {
 	blockGain float64   // gain of the last batch norm of a residual block; see func blockGain
 	momentum  float64   // ONNX's momentum of batch norms, which is 1 - PyTorch's; 0: the default, 0.9
 	size      [2]int    // height and width of images
-	classes   int
-	normNodes []string // nodes of a normalisation that is part of the network
-	err       error    // the input size does not fit
+	classes   int       // 0: without a head
+	normNodes []string  // nodes of a normalisation that is part of the network
+	err       error     // the input size does not fit
 }
 
 // fail records the first error about the input size.
@@ -178,11 +178,16 @@ func (b *builder) classifier(x, name string) {
 	b.head(name, b.shapes[x][0])
 }
 
-// head adds the last linear layer, from the value "features" to "logits".
+// head adds the last linear layer, from the value "features" to "logits". A network
+// of no classes ends with the features.
 func (b *builder) head(name string, in int) {
+	b.width, b.last = in, onnx.Head{Weight: name + ".weight", Bias: name + ".bias"}
+	if b.classes == 0 {
+		return
+	}
 	bound := 1 / math.Sqrt(float64(in))
-	b.last = onnx.Head{Weight: b.tensor(name+".weight", -bound, bound, b.classes, in), Bias: b.tensor(name+".bias", -bound, bound, b.classes)}
-	b.width = in
+	b.tensor(b.last.Weight, -bound, bound, b.classes, in)
+	b.tensor(b.last.Bias, -bound, bound, b.classes)
 	b.node("Gemm", "logits", []string{"features", b.last.Weight, b.last.Bias}, onnx.Int("transB", 1))
 }
 

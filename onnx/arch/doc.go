@@ -3,6 +3,9 @@
 // ResNeXt, Wide ResNet, DenseNet-161, VGG16-BN, MobileNetV2, ShuffleNetV2 and
 // MNASNet as torchvision defines them, ResNets for CIFAR, and two small networks.
 //
+// [Within] finds networks among other tensors, behind any prefix, also without their
+// last linear layer.
+//
 // To make a model of a checkpoint's tensors, from package onnx/torch:
 //
 //	name, err := arch.Recognize(tensors) // "resnet50", or a *Mismatch
@@ -18,7 +21,7 @@
 //
 // Every model has the input "images", float32 [N,3,H,W] with any N, and the
 // outputs "logits" [N,K] and "features" [N,D], where features are what enters
-// the last linear layer. H and W are fixed when the model is built. The
+// the last linear layer; of a network without that layer, "features" alone. H and W are fixed when the model is built. The
 // initializers are the network's parameters and buffers under the names of
 // torchvision, or of the project that published the network; the counters
 // num_batches_tracked are kept in the Spec. The Spec is complete: input size,

@@ -10,17 +10,20 @@ func (a architecture) model(b *builder, c Config) (*onnx.Model, onnx.Spec) {
 	g := &pb.GraphProto{Name: a.name, Node: b.nodes}
 	m := onnx.New(&pb.ModelProto{IrVersion: onnx.IRVersion, ProducerName: "rtx", Graph: g, OpsetImport: []*pb.OperatorSetIdProto{{Version: onnx.Opset}}})
 	g.Input = []*pb.ValueInfoProto{onnx.NewValue("images", pb.TensorProto_FLOAT, onnx.Named("N"), onnx.Sized(3), onnx.Sized(b.size[0]), onnx.Sized(b.size[1]))}
-	g.Output = []*pb.ValueInfoProto{
-		onnx.NewValue("logits", pb.TensorProto_FLOAT, onnx.Named("N"), onnx.Sized(b.classes)),
-		onnx.NewValue("features", pb.TensorProto_FLOAT, onnx.Named("N"), onnx.Sized(b.width)),
+	head := &b.last
+	if b.classes == 0 {
+		head = nil
+	} else {
+		g.Output = append(g.Output, onnx.NewValue("logits", pb.TensorProto_FLOAT, onnx.Named("N"), onnx.Sized(b.classes)))
 	}
+	g.Output = append(g.Output, onnx.NewValue("features", pb.TensorProto_FLOAT, onnx.Named("N"), onnx.Sized(b.width)))
 	for _, s := range b.stages {
 		d := b.shapes[s.Value]
 		g.ValueInfo = append(g.ValueInfo, onnx.NewValue(s.Value, pb.TensorProto_FLOAT, onnx.Named("N"), onnx.Sized(d[0]), onnx.Sized(d[1]), onnx.Sized(d[2])))
 	}
 	spec := onnx.Spec{Version: 1, Interpolation: "bilinear", Range: [2]float64{0, 1}, Channels: "rgb", Layout: "nchw",
 		Mean: a.mean, Std: a.std, Clamp: c.Clamp, Normalized: b.normNodes != nil, NormNodes: b.normNodes,
-		Input: "images", Feature: "features", Stages: b.stages, Head: &b.last, Labels: c.Labels, Arch: a.name}
+		Input: "images", Feature: "features", Stages: b.stages, Head: head, Labels: c.Labels, Arch: a.name}
 	spec.SetSize(b.size[0], b.size[1])
 	if c.Mean != nil {
 		spec.Mean, spec.Std = c.Mean, c.Std

@@ -19,6 +19,9 @@ type Mismatch struct {
 	Shapes  []string // sentences on tensors of another shape or type: name, found, expected
 }
 
+// maxPrefixes is how many beginnings of a common prefix are tried.
+const maxPrefixes = 16
+
 // maxListed is how many names of a kind a message lists.
 const maxListed = 4
 
@@ -75,12 +78,24 @@ func Recognize(tensors []onnx.Tensor) (string, error) {
 		if m == nil {
 			return a.name, nil
 		}
+		if other := a.differ(b, tensors, a.likeliest(b, tensors)); other.faults() < m.faults() {
+			m = other
+		}
 		if share := float64(m.faults()) / float64(len(tensors)+len(b.params)); nearest == nil || share < least {
 			nearest, least = m, share
 		}
 	}
 	nearest.Nearest = true
 	return "", nearest
+}
+
+// Classes is the number of logits of an architecture's network with these tensors.
+func Classes(name string, tensors []onnx.Tensor) int {
+	a, err := find(name)
+	if err != nil {
+		return 0
+	}
+	return a.classes(tensors)
 }
 
 // classes is the number of rows of the last linear layer, or 1000 if the tensors
@@ -102,7 +117,7 @@ func (a architecture) classes(tensors []onnx.Tensor) int {
 // is nil if they are the network's.
 func (a architecture) compare(b *builder, tensors []onnx.Tensor) (prefix string, best *Mismatch) {
 	for _, p := range prefixes(tensors) {
-		m := a.differ(b, tensors, len(p))
+		m := a.differ(b, tensors, p)
 		if m.faults() == 0 {
 			return p, nil
 		}
@@ -127,7 +142,7 @@ func prefixes(tensors []onnx.Tensor) []string {
 		}
 	}
 	for i := range common {
-		if common[i] == '.' && len(out) <= maxListed {
+		if common[i] == '.' && len(out) <= maxPrefixes {
 			out = append(out, common[:i+1])
 		}
 	}
@@ -142,9 +157,9 @@ func (a architecture) nameOf(t onnx.Tensor, cut int) string {
 	return a.alias(t.Name[cut:])
 }
 
-// differ compares tensors, whose names begin with a prefix of cut bytes, with
-// those of the network.
-func (a architecture) differ(b *builder, tensors []onnx.Tensor, cut int) *Mismatch {
+// differ compares the tensors whose names begin with a prefix with those of the
+// network. It knows no others.
+func (a architecture) differ(b *builder, tensors []onnx.Tensor, prefix string) *Mismatch {
 	m := &Mismatch{Arch: a.name}
 	wanted := map[string][]int64{}
 	for _, p := range b.params {
@@ -152,7 +167,11 @@ func (a architecture) differ(b *builder, tensors []onnx.Tensor, cut int) *Mismat
 	}
 	seen := map[string]bool{}
 	for _, t := range tensors {
-		name := a.nameOf(t, cut)
+		if !strings.HasPrefix(t.Name, prefix) {
+			m.Extra = append(m.Extra, t.Name)
+			continue
+		}
+		name := a.nameOf(t, len(prefix))
 		dims, ok := wanted[name]
 		switch {
 		case seen[name] || !ok && !b.counter(name):

@@ -35,10 +35,24 @@ var resnets = func() (out []architecture) {
 		{"wide_resnet50_4", resnet{depth50, true, 1, 256}},
 		{"wide_resnet101_2", resnet{depth101, true, 1, 128}},
 	} {
-		out = append(out, imageNet(n.name, residualInit, n.build))
+		a := imageNet(n.name, residualInit, n.build)
+		a.alias = childName
+		out = append(out, a)
 	}
 	return out
 }()
+
+// children are the names of the modules of a residual network in their order: in an
+// nn.Sequential of them, or of the first of them, tensors have the index instead.
+var children = []string{"conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4", "avgpool", "fc"}
+
+// childName is the name of a tensor of a residual network in its own class.
+func childName(name string) string {
+	if len(name) > 2 && name[0] >= '0' && name[0] <= '9' && name[1] == '.' {
+		return children[name[0]-'0'] + name[1:]
+	}
+	return name
+}
 
 func (r resnet) build(b *builder) {
 	b.blockGain = blockGain(r.blocks[0] + r.blocks[1] + r.blocks[2] + r.blocks[3])

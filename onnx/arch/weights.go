@@ -61,7 +61,7 @@ func Weights(m *onnx.Model) ([]onnx.Tensor, error) {
 		return nil, err
 	}
 	all := m.Tensors()
-	b, err := a.define(a.classes(all), s.InputSize)
+	b, err := a.headOf(s, all)
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +70,7 @@ func Weights(m *onnx.Model) ([]onnx.Tensor, error) {
 		own[p.name] = true
 	}
 	all = slices.DeleteFunc(all, func(t onnx.Tensor) bool { return !own[t.Name] })
-	if mismatch := a.differ(b, all, 0); mismatch.faults() > 0 {
+	if mismatch := a.differ(b, all, ""); mismatch.faults() > 0 {
 		return nil, mismatch
 	}
 	for i, t := range all {
@@ -83,9 +83,43 @@ func Weights(m *onnx.Model) ([]onnx.Tensor, error) {
 		all[i] = cast(t, to)
 		if name := s.SourceNames[t.Name]; name != "" {
 			all[i].Name = name
+		} else if t.Name == b.last.Weight || t.Name == b.last.Bias {
+			all[i].Name = sourcePrefix(s, b.params[0]) + t.Name
 		}
 	}
 	return withExtra(all, s.Extra)
+}
+
+// headOf defines the network as a model has it: without a head, or with one that a
+// backbone without a head was given. Such a head gets the names of the network's own,
+// behind the prefix that the checkpoint's names had.
+func (a architecture) headOf(s onnx.Spec, all []onnx.Tensor) (*builder, error) {
+	if s.Head == nil {
+		return a.define(0, s.InputSize)
+	}
+	b, err := a.define(1, s.InputSize)
+	if err != nil {
+		return nil, err
+	}
+	own := b.last
+	for i, t := range all {
+		switch t.Name {
+		case s.Head.Weight:
+			all[i].Name = own.Weight
+		case s.Head.Bias:
+			all[i].Name = own.Bias
+		}
+	}
+	return a.define(a.classes(all), s.InputSize)
+}
+
+// sourcePrefix is what a checkpoint's names begin with, in front of the network's.
+func sourcePrefix(s onnx.Spec, first param) string {
+	prefix, ok := strings.CutSuffix(s.SourceNames[first.name], first.name)
+	if !ok {
+		return ""
+	}
+	return prefix
 }
 
 // withExtra inserts the tensors that are not in the graph at their positions.

@@ -248,7 +248,7 @@ func TestErrors(t *testing.T) {
 	net := weights(t, "cifar_resnet20", 5, "")
 	whole, last := flat(t, net), net[len(net)-1].Name
 	less := flat(t, net[:len(net)-1])
-	more := flat(t, append(slices.Clone(net), values("extra", []int64{1}, 0)))
+	more := flat(t, append(slices.Clone(net), values("layer1.9.extra", []int64{1}, 0)))
 
 	mismatch := func(file string, cfg checkpoint.Config) *arch.Mismatch {
 		t.Helper()
@@ -262,7 +262,7 @@ func TestErrors(t *testing.T) {
 	if m := mismatch(less, checkpoint.Config{}); m.Arch != "cifar_resnet20" || !m.Nearest || fmt.Sprint(m.Missing, m.Extra) != "["+last+"] []" {
 		t.Errorf("%+v", m)
 	}
-	if m := mismatch(more, checkpoint.Config{Arch: "cifar_resnet20"}); m.Nearest || fmt.Sprint(m.Missing, m.Extra) != "[] [extra]" {
+	if m := mismatch(more, checkpoint.Config{Arch: "cifar_resnet20"}); m.Nearest || fmt.Sprint(m.Missing, m.Extra) != "[] [layer1.9.extra]" {
 		t.Errorf("%+v", m)
 	}
 	if m := mismatch(whole, checkpoint.Config{Arch: "resnet18"}); m.Arch != "resnet18" || m.Nearest {

@@ -19,6 +19,15 @@
 // Every model has the input "images", float32 [N,3,H,W] in RGB and [0,1], and the
 // outputs "logits" [N,K] and "features" [N,D].
 //
+// Training programs save more than the network: losses, metrics, counters, projection
+// heads, queues, a second network that follows the first. Where the tensors are not
+// those of an architecture as a whole, it is looked for within them, behind any prefix
+// ([Open] says which of several is taken). What lies beside it is left out, and
+// [Checkpoint.Beside] counts it. A backbone without a head, or with a head that is not
+// the architecture's own, becomes a model whose only output is "features". Weights that
+// PyTorch computes of several tensors (pruning, weight norm, spectral norm) are
+// computed.
+//
 // Import reads the structure of a checkpoint, and weights that are in it twice, to
 // compare them. The values of the others are read when the model is written, a tensor
 // at a time, so that memory does not grow with the network. A checkpoint must
@@ -26,7 +35,8 @@
 // are checked for values that no sound network has, which [Imported.Defect] reports.
 //
 // [Weights] goes the other way: it gives the weights of a model back as a state_dict,
-// the same bytes under the same names.
+// the same bytes under the same names. It holds the network alone: nothing of what was
+// beside it, and computed weights as they were computed.
 //
 // [Open] gives access to a checkpoint whose network is not recognised, and to
 // each of several networks in one file. [Adopt] does for a foreign ONNX file what
@@ -36,7 +46,7 @@
 //
 // A network that is not recognised is an [*arch.Mismatch], which names the
 // nearest architecture and the tensors that differ. Several networks in one file
-// are a [torch.ErrIndex], a damaged or foreign file is a [torch.ErrFormat], a
+// are a [torch.ErrIndex], a quantised one is an [ErrQuantized], a damaged or foreign file is a [torch.ErrFormat], a
 // number of labels other than that of the classes is a [*LabelsError], and a file
 // that is not what the caller's [Claim] says is a [*ClaimError].
 package checkpoint

@@ -41,7 +41,7 @@ func (e *LabelsError) Error() string {
 // describe it, then as the caller wants it.
 func (im *Imported) model(name string, tensors []onnx.Tensor, cfg Config) (*onnx.Model, error) {
 	n := im.Network
-	built := arch.Config{Mean: n.Mean, Std: n.Std}
+	built := arch.Config{Mean: n.Mean, Std: n.Std, Headless: im.headless()}
 	if n.Clamp {
 		built.Clamp = []float64{0, 1}
 	}

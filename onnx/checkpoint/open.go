@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/robust-transfer/rtx/onnx"
+	"github.com/robust-transfer/rtx/onnx/arch"
 	"github.com/robust-transfer/rtx/onnx/torch"
 )
 
@@ -18,6 +19,15 @@ import (
 type Checkpoint struct {
 	File    *torch.File    // its format, its entries beside the tensors, and the classes that it names
 	Network *torch.Network // its tensors under the names that the network's code gives them
+
+	// Networks lists the networks of the checkpoint where it holds several, or others
+	// beside the one at Index, which was chosen; else it is nil, or has one element.
+	// Import may look for them.
+	Networks []Place
+	Index    int
+	Head     []string // keys of a head that the network's own layers do not include, and that was left out
+
+	within *arch.Network // the one that was chosen; nil: all of its state_dict
 
 	path string
 	hash *os.File
@@ -27,6 +37,13 @@ type Checkpoint struct {
 // Open opens a checkpoint and finds the network in it. Of several networks it
 // takes the index-th, from 0 on; -1 stands for the only one, or for the one whose
 // key says that it is the network. Otherwise the error wraps [torch.ErrIndex].
+//
+// Tensors may lie beside a network, and one state_dict may hold several networks,
+// each behind a prefix: the two encoders of MoCo, a student and its teacher, a
+// network and its moving average. Then -1 takes the first in the file that is no
+// copy of another by its name (momentum, target, ema, encoder_k and the like). Of a
+// teacher and a student it takes the teacher where both are of one architecture, as
+// in self-distillation, else the student.
 //
 // The file is hashed in the background from then on, for [Checkpoint.SHA256].
 func Open(path string, index int) (*Checkpoint, error) {
@@ -39,7 +56,7 @@ func Open(path string, index int) (*Checkpoint, error) {
 		c.Close()
 		return nil, fmt.Errorf("checkpoint: %w", err)
 	}
-	if c.Network, err = f.Network(index); err != nil {
+	if err := c.choose(index); err != nil {
 		c.Close()
 		return nil, fmt.Errorf("checkpoint: %q: %w", path, err)
 	}
@@ -86,7 +103,14 @@ func (c *Checkpoint) SHA256() (string, error) {
 // source is what the Spec says of the file.
 func (c *Checkpoint) source() (*onnx.Source, error) {
 	sum, err := c.SHA256()
-	return &onnx.Source{File: filepath.Base(c.path), SHA256: sum}, err
+	s := &onnx.Source{File: filepath.Base(c.path), SHA256: sum, Computed: len(c.Network.Computed)}
+	if len(c.Networks) > 1 {
+		s.Network = c.Networks[c.Index].Where
+	}
+	for _, g := range c.Beside() {
+		s.LeftOut += g.Tensors
+	}
+	return s, err
 }
 
 // WriteKeyMap writes a CSV table of the network's tensors and their keys in the

@@ -1,6 +1,7 @@
 package checkpoint
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/robust-transfer/rtx/onnx"
@@ -9,13 +10,51 @@ import (
 )
 
 // recognize names the architecture of the network, or checks that it is the one
-// that was asked for. A normalizer that torch took for a module in front of the
-// network may turn out to be a part of the network.
+// that was asked for. Where the tensors are not those of a network as a whole, it
+// takes the network that comes first within them.
 func (c *Checkpoint) recognize(asked string) (string, error) {
+	name, err := c.recognizeWhole(asked)
+	if err == nil || c.within != nil {
+		return name, err
+	}
+	places, e := c.places(asked)
+	if e != nil {
+		return "", e
+	}
+	if at := foremost(places, c.dict()); at >= 0 && places[at].within != nil {
+		if err := c.take(places, at); err != nil {
+			return "", err
+		}
+		return c.recognizeWhole(asked)
+	}
+	if c.quantized() {
+		return "", fmt.Errorf("%w: its weights are integers, or are rounded as it is trained", ErrQuantized)
+	}
+	return "", err
+}
+
+// dict is the index of the state_dict that was chosen.
+func (c *Checkpoint) dict() int {
+	if len(c.Networks) == 0 {
+		return 0
+	}
+	return c.Networks[c.Index].dict
+}
+
+// headless tells whether the network that was chosen has no head.
+func (c *Checkpoint) headless() bool { return c.within != nil && c.within.Classes == 0 }
+
+// recognizeWhole names the architecture whose tensors are those of c.Network. A
+// normalizer that torch took for a module in front of the network may turn out to be
+// a part of the network.
+func (c *Checkpoint) recognizeWhole(asked string) (string, error) {
 	match := arch.Recognize
+	if c.within != nil && asked == "" {
+		asked = c.within.Arch
+	}
 	if asked != "" {
 		match = func(tensors []onnx.Tensor) (string, error) {
-			_, err := arch.Build(asked, tensors, arch.Config{})
+			_, err := arch.Build(asked, tensors, arch.Config{Headless: c.headless()})
 			return asked, err
 		}
 	}
@@ -43,7 +82,7 @@ func (c *Checkpoint) keyed(name string) []onnx.Tensor {
 			tensors[i].Name = key
 		}
 	}
-	if _, err := arch.Build(name, tensors, arch.Config{}); err == nil {
+	if _, err := arch.Build(name, tensors, arch.Config{Headless: c.headless()}); err == nil {
 		return tensors
 	}
 	return slices.Clone(c.Network.Tensors)

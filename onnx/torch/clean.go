@@ -114,17 +114,24 @@ func (b *builder) dropCopy() error {
 // stops files whose copies share storages, which would be read again and again;
 // files that robustness wrote stay far below it.
 func (b *builder) same(e, first entry) error {
-	if !e.t.sameView(first.t) {
-		if b.compare -= e.t.cost() + first.t.cost(); b.compare < 0 {
-			return fmt.Errorf("the attacker's copy %q: the copies are larger than the file, they share their values too often: %w", e.key, ErrFormat)
-		}
-	}
-	same, err := e.t.equal(first.t)
-	if err != nil {
-		return fmt.Errorf("tensor %q: %w", e.key, err)
-	}
-	if !same {
+	copies, originals := e.parts(), first.parts()
+	if len(copies) != len(originals) {
 		return fmt.Errorf("the attacker's copy %q differs from %q: %w", e.key, first.key, ErrFormat)
+	}
+	for i, t := range copies {
+		u := originals[i]
+		if !t.sameView(u) {
+			if b.compare -= t.cost() + u.cost(); b.compare < 0 {
+				return fmt.Errorf("the attacker's copy %q: the copies are larger than the file, they share their values too often: %w", e.key, ErrFormat)
+			}
+		}
+		same, err := t.equal(u)
+		if err != nil {
+			return fmt.Errorf("tensor %q: %w", e.key, err)
+		}
+		if !same {
+			return fmt.Errorf("the attacker's copy %q differs from %q: %w", e.key, first.key, ErrFormat)
+		}
 	}
 	return nil
 }
@@ -188,7 +195,10 @@ func (b *builder) network() *Network {
 	n.Keys = make(map[string]string, len(b.entries))
 	for _, e := range b.entries {
 		n.Keys[e.name] = e.key
-		n.Tensors = append(n.Tensors, e.t.Named(e.name))
+		n.Tensors = append(n.Tensors, e.tensor())
+		if e.made != nil {
+			n.Computed = append(n.Computed, Computed{e.name, e.made.how, e.made.keys})
+		}
 	}
 	return n
 }

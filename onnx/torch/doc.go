@@ -18,7 +18,9 @@
 //
 // [File.Network] finds the state_dict wherever it lies in the file, strips the
 // prefixes of wrappers such as DataParallel, and returns the tensors under the
-// names that the network's own code gives them. Package onnx/arch makes a model
+// names that the network's own code gives them. Weights that PyTorch computes of
+// several tensors, by pruning, weight norm or spectral norm, are computed when they
+// are written. Package onnx/arch makes a model
 // of them. [File.Fields] lists the numbers and strings that were saved beside
 // the weights, and [File.Value] is everything that was saved, as Go values.
 //

@@ -40,6 +40,9 @@ type Network struct {
 	Clamp      bool
 	Normalizer []onnx.Tensor
 
+	// Computed lists the weights that the checkpoint holds in several tensors each.
+	Computed []Computed
+
 	Dropped []Drop   // keys of tensors, or of parts that hold tensors, that were left out
 	Skipped []string // keys of the state_dict that hold no tensor
 	Layout  string   // how the checkpoint was laid out, for people: "state_dict (model, module.)"
@@ -63,16 +66,32 @@ type Drop struct {
 // "attacker". It is compared with the first and dropped; a difference is an
 // error. Running statistics and counters of batch norms are kept.
 func (f *File) Network(index int) (*Network, error) {
+	found, err := f.candidates()
+	if err != nil {
+		return nil, err
+	}
+	i, err := choose(found, index)
+	if err != nil {
+		return nil, fmt.Errorf("torch: %w", err)
+	}
+	return f.clean(found, i)
+}
+
+// candidates lists the state_dicts of the checkpoint.
+func (f *File) candidates() ([]candidate, error) {
 	s := &searcher{left: 1<<16 + 64*f.read}
 	found, err := s.search(f.Value, 0)
 	if err != nil {
 		return nil, fmt.Errorf("torch: %w: %w", err, ErrFormat)
 	}
-	found = slices.DeleteFunc(found, func(c candidate) bool { return len(c.entries) == 0 })
-	i, err := choose(found, index)
-	if err != nil {
-		return nil, fmt.Errorf("torch: %w", err)
+	for i := range found {
+		found[i].entries = compute(found[i].entries)
 	}
+	return slices.DeleteFunc(found, func(c candidate) bool { return len(c.entries) == 0 }), nil
+}
+
+// clean makes a network of the i-th candidate.
+func (f *File) clean(found []candidate, i int) (*Network, error) {
 	if n := len(found[i].entries); n > safetensors.MaxTensors {
 		return nil, fmt.Errorf("torch: it has %d tensors, expected at most %d of a network: %w", n, safetensors.MaxTensors, ErrFormat)
 	}

@@ -12,13 +12,17 @@ import (
 // which clamps its input.
 var normalizers = [][2]string{{"new_mean", "new_std"}, {"mean", "std"}, {"mu", "sigma"}}
 
+// normalizerModules are the names of such modules, as prefixes. "0." is that of an
+// nn.Sequential.
+var normalizerModules = []string{"normalizer.", "normalize.", "normalization.", "norm.", "", "0."}
+
 // normalizer removes the tensors of a normalisation module in front of the
 // network and keeps their values as Mean and Std. It reports whether it did.
 func (b *builder) normalizer() (bool, error) {
 	if b.Mean != nil {
 		return false, nil
 	}
-	for _, prefix := range []string{"normalizer.", "normalize.", "normalization.", "norm.", "", "0."} {
+	for _, prefix := range normalizerModules {
 		for _, pair := range normalizers {
 			mean, std := b.index(prefix+pair[0]), b.index(prefix+pair[1])
 			if mean < 0 || std < 0 || len(b.entries) == 2 || prefix == "0." && !b.sequential(mean, std) {

@@ -11,6 +11,7 @@ type entry struct {
 	key  string // in the checkpoint
 	name string // once prefixes are stripped
 	t    *Tensor
+	made *computation // of the weight, from several tensors of which t is one; nil: t is the weight
 }
 
 // candidate is a state_dict somewhere in a checkpoint.
@@ -151,7 +152,7 @@ func (s *searcher) flat(d *Dict) (candidate, error) {
 	for k, v := range d.All() {
 		key, ok := k.(string)
 		if t, isTensor := v.(*Tensor); ok && isTensor && t.DType != 0 {
-			c.entries = append(c.entries, entry{key, key, t})
+			c.entries = append(c.entries, entry{key: key, name: key, t: t})
 		} else if ok {
 			c.skipped = append(c.skipped, key)
 		}
@@ -196,7 +197,7 @@ func (s *searcher) walk(c *candidate, o *Object, prefix string, depth int) error
 			switch t, isTensor := v.(*Tensor); {
 			case !ok || v == nil || nonPersistent[k]:
 			case isTensor && t.DType != 0:
-				c.entries = append(c.entries, entry{prefix + key, prefix + key, t})
+				c.entries = append(c.entries, entry{key: prefix + key, name: prefix + key, t: t})
 			default:
 				c.skipped = append(c.skipped, prefix+key)
 			}
