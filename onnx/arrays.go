@@ -113,10 +113,10 @@ func (a *arrays) compute(n *pb.NodeProto) *array {
 	if f := binaries[n.OpType]; f != nil && len(in) == 2 {
 		return combine(in[0], in[1], f)
 	}
-	switch n.OpType {
-	case "Cast":
+	switch {
+	case n.OpType == "Cast":
 		return cast(in[0], pb.TensorProto_DataType(attribute(n, "to").GetI()))
-	case "DequantizeLinear":
+	case n.OpType == "DequantizeLinear" && len(in) > 1:
 		c := in[0]
 		if len(in) > 2 {
 			if c = combine(c, in[2], binaries["Sub"]); c == nil {

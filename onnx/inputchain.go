@@ -75,10 +75,11 @@ func (c *inputChain) step(n *pb.NodeProto) bool {
 	case "Identity", "Cast", "Dropout":
 		c.chain = append(c.chain, nodeName(n))
 	case "Transpose":
-		c.axis = slices.Index(attribute(n, "perm").GetInts(), int64(c.axis))
-		if c.axis < 0 {
+		axis := slices.Index(attribute(n, "perm").GetInts(), int64(c.axis))
+		if axis < 0 || len(attribute(n, "perm").GetInts()) != 4 {
 			return false
 		}
+		c.axis = axis
 	case "Reshape":
 		if len(n.Input) < 2 || !c.keepsChannels(c.arrays.of(n.Input[1]).ints()) {
 			return false

@@ -18,6 +18,7 @@ type InputFinding struct {
 	Text       string     // the same as a sentence without verb: "input in [0,255], ..."
 
 	normNodes []string
+	swap      string // ", as node ... swaps the channels", where one does
 }
 
 // Known tells whether the graph says in which range it takes pixels.
@@ -59,6 +60,12 @@ func (m *Model) inputFinding(in imageInput) (f InputFinding, err error) {
 	f.Channels = e.channelOrder(f)
 	if in.channels == 1 {
 		f.Channels = "grey"
+	}
+	if f.Channels == "bgr" {
+		f.swap = ", by the mean of each channel"
+	}
+	if len(c.swaps) > 0 {
+		f.swap = fmt.Sprintf(", where node %q swaps the channels", c.swaps[0])
 	}
 	if text := e.conflict(); text != "" {
 		return f, &InputConflict{m.path, text}

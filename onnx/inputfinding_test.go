@@ -40,6 +40,23 @@ func code(name string, dtype pb.TensorProto_DataType, v byte) *pb.TensorProto {
 	return &pb.TensorProto{Name: name, DataType: int32(dtype), RawData: []byte{v}}
 }
 
+// inception transforms each channel by itself, as torchvision's transform_input does and
+// PyTorch exports it.
+func inception() *onnx.Model {
+	var constants []*pb.TensorProto
+	var nodes []*pb.NodeProto
+	var joined []string
+	for c, name := range []string{"0", "1", "2"} {
+		index := onnx.NewInts("i"+name, int64(c))
+		index.Dims = nil
+		constants = append(constants, index, number("a"+name, onnx.ImageNetStd[c]/.5), number("b"+name, (onnx.ImageNetMean[c]-.5)/.5))
+		nodes = append(nodes, onnx.NewNode("Gather", "x"+name, []string{"x", "i" + name}, onnx.Int("axis", 1)), node("Unsqueeze", "u"+name, "x"+name, "one"),
+			node("Mul", "m"+name, "u"+name, "a"+name), node("Add", "y"+name, "m"+name, "b"+name))
+		joined = append(joined, "y"+name)
+	}
+	return beginning(floats, append(constants, onnx.NewInts("one", 1)), append(nodes, onnx.NewNode("Concat", "y", joined, onnx.Int("axis", 1)))...)
+}
+
 // TestInputFinding wants range, normalisation and order of the channels of what
 // exporters and users put in front of networks.
 func TestInputFinding(t *testing.T) {
@@ -89,6 +106,7 @@ func TestInputFinding(t *testing.T) {
 		"padded": {beginning(floats, list(onnx.NewInts("p", 0, 0, 1, 1, 0, 0, 1, 1), number("k", 255)), node("Pad", "u", "x", "p"), node("Div", "y", "u", "k")), pixel, true, nil, ""},
 		"Inception's own transform": {beginning(floats, list(channels("a", .229/.5, .224/.5, .225/.5), channels("b", (.485-.5)/.5, (.456-.5)/.5, (.406-.5)/.5)),
 			node("Mul", "u", "x", "a"), node("Add", "y", "u", "b")), unit, false, onnx.ImageNetMean, "rgb"},
+		"Inception's, exported":        {inception(), unit, false, onnx.ImageNetMean, "rgb"},
 		"quantised [0,1]":              {quantised(1.0/255, 0), unit, false, nil, ""},
 		"quantised [0,255]":            {quantised(1, 0), pixel, false, nil, ""},
 		"quantised [-1,1]":             {quantised(2.0/255, 128), signed, false, nil, ""},
@@ -110,6 +128,9 @@ func TestInputFinding(t *testing.T) {
 			spec, assumed, err := c.model.Spec()
 			if err != nil || spec.Normalized != c.normalized || c.span != [2]float64{} && (spec.Range != c.span || !slices.Contains(assumed, f.Text)) {
 				t.Errorf("%+v %q %v", spec, assumed, err)
+			}
+			if text := strings.Join(assumed, "; "); c.channels == "bgr" && !strings.Contains(text, "BGR, ") || strings.Contains(name, "swapped") && !strings.Contains(text, `where node "u" swaps the channels`) {
+				t.Errorf("%q does not tell of the order", text)
 			}
 			if unknown := c.span == [2]float64{}; unknown && (!slices.Equal(spec.Mean, onnx.ImageNetMean) || spec.Range != unit) {
 				t.Errorf("%+v, want ImageNet's mean and std", spec)

@@ -47,7 +47,7 @@ func (m *Model) Spec() (spec Spec, assumed []string, err error) {
 		spec.Feature = f
 	}
 	assumed = append(assumed, m.chosen(in, spec.Feature)...)
-	return spec, append(assumed, "bilinear, "+channelNames[spec.Channels]), conflict
+	return spec, append(assumed, "bilinear, "+channelNames[spec.Channels]+finding.swap), conflict
 }
 
 // chosen tells which of several inputs takes images, and which value the features are in
