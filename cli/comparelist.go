@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"github.com/robust-transfer/rtx/cli/catalogue"
+	"github.com/robust-transfer/rtx/onnx"
 )
 
 // entry is a model of a comparison, with a name and input settings of its own.
@@ -144,7 +146,9 @@ func (k *comparing) name() error {
 // is computed. A model that cannot be read is told of later.
 func (k *comparing) checkInputs() error {
 	silent := &env{stdout: k.stdout, stderr: io.Discard, json: true, progress: "none", warnings: []string{}}
-	for i, e := range k.list {
+	var refused *usageError
+	foreign := "MODEL.onnx" // one that the settings may be meant for
+	for i, e := range slices.Backward(k.list) {
 		if len(e.input.pixelFlags()) == 0 {
 			continue
 		}
@@ -152,13 +156,25 @@ func (k *comparing) checkInputs() error {
 		if err != nil {
 			continue
 		}
-		_, _, err = silent.modelSpec(e.input, e.model, m)
-		usage, refused := err.(*usageError)
-		if !refused {
-			continue
+		if m.Metadata(onnx.SpecKey) == "" {
+			foreign = e.model
 		}
-		return &usageError{msg: fmt.Sprintf("%s: %s", k.names[i], usage.msg), hint: fmt.Sprintf(
-			"--models FILE.yaml gives each model settings of its own, such as - {model: %s, range: 0..255}; %s", quoted(e.model), usage.hint)}
+		var usage *usageError
+		if _, _, err = silent.modelSpec(e.input, e.model, m); errors.As(err, &usage) {
+			refused = &usageError{msg: fmt.Sprintf("%s: %s", k.names[i], usage.msg), hint: usage.hint}
+		}
 	}
-	return nil
+	if refused == nil {
+		return nil
+	}
+	if flags := k.pixelFlags(); len(flags) > 0 {
+		var given, settings string
+		for _, f := range flags {
+			given += fmt.Sprintf(" --%s %s", f.name, quoted(f.value))
+			settings += fmt.Sprintf(", %s: %s", f.name, f.value)
+		}
+		refused.hint = fmt.Sprintf("give it to the model that it is meant for: rtx import %s -o NEW.onnx%s, or --models FILE.yaml with - {model: %s%s}; --force-input gives it to all",
+			quoted(foreign), given, quoted(foreign), settings)
+	}
+	return refused
 }

@@ -120,7 +120,7 @@ func TestCompareList(t *testing.T) {
 	args := []string{"-d", images, "-o", out, "--seeds", "1", "--solver", "ridge", "--json"}
 	o := call(append([]string{"compare", plain, own, "--range", "-1..1"}, args...)...)
 	r := object(t, o.stdout)
-	if _, err := os.Stat(out); o.code != 2 || err == nil || !strings.Contains(r["error"].(string), "the Spec of") || !strings.Contains(r["hint"].(string), "rtx import "+own+" -o NEW.onnx --range -1..1") || !strings.Contains(r["hint"].(string), "--models FILE.yaml") {
+	if _, err := os.Stat(out); o.code != 2 || err == nil || !strings.Contains(r["error"].(string), "the Spec of") || !strings.Contains(r["hint"].(string), "rtx import "+plain+" -o NEW.onnx --range -1..1, or --models FILE.yaml with - {model: "+plain+", range: -1..1}") {
 		t.Errorf("settings for all: %+v, %v", o, err)
 	}
 	list := filepath.Join(filepath.Dir(plain), "models.yaml")
