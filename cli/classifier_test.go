@@ -317,3 +317,26 @@ func TestFeaturizeSays(t *testing.T) {
 		t.Errorf("scores that were asked for: %+v", o)
 	}
 }
+
+// TestFinetuneScores attaches a new head to what are probably scores.
+func TestFinetuneScores(t *testing.T) {
+	data, _ := patternImages(t, "a", "b", "a", "b")
+	m, err := onnx.Load(namedClassifier(t, "shares", "a", "b", "c"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// What training cannot compute becomes a Relu.
+	for _, n := range m.Proto.Graph.Node {
+		if n.OpType == "Abs" {
+			n.OpType = "Relu"
+		}
+	}
+	file := filepath.Join(t.TempDir(), "shares.onnx")
+	if err := m.Save(file); err != nil {
+		t.Fatal(err)
+	}
+	o := call(append([]string{"finetune", "-m", file, "-d", data, "-o", filepath.Join(t.TempDir(), "run"), "--head", "new", "--epochs", "1", "--lr", "1e-3", "--val-fraction", "0", "--bn", "frozen", "--augment", "none"}, unnormalised...)...)
+	if o.code != 0 || strings.Count(o.stderr, `the features "p" are probably scores of 3 classes (the model names 3 classes)`) != 1 {
+		t.Errorf("%+v", o)
+	}
+}

@@ -55,6 +55,9 @@ func (t *finetuning) trainable() error {
 		if err != nil {
 			return err
 		}
+		if why := m.AreScores(value, width); why != "" {
+			t.warn("%s: the features %q are probably scores of %d classes (%s), because no linear layer was found before them; the new head reads them", m.Path(), value, width, why)
+		}
 		if m, err = m.Attach(value, onnx.ZeroLinear(width, 2)); err != nil {
 			return err
 		}

@@ -22,6 +22,17 @@
 // "rtx.spec"; [Model.WithSpec] sets it. For files without one [Model.Spec] makes
 // assumptions, and lists them.
 //
+// # What a classifier answers
+//
+// [Model.ClassOutput] reads what the graph does behind the logits: a [ClassOutput] says
+// whether the output is logits, a softmax or its logarithm, or a sigmoid of each class,
+// and which value to compute for the probabilities. One column stands for two classes,
+// of which it is the second's. What the graph cannot tell is assumed to be logits, and
+// said in Notes. Models that are written have plain logits; [Spec.Scores] keeps what
+// makes probabilities of them. [Model.FeatureValue] finds what the last layer reads, also
+// where that is a convolution or computes with 8-bit numbers; [Model.AreScores] and
+// [Model.Detector] tell values that are no features.
+//
 // # What can be done to a model
 //
 //	WithOutputs, Expose      other outputs: logits, features, feature maps, any value
