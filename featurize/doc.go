@@ -46,6 +46,13 @@
 // In place of the two .npy files there may be features.npz, features.safetensors or
 // features.parquet. The folder follows the protocol of package featurize/output.
 //
+// # Classes
+//
+// Classes that are the integers 0 to K-1 are in numeric order, so that labels are these
+// integers; all others are sorted bytewise: see [OrderClasses]. Their names are UTF-8, in
+// NFC; see [ClassOfFolder] for bytes that are not UTF-8. In JSON, paths have such bytes
+// as lone surrogates: see [JSONPath].
+//
 // # Memory
 //
 // An Extractor holds three batches and an image per worker, however many images there
