@@ -19,8 +19,10 @@
 // value range, channel order, mean and standard deviation, and whether the graph
 // normalises its input itself. It also names the features, the feature maps of each
 // stage, and the head. It is saved with the model, as JSON in the metadata entry
-// "rtx.spec"; [Model.WithSpec] sets it. For files without one [Model.Spec] makes
-// assumptions, and lists them.
+// "rtx.spec"; [Model.WithSpec] sets it. For files without one [Model.Spec] concludes
+// from the constants in front of the network what it takes ([Model.InputFinding]),
+// assumes the rest, and says both in words. [Model.CheckSpec] tells whether a model
+// takes what a Spec describes.
 //
 // # What a classifier answers
 //
@@ -50,8 +52,8 @@
 //
 // # Values
 //
-// Tensors are row-major and little-endian. Images are [N,3,H,W] or [N,H,W,3], in
-// float32 or float16; features are [N,D] or maps [N,C,H,W], logits [N,K]. Every model
+// Tensors are row-major and little-endian. Images are [N,3,H,W] or [N,H,W,3], or one
+// channel of these for shades of grey, in floating point or as integers; features are [N,D] or maps [N,C,H,W], logits [N,K]. Every model
 // that rtx writes has the input "images", float32 [N,3,H,W], the outputs "logits" and
 // "features", and the names of the classes in the metadata entry "classes"; it is in
 // IR version 8 and operator set 17 (ONNX specification, docs/IR.md and
@@ -60,9 +62,10 @@
 // # Errors
 //
 // Files that are not readable models give an [ErrFormat]. A graph without an image
-// input gives an [ErrNoImageInput], one that needs more than images an [ErrInputs], a
-// Spec that does not fit the graph an [ErrSpec], a value that the graph does not have a
-// [*ValueError], one that a head cannot be attached to a [*RankError], a model that is
-// not a classifier an [ErrNoLogits], and classes that are not those asked for an
-// [ErrNoClasses] or a [*ClassMismatch].
+// input gives an [ErrNoImageInput], one that needs more than images an
+// [ErrInputs], one whose first nodes contradict each other an [*InputConflict], a
+// Spec that does not fit the graph an [ErrSpec], a value that the graph does not
+// have a [*ValueError], one that a head cannot be attached to a [*RankError], a
+// model that is not a classifier an [ErrNoLogits], and classes that are not those
+// asked for an [ErrNoClasses] or a [*ClassMismatch].
 package onnx
