@@ -25,6 +25,7 @@ func adaptCommand(e *env) *cli.Command {
 			text("model", "", "the network: an ONNX or PyTorch `FILE`, or a name of rtx models", "m"),
 		}, dataFlags(), []cli.Flag{
 			text("out", "", "the new model `FILE`", "o"),
+			useFlag(),
 			text("engine", "auto", "what computes: ort (onnxruntime), tape (pure Go) or auto"),
 			number("batch-size", adaptBatch, "images that are normalised together", "b"),
 		}, adaptRunFlags(), skipFlags(), outputFlags(), []cli.Flag{
@@ -38,6 +39,7 @@ func adaptCommand(e *env) *cli.Command {
 type adaptOptions struct {
 	networkOptions
 	Out       string `flag:"out"`
+	Use       string `flag:"use"`
 	Overwrite bool   `flag:"overwrite"`
 }
 
@@ -55,12 +57,13 @@ func (e *env) adapt(c *cli.Context) error {
 		return err
 	}
 	if e.json {
-		e.print(e.result("rtx.adapt/1", a.status, o.Out, object{
+		e.print(e.result("rtx.adapt/1", a.status, o.Out, append(object{
 			{"images", a.images}, {"skipped", len(a.failed)}, {"split", a.split}, {"batch_norms", a.norms}, {"statistics", a.digest}, {"engine", a.engine},
-		}))
+		}, a.use.fields()...)))
 		return nil
 	}
 	e.note("%d batch norms adapted to %d images (%s), %d skipped", a.norms, a.images, a.split, len(a.failed))
+	a.use.tell(e)
 	fmt.Fprintln(e.stdout, o.Out)
 	return nil
 }
@@ -109,7 +112,16 @@ func (e *env) adaptModel(ctx context.Context, o adaptOptions) (*adaptation, erro
 	if err != nil {
 		return nil, err
 	}
-	if a.status, err = saveModel(ctx, a.model, to); err != nil {
+	if a.model, err = a.model.Normalize(); err != nil {
+		return nil, err
+	}
+	if a.use, err = newScript("use", o.Use, a.model, to); err != nil {
+		return nil, err
+	}
+	if a.status, err = saveModel(ctx, a.model, to); err == nil {
+		err = a.use.write(ctx)
+	}
+	if err != nil {
 		return nil, err
 	}
 	n.tellFailures(a.failed, "")
@@ -143,6 +155,7 @@ type adaptation struct {
 	engine string
 	failed []featurize.Failure
 	status string // of its file, where it has one
+	use    *script
 }
 
 // adaptation re-estimates the statistics of the model's batch norms on the train

@@ -77,11 +77,24 @@ func (e *env) attach(ctx context.Context, o attachOptions, run *featurize.Proven
 	if m, err = withSeen(m, by); err != nil {
 		return err
 	}
-	to := target{"out", filepath.Join(o.Probe, "classifier.onnx"), o.Overwrite, append(m.Files(), o.Model)}
-	if to.holds(m.Write) {
-		return nil
+	if m, err = m.Normalize(); err != nil {
+		return err
 	}
-	return to.write(ctx, m.Write)
+	to := target{"out", filepath.Join(o.Probe, "classifier.onnx"), o.Overwrite, append(m.Files(), o.Model)}
+	use, err := newScript("out", filepath.Join(o.Probe, useFile), m, to)
+	if err != nil {
+		return err
+	}
+	if !to.holds(m.Write) {
+		if err := to.write(ctx, m.Write); err != nil {
+			return err
+		}
+	}
+	if err := use.write(ctx); err != nil {
+		return err
+	}
+	use.tell(e)
+	return nil
 }
 
 // madeBy refuses a model that the features are not of: another one, or one whose

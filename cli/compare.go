@@ -69,7 +69,7 @@ type comparing struct {
 // comparison has none, so that it may grow by further models.
 var comparisonLayout = output.Layout{
 	Kind:   "comparison",
-	Files:  []string{"best.onnx", featurize.ImagesFile, "args.yaml", "results.csv", "report.md", "report.html", "compare.json"},
+	Files:  []string{"best.onnx", useFile, featurize.ImagesFile, "args.yaml", "results.csv", "report.md", "report.html", "compare.json"},
 	Beside: []string{"*"},
 }
 
@@ -231,6 +231,9 @@ func (k *comparing) finish(ctx context.Context, r *report.Comparison) error {
 		if err := k.table(r); err != nil {
 			return err
 		}
+		if script := k.folder.Path(useFile); slices.ContainsFunc(files, func(f output.Content) bool { return f.Name == useFile }) {
+			k.note("python3 %s IMAGE... uses best.onnx without rtx", quoted(script))
+		}
 	}
 	if n := len(k.failed); n > 0 {
 		err := fmt.Errorf("%d of %d backbones failed; the first, %s: %s", n, len(k.models), k.failed[0].Model, k.failed[0].Reason)
@@ -262,7 +265,11 @@ func (k *comparing) best(ctx context.Context) ([]output.Content, error) {
 	if err != nil {
 		return nil, err
 	}
-	files := []output.Content{{Name: "best.onnx", Write: m.Write}}
+	use, err := useContent(m, "best.onnx")
+	if err != nil {
+		return nil, err
+	}
+	files := []output.Content{{Name: "best.onnx", Write: m.Write}, use}
 	if _, err := os.Stat(k.bestImages()); err == nil { // former versions wrote none
 		files = append(files, output.Content{Name: featurize.ImagesFile, Write: k.writeImages})
 	}
@@ -279,7 +286,11 @@ func measured(x float64) share {
 
 // removeBest removes what an earlier comparison has left of its best classifier.
 func (k *comparing) removeBest() error {
-	return errors.Join(output.Remove(k.folder.Path("best.onnx")), output.Remove(k.folder.Path(featurize.ImagesFile)))
+	var errs []error
+	for _, name := range []string{"best.onnx", useFile, featurize.ImagesFile} {
+		errs = append(errs, output.Remove(k.folder.Path(name)))
+	}
+	return errors.Join(errs...)
 }
 
 // bestImages is the list of the images of the best backbone's probe.

@@ -33,6 +33,7 @@ func exportCommand(e *env) *cli.Command {
 			toggle("fold-bn", "make batch norms part of the convolutions before them"),
 			text("precision", "fp32", "fp32, or fp16 for convolutions and matrix products"),
 			number("opset", onnx.Opset, "the operator set `N` of the ONNX file"),
+			useFlag(),
 			verifyFlag(),
 			jsonFlag(),
 			toggle("quiet", "no notes", "q"),
@@ -115,12 +116,20 @@ func (e *env) exportModel(ctx context.Context, c *cli.Context, m *onnx.Model, ou
 	if err != nil {
 		return nil, err
 	}
+	use, err := newScript("use", c.String("use"), m, out)
+	if err != nil {
+		return nil, err
+	}
 	if err := out.write(ctx, m.Write); err != nil {
 		return nil, err
 	}
+	if err := use.write(ctx); err != nil {
+		return nil, err
+	}
 	info := m.Inspect()
-	own := object{{"inputs", info.Inputs}, {"outputs", info.Outputs}, {"opset", m.Opset()}}
+	own := append(object{{"inputs", info.Inputs}, {"outputs", info.Outputs}, {"opset", m.Opset()}}, use.fields()...)
 	e.note("outputs %s", outputsOf(info))
+	defer use.tell(e)
 	if c.Bool("verify") {
 		v, err := verify.NewReport(ctx, out.name, m)
 		if err != nil {
@@ -153,7 +162,7 @@ func exportKind(c *cli.Context) (string, error) {
 			return "", &usageError{msg: fmt.Sprintf("--%s is %q, expected %s", name, v, strings.Join(may, " or "))}
 		}
 	}
-	graph := []string{"outputs", "embed-preprocess", "fold-bn", "precision", "opset", "verify"}
+	graph := []string{"outputs", "embed-preprocess", "fold-bn", "precision", "opset", "verify", "use"}
 	if to == "onnx" {
 		graph = []string{"names"}
 	}
@@ -167,7 +176,10 @@ func exportKind(c *cli.Context) (string, error) {
 
 // exportGraph applies the changes to the graph that the flags ask for.
 func exportGraph(c *cli.Context, m *onnx.Model) (*onnx.Model, error) {
-	var err error
+	m, err := m.Normalize()
+	if err != nil {
+		return nil, err
+	}
 	if names := c.String("outputs"); names != "" {
 		if m, err = expose(m, names); err != nil {
 			return nil, err

@@ -431,6 +431,7 @@ func (t *finetuning) report(status string, f *finetuneResult) error {
 		t.note("nothing to do: the run is there")
 	}
 	t.note("%s", f.line())
+	t.note("python3 %s IMAGE... uses the weights without rtx", quoted(filepath.Join(t.out, useFile)))
 	fmt.Fprintln(t.stdout, t.out)
 	return nil
 }

@@ -33,6 +33,9 @@ func (t *finetuning) prepare() error {
 		}
 		t.warn("the recipe paper does not normalise by ImageNet's mean and standard deviation, as its released code does not")
 	}
+	if t.model, err = t.model.Normalize(); err != nil { // t.spec still tells how
+		return err
+	}
 	return t.choosePolicy()
 }
 

@@ -168,7 +168,7 @@ func (t *finetuning) keepProbe(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := output.WriteFile(ctx, filepath.Join(t.out, probeHeadFile), m.Write); err != nil {
+		if err := replaceFile(ctx, filepath.Join(t.out, probeHeadFile), m.Write); err != nil {
 			return err
 		}
 	}
@@ -176,7 +176,7 @@ func (t *finetuning) keepProbe(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return output.WriteFile(ctx, filepath.Join(t.out, probeFile), output.Bytes(text))
+	return replaceFile(ctx, filepath.Join(t.out, probeFile), output.Bytes(text))
 }
 
 // readProbe reads the probe of a run that is continued; nil where there is none.

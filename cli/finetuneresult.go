@@ -11,6 +11,7 @@ import (
 	"github.com/robust-transfer/rtx/featurize/output"
 	"github.com/robust-transfer/rtx/finetune"
 	"github.com/robust-transfer/rtx/finetune/classify"
+	"github.com/robust-transfer/rtx/onnx"
 	"github.com/robust-transfer/rtx/onnx/runtime"
 )
 
@@ -122,6 +123,9 @@ func (t *finetuning) finish(ctx context.Context) (*finetuneResult, error) {
 			}
 		}
 	}
+	if err := t.writeUse(ctx); err != nil {
+		return nil, err
+	}
 	record := runRecord{
 		Listing: t.id, Result: f, Trials: t.found.Trials, Engine: t.engine, Library: t.library,
 		HeldOut: t.data.HeldOut(), Classes: t.data.Classes(), Failed: t.data.Check().Failed, Unread: t.listing.Unread, Warnings: t.warnings,
@@ -132,6 +136,19 @@ func (t *finetuning) finish(ctx context.Context) (*finetuneResult, error) {
 		return nil, err
 	}
 	return f, nothingWritten(t.folder.Write(ctx, output.Content{Name: output.RunFile, Write: output.JSON(record)}))
+}
+
+// writeUse writes use.py, which uses the best weights.
+func (t *finetuning) writeUse(ctx context.Context) error {
+	m, err := onnx.Load(t.folder.Path(finetune.BestFile))
+	if err != nil {
+		return err
+	}
+	use, err := useContent(m, finetune.BestFile)
+	if err != nil {
+		return err
+	}
+	return nothingWritten(t.folder.Write(ctx, use))
 }
 
 // runRecord is the run.json of a training run.

@@ -31,6 +31,7 @@ func importCommand(e *env) *cli.Command {
 			text("labels", "", "`FILE` of the classes' names in their order, one a line"),
 			text("key-map", "", "write what each tensor was called in the checkpoint to this CSV `FILE`"),
 		}, inputFlags(), []cli.Flag{
+			useFlag(),
 			verifyFlag(),
 			jsonFlag(),
 			toggle("quiet", "no notes", "q"),
@@ -49,6 +50,7 @@ type importOptions struct {
 	Index       int    `flag:"index"`
 	Labels      string `flag:"labels"`
 	KeyMap      string `flag:"key-map"`
+	Use         string `flag:"use"`
 	inputOptions
 	Overwrite bool `flag:"overwrite"`
 	Verify    bool `flag:"verify"`
@@ -73,6 +75,7 @@ type converted struct {
 	imported *checkpoint.Imported
 	notes    []string
 	verified *verify.Report // nil: not asked for
+	use      *script
 }
 
 func (e *env) importModel(c *cli.Context) error {
@@ -101,7 +104,13 @@ func (e *env) importModel(c *cli.Context) error {
 		return err
 	}
 	v.out.inputs = append(v.out.inputs, made.model.Files()...)
+	if made.use, err = newScript("use", v.Use, made.model, v.out); err != nil {
+		return err
+	}
 	status, err := saveModel(ctx, made.model, v.out)
+	if err == nil {
+		err = made.use.write(ctx)
+	}
 	if err != nil {
 		return err
 	}
@@ -168,7 +177,7 @@ func (e *env) parseImport(c *cli.Context) (*importing, error) {
 func (v *importing) checkKind(c *cli.Context) error {
 	flags, says := []string{"range", "channels"}, "--%s goes with an ONNX file, and %q is a PyTorch checkpoint: the network that is made takes RGB in 0..1"
 	if !v.kind.Checkpoint() {
-		flags, says = []string{"arch", "index", "key-map", "no-normalize"}, "--%s goes with a PyTorch checkpoint, and %q is an ONNX file"
+		flags, says = []string{"arch", "index", "key-map"}, "--%s goes with a PyTorch checkpoint, and %q is an ONNX file"
 	}
 	for _, name := range flags {
 		if c.IsSet(name) {
@@ -206,6 +215,12 @@ func (v *importing) convert() (*converted, error) {
 		ckpt.Close()
 		return nil, err
 	}
+	if im.Spec.NormalizeOutside = v.NoNormalize && im.Spec.Mean != nil; im.Spec.NormalizeOutside {
+		if im.Model, err = im.Model.WithSpec(im.Spec); err != nil {
+			ckpt.Close()
+			return nil, err
+		}
+	}
 	return &converted{model: im.Model, imported: im, notes: importNotes(im)}, nil
 }
 
@@ -235,6 +250,10 @@ func (v *importing) adopt() (*converted, error) {
 	if err != nil {
 		return nil, err
 	}
+	if v.NoNormalize && spec.Normalized {
+		return nil, &usageError{msg: fmt.Sprintf("--no-normalize: %q normalises its input itself", v.path), hint: "rtx inspect shows the nodes"}
+	}
+	spec.NormalizeOutside = v.NoNormalize
 	made := &converted{}
 	if !assumed {
 		made.notes = append(made.notes, "it has a Spec, which the flags change")
@@ -259,6 +278,7 @@ func (v *importing) report(made *converted, status string) error {
 			{"skipped", list(n.Skipped)}, {"fields", list(im.File.Fields())}, {"not_executed", list(im.File.Classes())},
 		}...)
 	}
+	own = append(own, made.use.fields()...)
 	if made.verified != nil {
 		own = append(own, object{{"verify", made.verified}}...)
 	}
@@ -279,6 +299,7 @@ func (v *importing) report(made *converted, status string) error {
 		v.note("nothing to do: it is there")
 	}
 	v.noteVerified(made.verified)
+	made.use.tell(v.env)
 	fmt.Fprintln(v.stdout, v.Out)
 	return nil
 }

@@ -306,7 +306,7 @@ func TestImportForeign(t *testing.T) {
 	if d := apart(featuresOf(t, data, model), featuresOf(t, data, backbone)); d != 0 {
 		t.Errorf("features differ by %.1e", d)
 	}
-	for _, flag := range []string{"--arch=resnet18", "--index=0", "--key-map=x", "--no-normalize"} {
+	for _, flag := range []string{"--arch=resnet18", "--index=0", "--key-map=x"} {
 		if o := call("import", foreign, "-o", filepath.Join(t.TempDir(), "m"), flag); o.code != 2 || !strings.Contains(o.stderr, "goes with a PyTorch checkpoint") {
 			t.Errorf("%s: %+v", flag, o)
 		}

@@ -117,6 +117,8 @@ func inspectTable(i onnx.Info) [][2]string {
 		switch {
 		case s.Normalized:
 			pixels = "normalised inside the network"
+		case s.NormalizeOutside:
+			pixels += " outside: the normalisation is not in the graph, as --no-normalize asked"
 		case len(s.Mean) == 0 && len(s.Std) == 0:
 			pixels = "not normalised"
 		}

@@ -70,6 +70,9 @@ func (e *env) modelSpec(o inputOptions, name string, m *onnx.Model) (spec onnx.S
 		return spec, false, err
 	}
 	said := spec
+	if spec.NormalizeOutside && !spec.Normalized {
+		e.note("%s was imported with --no-normalize: its graph does not normalise, rtx does it before", m.Path())
+	}
 	if err := o.override(&spec); err != nil {
 		return spec, false, err
 	}

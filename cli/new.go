@@ -24,6 +24,7 @@ func newCommand(e *env) *cli.Command {
 			text("labels", "", "`FILE` of the classes' names in their order, one a line; their number is that of classes"),
 			text("input-size", "", "size `N` or HxW that the model gets (default: the architecture's, 224 or 32)"),
 			number("seed", 0, "the seed of the weights"),
+			useFlag(),
 			jsonFlag(),
 			toggle("quiet", "no notes", "q"),
 			toggle("overwrite", "replace another model in OUT"),
@@ -70,22 +71,31 @@ func (e *env) newModel(c *cli.Context) error {
 	}
 	ctx, stop := interruptible()
 	defer stop()
-	status, err := saveModel(ctx, m, target{"out", c.String("out"), c.Bool("overwrite"), []string{c.String("labels")}})
+	out := target{"out", c.String("out"), c.Bool("overwrite"), []string{c.String("labels")}}
+	use, err := newScript("use", c.String("use"), m, out)
+	if err != nil {
+		return err
+	}
+	status, err := saveModel(ctx, m, out)
+	if err == nil {
+		err = use.write(ctx)
+	}
 	if err != nil {
 		return err
 	}
 	info := m.Inspect()
 	if e.json {
-		e.print(e.result("rtx.new/1", status, c.String("out"), object{
+		e.print(e.result("rtx.new/1", status, out.name, append(object{
 			{"arch", name}, {"classes", n}, {"seed", seed}, {"parameters", info.Parameters}, {"spec", info.Spec},
-		}))
+		}, use.fields()...)))
 		return nil
 	}
 	e.note("%s, %d classes, %d parameters, for images of %dx%d", name, n, info.Parameters, info.Spec.InputSize[0], info.Spec.InputSize[1])
 	if status == "cached" {
 		e.note("nothing to do: it is there")
 	}
-	fmt.Fprintln(e.stdout, c.String("out"))
+	use.tell(e)
+	fmt.Fprintln(e.stdout, out.name)
 	return nil
 }
 

@@ -19,7 +19,7 @@ import (
 // unfinished one.
 var probeLayout = output.Layout{
 	Kind:    "probe",
-	Files:   []string{"args.yaml", featurize.ImagesFile, "head.onnx", "classifier.onnx", "predictions.csv", "probe.json"},
+	Files:   []string{"args.yaml", featurize.ImagesFile, "head.onnx", "classifier.onnx", useFile, "predictions.csv", "probe.json"},
 	Working: []string{"points.jsonl"},
 }
 

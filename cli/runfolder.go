@@ -22,7 +22,7 @@ import (
 const checkedFile = "state/check.json"
 
 // runLayout is that of a run.
-var runLayout = finetune.RunLayout("args.yaml", featurize.ImagesFile, "results.csv", "curves.svg", eventsFile)
+var runLayout = finetune.RunLayout("args.yaml", featurize.ImagesFile, "results.csv", "curves.svg", eventsFile, useFile)
 
 // knownCheck is what an earlier command found in the images, nil where nothing
 // is known.

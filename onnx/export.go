@@ -33,7 +33,7 @@ func (m *Model) WithPreprocess(spec Spec) (*Model, error) {
 	}
 	c.Proto.MetadataProps = slices.Clone(m.Proto.MetadataProps)
 	spec.Input, spec.Layout, spec.Channels = "images", "nhwc", "rgb"
-	spec.Range, spec.Normalized, spec.NormNodes = [2]float64{0, 255}, true, nil
+	spec.Range, spec.Normalized, spec.NormNodes, spec.NormalizeOutside = [2]float64{0, 255}, true, nil, false
 	spec.Mean, spec.Std, spec.Clamp = nil, nil, nil
 	return c.WithSpec(spec)
 }

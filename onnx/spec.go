@@ -32,6 +32,10 @@ type Spec struct {
 	Clamp         []float64  `json:"clamp,omitempty"`      // low, high; applied before normalisation
 	Normalized    bool       `json:"normalized"`           // the graph normalises its input
 	NormNodes     []string   `json:"norm_nodes,omitempty"` // by these nodes
+	// NormalizeOutside says that somebody asked for a graph without normalisation:
+	// what is made of the model leaves it to whoever feeds it, too. See
+	// [Model.Normalize].
+	NormalizeOutside bool `json:"normalize_outside,omitempty"`
 
 	Input       string            `json:"input"`
 	Feature     string            `json:"feature,omitempty"`
@@ -120,7 +124,7 @@ func (s *Spec) UnmarshalJSON(data []byte) error {
 
 // fullSpec has a value in every field that is omitted when empty.
 var fullSpec = plainSpec{
-	Mean: []float64{0}, Std: []float64{0}, Clamp: []float64{0}, NormNodes: []string{""}, Feature: "x",
+	Mean: []float64{0}, Std: []float64{0}, Clamp: []float64{0}, NormNodes: []string{""}, NormalizeOutside: true, Feature: "x",
 	Stages: []Stage{{}}, Head: &Head{}, SourceNames: map[string]string{"": ""}, SourceTypes: map[string]string{"": ""}, Extra: []Extra{{}}, Labels: []string{""},
 	Source: &Source{}, Arch: "x", Robustness: &Robustness{}, Parents: []string{""}, Scores: &Scores{},
 }

@@ -11,7 +11,8 @@ import (
 // Adopt returns a foreign ONNX model with the names and versions of the models
 // that Import makes, as far as that is possible, and with a complete Spec: the
 // given one, labels where they are not nil, and the file that it was loaded
-// from as its source.
+// from as its source. The normalisation becomes part of the graph, unless the Spec
+// has NormalizeOutside set.
 func Adopt(m *onnx.Model, spec onnx.Spec, labels []string) (*onnx.Model, error) {
 	out, err := m.WithSpec(spec)
 	if err != nil {
@@ -42,5 +43,8 @@ func Adopt(m *onnx.Model, spec onnx.Spec, labels []string) (*onnx.Model, error) 
 		}
 		spec.Source = &onnx.Source{File: filepath.Base(m.Path()), SHA256: sum}
 	}
-	return out.WithSpec(spec)
+	if out, err = out.WithSpec(spec); err != nil {
+		return nil, err
+	}
+	return out.Normalize()
 }
