@@ -18,9 +18,32 @@ var peers = map[string]string{
 	"bs": "batch-size", "learning-rate": "lr", "opt": "optimizer", "wd": "weight-decay", "sched": "schedule", "num-classes": "classes",
 }
 
+// meantVerbs are hints to verbs that other tools have.
+var meantVerbs = map[string]string{
+	"train": "rtx finetune trains a network on images, rtx probe a classifier on features", "fit": "rtx finetune trains a network on images",
+	"test": "rtx eval measures a classifier on labelled images", "val": "rtx eval measures a classifier on labelled images",
+	"serve":  "rtx serves nothing; the models it writes run in any onnxruntime, and rtx export --use FILE writes the Python for it",
+	"detect": "rtx has no detectors; rtx predict tells the classes of images",
+	"list":   "rtx models lists the models that have a name", "download": "rtx models get NAME fetches a checkpoint",
+	"convert":   "rtx import makes ONNX of checkpoints, rtx export other files of models",
+	"plot tsne": "rtx plot scatter draws the two principal components; features.npy is for t-SNE and UMAP elsewhere",
+	"plot umap": "rtx plot scatter draws the two principal components; features.npy is for t-SNE and UMAP elsewhere",
+	"plot pca":  "rtx plot scatter draws the two principal components",
+}
+
+// meantFlags are hints to flags that other tools have, where there is none of ours
+// that does the same.
+var meantFlags = map[string]string{
+	"freeze": "--mode fixed trains the head alone, --mode last-K the last K stages", "freeze-layers": "--mode fixed trains the head alone, --mode last-K the last K stages",
+	"linear-probe": "--mode fixed trains the head alone; rtx probe does it on features", "pretrained": "--model names the weights; rtx new makes untrained ones",
+}
+
 // arrange puts the flags of a verb before its positional arguments, so that users
 // may write them in any order, and refuses flags and verbs that do not exist.
 func arrange(app *cli.App, args []string) ([]string, error) {
+	if len(args) > 0 && (args[0] == "--version" || args[0] == "-version") {
+		args = append([]string{"version"}, args[1:]...)
+	}
 	if len(args) > 1 && args[0] == "help" { // rtx help VERB
 		args = append(slices.Clone(args[1:]), "--help")
 	}
@@ -29,7 +52,11 @@ func arrange(app *cli.App, args []string) ([]string, error) {
 	}
 	c, path, rest := findCommand(app.Commands, args)
 	if c == nil {
-		return nil, &usageError{msg: fmt.Sprintf("unknown verb %q", args[len(path)]), hint: suggest(args[len(path)], verbs(app.Commands, path), "rtx --help lists the verbs")}
+		hint := meantVerbs[strings.Join(args[:len(path)+1], " ")]
+		if hint == "" {
+			hint = suggest(args[len(path)], verbs(app.Commands, path), "rtx --help lists the verbs")
+		}
+		return nil, &usageError{msg: fmt.Sprintf("unknown verb %q", args[len(path)]), hint: hint}
 	}
 	var flags, words []string
 	for i := 0; i < len(rest); i++ {
@@ -117,6 +144,10 @@ func unknownFlag(c *cli.Command, as, name string) error {
 	e := &usageError{msg: fmt.Sprintf("unknown flag %s of %s", as, c.Name)}
 	if ours, ok := peers[name]; ok && findFlag(c.Flags, ours) != nil {
 		e.hint = "here it is called --" + ours
+		return e
+	}
+	if hint := meantFlags[name]; hint != "" && findFlag(c.Flags, "mode") != nil {
+		e.hint = hint
 		return e
 	}
 	var names []string

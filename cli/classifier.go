@@ -225,6 +225,12 @@ func (c *classifier) tellDecoder() {
 	}
 }
 
+// someUnusable is the error of a command some of whose images could not be used.
+func (c *classifier) someUnusable() error {
+	f := c.failed[0]
+	return hinted{fmt.Errorf("%d of %d images cannot be used; the first, %q: %s: %w", len(c.failed), c.done, f.Path, f.Reason, featurize.ErrData), "the predictions of the others are written"}
+}
+
 // noneUsable is the error of a command none of whose images could be used.
 func (c *classifier) noneUsable() error {
 	f := c.failed[0]

@@ -150,6 +150,9 @@ func nearestMismatch(err error) bool {
 func (e *env) fail(err error) int {
 	code, hint := verdict(err)
 	msg := strings.ReplaceAll(err.Error(), "\n", " ")
+	if errors.As(err, new(silent)) {
+		return code
+	}
 	if e.json {
 		if o, ok := asObject(err); ok {
 			e.print(o)
@@ -178,6 +181,11 @@ type partial struct {
 }
 
 func (p partial) Unwrap() error { return p.error }
+
+// silent is an error whose command has printed its result already.
+type silent struct{ error }
+
+func (s silent) Unwrap() error { return s.error }
 
 // goOn adds the way to continue to the error of an interrupted command with
 // --overwrite: the same command would start over.

@@ -410,7 +410,7 @@ func (t *finetuning) executor() (finetune.Executor, error) {
 	}
 	if m, is := x.(*lower.Executor); is && !t.toldDevice {
 		t.toldDevice = true
-		if device, why := m.Device(); device == "cpu" && t.Device == "auto" {
+		if device, why := m.Device(); device == "cpu" && t.Device == "auto" && !noGPU(why) {
 			t.note("on the CPU: %s%s", why, cudaHint(t.library, why))
 		}
 	}

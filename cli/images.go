@@ -264,7 +264,7 @@ func (n *network) open(ctx context.Context, value string, pool bool) error {
 		n.warn("%s takes batches of %d images only, not of %d", n.model.Path(), size, n.batch)
 		n.batch = size
 	}
-	if device, why := n.session.Device(); device == "cpu" && n.Device == "auto" {
+	if device, why := n.session.Device(); device == "cpu" && n.Device == "auto" && !noGPU(why) {
 		n.note("on the CPU: %s%s", why, cudaHint(n.library, why))
 	}
 	return nil

@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/robust-transfer/rtx/assets"
 	"github.com/robust-transfer/rtx/cli/catalogue"
+	"github.com/robust-transfer/rtx/finetune"
 	"github.com/robust-transfer/rtx/onnx"
 	"github.com/robust-transfer/rtx/onnx/checkpoint"
 )
@@ -41,6 +43,9 @@ func unknownModel(c *catalogue.Catalogue, err *catalogue.UnknownError) error {
 // modelFile finds the file of a MODEL: a file that exists, or the one in the
 // cache that belongs to a name. It also returns what the catalogue says of it.
 func (e *env) modelFile(model string) (string, *assets.Checkpoint, error) {
+	if file := modelOfFolder(model); file != "" {
+		return file, nil, nil
+	}
 	if catalogue.IsFile(model) {
 		return model, nil, nil
 	}
@@ -57,6 +62,18 @@ func (e *env) modelFile(model string) (string, *assets.Checkpoint, error) {
 		return path, nil, err
 	}
 	return path, &m.Checkpoint, nil
+}
+
+// modelOfFolder is the model in an output folder: of a training run, a comparison or
+// a probe; "" where there is none.
+func modelOfFolder(dir string) string {
+	for _, name := range []string{finetune.BestFile, "best.onnx", "classifier.onnx"} {
+		file := filepath.Join(dir, filepath.FromSlash(name))
+		if info, err := os.Stat(file); err == nil && info.Mode().IsRegular() {
+			return file
+		}
+	}
+	return ""
 }
 
 // modelKind finds the file of a MODEL and tells its format.

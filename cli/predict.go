@@ -2,11 +2,15 @@ package cli
 
 import (
 	"context"
+	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 
 	cli "github.com/urfave/cli/v2"
 
@@ -28,7 +32,7 @@ func predictCommand(e *env) *cli.Command {
 		Flags: slices.Concat([]cli.Flag{
 			text("model", "", "the classifier: an ONNX or PyTorch `FILE`, or a name of rtx models", "m"),
 		}, dataFlags(), []cli.Flag{
-			text("out", "", "the `FILE` that the lines go to, instead of standard output", "o"),
+			text("out", "", "the `FILE` that the lines go to, instead of standard output; one that ends with .csv gets a table", "o"),
 			number("top-k", 5, "labels in top, at most `N`"),
 		}, runFlags(), outputFlags(), []cli.Flag{toggle("overwrite", "replace a file that is there")}, specFlags()),
 		Action: func(c *cli.Context) error { return e.predict(c) },
@@ -59,6 +63,7 @@ type predicting struct {
 	o           predictOptions
 	names       []string     // of the classes
 	to          target       // of --out
+	headed      bool         // the header of a CSV file is written
 	out         *output.File // nil: standard output
 	predictions []object     // for --json without a file
 }
@@ -111,6 +116,9 @@ func (p *predicting) check() error {
 	if err := required(usage, "model", p.Model); err != nil {
 		return err
 	}
+	if len(p.o.Images) == 1 && p.Data == "" && isFolder(p.o.Images[0]) {
+		p.Data, p.o.Images = p.o.Images[0], nil
+	}
 	data, images := p.Data, len(p.o.Images)
 	if (data == "") == (images == 0) {
 		return &usageError{msg: fmt.Sprintf("--data is %q and %d images are named, expected one or the other", data, images), hint: usage}
@@ -145,6 +153,11 @@ func (p *predicting) source(ctx context.Context) error {
 	return nil
 }
 
+func isFolder(name string) bool {
+	info, err := os.Stat(name)
+	return err == nil && info.IsDir()
+}
+
 // spared refuses an output file that is one of the model's or an image.
 func (p *predicting) spared() error {
 	if p.o.Out == "" {
@@ -158,6 +171,9 @@ func (p *predicting) spared() error {
 
 // emit writes the predictions of a batch.
 func (p *predicting) emit(batch []prediction) error {
+	if p.out != nil && strings.EqualFold(filepath.Ext(p.o.Out), ".csv") {
+		return p.emitCSV(batch)
+	}
 	var lines []byte
 	for _, j := range batch {
 		o := p.line(j)
@@ -177,6 +193,28 @@ func (p *predicting) emit(batch []prediction) error {
 	}
 	if _, err := w.Write(lines); err != nil {
 		return fmt.Errorf("output: %w", err)
+	}
+	return nil
+}
+
+// emitCSV writes the predictions of a batch as rows, the first one below a header.
+func (p *predicting) emitCSV(batch []prediction) error {
+	w := csv.NewWriter(p.out)
+	if !p.headed {
+		p.headed = true
+		w.Write([]string{"path", "label", "probability", "class", "error"})
+	}
+	for _, j := range batch {
+		row := []string{string(featurize.JSONPath(j.Path)), "", "", j.Class, ""}
+		if j.err != nil {
+			row[4] = j.err.Error()
+		} else {
+			row[1], row[2] = p.names[j.top[0].Class], strconv.FormatFloat(j.top[0].Probability, 'g', -1, 64)
+		}
+		w.Write(row)
+	}
+	if w.Flush(); w.Error() != nil {
+		return fmt.Errorf("output: %w", w.Error())
 	}
 	return nil
 }
@@ -244,6 +282,11 @@ func (p *predicting) finish(err error) error {
 		if p.out != nil {
 			fmt.Fprintln(p.stdout, p.o.Out)
 		}
+	}
+	if n := len(p.failed); n > 0 && p.json {
+		return silent{p.someUnusable()}
+	} else if n > 0 {
+		return p.someUnusable()
 	}
 	return nil
 }

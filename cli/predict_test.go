@@ -47,7 +47,7 @@ func TestPredict(t *testing.T) {
 	os.WriteFile(file("bad.jpg"), []byte("no image"), 0o666)
 	o := call("predict", file("b.png"), file("bad.jpg"), "-m", backbone, file("a.png"), "--top-k", "3", file("b.png"), "nowhere.png", "-q")
 	got := predictions(t, o.stdout)
-	if o.code != 0 || len(got) != 5 {
+	if o.code != 65 || len(got) != 5 {
 		t.Fatalf("%+v", o)
 	}
 	for i, want := range []string{file("b.png"), file("bad.jpg"), file("a.png"), file("b.png"), "nowhere.png"} {
@@ -76,7 +76,7 @@ func TestPredict(t *testing.T) {
 		o := call("predict", file("a.png"), file("bad.jpg"), "-m", backbone, "--json")
 		r := object(t, o.stdout)
 		p := r["predictions"].([]any)
-		if o.code != 0 || o.stderr != "" || r["schema"] != "rtx.predict/1" || r["status"] != "done" || r["images"] != 2.0 || r["failed"] != 1.0 || len(p) != 2 || p[0].(map[string]any)["label"] != got[2].Label {
+		if o.code != 65 || o.stderr != "" || r["schema"] != "rtx.predict/1" || r["status"] != "done" || r["images"] != 2.0 || r["failed"] != 1.0 || len(p) != 2 || p[0].(map[string]any)["label"] != got[2].Label {
 			t.Errorf("%+v", o)
 		}
 	})
@@ -145,7 +145,7 @@ func TestPredictRefuses(t *testing.T) {
 	}{
 		"nothing":           {nil, 2, "0 images"},
 		"both":              {[]string{good, "-d", dir}, 2, "one or the other"},
-		"a folder":          {[]string{dir}, 2, "is a folder"},
+		"a folder":          {[]string{dir, good}, 2, "is a folder"},
 		"no labels asked":   {[]string{good, "--top-k", "0"}, 2, "--top-k"},
 		"all broken":        {[]string{bad, bad}, 65, "none of the 2 images"},
 		"no image is there": {[]string{"nowhere.png"}, 65, "no such file"},

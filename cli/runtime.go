@@ -159,6 +159,10 @@ func cudaHint(lib runtime.Library, why string) string {
 	return ""
 }
 
+// noGPU tells a machine without a GPU, of which only rtx doctor speaks, by the
+// reason why none can be used.
+func noGPU(why string) bool { return strings.Contains(why, "no NVIDIA driver") }
+
 // turboInstall is the command that installs libjpeg-turbo here.
 func turboInstall() string {
 	if gort.GOOS == "darwin" {

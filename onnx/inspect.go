@@ -76,7 +76,7 @@ func (m *Model) Inspect() Info {
 	}
 	if f, err := m.FeatureValue(); err == nil {
 		i.Feature = f
-	} else {
+	} else if !m.onlyMaps() {
 		i.Problems = append(i.Problems, strings.TrimPrefix(err.Error(), "onnx: "))
 	}
 	if o, err := m.ClassOutput(); err == nil {
@@ -89,6 +89,16 @@ func (m *Model) Inspect() Info {
 		i.Problems = append(i.Problems, strings.TrimPrefix(err.Error(), "onnx: "))
 	}
 	return i
+}
+
+// onlyMaps reports whether all outputs are feature maps, as those of a pyramid are.
+func (m *Model) onlyMaps() bool {
+	for _, v := range m.Outputs() {
+		if len(v.Shape) != 4 {
+			return false
+		}
+	}
+	return len(m.Outputs()) > 0
 }
 
 // Parameters counts the numbers in the model's initializers, and the bytes that they
