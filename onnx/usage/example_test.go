@@ -51,5 +51,6 @@ func ExamplePython() {
 	//     x = x.transpose(2, 0, 1)
 	//     y = session.run(["logits"], {"images": np.ascontiguousarray(x[None], np.float32)})[0][0].astype(np.float64)
 	//     p = np.exp(y - y.max()) / np.exp(y - y.max()).sum()
-	//     print(path, classes[p.argmax()], p.max(), sep="\t")
+	//     k = int(p.argmax())
+	//     print(path, classes[k], p[k], sep="\t")
 }

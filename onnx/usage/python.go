@@ -33,6 +33,9 @@ func Python(m *onnx.Model, file string) (string, error) {
 	for _, v := range m.Outputs() {
 		p.outputs = append(p.outputs, v.Name)
 	}
+	if o, err := m.ClassOutput(); err == nil {
+		p.scores = o
+	}
 	p.begin(file)
 	p.images()
 	p.pixels()
@@ -53,6 +56,7 @@ type script struct {
 	dtype   string // of the input, as NumPy calls it
 	named   bool   // the model names its classes
 	outputs []string
+	scores  onnx.ClassOutput // what "logits" holds
 	lines   []string
 }
 
@@ -151,12 +155,34 @@ func (p *script) run() {
 		return
 	}
 	p.add(`    y = session.run(["logits"], %s)[0][0].astype(np.float64)`, feed)
-	p.add("    p = np.exp(y - y.max()) / np.exp(y - y.max()).sum()")
-	label := "p.argmax()"
-	if p.named {
-		label = "classes[p.argmax()]"
+	switch o := p.scores; {
+	case o.Holds == onnx.Probabilities:
+		p.add("    p = y")
+	case o.Scores == onnx.Sigmoid:
+		p.add("    p = 1 / (1 + np.exp(-y))")
+	default:
+		p.add("    p = np.exp(y - y.max()) / np.exp(y - y.max()).sum()")
 	}
-	p.add(`    print(path, %s, p.max(), sep="\t")`, label)
+	switch o := p.scores; {
+	case o.TwoClass():
+		p.add("    k = int(p[0] >= %s)", python(o.Threshold))
+		p.add("    p = np.array([1 - p[0], p[0]])")
+	default:
+		p.add("    k = int(p.argmax())")
+	}
+	if o := p.scores; o.MultiLabel() {
+		name := "k"
+		if p.named {
+			name = "classes[k]"
+		}
+		p.add(`    print(path, *[f"{%s}={p[k]}" for k in range(len(p)) if p[k] >= %s], sep="\t")`, name, python(o.Threshold))
+		return
+	}
+	label := "k"
+	if p.named {
+		label = "classes[k]"
+	}
+	p.add(`    print(path, %s, p[k], sep="\t")`, label)
 }
 
 // product is a fraction that is written without a division where it can be.
