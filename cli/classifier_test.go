@@ -113,7 +113,7 @@ func TestPredictSays(t *testing.T) {
 			t.Errorf("%s: %+v, want %q once", name, o, says)
 		}
 	}
-	for name, says := range map[string]string{"argmax": `"p" is a ArgMax of "z", which leaves no scores`, "top": `"p" is a TopK of "z"`} {
+	for name, says := range map[string]string{"argmax": `"p" is the ArgMax of "z", which leaves no scores`, "top": `"p" is the TopK of "z"`} {
 		if o := call("predict", "-m", classifierPath(name), files[0]); o.code != 65 || !strings.Contains(o.stderr, says) {
 			t.Errorf("%s: %+v, want %q", name, o, says)
 		}

@@ -114,7 +114,7 @@ var verdicts = []struct {
 	{is(finetune.ErrNoBatchNorm), 65, "a model whose batch norms were folded has no statistics left; rtx import without --fold-bn keeps them"},
 	{is(finetune.ErrNotFinite), 65, "rtx inspect shows how pixels are normalised"},
 	{is(onnx.ErrNoLogits), 65, "eval and predict take a classifier; rtx finetune and rtx probe --attach give a backbone a head; rtx inspect shows the model's outputs"},
-	{is(onnx.ErrNoClasses, onnx.ErrHead), 65, ""},
+	{is(onnx.ErrNoClasses, onnx.ErrHead, onnx.ErrDetector), 65, ""},
 	{as[*onnx.ClassMismatch], 65, ""},
 	{is(onnx.ErrFormat), 65, "a model is an ONNX file, a PyTorch checkpoint or a name that rtx models lists"},
 	{as[*verify.DifferenceError], 65, "the file is damaged, or one of its two readers misreads it"},

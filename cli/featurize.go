@@ -209,7 +209,7 @@ func (f *featurizing) findLayer() error {
 		return nil
 	}
 	if what := f.model.Detector(); what != "" && f.model.Metadata(onnx.SpecKey) == "" {
-		return hinted{fmt.Errorf("%q is %s: it has no features of whole images: %w", f.model.Path(), what, onnx.ErrNoLogits), "--layer names a value of its backbone, such as the last map before the boxes"}
+		return hinted{fmt.Errorf("%q is %s: %w", f.model.Path(), what, onnx.ErrDetector), "--layer names a value of its backbone, such as the last map before the boxes"}
 	}
 	var err error
 	if f.layer, err = f.model.Feature(f.spec); err != nil {

@@ -226,7 +226,7 @@ func (m *Model) scoresOutput(t *tracer, anything bool) (output string, linear bo
 		seen = append(seen, o.String())
 		end := t.tail(o.Name)
 		if end.decides != "" {
-			decided = fmt.Sprintf(": %q is a %s of %q, which leaves no scores", o.Name, end.decides, end.value)
+			decided = fmt.Sprintf(": %q is the %s of %q, which leaves no scores", o.Name, end.decides, end.value)
 			continue
 		}
 		if o.Name == "features" || o.Name == features || o.DType != 0 && !floating(o.DType) || !mayBeScores(o) {

@@ -1,10 +1,15 @@
 package onnx
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 )
+
+// ErrDetector says that a model is an object detector where features of whole images
+// are wanted.
+var ErrDetector = errors.New("it has no features of whole images")
 
 // Detector says in words that a model is an object detector, and what tells so; ""
 // where nothing does. It knows them by operators that choose boxes, by the usual
