@@ -119,11 +119,16 @@ func (v *evaluating) noneHeldOut() error {
 
 // tellOverlap says how far the figures are of images that the model has seen.
 func (v *evaluating) tellOverlap(o *overlap) {
-	switch {
-	case o == nil || o.Train+o.Val == 0:
-	case v.o.Split == heldOut:
-		v.note("%d of %d images were trained on, and %d more chose the epoch, a setting or the model: they are left out", o.Train, o.N, o.Val)
-	default:
-		v.warn("%d of %d images were trained on, and %d more chose the epoch, a setting or the model: the figures are better than those of new images; --split heldout evaluates the rest", o.Train, o.N, o.Val)
+	if o == nil || o.Train+o.Val == 0 {
+		return
 	}
+	text := fmt.Sprintf("%d of %d images were trained on", o.Train, o.N)
+	if o.Val > 0 {
+		text += fmt.Sprintf(", and %d more chose the epoch, a setting or the model", o.Val)
+	}
+	if v.o.Split == heldOut {
+		v.note("%s: they are left out", text)
+		return
+	}
+	v.warn("%s: the figures are better than those of new images; --split heldout evaluates the rest", text)
 }
