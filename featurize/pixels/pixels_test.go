@@ -285,7 +285,7 @@ func random(r *rand.Rand, w, h int) *pixels.Image {
 }
 
 func FuzzDecode(f *testing.F) {
-	files, _ := filepath.Glob("testdata/*/*")
+	files, _ := filepath.Glob("testdata/*/*.*")
 	for _, name := range files {
 		b, err := os.ReadFile(name)
 		if err != nil {
