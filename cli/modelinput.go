@@ -160,7 +160,7 @@ func (o inputOptions) override(s *onnx.Spec) error {
 		if v != "rgb" && v != "bgr" && v != "grey" {
 			return bad("channels", v, "rgb, bgr or grey")
 		}
-		s.Channels = v
+		s.SetChannels(v)
 	}
 	if v := o.Range; v != "" {
 		known := map[string][2]float64{"0..1": {0, 1}, "-1..1": {-1, 1}, "0..255": {0, 255}, "-128..127": {-128, 127}}
@@ -175,6 +175,7 @@ func (o inputOptions) override(s *onnx.Spec) error {
 	return normalize(o.Normalize, s)
 }
 
+// normalize sets mean and std, which a flag gives in the order red, green, blue.
 func normalize(how string, s *onnx.Spec) error {
 	switch how {
 	case "", "spec":
@@ -183,17 +184,18 @@ func normalize(how string, s *onnx.Spec) error {
 		s.Mean, s.Std = nil, nil
 		return nil
 	case "imagenet":
-		s.Normalized, s.Mean, s.Std = false, onnx.ImageNetMean, onnx.ImageNetStd
+		s.Normalized = false
+		s.SetMean(onnx.ImageNetMean, onnx.ImageNetStd)
 		return nil
 	}
-	mean, std, ok := strings.Cut(how, "/")
-	var err1, err2 error
-	s.Normalized = false
-	s.Mean, err1 = floats(mean, s.ChannelCount())
-	s.Std, err2 = floats(std, s.ChannelCount())
+	before, after, ok := strings.Cut(how, "/")
+	mean, err1 := floats(before, s.ChannelCount())
+	std, err2 := floats(after, s.ChannelCount())
 	if !ok || err1 != nil || err2 != nil {
 		return &usageError{msg: fmt.Sprintf("--normalize is %q, expected spec, none, imagenet or MEAN/STD, such as 0.5,0.5,0.5/0.25,0.25,0.25", how)}
 	}
+	s.Normalized = false
+	s.SetMean(mean, std)
 	return nil
 }
 

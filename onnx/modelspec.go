@@ -91,7 +91,7 @@ func (s *Spec) setInput(in imageInput, f InputFinding) (assumed []string) {
 	case in.channels == 1:
 		assumed = []string{"grey input in [0,1], not normalised"}
 	default:
-		s.Mean, s.Std = ImageNetMean, ImageNetStd
+		s.SetMean(ImageNetMean, ImageNetStd)
 		assumed = []string{"input normalised by ImageNet's mean and std"}
 	}
 	if f.Text != "" {

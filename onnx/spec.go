@@ -19,15 +19,15 @@ var ErrSpec = errors.New("the spec does not fit the model")
 // Spec says what the weights of a model expect of their input, and where the
 // model's features are. A field of value zero is not known.
 type Spec struct {
-	Version       int        `json:"version"`       // 1
-	InputSize     [2]int     `json:"input_size"`    // height, width
-	Resize        int        `json:"resize"`        // size of the shorter side before the crop; 0 with crop "none"
-	Crop          string     `json:"crop"`          // "center", or "none": resized to input_size, whatever the aspect ratio
-	Interpolation string     `json:"interpolation"` // "bilinear" or "bicubic", both antialiased
-	Range         [2]float64 `json:"range"`         // the values that 0 and 255 become before normalisation
-	Channels      string     `json:"channels"`      // "rgb", "bgr" or "grey"
-	Layout        string     `json:"layout"`        // "nchw" or "nhwc"
-	Mean          []float64  `json:"mean,omitempty"`
+	Version       int        `json:"version"`        // 1
+	InputSize     [2]int     `json:"input_size"`     // height, width
+	Resize        int        `json:"resize"`         // size of the shorter side before the crop; 0 with crop "none"
+	Crop          string     `json:"crop"`           // "center", or "none": resized to input_size, whatever the aspect ratio
+	Interpolation string     `json:"interpolation"`  // "bilinear" or "bicubic", both antialiased
+	Range         [2]float64 `json:"range"`          // the values that 0 and 255 become before normalisation
+	Channels      string     `json:"channels"`       // "rgb", "bgr" or "grey"
+	Layout        string     `json:"layout"`         // "nchw" or "nhwc"
+	Mean          []float64  `json:"mean,omitempty"` // in the order of Channels, as Std
 	Std           []float64  `json:"std,omitempty"`
 	Clamp         []float64  `json:"clamp,omitempty"`      // low, high; applied before normalisation
 	Normalized    bool       `json:"normalized"`           // the graph normalises its input
@@ -200,7 +200,29 @@ func (s *Spec) SetSize(h, w int) {
 	}
 }
 
-// Mean and standard deviation of ImageNet's channels, for images in [0,1].
+// SetMean sets mean and standard deviation, which are given in the order red, green,
+// blue whatever the order of the Spec's channels.
+func (s *Spec) SetMean(mean, std []float64) {
+	s.Mean, s.Std = slices.Clone(mean), slices.Clone(std)
+	if s.Channels == "bgr" {
+		slices.Reverse(s.Mean)
+		slices.Reverse(s.Std)
+	}
+}
+
+// SetChannels changes the order of the channels. Mean and standard deviation remain
+// those of their colours.
+func (s *Spec) SetChannels(order string) {
+	mean, std := slices.Clone(s.Mean), slices.Clone(s.Std)
+	if s.Channels == "bgr" { // to red, green, blue
+		slices.Reverse(mean)
+		slices.Reverse(std)
+	}
+	s.Channels = order
+	s.SetMean(mean, std)
+}
+
+// Mean and standard deviation of ImageNet's channels, red first, for images in [0,1].
 var (
 	ImageNetMean = []float64{0.485, 0.456, 0.406}
 	ImageNetStd  = []float64{0.229, 0.224, 0.225}
