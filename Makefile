@@ -14,6 +14,9 @@ PYTHON ?= python3
 TORCH_PYTHON ?= $(PYTHON)
 # Where onnx and onnxruntime are, if elsewhere.
 ONNX_PYTHON ?= $(PYTHON)
+# What is tried in turn for the exporters of cli/testdata/foreign.py: torch 1.13, torch 2,
+# tensorflow with tf2onnx and keras, paddlepaddle.
+FOREIGN_PYTHONS ?= $(PYTHON) $(TORCH_PYTHON)
 RTX    := bin/rtx
 DATA   ?=
 export CGO_ENABLED = 1
@@ -70,7 +73,7 @@ golden:
 
 parity: build
 	@PYTHON=$(PYTHON) bash featurize/pixels/testdata/parity.sh
-	RTX_SMALL=all PYTHON=$(TORCH_PYTHON) ONNX_PYTHON=$(ONNX_PYTHON) $(GO) test -count=1 -v -timeout 120m -run 'TestParity' ./cli
+	RTX_SMALL=all PYTHON=$(TORCH_PYTHON) ONNX_PYTHON=$(ONNX_PYTHON) FOREIGN_PYTHONS="$(FOREIGN_PYTHONS)" $(GO) test -count=1 -v -timeout 120m -run 'TestParity' ./cli
 	RTX_TRACES=all $(GO) test -count=1 -v -timeout 60m -run 'TestTorch|TestFamilies' ./finetune
 	PYTHON=$(PYTHON) $(GO) test -count=1 -v -run 'TestOtherReaders' ./featurize
 
