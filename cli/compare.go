@@ -25,9 +25,8 @@ func compareCommand(e *env) *cli.Command {
 		Description: "For each MODEL rtx featurize and rtx probe, with the same folds and seeds, into\n" +
 			"OUT/features and OUT/probes; then an ordered table, in compare.json, results.csv,\n" +
 			"report.md and report.html, and the best classifier as best.onnx. The rank of\n" +
-			"a backbone is 1 plus the number of those that are better by McNemar's test, Holm-corrected,\n" +
-			"so that rank 1 is shared by all that cannot be told from the best. What is there already\n" +
-			"is used again; one MODEL that fails does not lose the others (exit 1).",
+			"a backbone is 1 plus the number of those that are better and told apart from it, by McNemar's\n" +
+			"test, Holm-corrected. What is there already is used again; one MODEL that fails does not lose the others (exit 1).",
 		Flags: slices.Concat(dataFlags(), []cli.Flag{
 			text("models", "", "YAML `FILE` with a list of more models: {model, label, range, normalize, input-size, resize, crop, interpolation, channels}"),
 			text("out", "", "the `FOLDER` of the results", "o"),

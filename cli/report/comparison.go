@@ -54,7 +54,7 @@ type Failure struct{ Model, Reason string }
 // Backbone is a line of the comparison.
 type Backbone struct {
 	Name     string
-	Rank     int     // 1 is the best; backbones that cannot be told apart from the best share it
+	Rank     int     // one more than the number of backbones that are better and told apart from it
 	Arch     string  // "" if not known
 	Norm     string  // threat model of its adversarial training: "l2" or "linf"; "" for none
 	Eps      float64 // radius of that, in units of [0,1] pixels; 0 is standard training, NaN not known
@@ -109,6 +109,13 @@ func (b *Backbone) Training() string {
 	return "robust " + b.Norm + " " + epsText(b.Norm, b.Eps)
 }
 
+// significance is the corrected p value below which backbones are told apart.
+const significance = 0.05
+
+// Tied reports whether the backbone is the best or not told apart from it. Its rank
+// does not say so: others may be better and told apart from it where the best is not.
+func (b *Backbone) Tied() bool { return !(b.P < significance) }
+
 // answer says which backbone is the best, and which cannot be told apart from it.
 func (c *Comparison) answer() string {
 	if len(c.Models) == 0 {
@@ -122,7 +129,7 @@ func (c *Comparison) answer() string {
 	text += ", top-1 " + best.Top1.percent() + " %."
 	var same []string
 	for _, m := range c.Models[1:] {
-		if m.Rank == best.Rank {
+		if m.Tied() {
 			same = append(same, m.Name)
 		}
 	}

@@ -57,6 +57,9 @@ func compared() *Comparison {
 	add("resnet18_l2_eps0.1", "resnet18", "l2", 0.1, 0.6877, 0.84)
 	add("resnet18_l2_eps0", "resnet18", "l2", 0, 0.6979, 0.846)
 	add("somebody's "+nasty, "", "", nan, nan, 0.75)
+	for i := range c.Models[2:] { // told apart from the best
+		c.Models[2+i].P = min(c.Models[2+i].P, 1.0/32)
+	}
 	c.Matrix = &Matrix{[]string{"zero", nasty}, []int{90, 10, 20, 82}, "as judged " + nasty}
 	c.Mistakes = &Mistakes{
 		Caption: "of seed 0 " + nasty, Lines: []Mistake{{"a/" + nasty, "zero", nasty, 0.9987}},
@@ -221,11 +224,11 @@ func TestPlots(t *testing.T) {
 				t.Errorf("bars: %v %v", count, texts)
 			}
 		case "cost": // nine backbones of two architectures, and their legend
-			if got := count["circle"]; got != 9+2 || texts["25"] != 1 || texts["60"] != 1 {
+			if got := count["circle"] + count["polygon"]; got != 9+2 || texts["25"] != 1 || texts["60"] != 1 {
 				t.Errorf("cost: %v %v", count, texts)
 			}
 		case "eps-l2": // seven backbones of two architectures, and their legend
-			if got := count["circle"]; got != 7+2 || texts["resnet18"] != 1 || texts["0.03"] != 1 {
+			if got := count["circle"] + count["polygon"]; got != 7+2 || texts["resnet18"] != 1 || texts["0.03"] != 1 {
 				t.Errorf("eps: %v %v", count, texts)
 			}
 		case "imagenet":
@@ -282,5 +285,21 @@ func TestText(t *testing.T) {
 		if got := epsText(c.norm, c.eps); got != c.want {
 			t.Errorf("%s %v is %q, want %q", c.norm, c.eps, got, c.want)
 		}
+	}
+}
+
+// TestTied has a backbone that is told apart from the second and not from the best:
+// its rank is 2, and it is not told apart from the best.
+func TestTied(t *testing.T) {
+	c := &Comparison{Models: []Backbone{{Name: "a", Rank: 1, P: math.NaN()}, {Name: "b", Rank: 1, P: 0.9}, {Name: "c", Rank: 2, P: 0.06}, {Name: "d", Rank: 3, P: 0.001}}}
+	if got := c.answer(); !strings.HasSuffix(got, "Not told apart from it: b, c.") {
+		t.Error(got)
+	}
+	var page bytes.Buffer
+	if err := c.HTML(&page); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(page.String(), `<tr class="same">`); n != 3 {
+		t.Errorf("%d rows are marked as no worse than the best, want 3", n)
 	}
 }

@@ -67,11 +67,11 @@ func rgb(hex uint32) color.NRGBA {
 	return color.NRGBA{R: uint8(hex >> 16), G: uint8(hex >> 8), B: uint8(hex), A: 255}
 }
 
-// series returns the colour and the marker of the i-th group of points. They repeat
-// after forty groups.
+// series returns the colour and the marker of the i-th group of points. Neighbours
+// differ in both; pairs repeat after forty groups.
 func series(i int) (ink, marker) {
 	colours := len(inks) - int(first)
-	return first + ink(i%colours), marker(i / colours % 4)
+	return first + ink(i%colours), marker((i + i/(2*colours)) % markers)
 }
 
 // marker is the shape of a point.
@@ -82,6 +82,7 @@ const (
 	square
 	triangle
 	diamond
+	markers = iota // how many there are
 )
 
 func (d *Drawing) add(s shape) { d.shapes = append(d.shapes, s) }

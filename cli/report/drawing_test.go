@@ -112,6 +112,32 @@ func TestChart(t *testing.T) {
 	}
 }
 
+// TestForms has each class in a form of its own, as well as a colour, in the points
+// and in the legend: no pair twice among forty.
+func TestForms(t *testing.T) {
+	pairs := map[string]bool{}
+	for i := range 40 {
+		colour, form := series(i)
+		pairs[fmt.Sprint(colour, form)] = true
+	}
+	if len(pairs) != 40 {
+		t.Errorf("%d pairs of a colour and a form for 40 groups", len(pairs))
+	}
+	c := Chart{}
+	for i := range 4 {
+		c.Groups = append(c.Groups, Group{Name: fmt.Sprint(i), Points: []Point{{X: float64(i), Y: 1}, {X: float64(i), Y: 2}, {X: float64(i), Y: 3}}})
+	}
+	corners := map[int]int{}
+	for _, s := range c.Draw().shapes {
+		if s.fill >= first { // three points and one mark in the legend for each group
+			corners[len(s.points)/2]++
+		}
+	}
+	if corners[1] != 4 || corners[3] != 4 || corners[4] != 8 { // discs, triangles, squares and diamonds
+		t.Errorf("marks by their corners: %v", corners)
+	}
+}
+
 func svgOf(t *testing.T, d *Drawing) []byte {
 	t.Helper()
 	var b bytes.Buffer

@@ -75,5 +75,5 @@ func ExampleComparison() {
 	// | 1 | resnet18\_l2\_eps3 | robust l2 3 | 93.05 ± 0.57 | 92.70 ± 0.60 |  |  |  |  |
 	// | 2 | resnet18\_l2\_eps0 | standard | 91.20 ± 0.63 | 91.12 ± 0.64 | 0.0040 |  |  |  |
 	//
-	// ± is the standard deviation over bootstrap samples. The rank is one more than the number of backbones that are better and told apart (corrected p below 0.05).
+	// ± is the standard deviation over bootstrap samples. The rank is one more than the number of backbones that are better and told apart from it (corrected p below 0.05).
 }

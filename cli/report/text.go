@@ -150,7 +150,7 @@ func (c *Comparison) markdownLists(b *strings.Builder) {
 
 // about explains the columns of the table.
 func (c *Comparison) about() string {
-	const ranks = "The rank is one more than the number of backbones that are better and told apart (corrected p below 0.05)."
+	const ranks = "The rank is one more than the number of backbones that are better and told apart from it (corrected p below 0.05)."
 	return strings.TrimSpace(c.Spread + " " + ranks)
 }
 

@@ -19,8 +19,9 @@
 //
 // To compare classifiers on the same test samples, [Bootstrap] gives the spread of
 // a figure, [PairwiseMcNemar] tests every two of them and corrects the p values,
-// and [Rank] orders them and gives those that the tests cannot tell apart one rank. [FitLine] is for relations
-// between figures, such as ImageNet accuracy and that of transfer.
+// and [Rank] orders them: a rank is one more than the number of classifiers that are
+// better and told apart. [FitLine] is for relations between figures, such as ImageNet
+// accuracy and that of transfer.
 //
 // # Sources
 //

@@ -18,14 +18,14 @@ type Ranking struct {
 // Rank orders classifiers by accuracy and tests every two of them by McNemar's
 // test on the samples that they have right: right[i][s] is true where the i-th has
 // sample s right. A classifier is significantly better than another where it is
-// more accurate and their Holm-corrected p value is below alpha. So rank 1 is
-// shared by the best classifier and all those that cannot be told apart from it.
+// more accurate and their Holm-corrected p value is below alpha.
 //
 // top1 may be means of several runs; right is then the [Majority] of the runs.
 //
 // Significance is not transitive. A classifier that errs on almost the same samples
 // as the best one can differ from it significantly, and rank lower, where a less
-// accurate one that errs on other samples does not.
+// accurate one that errs on other samples does not; and a classifier that does not
+// differ from the best one ranks lower where it differs from a better third.
 func Rank(top1 []float64, right [][]bool, alpha float64) (*Ranking, error) {
 	if len(top1) != len(right) || len(top1) == 0 {
 		return nil, fmt.Errorf("metrics: a ranking of %d accuracies and %d classifiers", len(top1), len(right))
