@@ -102,6 +102,7 @@ var verdicts = []struct {
 	{as[temporary], 75, "try again later; the same command goes on from here"},
 	{as[*catalogue.TemporaryError], 75, "try again later; the same command goes on from here"},
 	{is(catalogue.ErrUnavailable), 69, "--from takes a file that came another way; HTTPS_PROXY names a proxy"},
+	{is(catalogue.ErrBundled), 2, "rtx models tells which models are in the cache"},
 	{is(catalogue.ErrRefused), 65, "the same command tries anew; --from names another place"},
 	{as[*checkpoint.ClaimError], 65, ""},
 	{is(runtime.ErrBusy, syscall.ENOMEM), 75, "try a smaller --batch-size"},

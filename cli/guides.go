@@ -17,6 +17,9 @@ var guides = map[string]help.Guide{
 	"models add": {Synopsis: "rtx models add FILE [FLAGS]", Examples: []help.Example{
 		{Does: "Name a checkpoint of your own", Line: "rtx models add mine.pth --name mine --arch resnet50 --eps l2:0.5"},
 	}},
+	"models rm": {Synopsis: "rtx models rm NAME... [FLAGS]", Examples: []help.Example{
+		{Does: "Make room", Line: "rtx models rm resnet50_l2_eps0 resnet50_l2_eps5"},
+	}},
 	"import": {Synopsis: "rtx import CKPT -o MODEL.onnx [FLAGS]", Examples: []help.Example{
 		{Does: "A checkpoint whose architecture rtx recognises", Line: "rtx import checkpoint.pth -o model.onnx"},
 		{Does: "A foreign ONNX file, with what it expects of its input", Line: "rtx import foreign.onnx -o model.onnx --normalize imagenet --input-size 224"},

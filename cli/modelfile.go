@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/robust-transfer/rtx/assets"
 	"github.com/robust-transfer/rtx/cli/catalogue"
@@ -31,13 +33,45 @@ func (e *env) openCatalogue() (*catalogue.Catalogue, error) {
 	return c, nil
 }
 
-// unknownModel is the error for a name that nothing has, with the name that was
+// unknownModel is the error for a name that nothing has, with the names that were
 // probably meant.
 func unknownModel(c *catalogue.Catalogue, err *catalogue.UnknownError) error {
 	if err.Model != nil {
 		return &usageError{msg: err.Error(), hint: "did you mean the model " + err.Model.Name}
 	}
-	return &usageError{msg: err.Error(), hint: suggest(err.Name, c.Names(), "rtx models lists the names that a model can have")}
+	return &usageError{msg: err.Error(), hint: nearNames(c, err.Name)}
+}
+
+// nearNames is a hint with the names that a wrong one was probably meant for: those
+// that begin with it, else those that hold it, else the one with the fewest letters
+// changed.
+func nearNames(c *catalogue.Catalogue, name string) string {
+	const most = 20
+	if ext := filepath.Ext(name); slices.Contains(catalogue.Extensions, ext) {
+		name = strings.TrimSuffix(name, ext)
+	}
+	word := strings.ToLower(name)
+	var begin, hold []string
+	for _, n := range c.Names() {
+		switch lower := strings.ToLower(n); {
+		case strings.HasPrefix(lower, word):
+			begin = append(begin, n)
+		case strings.Contains(lower, word):
+			hold = append(hold, n)
+		}
+	}
+	if len(begin) == 0 {
+		begin = hold
+	}
+	switch more := len(begin) - most; {
+	case len(begin) == 0:
+		return suggest(name, c.Names(), "rtx models lists the names that a model can have")
+	case more > 0:
+		return fmt.Sprintf("did you mean %s or one of the %d others that rtx models lists", strings.Join(begin[:most], ", "), more)
+	case len(begin) > 1:
+		return "did you mean one of " + strings.Join(begin, ", ")
+	}
+	return "did you mean " + begin[0]
 }
 
 // modelFile finds the file of a MODEL: a file that exists, or the one in the

@@ -41,6 +41,13 @@ func modelsCommand(e *env) *cli.Command {
 				},
 				Action: func(c *cli.Context) error { return e.modelsAdd(c) },
 			},
+			{
+				Name: "rm", Usage: "remove what was fetched or added from the user's cache", ArgsUsage: "NAME...",
+				Description: "Prints the names whose files were there. A released checkpoint keeps its name and can be\n" +
+					"fetched again; the name of a file of your own is gone. Bundled models stay.",
+				Flags:  []cli.Flag{jsonFlag(), quiet},
+				Action: func(c *cli.Context) error { return e.modelsRemove(c) },
+			},
 		},
 	}
 }
@@ -50,7 +57,7 @@ func (e *env) models(c *cli.Context) error {
 		return err
 	}
 	if c.NArg() > 1 {
-		return &usageError{msg: fmt.Sprintf("models takes one pattern, found %d", c.NArg()), hint: suggest(c.Args().First(), []string{"get", "add"}, "quote a pattern that has * in it")}
+		return &usageError{msg: fmt.Sprintf("models takes one pattern, found %d", c.NArg()), hint: suggest(c.Args().First(), []string{"get", "add", "rm"}, "quote a pattern that has * in it")}
 	}
 	all, err := e.openCatalogue()
 	if err != nil {
@@ -59,7 +66,7 @@ func (e *env) models(c *cli.Context) error {
 	pattern := c.Args().First()
 	found := all.Match(pattern)
 	if len(found) == 0 {
-		return &usageError{msg: fmt.Sprintf("no model's name or architecture matches %q", pattern), hint: suggest(pattern, append(all.Names(), "get", "add"), "rtx models lists all")}
+		return &usageError{msg: fmt.Sprintf("no model's name or architecture matches %q", pattern), hint: suggest(pattern, append(all.Names(), "get", "add", "rm"), "rtx models lists all")}
 	}
 	if e.json {
 		list := []object{}

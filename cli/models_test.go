@@ -119,6 +119,10 @@ func TestModels(t *testing.T) {
 	for _, c := range []struct{ args, want, hint string }{
 		{"models resnet99_l2", `matches "resnet99_l2"`, ""}, {"models ge", `matches "ge"`, "get"}, {"models a b", "one pattern", ""},
 		{"models get", "no model is named", "NAME"}, {"models get resnet50_l2_ep3", "resnet50_l2_ep3", "did you mean resnet50_l2_eps3"},
+		{"models get resnet50", `no model "resnet50"`, "did you mean one of resnet50_l2_eps0, resnet50_l2_eps0.01, "}, {"models get resnet50", "", "resnet50_l2_eps3, "},
+		{"models get VGG", "", "one of vgg16_bn_l2_eps0, vgg16_bn_l2_eps3\n"}, {"inspect resnext50_32x4d_l2", "", "one of resnext50_32x4d_l2_eps0, resnext50_32x4d_l2_eps3\n"},
+		{"models get x4d_l2_eps3", "", "did you mean resnext50_32x4d_l2_eps3\n"}, {"models get wide", "", "or one of the 5 others that rtx models lists"},
+		{"models get resnet50_l2_eps3.onnx", "", "did you mean resnet50_l2_eps3\n"}, {"models rm densenet", "", "one of densenet_l2_eps0, densenet_l2_eps3\n"},
 		{"models get ../../etc/passwd", "passwd", ""}, {"models get resnet50_l2_eps3 resnet50_l2_eps5 --from http://127.0.0.1/a.ckpt", "one file for 2 names", "folder"},
 		{"inspect resnet50_l2_eps0.2", "resnet50_l2_eps0.2", "did you mean resnet50_l2_eps0"},
 		{"inspect resnet50_l2_eps3.ckpt", "no file", "did you mean the model resnet50_l2_eps3"},
@@ -447,5 +451,61 @@ func TestModelsProxy(t *testing.T) {
 	cmd.Env = append(os.Environ(), "HTTP_PROXY="+proxy.URL, "http_proxy="+proxy.URL, "NO_PROXY=", "no_proxy=")
 	if o := finish(t, cmd); o.code != 0 || asked.Load() != "http://models.invalid/a/"+released+".ckpt" {
 		t.Errorf("%+v asked for %v", o, asked.Load())
+	}
+}
+
+// TestModelsRemove removes what was added and fetched, and nothing where one of the
+// names cannot be removed.
+func TestModelsRemove(t *testing.T) {
+	dir := ownCache(t)
+	file := write(t, "net.ckpt", string(checkpoint(t, 1000)))
+	address, _ := mirror(t, checkpoint(t, 3000), 0)
+	for _, args := range [][]string{{"add", file, "--name", "mine"}, {"add", file, "--name", "other"}, {"get", released, "--from", address}} {
+		if o := call(append([]string{"models"}, args...)...); o.code != 0 {
+			t.Fatal(o)
+		}
+	}
+	part := filepath.Join(dir, ".resnet50_l2_eps3.ckpt.part")
+	os.WriteFile(part, make([]byte, 500), 0o666)
+	left := func() string {
+		var names []string
+		files, _ := os.ReadDir(dir)
+		for _, f := range files {
+			if filepath.Ext(f.Name()) != ".lock" {
+				names = append(names, f.Name())
+			}
+		}
+		return strings.Join(names, " ")
+	}
+	before := left()
+	for _, c := range []struct{ args, want, hint string }{
+		{"", "no model is named", "rtx models rm NAME"}, {"mine othr", `no model "othr"`, "did you mean other"},
+		{"mine resnet8_std", "resnet8_std cannot be removed: it is part of rtx", "rtx models"}, {"mine --overwrite", "unknown flag", ""},
+	} {
+		o := call(append([]string{"models", "rm"}, strings.Fields(c.args)...)...)
+		if o.code != 2 || !strings.Contains(o.stderr, c.want) || !strings.Contains(o.stderr, c.hint) || o.stdout != "" || left() != before {
+			t.Errorf("%s: %+v, left %s", c.args, o, left())
+		}
+	}
+	if o := call("models", "rm", "mine"); o.code != 0 || o.stdout != "mine\n" || !strings.Contains(before, "mine.ckpt") || strings.Contains(left(), "mine") {
+		t.Errorf("%+v, left %s", o, left())
+	}
+	if o := call("inspect", "mine"); o.code != 2 || !strings.Contains(o.stderr, `no model "mine"`) {
+		t.Errorf("%+v", o)
+	}
+	o := call("models", "rm", released, "resnet50_l2_eps3", "OTHER", "other", "resnet50_l2_eps5", "--json")
+	r := object(t, o.stdout)
+	var got []string
+	for _, m := range r["models"].([]any) {
+		m := m.(map[string]any)
+		got = append(got, fmt.Sprint(m["name"], m["added"], m["removed"], m["bytes"].(float64) > 0))
+	}
+	want := "[" + released + "false true true resnet50_l2_eps3false true true othertrue true true resnet50_l2_eps5false false false]"
+	if o.code != 0 || o.stderr != "" || r["schema"] != "rtx.models.rm/1" || r["status"] != "done" || fmt.Sprint(got) != want || left() != "" {
+		t.Errorf("%v, want %v; left %q; %+v", got, want, left(), o)
+	}
+	// A released model keeps its name, and can be fetched again.
+	if o := call("models", "get", released, "--from", address); o.code != 0 {
+		t.Errorf("%+v", o)
 	}
 }

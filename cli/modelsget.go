@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	cli "github.com/urfave/cli/v2"
 
@@ -21,13 +22,9 @@ func (e *env) modelsGet(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	var wanted []*catalogue.Model
-	for _, name := range c.Args().Slice() {
-		m := all.Find(name)
-		if m == nil {
-			return unknownModel(all, &catalogue.UnknownError{Name: name})
-		}
-		wanted = append(wanted, m)
+	wanted, err := namedModels(all, c.Args().Slice())
+	if err != nil {
+		return err
 	}
 	from := c.String("from")
 	if len(wanted) > 1 && from != "" && catalogue.IsSingle(from) {
@@ -60,6 +57,20 @@ func (e *env) modelsGet(c *cli.Context) error {
 		e.print(e.result("rtx.models.get/1", status, out, object{{"models", list}}))
 	}
 	return nil
+}
+
+// namedModels finds models by their names, each once.
+func namedModels(all *catalogue.Catalogue, names []string) (wanted []*catalogue.Model, err error) {
+	for _, name := range names {
+		m := all.Find(name)
+		if m == nil {
+			return nil, unknownModel(all, &catalogue.UnknownError{Name: name})
+		}
+		if !slices.Contains(wanted, m) {
+			wanted = append(wanted, m)
+		}
+	}
+	return wanted, nil
 }
 
 // get brings a model into the cache, with progress, and reports whether it had

@@ -215,7 +215,7 @@ func outputFlagsOfVerbs(t *testing.T) map[string][]string {
 	for verb := range strings.SplitSeq("import export new adapt predict featurize merge probe eval finetune compare inspect models doctor version", " ") {
 		found[verb] = nil
 	}
-	for _, verb := range []string{"plot scatter", "plot neighbours", "models get", "models add", "runtime install", "runtime path"} {
+	for _, verb := range []string{"plot scatter", "plot neighbours", "models get", "models add", "models rm", "runtime install", "runtime path"} {
 		found[verb] = nil
 	}
 	for verb := range found {

@@ -12,7 +12,7 @@
 // it from a folder. A download that was interrupted is continued, and is checked
 // before it gets its name: it must be the kind of file that its name says, and
 // have the size and the SHA-256 that are known of it. Add copies a file of the
-// user's into the folder. Processes that want the same model at the same time wait
+// user's into the folder, Remove deletes what was fetched or added. Processes that want the same model at the same time wait
 // for each other, so that it is fetched once.
 //
 // The folder holds
@@ -23,5 +23,5 @@
 //	.NAME.ckpt.part, .part.json what has come of a download, and of which file
 //
 // Errors that a caller may want to tell apart are *MissingError, *UnknownError,
-// *TakenError, *TemporaryError, ErrUnavailable and ErrRefused.
+// *TakenError, *TemporaryError, ErrUnavailable, ErrRefused and ErrBundled.
 package catalogue

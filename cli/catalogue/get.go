@@ -11,7 +11,7 @@ import (
 	"slices"
 )
 
-// Options of Get and Add. The zero value works.
+// Options of Get, Add and Remove. The zero value works.
 type Options struct {
 	Agent     string                  // of HTTP requests; "" is Go's own
 	Progress  func(done, total int64) // bytes of a download; total is 0 where not known
@@ -58,9 +58,12 @@ func (c *Catalogue) Get(ctx context.Context, m *Model, from string, o Options) (
 	return true, c.bring(ctx, m, from, o)
 }
 
+// partOf is the file of what has come of a download.
+func (c *Catalogue) partOf(m *Model) string { return filepath.Join(c.Dir, "."+m.File+".part") }
+
 // bring fetches a model whose lock is held.
 func (c *Catalogue) bring(ctx context.Context, m *Model, from string, o Options) error {
-	part := filepath.Join(c.Dir, "."+m.File+".part")
+	part := c.partOf(m)
 	from, announced, err := c.transfer(ctx, m, from, part, o)
 	if err != nil {
 		return fmt.Errorf("%s: %w", m.Name, err)
