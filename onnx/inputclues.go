@@ -69,7 +69,8 @@ func (e *evidence) byWindow() {
 }
 
 // byStatistics reads the range from the running mean and std of a batch norm. Those of
-// natural images have a std of about a quarter of their range.
+// natural images have a std of about a quarter of their range. Statistics that pixels
+// of [0,1] could have, if unusual ones, do not stand for [-1,1].
 func (e *evidence) byStatistics() {
 	s := e.chain.statistics
 	if s == nil {
@@ -80,7 +81,7 @@ func (e *evidence) byStatistics() {
 		if all(s.mean, s.std, func(mean, std float64) bool {
 			mean, std = (mean-span[0])/(span[1]-span[0]), std/(span[1]-span[0])
 			return possible(mean, std) && std <= .36
-		}) {
+		}) && !(span == signedRange && all(s.mean, s.std, possible)) {
 			e.clues = append(e.clues, clue{span, says, []string{s.node}, true})
 			return
 		}

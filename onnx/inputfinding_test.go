@@ -118,6 +118,7 @@ func TestInputFinding(t *testing.T) {
 		"batch norm of normalised":     {norm([]float64{-.02, .05, .1}, []float64{1.1, 1.1, 1.2}, one, zero), unit, false, onnx.ImageNetMean, "rgb"},
 		"fresh batch norm":             {model: norm(zero, one, one, zero)},
 		"fresh batch norm that scales": {norm(zero, one, []float64{1 / .229, 1 / .224, 1 / .225}, []float64{-.485 / .229, -.456 / .224, -.406 / .225}), unit, true, nil, "rgb"},
+		"batch norm of two ranges":     {model: norm([]float64{.44, .44, .44}, []float64{.4, .4, .4}, one, zero)},
 		"batch norm of other values":   {model: norm([]float64{9, 8, 7}, []float64{2, 3, 4}, one, zero)},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -106,7 +106,11 @@ func (a architecture) classes(tensors []onnx.Tensor) int {
 		return 1000
 	}
 	for _, t := range tensors {
-		if name := "." + t.Name; strings.HasSuffix(name, "."+b.last.Weight) && len(t.Dims) == 2 && t.Dims[0] >= 1 && t.Dims[0] < 1<<31 {
+		name := t.Name
+		if a.alias != nil {
+			name = a.alias(name)
+		}
+		if strings.HasSuffix("."+name, "."+b.last.Weight) && len(t.Dims) == 2 && t.Dims[0] >= 1 && t.Dims[0] < 1<<31 {
 			return int(t.Dims[0])
 		}
 	}

@@ -207,3 +207,51 @@ func TestQuantizedCheckpoint(t *testing.T) {
 		}
 	}
 }
+
+// TestSequence imports a ResNet that was saved as an nn.Sequential of its children,
+// with and without the head: tensors are named by index.
+func TestSequence(t *testing.T) {
+	indices := map[string]string{"conv1": "0", "bn1": "1", "layer1": "4", "layer2": "5", "layer3": "6", "layer4": "7", "fc": "9"}
+	for _, headless := range []bool{false, true} {
+		var tensors []onnx.Tensor
+		for _, x := range weights(t, "resnet18", 5, "") {
+			module, rest, _ := strings.Cut(x.Name, ".")
+			if headless && module == "fc" {
+				continue
+			}
+			if x.Name = indices[module] + "." + rest; indices[module] == "" {
+				t.Fatalf("%q is of no child", module)
+			}
+			tensors = append(tensors, x)
+		}
+		im, err := checkpoint.Import(zipped(t, "net", tensors), checkpoint.Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if im.Spec.Arch != "resnet18" || im.Classes != map[bool]int{false: 5, true: 0}[headless] || len(im.Beside()) != 0 {
+			t.Errorf("headless %v: %s, %d classes, beside %v", headless, im.Spec.Arch, im.Classes, im.Beside())
+		}
+		got, err := checkpoint.Weights(im.Model, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sameTensors(t, got.Tensors, tensors)
+		im.Close()
+	}
+}
+
+// TestQuantizationAware refuses a checkpoint of quantisation-aware training, whose
+// fused modules have other names, by that name.
+func TestQuantizationAware(t *testing.T) {
+	var tensors []onnx.Tensor
+	for _, x := range weights(t, "resnet18", 5, "") {
+		if rest, is := strings.CutPrefix(x.Name, "bn1."); is {
+			x.Name = "conv1.bn." + rest
+		}
+		tensors = append(tensors, x)
+	}
+	tensors = append(tensors, zeros("conv1.weight_fake_quant.scale", 1), zeros("conv1.activation_post_process.fake_quant_enabled", 1))
+	if _, err := checkpoint.Import(zipped(t, "net", tensors), checkpoint.Config{}); !errors.Is(err, checkpoint.ErrQuantized) {
+		t.Errorf("%v, want %v", err, checkpoint.ErrQuantized)
+	}
+}
