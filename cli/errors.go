@@ -70,7 +70,7 @@ func verdict(err error) (code int, hint string) {
 	case errors.As(err, &taken):
 		return 2, takenHint(taken)
 	case errors.As(err, &value):
-		return 2, suggest(value.Value, value.Values, "rtx inspect shows the model")
+		return 2, suggest(value.Value, value.Values, "rtx inspect --values lists those that one may name")
 	case errors.As(err, &model):
 		if code, hint := verdict(model.error); code != 1 {
 			return code, hint

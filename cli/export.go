@@ -226,7 +226,7 @@ func expose(m *onnx.Model, names string) (*onnx.Model, error) {
 	}
 	hint := "rtx inspect shows the model"
 	if levels := spec.Pyramid(); len(levels) > 0 {
-		hint = "logits, features, " + strings.Join(slices.Sorted(maps.Keys(levels)), ", ") + ", or a value of the graph"
+		hint = "logits, features, " + strings.Join(slices.Sorted(maps.Keys(levels)), ", ") + ", or a value that rtx inspect --values lists"
 	}
 	var value *onnx.ValueError
 	if errors.As(err, &value) {

@@ -213,7 +213,7 @@ func (f *featurizing) findLayer() error {
 	}
 	var err error
 	if f.layer, err = f.model.Feature(f.spec); err != nil {
-		return hinted{err, "--layer names the value"}
+		return hinted{err, "--layer names the value, rtx inspect --values lists them"}
 	}
 	return nil
 }

@@ -30,6 +30,7 @@ var guides = map[string]help.Guide{
 	}},
 	"inspect": {Synopsis: "rtx inspect FILE [FLAGS]", Examples: []help.Example{
 		{Does: "A model or a checkpoint", Line: "rtx inspect model.onnx"},
+		{Does: "What --layer and --outputs may name", Line: "rtx inspect model.onnx --values"},
 		{Does: "Whether a second reader finds the same in the file", Line: "rtx inspect model.onnx --verify"},
 	}},
 	"new": {Synopsis: "rtx new --arch NAME --classes N -o MODEL.onnx [FLAGS]", Examples: []help.Example{

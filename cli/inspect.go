@@ -19,6 +19,7 @@ func inspectCommand(e *env) *cli.Command {
 		Flags: []cli.Flag{
 			number("index", -1, "which network `K` of a checkpoint that holds several, from 0 on; -1: the only one, or the first that is no copy"),
 			toggle("verify", "compare with what a second reader, onnx-go, finds in an ONNX file, and tell what it cannot decode"),
+			toggle("values", "list what the network computes, which --layer and --outputs may name; a checkpoint is imported into the cache"),
 			jsonFlag(),
 		},
 		Action: func(c *cli.Context) error {
@@ -35,6 +36,12 @@ func inspectCommand(e *env) *cli.Command {
 			path, claim, kind, err := e.modelKind(c.Args().First())
 			if err != nil {
 				return err
+			}
+			if c.Bool("values") {
+				if index >= 0 || c.Bool("verify") {
+					return &usageError{msg: "--values goes without --index and --verify"}
+				}
+				return e.inspectValues(c.Args().First(), path)
 			}
 			if !kind.Checkpoint() {
 				return e.inspectModel(c.Context, path, c.Bool("verify"))

@@ -30,3 +30,45 @@ func TestInspectCheckpoint(t *testing.T) {
 		t.Errorf("%+v", o)
 	}
 }
+
+// TestInspectValues lists what --layer and --outputs may name: each listed name is
+// taken, and what a checkpoint holds is listed, too.
+func TestInspectValues(t *testing.T) {
+	o := call("inspect", backbone, "--values", "--json")
+	r := object(t, o.stdout)
+	values, _ := r["values"].([]any)
+	if o.code != 0 || r["schema"] != "rtx.inspect/1" || len(values) != 32 {
+		t.Fatalf("%d values: %+v", len(values), o)
+	}
+	listed := map[string]string{}
+	for _, v := range values {
+		v := v.(map[string]any)
+		listed[v["name"].(string)] = fmt.Sprint(v["dtype"], v["shape"], v["operator"], v["aliases"])
+	}
+	for name, want := range map[string]string{
+		"features": "float[N 96]ReduceMean[]", "logits": "float[N 10]Gemm[]", "/l1/Relu_1_output_0": "float[N 24 16 16]Relu[c1]", "/l3/conv2/Conv_output_0": "float[N 96 4 4]Conv[]",
+	} {
+		if listed[name] != want {
+			t.Errorf("%s is %q, want %q", name, listed[name], want)
+		}
+		if o := call("export", backbone, "--outputs", name, "-o", filepath.Join(t.TempDir(), "m.onnx")); o.code != 0 {
+			t.Errorf("--outputs %s: %+v", name, o)
+		}
+	}
+	table := call("inspect", backbone, "--values").stdout
+	if strings.Count(table, "\n") != 33 || !strings.Contains(table, "[N,24,16,16]") {
+		t.Errorf("%s", table)
+	}
+	ownCache(t)
+	file := stateDict(t, "module.", robustness(t, "cifar_resnet20", 10)...)
+	o = call("inspect", file, "--values", "--json")
+	if r := object(t, o.stdout); o.code != 0 || len(r["values"].([]any)) < 50 || r["file"] != filepath.Base(file) {
+		t.Errorf("of a checkpoint: %v %.300s", r["file"], o.stdout)
+	}
+	if o := call("inspect", file, "--values", "--index", "0"); o.code != 2 {
+		t.Errorf("%+v", o)
+	}
+	if o := call("export", backbone, "--outputs", "nothing like it", "-o", filepath.Join(t.TempDir(), "m.onnx")); o.code != 2 || !strings.Contains(o.stderr, "rtx inspect --values") {
+		t.Errorf("%+v", o)
+	}
+}
