@@ -102,8 +102,10 @@ func (e *env) adaptModel(ctx context.Context, o adaptOptions) (*adaptation, erro
 		return nil, err
 	}
 	defer n.listing.Close()
-	if err := to.spareImages(n.listing); err != nil {
-		return nil, err
+	for _, t := range []target{to, {flag: "use", name: o.Use}} {
+		if err := t.spareImages(n.listing); err != nil {
+			return nil, err
+		}
 	}
 	a, err := n.adaptation(ctx, n.batch)
 	if errors.As(err, new(signalled)) {

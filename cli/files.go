@@ -56,10 +56,14 @@ func (t target) spare(inputs ...string) error {
 	return nil
 }
 
-// spareImages refuses the target where it is an image of the listing.
+// spareImages refuses the target where it is an image of the listing, or one of its
+// archives.
 func (t target) spareImages(l *featurize.Listing) error {
 	if _, err := os.Stat(t.name); err != nil {
 		return nil
+	}
+	if err := t.spare(l.Archives...); err != nil {
+		return err
 	}
 	for _, s := range l.Samples {
 		if err := t.spare(s.File); err != nil {

@@ -93,6 +93,14 @@ func writings(t *testing.T) []writing {
 	state, imported := stateDict(t, "", weightsOf(t, "cifar_resnet20", 10)...), filepath.Join(dir, "imported.onnx")
 	quietly(t, "import", state, "-o", imported)
 	tar := packed(t, data)["tar.gz"]
+	archives := filepath.Join(dir, "archives") // which are one source
+	one := filepath.Join(archives, "1.tar")
+	for _, name := range []string{one, filepath.Join(archives, "2.tar")} {
+		os.MkdirAll(archives, 0o777)
+		if err := os.WriteFile(name, readFile(t, packed(t, data)["tar"]), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
 	return []writing{
 		{"import", "out", []string{model}, "x.onnx", model},
 		{"import", "key-map", []string{state, "-o", imported}, "x.csv", state},
@@ -104,9 +112,13 @@ func writings(t *testing.T) []writing {
 		{"export", "use", []string{model, "-o", filepath.Join(dir, "u2.onnx")}, "x.py", model},
 		{"new", "use", []string{"--arch", "cifar_resnet20", "--labels", labels, "-o", filepath.Join(dir, "u3.onnx")}, "x.py", labels},
 		{"adapt", "use", []string{"-m", model, "-d", data, "-o", filepath.Join(dir, "u4.onnx")}, "x.py", model},
+		{"adapt", "use", []string{"-m", model, "-d", data, "-o", filepath.Join(dir, "u5.onnx")}, "x.py", image[0]},
+		{"adapt", "use", []string{"-m", model, "-d", archives, "-o", filepath.Join(dir, "u6.onnx")}, "x.py", one},
+		{"adapt", "out", []string{"-m", model, "-d", archives}, "x.onnx", one},
 		{"predict", "out", []string{"-m", model, image[0]}, "x.jsonl", image[0]},
 		{"predict", "out", []string{"-m", model, "-d", data}, "x.jsonl", image[0]},
 		{"predict", "out", []string{"-m", model, "-d", tar}, "x.jsonl", tar},
+		{"predict", "out", []string{"-m", model, "-d", filepath.Join(archives, "{1..2}.tar")}, "x.jsonl", one},
 		{"plot scatter", "out", []string{whole}, "x.svg", ""},
 		{"plot neighbours", "out", []string{whole}, "x.png", image[0]},
 		{"featurize", "out", []string{"-m", model, "-d", data}, "", ""},

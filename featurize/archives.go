@@ -69,7 +69,7 @@ func IsTarName(name string) bool {
 // what prefix makes of the file. If one of them can be read only as a stream, so are all.
 func tarFiles(ctx context.Context, name string, files []string, prefix func(file string) string, c SourceConfig) (*Listing, error) {
 	c.part = true
-	j := &joined{Listing: &Listing{}, name: name, prefix: prefix, config: c, sum: sha256.New(), sorter: newSorter()}
+	j := &joined{Listing: &Listing{Archives: files}, name: name, prefix: prefix, config: c, sum: sha256.New(), sorter: newSorter()}
 	streams := false
 	for _, file := range files {
 		kind, err := kindOfArchive(file)

@@ -32,6 +32,9 @@ type Listing struct {
 	Classes []string // in the order of OrderClasses; empty if no sample has a label
 	Notes   []string // sentences on what was left out, for people to read
 
+	// Archives are the files of a source of several archives, which hold the samples.
+	Archives []string
+
 	// Unread counts the files that are neither images that can be read nor bookkeeping,
 	// such as text: by kind, as HEIC, video, archive, or the suffix, as .npy. They are no
 	// samples.
