@@ -39,16 +39,17 @@ func TestOrderClasses(t *testing.T) {
 
 // TestIntegerLabels wants the integers of folders and of lists as labels.
 func TestIntegerLabels(t *testing.T) {
-	var files, csv []string
+	var files, csv, spaced []string
 	jsonl := ""
 	for i := range 12 {
 		files = append(files, fmt.Sprintf("%d/x.jpg", i))
 		csv = append(csv, fmt.Sprintf("%d/x.jpg,%d", i, i))
+		spaced = append(spaced, fmt.Sprintf("%d/x.jpg, %d ", i, i))
 		jsonl += fmt.Sprintf("{\"path\":\"%d/x.jpg\",\"label\":%d}\n", i, i)
 	}
 	root := tree(t, files...)
 	for name, data := range map[string]string{
-		"folder": root, "csv": writeFile(t, "l.csv", []byte("path,label\n"+strings.Join(csv, "\n"))), "jsonl": writeFile(t, "l.jsonl", []byte(jsonl)),
+		"folder": root, "csv": writeFile(t, "l.csv", []byte("path,label\n"+strings.Join(csv, "\n"))), "spaces": writeFile(t, "s.csv", []byte("path, label\n"+strings.Join(spaced, "\n"))), "jsonl": writeFile(t, "l.jsonl", []byte(jsonl)),
 	} {
 		l, err := featurize.Source(t.Context(), data, featurize.SourceConfig{Root: root})
 		if err != nil {

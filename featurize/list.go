@@ -23,6 +23,7 @@ type listRow struct {
 
 // listSource reads a list file. It has a column, or JSON key, path or file_name, and
 // may have label, split and group; others are ignored. Paths are relative to root.
+// Spaces around a label are not part of it.
 // The order of the lines is kept.
 func listSource(name string, r io.Reader, root string) (*Listing, error) {
 	rows := readCSV
@@ -32,6 +33,7 @@ func listSource(name string, r io.Reader, root string) (*Listing, error) {
 	l, spelled := &Listing{}, spellings{}
 	first := map[string]int{}
 	err := rows(r, func(line int, row listRow) error {
+		row.label = strings.TrimSpace(row.label)
 		s, err := row.sample(root)
 		if err != nil {
 			return fmt.Errorf("line %d: %w", line, err)

@@ -138,6 +138,8 @@ func kindOfFile(name, format string, head []byte) string {
 		return "archive"
 	case isText(head):
 		return ""
+	case strings.EqualFold(path.Ext(name), ".tga"): // which is told by nothing in its first bytes
+		return "TGA"
 	case path.Ext(name) == "":
 		return "other"
 	}

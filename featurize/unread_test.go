@@ -34,13 +34,13 @@ func TestUnread(t *testing.T) {
 		"cat/a.heic": heic, "cat/b.HEIC": heic, "ant/c": heic, "ant/d.heif": heic, "bee/e.avif": "\x00\x00\x00\x1cftypavif\x00\x00\x00\x00", "bee/f.jxl": "\xff\x0a1234",
 		"dog/film.mp4": "\x00\x00\x00\x18ftypisom\x00\x00\x02\x00", "dog/clip.mkv": "\x1a\x45\xdf\xa3 1234", "dog/raw.NEF": tiff, "dog/raw.cr2": "II*\x00\x10\x00\x00\x00CR\x02\x00",
 		"dog/draw.svg": "<svg xmlns='http://www.w3.org/2000/svg'/>", "dog/doc.pdf": "%PDF-1.4\n\x80", "dog/more.zip": "PK\x03\x04....", "dog/x.npy": "\x93NUMPY\x01\x00",
-		"dog/strange": "\x00\x01\x02\x03", "dog/nothing": "", "dog/nothing.jxr": "",
+		"dog/old.TGA": "\x00\x00\x02\x00", "dog/strange": "\x00\x01\x02\x03", "dog/nothing": "", "dog/nothing.jxr": "",
 		// bookkeeping
 		"README": "Animals.\n", "LICENSE": "MIT", "cat/labels.csv": "a,b", "cat/Thumbs.db": "\xd0\xcf\x11\xe0", "cat/desktop.ini": "[x]", "cat/notes.tex": "é in text",
 		".DS_Store": "\x00\x00\x00\x01Bud1", "cat/.hidden.heic": heic, "__MACOSX/cat/x.heic": heic, "list.pkl.txt": "x", "boxes.json": "{}", "dog/x.xml": "<?xml version='1.0'?><a/>",
 	}
 	want := map[string]int{
-		"HEIC": 4, "AVIF": 1, "JPEG XL": 1, "video": 2, "camera raw": 1, "CR2": 1, "SVG": 1, "PDF": 1, "archive": 1, ".npy": 1, "other": 1, "empty": 2,
+		"HEIC": 4, "AVIF": 1, "JPEG XL": 1, "video": 2, "camera raw": 1, "CR2": 1, "SVG": 1, "TGA": 1, "PDF": 1, "archive": 1, ".npy": 1, "other": 1, "empty": 2,
 	}
 	images := []string{"cat/1.png", "cat/no suffix", "cat/photo.JPG_large", "dog/a.dat", "dog/b.bin", "dog/grey", "dog/road.ppm"}
 	root := t.TempDir()

@@ -7,7 +7,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"math"
 	"math/bits"
 	"slices"
 )
@@ -51,18 +50,10 @@ func value(sum Sum, n int) uint64 {
 func (s *Set) Count() int { return len(s.values) }
 
 // Contains reports whether the set holds an image. Of images that it does not hold it
-// says so for a fraction of FalsePositives.
+// says so of a fraction of 2^-24.
 func (s *Set) Contains(sum Sum) bool {
 	_, found := slices.BinarySearch(s.values, value(sum, len(s.values)))
 	return found
-}
-
-// FalsePositives is the fraction of other images that a set is wrong about.
-func (s *Set) FalsePositives() float64 {
-	if len(s.values) == 0 {
-		return 0
-	}
-	return math.Ldexp(1, -remainder)
 }
 
 // MarshalText encodes the set, as the package describes.
