@@ -130,5 +130,9 @@ func (v *evaluating) tellOverlap(o *overlap) {
 		v.note("%s: they are left out", text)
 		return
 	}
-	v.warn("%s: the figures are better than those of new images; --split heldout evaluates the rest", text)
+	rest := "--split heldout evaluates the rest"
+	if o.Train+o.Val == o.N {
+		rest = "there are no others here"
+	}
+	v.warn("%s: the figures are better than those of new images; %s", text, rest)
 }

@@ -75,10 +75,10 @@ func TestSeenByFinetune(t *testing.T) {
 	}
 	best := filepath.Join(run, "weights", "best.onnx")
 	all, fresh := renamed(t, data, 10)
-	if got, r := overlapOf(t, "-m", best, "-d", data); got != "map[n:40 train:36 val:4]" || !strings.Contains(fmt.Sprint(r["warnings"]), "36 of 40 images were trained on, and 4 more chose") {
+	if got, r := overlapOf(t, "-m", best, "-d", data); got != "map[n:40 train:36 val:4]" || !strings.Contains(fmt.Sprint(r["warnings"]), "36 of 40 images were trained on, and 4 more chose") || !strings.Contains(fmt.Sprint(r["warnings"]), "there are no others") {
 		t.Errorf("%s: %v", got, r["warnings"])
 	}
-	if got, _ := overlapOf(t, "-m", best, "-d", all); got != "map[n:50 train:36 val:4]" {
+	if got, r := overlapOf(t, "-m", best, "-d", all); got != "map[n:50 train:36 val:4]" || !strings.Contains(fmt.Sprint(r["warnings"]), "--split heldout evaluates the rest") {
 		t.Errorf("copies and new ones: %s", got)
 	}
 	if got, r := overlapOf(t, "-m", best, "-d", fresh); got != "map[n:10 train:0 val:0]" || fmt.Sprint(r["warnings"]) != "[]" {
