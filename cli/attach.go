@@ -54,6 +54,9 @@ func (e *env) attach(ctx context.Context, o attachOptions, run *featurize.Proven
 	if run.Config.PreResize != 0 {
 		e.warn("classifier.onnx says nothing of --pre-resize %d, which the features had", run.Config.PreResize)
 	}
+	if run.Config.ExifRotate {
+		e.warn("classifier.onnx says nothing of --exif-rotate, which the features had")
+	}
 	if m, err = m.WithSpec(run.ResolvedSpec); err != nil {
 		return err
 	}

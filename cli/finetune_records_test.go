@@ -141,7 +141,8 @@ func TestFinetuneUnknown(t *testing.T) {
 }
 
 // TestFinetuneDoubts wants a training that diverges without a number that is infinite to
-// be told of, everywhere, and to end well all the same.
+// be told of, everywhere, and to end well all the same. The figures of the network with the
+// probe's head, from which training started, are not to be doubted.
 func TestFinetuneDoubts(t *testing.T) {
 	needLibrary(t)
 	data, base := splits(t, 2, map[string]int{"train": 80, "val": 16}), t.TempDir()
@@ -158,12 +159,36 @@ func TestFinetuneDoubts(t *testing.T) {
 		if end := lines[len(lines)-1]; !strings.Contains(fmt.Sprint(end["warnings"]), said) {
 			t.Errorf("the last event is %v", end)
 		}
-		if o := call(append([]string{"finetune"}, args...)...); o.code != 0 || !strings.Contains(o.stderr, "rtx: warning: ") || !strings.Contains(o.stderr, said) || !strings.Contains(o.stderr, "smaller --lr") || !strings.Contains(o.stderr, "not to be trusted") {
+		if o := call(append([]string{"finetune"}, args...)...); o.code != 0 || !strings.Contains(o.stderr, "rtx: warning: ") || !strings.Contains(o.stderr, said) || !strings.Contains(o.stderr, "smaller --lr") || !strings.Contains(o.stderr, "of epoch 0 (") || strings.Contains(o.stderr, "not to be trusted") {
 			t.Errorf("%+v", o)
 		}
+	}
+	args[5] = filepath.Join(base, "new") // without the probe's head, the best epoch is of the training that diverged
+	if o := call(append([]string{"finetune", "--head", "new"}, args...)...); o.code != 0 || !strings.Contains(o.stderr, "not to be trusted") {
+		t.Errorf("%+v", o)
 	}
 	args[5], args[7], args[11] = filepath.Join(base, "good"), "12", "0.05"
 	if r := trained(t, args...); fmt.Sprint(r["warnings"]) != "[]" {
 		t.Errorf("%v", r["warnings"])
+	}
+}
+
+// TestUnrecordedPixels wants finetune and probe --attach to tell of flags that change the
+// pixels, and of which the model that they write says nothing.
+func TestUnrecordedPixels(t *testing.T) {
+	needLibrary(t)
+	data, base := splits(t, 2, map[string]int{"": 24}), t.TempDir()
+	r := trained(t, "-m", backbone, "-d", data, "-o", filepath.Join(base, "run"), "--mode", "fixed", "--epochs", "1", "--pre-resize", "8", "--exif-rotate")
+	if said := fmt.Sprint(r["warnings"]); !strings.Contains(said, "say nothing of --pre-resize 8 --exif-rotate") {
+		t.Error(said)
+	}
+	r = trained(t, "-m", backbone, "-d", data, "-o", filepath.Join(base, "plain"), "--mode", "fixed", "--epochs", "1")
+	if said := fmt.Sprint(r["warnings"]); strings.Contains(said, "say nothing of") {
+		t.Error(said)
+	}
+	set := filepath.Join(base, "set")
+	quietly(t, "featurize", "-m", backbone, "-d", data, "-o", set, "--exif-rotate")
+	if o := call("probe", "-d", set, "-o", filepath.Join(base, "probe"), "--reg", "1", "--attach", backbone); o.code != 0 || !strings.Contains(o.stderr, "says nothing of --exif-rotate") {
+		t.Errorf("%+v", o)
 	}
 }

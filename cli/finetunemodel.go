@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strings"
 
 	"github.com/robust-transfer/rtx/finetune"
 	"github.com/robust-transfer/rtx/finetune/graph"
@@ -33,10 +34,27 @@ func (t *finetuning) prepare() error {
 		}
 		t.warn("the recipe paper does not normalise by ImageNet's mean and standard deviation, as its released code does not")
 	}
+	t.tellUnrecorded()
 	if t.model, err = t.model.Normalize(); err != nil { // t.spec still tells how
 		return err
 	}
 	return t.choosePolicy()
+}
+
+// tellUnrecorded warns of flags that change the pixels and that the weights do not
+// record.
+func (t *finetuning) tellUnrecorded() {
+	var flags []string
+	if t.PreResize != 0 {
+		flags = append(flags, fmt.Sprintf("--pre-resize %d", t.PreResize))
+	}
+	if t.ExifRotate {
+		flags = append(flags, "--exif-rotate")
+	}
+	if len(flags) > 0 {
+		with := strings.Join(flags, " ")
+		t.warn("the weights say nothing of %s: rtx eval and predict need it again, and use.py does without it", with)
+	}
 }
 
 // trainable finds what of the model cannot be trained, before anything is

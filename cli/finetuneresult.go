@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/robust-transfer/rtx/featurize"
@@ -54,10 +55,19 @@ func (t *finetuning) tellDoubts(trials []*finetune.Trial) {
 
 func (f *finetuneResult) line() string {
 	line := f.figures()
-	if len(f.Seeds[0].Doubts) > 0 {
+	if f.doubtful() {
 		line += "; not to be trusted: see the warning"
 	}
 	return line
+}
+
+// doubtful reports whether the figures are to be doubted. Those of the weights that
+// training started from are not, when it is the training after them that failed.
+func (f *finetuneResult) doubtful() bool {
+	first := f.Seeds[0]
+	return slices.ContainsFunc(first.Doubts, func(d finetune.Doubt) bool {
+		return first.Best == nil || first.Best.Epoch > 0 || d.Split == finetune.Test.String()
+	})
 }
 
 // figures are those of the run, for people.
