@@ -69,6 +69,7 @@ func TestFlagsAgainstSpec(t *testing.T) {
 		"another mean":                     {own, []string{"--normalize", "imagenet"}, 2, []string{`--normalize is "imagenet"`}},
 		"another order":                    {own, []string{"--channels", "bgr"}, 2, []string{`--channels is "bgr"`}},
 		"the same":                         {own, []string{"--range", "0..1", "--channels", "rgb", "--normalize", "0.4914,0.4822,0.4465/0.247,0.2435,0.2616"}, 0, nil},
+		"the same, of float32":             {own, []string{"--normalize", "0.49140000343322754,0.48219999670982361,0.4465000033378601/0.24699999392032623,0.24349999427795410,0.26159998774528503"}, 0, nil},
 		"forced":                           {own, []string{"--range", "-1..1", "--force-input"}, 0, []string{"the mean and std that go with 0..1 are left out, as --range is -1..1"}},
 		"the graph's":                      {foreign, []string{"--range", "0..1", "--normalize", "none"}, 0, nil},
 		"another than the graph's":         {foreign, []string{"--range", "0..255"}, 2, []string{"the graph of", "it would be done twice"}},

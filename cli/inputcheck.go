@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/robust-transfer/rtx/onnx"
@@ -63,16 +64,18 @@ func (o inputOptions) contradicts(name string, m *onnx.Model, said onnx.Spec, ow
 	return nil
 }
 
-// samePixels tells whether two Specs ask for the same numbers.
+// samePixels tells whether two Specs ask for the same numbers, up to the rounding of
+// a mean and std that a checkpoint holds in float32.
 func samePixels(a, b onnx.Spec) bool {
-	return a.Range == b.Range && a.Normalized == b.Normalized && a.Channels == b.Channels && slices.Equal(a.Mean, b.Mean) && slices.Equal(a.Std, b.Std)
+	near := func(x, y float64) bool { return math.Abs(x-y) <= 1e-6*max(math.Abs(x), math.Abs(y)) }
+	return a.Range == b.Range && a.Normalized == b.Normalized && a.Channels == b.Channels && slices.EqualFunc(a.Mean, b.Mean, near) && slices.EqualFunc(a.Std, b.Std, near)
 }
 
 // pixelsText says what pixels a Spec asks for: "rgb in 0..1, with mean ...".
 func pixelsText(s onnx.Spec) string {
 	text := fmt.Sprintf("%s in %g..%g", s.Channels, s.Range[0], s.Range[1])
 	if len(s.Mean) > 0 || len(s.Std) > 0 {
-		text += fmt.Sprintf(", normalised by mean %v and std %v", s.Mean, s.Std)
+		text += fmt.Sprintf(", normalised by mean %.6g and std %.6g", s.Mean, s.Std)
 	}
 	return text
 }

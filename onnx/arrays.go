@@ -94,6 +94,9 @@ func (a *arrays) compute(n *pb.NodeProto) *array {
 	if n.OpType == "Constant" {
 		return a.constant(n)
 	}
+	if n.OpType == "Expand" && len(n.Input) == 2 { // repeats values, as broadcasting does
+		return a.of(n.Input[0])
+	}
 	in := make([]*array, len(n.Input))
 	for i, v := range n.Input {
 		if in[i] = a.of(v); in[i] == nil {

@@ -154,10 +154,14 @@ func (m *Model) classOutput(anything bool) (ClassOutput, error) {
 	if end.activation == Sigmoid {
 		o.Scores = Sigmoid
 	}
-	if names, _ := m.Classes(); o.Columns == 0 {
-		if h, ok := m.headOf(output, len(names), t); ok {
-			o.Columns = h.classes
-		}
+	names, _ := m.Classes()
+	h, ok := m.headOf(output, len(names), t)
+	if ok && o.Columns == 0 {
+		o.Columns = h.classes
+	}
+	if ok && !end.known && h.activation != "" {
+		o.Known = false
+		o.Notes = append(o.Notes, fmt.Sprintf("%q is made of the result of a %s by further nodes, and it is not known what they make of it", output, h.activation))
 	}
 	if m.Metadata(SpecKey) != "" {
 		spec, _, err := m.Spec()

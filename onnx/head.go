@@ -14,6 +14,10 @@ type head struct {
 	classes int    // 0: the file does not say
 	maps    bool   // the features are [N,C,H,W], of a convolution
 	flat    bool   // the features are [N,D], of a Gemm
+
+	// activation is an operator that makes probabilities of the layer's result, where
+	// nodes between it and the output make something else of them; "" for none.
+	activation string
 }
 
 // linear describes an operator that multiplies its input by a constant matrix.
@@ -52,20 +56,26 @@ func (m *Model) headOf(output string, names int, t *tracer) (head, bool) {
 		}
 		value = end.value
 	}
+	activation := ""
 	for range t.producer { // a damaged graph may have cycles
 		n := t.producer[value]
 		if n == nil || len(n.Input) == 0 {
 			return head{}, false
 		}
 		if h, ok := t.linear(n); ok {
+			h.activation = activation
 			return h, true
 		}
 		if h, ok := t.convolution(n); ok {
 			columns := t.columns(output)
+			h.activation = activation
 			return h, h.classes == columns || columns < 0 && t.pooled(n.Input[0])
 		}
 		if poolings[n.OpType] {
 			return t.pooledHead(n, activated, names)
+		}
+		if found, ok := t.activation(n, value); ok && found.activation != NoActivation {
+			activation = n.OpType
 		}
 		if value = t.beforeScores(n); value == "" {
 			return head{}, false

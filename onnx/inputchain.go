@@ -47,6 +47,9 @@ type statistics struct {
 func (m *Model) inputChain(in imageInput) *inputChain {
 	c := &inputChain{model: m, arrays: m.arrays(), readers: map[string][]*pb.NodeProto{}, value: in.name, axis: in.axis(), channels: in.channels, inputs: in.channels}
 	for _, n := range m.Proto.Graph.Node {
+		if n.OpType == "Shape" || n.OpType == "Size" { // which read no pixels
+			continue
+		}
 		for _, v := range valuesRead(n) {
 			if !slices.Contains(c.readers[v], n) {
 				c.readers[v] = append(c.readers[v], n)

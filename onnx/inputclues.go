@@ -112,6 +112,9 @@ func (e *evidence) byConstants() {
 		e.clues = append(e.clues, clue{span: normalizedRange, says: says, nodes: c.nodes})
 		return
 	}
+	if len(e.clues) > 0 { // several ranges may fit: take the one that is known
+		spans = append([][2]float64{e.clues[0].span}, spans...)
+	}
 	for _, span := range spans {
 		if all(mean, std, func(mean, std float64) bool { return normalizes(mean, std, span) }) {
 			e.clues = append(e.clues, clue{span, says, c.nodes, true})

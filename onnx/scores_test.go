@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/robust-transfer/rtx/onnx"
+	"github.com/robust-transfer/rtx/onnx/pb"
 )
 
 // classifierFile loads one of the models of testdata/classifiers.py.
@@ -178,5 +179,39 @@ func TestAdoptScores(t *testing.T) {
 				t.Error(bad)
 			}
 		})
+	}
+}
+
+// TestUnknownTail wants models to be told of whose output is made of probabilities by
+// nodes that mean nothing known: neither probabilities nor logits, as it was assumed.
+func TestUnknownTail(t *testing.T) {
+	classifier := func(constants []*pb.TensorProto, nodes ...*pb.NodeProto) *onnx.Model {
+		sized := func(name string, n int) *pb.ValueInfoProto {
+			return onnx.NewValue(name, pb.TensorProto_FLOAT, onnx.Named("N"), onnx.Sized(n))
+		}
+		return onnx.New(&pb.ModelProto{IrVersion: 8, OpsetImport: []*pb.OperatorSetIdProto{{Version: 13}}, Graph: &pb.GraphProto{
+			Name: "g", Input: []*pb.ValueInfoProto{sized("x", 2)}, Output: []*pb.ValueInfoProto{sized("out", 2)},
+			Initializer: append(constants, onnx.NewFloats("w", []int64{2, 2}, 1, 2, 3, 4), onnx.NewFloats("two", nil, 2), onnx.NewFloats("one", nil, 1)),
+			Node:        append([]*pb.NodeProto{onnx.NewNode("MatMul", "z", []string{"x", "w"}), onnx.NewNode("Softmax", "p", []string{"z"}), onnx.NewNode("Sigmoid", "q", []string{"z"})}, nodes...),
+		}})
+	}
+	weights := []*pb.TensorProto{onnx.NewFloats("k", []int64{2}, 1, 3)}
+	for name, c := range map[string]struct {
+		model *onnx.Model
+		of    string // "": all is known
+	}{
+		"classes weighted":           {classifier(weights, onnx.NewNode("Mul", "out", []string{"p", "k"})), "Softmax"},
+		"1 - softmax":                {classifier(nil, onnx.NewNode("Sub", "out", []string{"one", "p"})), "Softmax"},
+		"a batch norm behind":        {classifier(weights, onnx.NewNode("BatchNormalization", "out", []string{"p", "k", "k", "k", "k"})), "Softmax"},
+		"2 sigmoid - 1":              {classifier(nil, onnx.NewNode("Mul", "y", []string{"q", "two"}), onnx.NewNode("Sub", "out", []string{"y", "one"})), "Sigmoid"},
+		"classes weighted, softmax":  {classifier(weights, onnx.NewNode("Mul", "y", []string{"p", "k"}), onnx.NewNode("Softmax", "out", []string{"y"})), ""},
+		"logits weighted":            {classifier(weights, onnx.NewNode("Mul", "out", []string{"z", "k"})), ""},
+		"temperature of log-softmax": {classifier(nil, onnx.NewNode("LogSoftmax", "l", []string{"z"}), onnx.NewNode("Div", "out", []string{"l", "two"})), ""},
+	} {
+		o, err := c.model.ClassOutput()
+		notes := strings.Join(o.Notes, "; ")
+		if want := "made of the result of a " + c.of; err != nil || o.Known != (c.of == "") || o.Known != (notes == "") || c.of != "" && !strings.Contains(notes, want) {
+			t.Errorf("%s: %+v %v, want a note of %q", name, o, err, c.of)
+		}
 	}
 }

@@ -72,6 +72,11 @@ func Open(m *onnx.Model, o Options) (*Session, error) {
 		return nil, err
 	}
 	defer options.Destroy()
+	if transposedCodes(m) {
+		if err = options.AddSessionConfigEntry("session.disable_quant_qdq", "1"); err != nil {
+			return nil, fmt.Errorf("runtime: %w", err)
+		}
+	}
 	if m, err = s.precision(m, o.Precision); err != nil {
 		return nil, err
 	}
