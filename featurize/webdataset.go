@@ -44,8 +44,8 @@ func (w *webMembers) read(member string, size int64, r io.Reader) (ok bool, err 
 		wanted = "json"
 	}
 	if suffix != wanted || isHidden(member) {
-		if suffix == "json" || suffix == "txt" || suffix == "cls" {
-			w.others[suffix]++
+		if last := strings.TrimPrefix(strings.ToLower(path.Ext(member)), "."); last == "json" || last == "txt" || last == "cls" {
+			w.others[last]++
 		}
 		return false, nil
 	}
@@ -184,5 +184,9 @@ func (w *webMembers) noteOthers(l *Listing) {
 	for _, suffix := range slices.Sorted(maps.Keys(w.others)) {
 		found = append(found, fmt.Sprintf("%d .%s", w.others[suffix], suffix))
 	}
-	l.Notes = append(l.Notes, fmt.Sprintf("labels of a tar archive are its folders, .cls members, or a key of .json members that is named; this one has %s beside its images, which are not read as labels", strings.Join(found, " and ")))
+	note := fmt.Sprintf("labels of a tar archive are its folders, .cls members, or a key of .json members that is named; this one has %s beside its images, which are not read as labels", strings.Join(found, " and "))
+	if w.key == "" && w.others["cls"] > 0 {
+		note += ": an image and its label have one name up to the first dot, and the endings .jpg (or another) and .cls after it"
+	}
+	l.Notes = append(l.Notes, note)
 }

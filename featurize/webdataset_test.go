@@ -64,6 +64,7 @@ func TestWebDataset(t *testing.T) {
 		{"several images", "", []string{"x.jpg #1", "x.seg.png #2", "x.cls a", "y.jpg #3", "y.png #4", "y.cls b"}, []string{"x.jpg a 0", "y.jpg b 1"}, `2 further image(s) of a sample passed over, the first is "x.seg.png"`, ""},
 		{"one without", "", []string{"x.jpg #1", "x.cls a", "y.jpg #2", "z.jpg #3", "z.cls "}, []string{"x.jpg a 0", "y.jpg  -1", "z.jpg  -1"}, `2 of 3 images have no .cls member and so no label, the first is "y.jpg"`, ""},
 		{"captions", "", []string{"x.jpg #1", "x.txt a cat", "x.json {}", "y.jpg #2"}, []string{"x.jpg  -1", "y.jpg  -1"}, "this one has 1 .json and 1 .txt beside its images, which are not read as labels", ""},
+		{"dots", "", []string{"a.b.jpg #1", "a.b.cls cat"}, []string{"a.b.jpg  -1"}, "this one has 1 .cls beside its images, which are not read as labels: an image and its label have one name up to the first dot", ""},
 		{"folders", "", []string{"cat/x.jpg #1", "cat/x.json {}", "dog/y.jpg #2"}, []string{"cat/x.jpg cat 0", "dog/y.jpg dog 1"}, "", ""},
 		{"json", "label", []string{`x.jpg #1`, `x.json {"label":1}`, `x.cls 7`, `y.jpg #2`, `y.json {"label":"0","other":[1]}`}, []string{"x.jpg 1 1", "y.jpg 0 0"}, "", ""},
 		{"json in json", "meta.a", []string{`x.jpg #1`, `x.json {"meta":{"a":"cat"}}`, `y.jpg #2`, `y.json {"meta":{"b":1}}`, `z.jpg #3`, `z.json {"meta":3}`}, []string{"x.jpg cat 0", "y.jpg  -1", "z.jpg  -1"}, `2 of 3 images have no .json member with "meta.a"`, ""},
