@@ -51,27 +51,6 @@ func constantOf(n *pb.NodeProto) *pb.TensorProto {
 	return nil
 }
 
-// constantSize is the number of elements of an initializer or of a Constant node's
-// value, -1 for any other value.
-func (m *Model) constantSize(value string) int64 {
-	for _, t := range m.Proto.Graph.Initializer {
-		if t.Name == value {
-			return elements(t.Dims)
-		}
-	}
-	for _, n := range m.Proto.Graph.Node {
-		if n.OpType == "Constant" && slices.Contains(n.Output, value) {
-			for _, a := range n.Attribute {
-				if a.T != nil {
-					return elements(a.T.Dims)
-				}
-			}
-			return 1
-		}
-	}
-	return -1
-}
-
 // int64s reads a small int64 tensor.
 func int64s(t *pb.TensorProto) ([]int64, bool) {
 	if t == nil || t.DataType != int32(pb.TensorProto_INT64) {
