@@ -174,7 +174,7 @@ func (n *network) adaptation(ctx context.Context, batch int) (*adaptation, error
 	}
 	net, err := finetune.ReadBatchNorms(m)
 	if errors.Is(err, finetune.ErrNoBatchNorm) {
-		return nil, fmt.Errorf("%q: %w", n.model.Path(), err)
+		return nil, fmt.Errorf("%q: %w", n.model.Name(), err)
 	}
 	if err != nil {
 		return nil, untrainable{err}
@@ -209,7 +209,7 @@ func (n *network) adaptation(ctx context.Context, batch int) (*adaptation, error
 	adapted, err := finetune.AdaptModel(ctx, net, x, data, finetune.AdaptConfig{BatchSize: batch, Parent: base, Report: func(done int) { p.update(done, a.images) }})
 	p.end()
 	if err != nil {
-		return nil, fmt.Errorf("%q: %w", n.model.Path(), err)
+		return nil, fmt.Errorf("%q: %w", n.model.Name(), err)
 	}
 	a.model, a.norms, a.digest = adapted.Model, adapted.Norms, adapted.Digest
 	return a, nil

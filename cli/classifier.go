@@ -38,7 +38,7 @@ func (c *classifier) load() error {
 		return err
 	}
 	if c.output, err = c.model.ClassOutput(); err != nil {
-		return fmt.Errorf("%q: %w", c.model.Path(), err)
+		return fmt.Errorf("%q: %w", c.model.Name(), err)
 	}
 	return nil
 }
@@ -52,20 +52,20 @@ func (c *classifier) open(ctx context.Context) error {
 	larger := slices.DeleteFunc(slices.Clone(c.session.Row), func(d int) bool { return d == 1 })
 	if len(larger) > 1 {
 		c.session.Close()
-		return fmt.Errorf("%q: the %s %q have shape [N%s], expected [N,K]: %w", c.model.Path(), o.Holds, o.Value, strings.ReplaceAll(fmt.Sprint(c.session.Row)[1:], " ", ","), onnx.ErrNoLogits)
+		return fmt.Errorf("%q: the %s %q have shape [N%s], expected [N,K]: %w", c.model.Name(), o.Holds, o.Value, strings.ReplaceAll(fmt.Sprint(c.session.Row)[1:], " ", ","), onnx.ErrNoLogits)
 	}
 	n := c.session.RowSize()
 	*o = o.WithColumns(n)
 	if o.Columns != n {
 		c.session.Close()
-		return fmt.Errorf("%q: %q has %d columns, and the file says %d: %w", c.model.Path(), o.Value, n, o.Columns, onnx.ErrFormat)
+		return fmt.Errorf("%q: %q has %d columns, and the file says %d: %w", c.model.Name(), o.Value, n, o.Columns, onnx.ErrFormat)
 	}
 	if o.TwoClass() && len(c.classes) == 1 {
 		c.classes = onnx.TwoClasses(c.classes[0])
 	}
 	if k := o.Classes(); c.classes != nil && len(c.classes) != k {
 		c.session.Close()
-		return hinted{fmt.Errorf("%q: the file names %d classes and has %d %s: %w", c.model.Path(), len(c.classes), k, o.Holds, onnx.ErrFormat), "the metadata entry classes is a JSON list with a name for each logit"}
+		return hinted{fmt.Errorf("%q: the file names %d classes and has %d %s: %w", c.model.Name(), len(c.classes), k, o.Holds, onnx.ErrFormat), "the metadata entry classes is a JSON list with a name for each logit"}
 	}
 	c.tellOutput()
 	return nil
@@ -73,7 +73,7 @@ func (c *classifier) open(ctx context.Context) error {
 
 // tellOutput says what the output is, where it is not plain logits.
 func (c *classifier) tellOutput() {
-	o, file := c.output, c.model.Path()
+	o, file := c.output, c.model.Name()
 	switch {
 	case o.TwoClass():
 		c.note("%s gives one number for two classes; %q is predicted where its probability is %g or more", file, c.name(1), o.Threshold)
@@ -103,7 +103,7 @@ func (c *classifier) labels() []string {
 	if c.classes != nil {
 		return c.classes
 	}
-	c.warn("%s names no classes; labels are the places of the logits, from 0 on", c.model.Path())
+	c.warn("%s names no classes; labels are the places of the logits, from 0 on", c.model.Name())
 	labels := make([]string, c.output.Classes())
 	for i := range labels {
 		labels[i] = c.name(i)
@@ -211,9 +211,9 @@ func (c *classifier) checkAssumed(results []featurize.Result) error {
 	switch {
 	case !c.checked && probable:
 		c.output.Holds = onnx.Probabilities
-		c.warn("%s: the rows of %q are between 0 and 1 and add up to 1: they are taken for probabilities, not for logits", c.model.Path(), c.output.Value)
+		c.warn("%s: the rows of %q are between 0 and 1 and add up to 1: they are taken for probabilities, not for logits", c.model.Name(), c.output.Value)
 	case c.checked && c.output.Holds == onnx.Probabilities && !probable:
-		return fmt.Errorf("%q: the first rows of %q add up to 1, as probabilities do, and later ones do not: %w", c.model.Path(), c.output.Value, onnx.ErrNoLogits)
+		return fmt.Errorf("%q: the first rows of %q add up to 1, as probabilities do, and later ones do not: %w", c.model.Name(), c.output.Value, onnx.ErrNoLogits)
 	}
 	c.checked = true
 	return nil
@@ -256,7 +256,7 @@ func (c *classifier) classIndices(data []string) ([]int, error) {
 	for i, name := range data {
 		indices[i] = slices.Index(c.classes, name)
 		if indices[i] >= 0 && slices.Contains(c.classes[indices[i]+1:], name) {
-			return nil, fmt.Errorf("%q names two classes %q, which the data have too: %w", c.model.Path(), name, featurize.ErrData)
+			return nil, fmt.Errorf("%q names two classes %q, which the data have too: %w", c.model.Name(), name, featurize.ErrData)
 		}
 	}
 	return indices, nil
@@ -274,13 +274,13 @@ func (c *classifier) unnamedIndices(data []string) ([]int, error) {
 		if byText := slices.Sorted(slices.Values(data)); len(data) > 10 && !slices.Equal(byText, data) {
 			note = fmt.Sprintf("; torchvision's ImageFolder would have sorted the folders as text, %s: if the model was trained so, rtx import --labels names its logits", strings.Join(byText[:4], " "))
 		}
-		c.warn("%s names no classes; the data's classes are numbers, and are taken for the numbers of its %s, from 0 on%s", c.model.Path(), what, note)
+		c.warn("%s names no classes; the data's classes are numbers, and are taken for the numbers of its %s, from 0 on%s", c.model.Name(), what, note)
 		return numbers, nil
 	}
 	if len(data) != logits {
-		return nil, hinted{fmt.Errorf("%q names no classes, and its %s are not the %d classes of the data: %w", c.model.Path(), what, len(data), featurize.ErrData), "the model's metadata entry classes names them, a JSON list"}
+		return nil, hinted{fmt.Errorf("%q names no classes, and its %s are not the %d classes of the data: %w", c.model.Name(), what, len(data), featurize.ErrData), "the model's metadata entry classes names them, a JSON list"}
 	}
-	c.warn("%s names no classes; its %s are taken for the data's classes in sorted order", c.model.Path(), what)
+	c.warn("%s names no classes; its %s are taken for the data's classes in sorted order", c.model.Name(), what)
 	indices := make([]int, len(data))
 	for i := range indices {
 		indices[i] = i
@@ -316,5 +316,5 @@ func (c *classifier) unknown(names []string) error {
 	} else {
 		hint = fmt.Sprintf("it has %d classes, the first is %q; rtx inspect shows them", len(c.classes), c.classes[0])
 	}
-	return hinted{fmt.Errorf("%q does not know the classes %q of the data%s: %w", c.model.Path(), shown, more, featurize.ErrData), hint}
+	return hinted{fmt.Errorf("%q does not know the classes %q of the data%s: %w", c.model.Name(), shown, more, featurize.ErrData), hint}
 }

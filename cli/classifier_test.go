@@ -1,7 +1,10 @@
 package cli_test
 
 import (
+	"bytes"
+	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"image"
 	"image/color"
@@ -171,6 +174,34 @@ func TestMultiLabel(t *testing.T) {
 	lines := strings.Split(strings.TrimSpace(o.stdout), "\n")
 	if o.code != 0 || len(lines) != 4 {
 		t.Fatalf("%+v", o)
+	}
+	table := filepath.Join(t.TempDir(), "p.csv")
+	if o := call(append([]string{"predict", "-m", namedClassifier(t, "sigmoids", "a", "b", "c"), "--normalize", "none", "-o", table}, files...)...); o.code != 0 {
+		t.Fatalf("%+v", o)
+	}
+	text, err := os.ReadFile(table)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, err := csv.NewReader(bytes.NewReader(text)).ReadAll()
+	if err != nil || len(rows) != 5 || strings.Join(rows[0], ",") != "path,label,probability,class,error,labels,probabilities" {
+		t.Fatalf("%q, %v", rows, err)
+	}
+	for i, row := range rows[1:] { // the table holds the same labels, with the probabilities of onnxruntime in Python
+		var labels []string
+		var probabilities []float64
+		if err := errors.Join(json.Unmarshal([]byte(row[5]), &labels), json.Unmarshal([]byte(row[6]), &probabilities)); err != nil || len(labels) != len(probabilities) {
+			t.Fatalf("%v: %q", err, row)
+		}
+		got := map[string]float64{}
+		for k, label := range labels {
+			got[label] = probabilities[k]
+		}
+		for at, label := range []string{"a", "b", "c"} {
+			if p, listed := got[label]; listed != (want[i][at] >= 0.5) || listed && math.Abs(p-want[i][at]) > 1e-5 {
+				t.Errorf("image %d: %q has %v, want %g", i, label, got, want[i][at])
+			}
+		}
 	}
 	for i, line := range lines {
 		var p struct{ Labels []string }

@@ -190,7 +190,7 @@ func (f *featurizing) adapt(ctx context.Context) error {
 	}
 	adapted, err := f.adaptation(ctx, adaptBatch)
 	if errors.Is(err, finetune.ErrNoBatchNorm) {
-		f.warn("%s has no batch norms, so that --bn adapt changes nothing", f.model.Path())
+		f.warn("%s has no batch norms, so that --bn adapt changes nothing", f.model.Name())
 		return nil
 	}
 	if err != nil {
@@ -209,7 +209,7 @@ func (f *featurizing) findLayer() error {
 		return nil
 	}
 	if what := f.model.Detector(); what != "" && f.model.Metadata(onnx.SpecKey) == "" {
-		return hinted{fmt.Errorf("%q is %s: %w", f.model.Path(), what, onnx.ErrDetector), "--layer names a value of its backbone, such as the last map before the boxes"}
+		return hinted{fmt.Errorf("%q is %s: %w", f.model.Name(), what, onnx.ErrDetector), "--layer names a value of its backbone, such as the last map before the boxes"}
 	}
 	var err error
 	if f.layer, err = f.model.Feature(f.spec); err != nil {
@@ -224,7 +224,7 @@ func (f *featurizing) tellScores() {
 		return
 	}
 	if why := f.model.AreScores(f.layer, f.session.Row[0]); why != "" {
-		f.warn("%s: the features %q are probably scores of %d classes (%s), because no linear layer was found before them; --layer names another value", f.model.Path(), f.layer, f.session.Row[0], why)
+		f.warn("%s: the features %q are probably scores of %d classes (%s), because no linear layer was found before them; --layer names another value", f.model.Name(), f.layer, f.session.Row[0], why)
 	}
 }
 

@@ -65,10 +65,10 @@ func (t *finetuning) trainable() error {
 	case "keep":
 		exclusive, changed, err := m.Exclusive()
 		if err != nil {
-			return hinted{fmt.Errorf("--head keep: %q: %w", m.Path(), err), newHeadHint}
+			return hinted{fmt.Errorf("--head keep: %q: %w", m.Name(), err), newHeadHint}
 		}
 		if changed != "" {
-			t.warn("--head keep: %s: %s", m.Path(), changed)
+			t.warn("--head keep: %s: %s", m.Name(), changed)
 		}
 		m = exclusive
 	case "auto", "probe", "new":
@@ -77,7 +77,7 @@ func (t *finetuning) trainable() error {
 			return err
 		}
 		if why := m.AreScores(value, width); why != "" {
-			t.warn("%s: the features %q are probably scores of %d classes (%s), because no linear layer was found before them; the new head reads them", m.Path(), value, width, why)
+			t.warn("%s: the features %q are probably scores of %d classes (%s), because no linear layer was found before them; the new head reads them", m.Name(), value, width, why)
 		}
 		if m, err = m.Attach(value, onnx.ZeroLinear(width, 2)); err != nil {
 			return err
@@ -114,7 +114,7 @@ func (t *finetuning) features() (value string, width int, err error) {
 		return "", 0, err
 	}
 	if width = t.model.Width(value); width == 0 {
-		return "", 0, hinted{fmt.Errorf("%q does not say how many features %q has: %w", t.model.Path(), value, onnx.ErrFormat), "rtx import writes a model that does"}
+		return "", 0, hinted{fmt.Errorf("%q does not say how many features %q has: %w", t.model.Name(), value, onnx.ErrFormat), "rtx import writes a model that does"}
 	}
 	return value, width, nil
 }

@@ -257,11 +257,11 @@ func (n *network) open(ctx context.Context, value string, pool bool) error {
 		return err
 	}
 	if n.model.BatchDependent() && n.batch > 1 {
-		n.note("%s quantises by the range of each batch; it runs over one image at a time, so that none depends on others", n.model.Path())
+		n.note("%s quantises by the range of each batch; it runs over one image at a time, so that none depends on others", n.model.Name())
 		n.batch = 1
 	}
 	if size := n.session.BatchSize; size != n.batch {
-		n.warn("%s takes batches of %d images only, not of %d", n.model.Path(), size, n.batch)
+		n.warn("%s takes batches of %d images only, not of %d", n.model.Name(), size, n.batch)
 		n.batch = size
 	}
 	if device, why := n.session.Device(); device == "cpu" && n.Device == "auto" && !noGPU(why) {

@@ -18,7 +18,7 @@ func (e *env) openModel(name string) (*onnx.Model, error) {
 		return nil, err
 	}
 	if bad := m.Validate(); len(bad) > 0 {
-		return nil, fmt.Errorf("onnx: %q: %s: %w", m.Path(), bad[0], onnx.ErrFormat)
+		return nil, fmt.Errorf("onnx: %q: %s: %w", m.Name(), bad[0], onnx.ErrFormat)
 	}
 	return m, nil
 }

@@ -131,8 +131,14 @@ func (e *env) loadModel(model string) (*onnx.Model, error) {
 	if err != nil {
 		return nil, err
 	}
+	var m *onnx.Model
 	if kind.Checkpoint() {
-		return e.importedModel(path, claim)
+		m, err = e.importedModel(path, claim)
+	} else {
+		m, err = onnx.Load(path)
 	}
-	return onnx.Load(path)
+	if err == nil && (kind.Checkpoint() || claim != nil) { // it lies in the cache
+		m = m.WithName(model)
+	}
+	return m, err
 }

@@ -71,7 +71,7 @@ func (e *env) modelSpec(o inputOptions, name string, m *onnx.Model) (spec onnx.S
 	}
 	said := spec
 	if spec.NormalizeOutside && !spec.Normalized {
-		e.note("%s was imported with --no-normalize: its graph does not normalise, rtx does it before", m.Path())
+		e.note("%s was imported with --no-normalize: its graph does not normalise, rtx does it before", m.Name())
 	}
 	if err := o.override(&spec); err != nil {
 		return spec, false, err
@@ -95,7 +95,7 @@ func (e *env) modelSpec(o inputOptions, name string, m *onnx.Model) (spec onnx.S
 		e.warn("%s: the mean and std that go with %g..%g are left out, as --range is %s; --normalize MEAN/STD sets others", name, said.Range[0], said.Range[1], o.Range)
 	}
 	if len(guesses) > 0 {
-		e.warn("%s has no Spec; assumed of its input: %s (flags override it)", m.Path(), strings.Join(guesses, "; "))
+		e.warn("%s has no Spec; assumed of its input: %s (flags override it)", m.Name(), strings.Join(guesses, "; "))
 	}
 	return spec, len(guesses) > 0, nil
 }

@@ -32,7 +32,7 @@ func predictCommand(e *env) *cli.Command {
 		Flags: slices.Concat([]cli.Flag{
 			text("model", "", "the classifier: an ONNX or PyTorch `FILE`, or a name of rtx models", "m"),
 		}, dataFlags(), []cli.Flag{
-			text("out", "", "the `FILE` that the lines go to, instead of standard output; one that ends with .csv gets a table", "o"),
+			text("out", "", "the `FILE` that the lines go to, instead of standard output; one that ends with .csv gets a table, of a multi-label model with the JSON lists labels and probabilities", "o"),
 			number("top-k", 5, "labels in top, at most `N`"),
 		}, runFlags(), outputFlags(), []cli.Flag{toggle("overwrite", "replace a file that is there")}, specFlags()),
 		Action: func(c *cli.Context) error { return e.predict(c) },
@@ -202,7 +202,11 @@ func (p *predicting) emitCSV(batch []prediction) error {
 	w := csv.NewWriter(p.out)
 	if !p.headed {
 		p.headed = true
-		w.Write([]string{"path", "label", "probability", "class", "error"})
+		header := []string{"path", "label", "probability", "class", "error"}
+		if p.output.MultiLabel() {
+			header = append(header, "labels", "probabilities")
+		}
+		w.Write(header)
 	}
 	for _, j := range batch {
 		row := []string{string(featurize.JSONPath(j.Path)), "", "", j.Class, ""}
@@ -211,12 +215,40 @@ func (p *predicting) emitCSV(batch []prediction) error {
 		} else {
 			row[1], row[2] = p.names[j.top[0].Class], strconv.FormatFloat(j.top[0].Probability, 'g', -1, 64)
 		}
+		if p.output.MultiLabel() {
+			lists, err := p.listed(j)
+			if err != nil {
+				return err
+			}
+			row = append(row, lists...)
+		}
 		w.Write(row)
 	}
 	if w.Flush(); w.Error() != nil {
 		return fmt.Errorf("output: %w", w.Error())
 	}
 	return nil
+}
+
+// listed are the labels from the threshold on and their probabilities, each a JSON
+// list: names may hold any separator.
+func (p *predicting) listed(j prediction) ([]string, error) {
+	if j.err != nil {
+		return []string{"", ""}, nil
+	}
+	labels, probabilities := []string{}, []float64{}
+	for _, r := range j.yes {
+		labels, probabilities = append(labels, p.names[r.Class]), append(probabilities, r.Probability)
+	}
+	row := make([]string, 2)
+	for i, list := range []any{labels, probabilities} {
+		text, err := json.Marshal(list)
+		if err != nil {
+			return nil, err
+		}
+		row[i] = string(text)
+	}
+	return row, nil
 }
 
 // line is a prediction as JSON.

@@ -13,7 +13,7 @@ import (
 func seenBy(m *onnx.Model) (*seen.Record, error) {
 	r, err := seen.Parse(m.Metadata(seen.Key))
 	if err != nil {
-		return nil, fmt.Errorf("%q: %w: %w", m.Path(), err, onnx.ErrFormat)
+		return nil, fmt.Errorf("%q: %w: %w", m.Name(), err, onnx.ErrFormat)
 	}
 	return r, nil
 }
@@ -106,7 +106,7 @@ func (v *evaluating) checkHeldOut() error {
 	if v.o.Split != heldOut || !v.seen.Empty() {
 		return nil
 	}
-	err := fmt.Errorf("%q does not say which images it was trained on: %w", v.model.Path(), featurize.ErrData)
+	err := fmt.Errorf("%q does not say which images it was trained on: %w", v.model.Name(), featurize.ErrData)
 	return hinted{err, "models of rtx finetune, compare and probe --attach do, if their images are known"}
 }
 

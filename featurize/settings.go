@@ -42,14 +42,13 @@ type Preparation struct {
 	Clamp         string `json:"clamp"` // low and high; "[]" for none
 	Normalization string `json:"normalization"`
 	ExifRotate    bool   `json:"exif_rotate,string"`
-	JPEGDecoder   string `json:"jpeg_decoder"` // name and version
+	JPEGDecoder   string `json:"jpeg_decoder"` // pixels.JPEGDecoderKey
 	Pixels        string `json:"pixels"`       // version of package pixels
 }
 
 // PreparationOf returns the preparation by a model's Spec and the transform that was
 // made of it, with the decoder of this process.
 func PreparationOf(s onnx.Spec, t Transform) Preparation {
-	decoder, version := pixels.JPEGDecoder()
 	normalization := "none"
 	switch {
 	case s.Normalized:
@@ -61,6 +60,6 @@ func PreparationOf(s onnx.Spec, t Transform) Preparation {
 		InputSize: fmt.Sprintf("%dx%d", s.InputSize[0], s.InputSize[1]), Resize: s.Resize, Crop: s.Crop,
 		Interpolation: s.Interpolation, PreResize: t.Geometry.PreResize, Range: fmt.Sprint(s.Range),
 		Channels: s.Channels, Clamp: fmt.Sprint(s.Clamp), Normalization: normalization,
-		ExifRotate: t.Decode.ExifRotate, JPEGDecoder: decoder + " " + version, Pixels: pixels.Version,
+		ExifRotate: t.Decode.ExifRotate, JPEGDecoder: pixels.JPEGDecoderKey(), Pixels: pixels.Version,
 	}
 }

@@ -82,7 +82,7 @@ func (m *Model) ClassIndices(names []string) ([]int, error) {
 		return nil, err
 	}
 	if len(have) == 0 {
-		return nil, fmt.Errorf("onnx: %q: %w", m.path, ErrNoClasses)
+		return nil, fmt.Errorf("onnx: %q: %w", m.Name(), ErrNoClasses)
 	}
 	at, err := classIndices(have, names)
 	if err != nil {

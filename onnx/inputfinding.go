@@ -68,7 +68,7 @@ func (m *Model) inputFinding(in imageInput) (f InputFinding, err error) {
 		f.swap = fmt.Sprintf(", where node %q swaps the channels", c.swaps[0])
 	}
 	if text := e.conflict(); text != "" {
-		return f, &InputConflict{m.path, text}
+		return f, &InputConflict{m.Name(), text}
 	}
 	return f, nil
 }

@@ -100,7 +100,7 @@ func LoadLinear(path string) (Linear, error) {
 func LinearOf(m *Model) (Linear, error) {
 	l, err := m.linear()
 	if err != nil {
-		return Linear{}, fmt.Errorf("onnx: %q: %w: %w", m.Path(), ErrHead, err)
+		return Linear{}, fmt.Errorf("onnx: %q: %w: %w", m.Name(), ErrHead, err)
 	}
 	return l, nil
 }

@@ -26,6 +26,7 @@ type Model struct {
 	Proto *pb.ModelProto
 
 	path     string
+	name     string // for messages, "": the path
 	payloads map[*pb.TensorProto]payload
 	digest   func() (string, error)
 }
@@ -104,6 +105,22 @@ func (m *Model) Raw(name string) ([]byte, error) {
 
 // Path is the file that the model was loaded from, or "".
 func (m *Model) Path() string { return m.path }
+
+// Name is what messages call the model: what WithName says, else its path.
+func (m *Model) Name() string {
+	if m.name != "" {
+		return m.name
+	}
+	return m.path
+}
+
+// WithName returns the model with another name for messages, such as that of the
+// checkpoint it was made of. Path stays.
+func (m *Model) WithName(name string) *Model {
+	c := *m
+	c.name = name
+	return &c
+}
 
 // SHA256 is the digest, in hexadecimal, of the file that the model was loaded
 // from, followed by the files of its external data, if it has any, in the order

@@ -30,7 +30,7 @@ func (m *Model) WithoutNormalization() (*Model, error) {
 // removeNormalization removes the nodes that a Spec names.
 func (m *Model) removeNormalization(spec Spec) error {
 	if len(spec.NormNodes) == 0 {
-		return fmt.Errorf("onnx: %q normalises its input, and does not say by which nodes", m.path)
+		return fmt.Errorf("onnx: %q normalises its input, and does not say by which nodes", m.Name())
 	}
 	g := m.Proto.Graph
 	last := spec.Input // of the chain, so far
@@ -41,7 +41,7 @@ func (m *Model) removeNormalization(spec Spec) error {
 			continue
 		}
 		if len(n.Input) == 0 || n.Input[0] != last || len(n.Output) != 1 {
-			return fmt.Errorf("onnx: %q: the normalisation %q is not a chain of nodes behind the input %q", m.path, spec.NormNodes, spec.Input)
+			return fmt.Errorf("onnx: %q: the normalisation %q is not a chain of nodes behind the input %q", m.Name(), spec.NormNodes, spec.Input)
 		}
 		last = n.Output[0]
 	}

@@ -27,7 +27,7 @@ func (m *Model) Normalize() (*Model, error) {
 	}
 	for _, n := range m.Proto.Graph.Node {
 		if slices.Contains(valuesRead(n), in.name) && !slices.Contains(n.Input, in.name) {
-			return nil, fmt.Errorf("onnx: %q: normalise in the graph: the subgraph of node %q reads the input: %w", m.path, nodeName(n), ErrFormat)
+			return nil, fmt.Errorf("onnx: %q: normalise in the graph: the subgraph of node %q reads the input: %w", m.Name(), nodeName(n), ErrFormat)
 		}
 	}
 	b := &normalizer{from: in, taken: map[string]bool{}, opset: m.Opset(), last: in.name}

@@ -46,6 +46,18 @@ func JPEGDecoder() (name, version string) {
 	return "go", runtime.Version()
 }
 
+// JPEGDecoderKey names the decoder of JPEG files for comparisons of what was made
+// with it: "libjpeg-turbo" with the version of its interface, or "go" with Go's. An
+// update of libjpeg-turbo that keeps the interface decodes the usual files to the same
+// pixels, and does not set work apart that was done before it; the records of that
+// work have the version itself.
+func JPEGDecoderKey() string {
+	if v, ok := turbo.Interface(); ok {
+		return "libjpeg-turbo " + v
+	}
+	return "go " + runtime.Version()
+}
+
 // Decoder decodes image files and keeps its buffers between them. One goroutine
 // may use it at a time.
 type Decoder struct {

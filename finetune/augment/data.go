@@ -148,8 +148,7 @@ func (d *Data) readStream() error {
 // id is a hash of all that a Check depends on.
 func (d *Data) id() string {
 	h := sha256.New()
-	decoder, version := pixels.JPEGDecoder()
-	fmt.Fprintf(h, "%v %s %s %s %+v\n", d.listing.Identity(), pixels.Version, decoder, version, d.transform.Decode)
+	fmt.Fprintf(h, "%v %s %s %+v\n", d.listing.Identity(), pixels.Version, pixels.JPEGDecoderKey(), d.transform.Decode)
 	if d.config.Unlabelled {
 		fmt.Fprintln(h, "all images")
 	}

@@ -147,7 +147,7 @@ func (n *Network) Program(c Config, o Objective) (p *Program, err error) {
 			return p, err
 		}
 	}
-	return nil, fmt.Errorf("graph: nodes of %q share a hash, whatever the salt", n.model.Path())
+	return nil, fmt.Errorf("graph: nodes of %q share a hash, whatever the salt", n.model.Name())
 }
 
 // outputs is the objective of a program that only computes the results.

@@ -30,7 +30,7 @@ func Read(m *onnx.Model, values ...string) (*Network, error) {
 	m = promoted(m)
 	inputs := m.Inputs()
 	if len(inputs) == 0 {
-		return nil, fmt.Errorf("graph: %q: %w", m.Path(), onnx.ErrNoImageInput)
+		return nil, fmt.Errorf("graph: %q: %w", m.Name(), onnx.ErrNoImageInput)
 	}
 	n := &Network{source: source, model: m, spec: spec, results: slices.Clone(values), logits: logits, input: inputs[0].Name}
 	if slices.ContainsFunc(inputs, func(v onnx.Value) bool { return v.Name == spec.Input }) {

@@ -89,7 +89,7 @@ func Open(m *onnx.Model, o Options) (*Session, error) {
 	}
 	s.session, err = ort.NewDynamicAdvancedSessionWithONNXData(graph, []string{in[0].Name}, s.outputs, options)
 	if err != nil {
-		return nil, fmt.Errorf("runtime: %q: %w", m.Path(), classify(err))
+		return nil, fmt.Errorf("runtime: %q: %w", m.Name(), classify(err))
 	}
 	return s, nil
 }

@@ -67,7 +67,7 @@ func OpenStep(m *onnx.Model, o Options) (*Step, error) {
 	}
 	s.session.session, err = ort.NewDynamicAdvancedSessionWithONNXData(bytes, names(s.inputs), names(s.outputs), options)
 	if err != nil {
-		return nil, fmt.Errorf("runtime: %q: %w", m.Path(), classify(err))
+		return nil, fmt.Errorf("runtime: %q: %w", m.Name(), classify(err))
 	}
 	return &s, nil
 }

@@ -66,7 +66,7 @@ static char *tj_error(void *h) { return tj.error(h); }
 static int tj_code(void *h) { return tj.code(h); }
 
 // The path of the loaded library. libjpeg-turbo has no function that returns its
-// version, but the name of its file ends in one.
+// version; its file holds a text that does.
 static int tj_path(char *dst, size_t n) {
 	Dl_info info;
 	if (!tj.lib || !dladdr((void *)tj.init, &info) || !info.dli_fname) return 0;
@@ -79,8 +79,11 @@ static int tj_path(char *dst, size_t n) {
 import "C"
 
 import (
+	"cmp"
 	"errors"
+	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"sync"
@@ -116,26 +119,66 @@ var load = sync.OnceValue(func() bool {
 	return false
 })
 
-// Version returns the version in the name of the library's file, such as "0.2.0",
-// which is that of the TurboJPEG interface. ok is false if there is no library.
+// Version returns the version of libjpeg-turbo, such as "2.1.5", from the text in the
+// library's file that names it; where there is none, that of Interface. ok is false
+// if there is no library.
 func Version() (version string, ok bool) {
 	if !load() {
 		return "", false
 	}
+	return cmp.Or(ownVersion(), interfaceOf(libraryFile())), true
+}
+
+// Interface returns the version of the TurboJPEG interface, such as "0.2.0", which
+// the name of the library's file ends with. It stays the same over many versions of
+// the library. ok is false if there is no library.
+func Interface() (version string, ok bool) {
+	if !load() {
+		return "", false
+	}
+	return interfaceOf(libraryFile()), true
+}
+
+// libraryFile is the path of the loaded library, "" where the system does not tell.
+func libraryFile() string {
 	var buf [1024]C.char
 	if C.tj_path(&buf[0], 1024) == 0 {
-		return "unknown", true
+		return ""
 	}
 	file := C.GoString(&buf[0])
 	if real, err := filepath.EvalSymlinks(file); err == nil {
 		file = real
 	}
-	_, version, _ = strings.Cut(filepath.Base(file), ".so.")
-	if version == "" {
-		version = filepath.Base(file)
-	}
-	return version, true
+	return file
 }
+
+func interfaceOf(file string) string {
+	if file == "" {
+		return "unknown"
+	}
+	_, version, _ := strings.Cut(filepath.Base(file), ".so.")
+	return cmp.Or(version, filepath.Base(file))
+}
+
+var versionText = regexp.MustCompile(`libjpeg-turbo version ([0-9][0-9A-Za-z.]*)`)
+
+// versionIn is the version of libjpeg-turbo that the bytes of its file name, "" for
+// none.
+func versionIn(library []byte) string {
+	if found := versionText.FindSubmatch(library); found != nil {
+		return string(found[1])
+	}
+	return ""
+}
+
+// ownVersion reads the file of the loaded library, once.
+var ownVersion = sync.OnceValue(func() string {
+	library, err := os.ReadFile(libraryFile())
+	if err != nil {
+		return ""
+	}
+	return versionIn(library)
+})
 
 // Decoder is a handle of the library. One goroutine may use it at a time.
 type Decoder struct{ h unsafe.Pointer }
