@@ -2,6 +2,7 @@ package probe_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"image"
 	"image/color"
 	"image/png"
@@ -74,6 +75,13 @@ func TestReadFeatures(t *testing.T) {
 	want := probe.Data{
 		X: []float32{0, 100, 10, 101, 20, 102}, N: 3, D: 2, Y: []int{0, 1, -1}, Classes: []string{"x", "y"},
 		Groups: []string{"g", "", ""}, Splits: []string{"train", "test", "train"}, Names: []string{"a.png", "b.png", "c.png"},
+	}
+	for _, name := range want.Names {
+		data, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want.SHA256 = append(want.SHA256, sha256.Sum256(data))
 	}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%v: %+v, want %+v", err, got, want)
