@@ -324,8 +324,15 @@ func TestFinetuneTells(t *testing.T) {
 			t.Errorf("no %q in %q", want, o.stderr)
 		}
 	}
-	if o := call("finetune", "--resume", run, "-q"); o.code != 0 || o.stderr != "" || o.stdout != run+"\n" {
-		t.Errorf("%+v", o)
+	// Warnings of the training are repeated, and nothing else is.
+	again := call("finetune", "--resume", run, "-q")
+	if again.code != 0 || again.stdout != run+"\n" {
+		t.Errorf("%+v", again)
+	}
+	for line := range strings.Lines(again.stderr) {
+		if !strings.HasPrefix(line, "rtx: warning: ") || !strings.Contains(o.stderr, line) {
+			t.Errorf("%q is told again", line)
+		}
 	}
 }
 

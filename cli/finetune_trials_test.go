@@ -92,7 +92,7 @@ func TestFinetuneTrials(t *testing.T) {
 	}
 	// Each training is told by its seed and rate, and the events have its figures.
 	told := call(append([]string{"finetune", "--progress", "jsonl"}, args("told", "--lr", "1e-9", "--lr", "0.05")...)...)
-	for _, want := range []string{"seed 0, learning rate 1e-09: 40 images", "seed 0, learning rate 0.05: 40 images", ", learning rate 0.05\n", `"epoch":3,"loss":`} {
+	for _, want := range []string{"seed 0, learning rate 1e-09: 40 images", "seed 0, learning rate 0.05: 40 images", " of epoch 2, learning rate 0.05", `"epoch":3,"loss":`} {
 		if told.code != 0 || !strings.Contains(told.stderr, want) {
 			t.Errorf("no %q: %+v", want, told)
 		}

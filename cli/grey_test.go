@@ -128,8 +128,13 @@ func TestGreyVerbs(t *testing.T) {
 	_, grey := greyNetwork(t, func(*pb.GraphProto) {})
 	dir := t.TempDir()
 	model := made(t, grey, "--normalize", "0.1307/0.3081")
-	if o := call("inspect", model); o.code != 0 || !strings.Contains(o.stdout, "grey in [0 1], mean [0.1307], std [0.3081]") {
-		t.Errorf("%+v", o)
+	for file, want := range map[string]string{
+		model: "grey in [0 1], normalised inside the network",
+		made(t, grey, "--normalize", "0.1307/0.3081", "--no-normalize"): "grey in [0 1], mean [0.1307], std [0.3081]",
+	} {
+		if o := call("inspect", file); o.code != 0 || !strings.Contains(o.stdout, want) {
+			t.Errorf("no %q: %+v", want, o)
+		}
 	}
 	if o := call("import", grey, "-o", filepath.Join(dir, "x.onnx"), "--normalize", "imagenet"); o.code != 2 || !strings.Contains(o.stderr, "mean has 3 values, expected 1") {
 		t.Errorf("a mean of three channels: %+v", o)

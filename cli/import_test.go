@@ -350,7 +350,7 @@ func TestCheckpoints(t *testing.T) {
 		"hostile":           {[]string{filepath.Join(torch, "hostile.pt")}, 65, "no known architecture", "rtx inspect"},
 		"a tensor less":     {[]string{stateDict(t, "", half...)}, 65, "nearest is cifar_resnet20: 1 missing: " + weights[len(weights)-1].Name, ""},
 		"another shape":     {[]string{stateDict(t, "", bad...)}, 65, "conv1.weight float[16 3 1 1], expected [16 3 3 3]", ""},
-		"an extra tensor":   {[]string{stateDict(t, "", append(slices.Clone(weights), floats("extra", []int64{1}, 0))...)}, 65, "1 not known: extra", ""},
+		"an extra tensor":   {[]string{stateDict(t, "", append(slices.Clone(weights), floats("layer1.extra", []int64{1}, 0))...)}, 65, "1 not known: layer1.extra", ""},
 		"another arch":      {[]string{whole, "--arch", "resnet18"}, 65, "not those of resnet18", ""},
 		"no arch":           {[]string{whole, "--arch", "resnet19"}, 2, `--arch is "resnet19"`, "resnet18"},
 		"a differing copy":  {[]string{stateDict(t, "module.", copied...)}, 65, "differs", ""},
