@@ -128,10 +128,10 @@ func (w *watched) Write(p []byte) (int, error) {
 }
 
 func commands(e *env) []*cli.Command {
-	return []*cli.Command{
+	return bindVariables([]*cli.Command{
 		importCommand(e), exportCommand(e), featurizeCommand(e), mergeCommand(e), plotCommand(e), probeCommand(e), compareCommand(e), finetuneCommand(e), adaptCommand(e), evalCommand(e), predictCommand(e), inspectCommand(e), modelsCommand(e), newCommand(e),
 		runtimeCommand(e), doctorCommand(e), versionCommand(e), completionCommand(e), manCommand(e),
-	}
+	}, "")
 }
 
 // begin reads the flags that every verb has.
@@ -173,22 +173,18 @@ func interruptible() (context.Context, func()) {
 	return ctx, func() { signal.Stop(ch); close(ch); cancel(nil) }
 }
 
-// The flags that verbs share. Each can be set by RTX_ and its name, too.
+// The flags that verbs share. commands binds each to its environment variables.
 
 func text(name, value, usage string, aliases ...string) *cli.StringFlag {
-	return &cli.StringFlag{Name: name, Aliases: aliases, Value: value, Usage: usage, EnvVars: []string{variable(name)}}
+	return &cli.StringFlag{Name: name, Aliases: aliases, Value: value, Usage: usage}
 }
 
 func number(name string, value int, usage string, aliases ...string) *cli.IntFlag {
-	return &cli.IntFlag{Name: name, Aliases: aliases, Value: value, Usage: usage, EnvVars: []string{variable(name)}}
+	return &cli.IntFlag{Name: name, Aliases: aliases, Value: value, Usage: usage}
 }
 
 func toggle(name, usage string, aliases ...string) *cli.BoolFlag {
-	return &cli.BoolFlag{Name: name, Aliases: aliases, Usage: usage, EnvVars: []string{variable(name)}}
-}
-
-func variable(flag string) string {
-	return "RTX_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+	return &cli.BoolFlag{Name: name, Aliases: aliases, Usage: usage}
 }
 
 func jsonFlag() cli.Flag { return toggle("json", "print one JSON object, and nothing on stderr") }

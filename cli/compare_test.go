@@ -130,7 +130,7 @@ func TestCompareAgain(t *testing.T) {
 	images, _ := shapesOf(t, 120)
 	out := filepath.Join(t.TempDir(), "out")
 	args := []string{"compare", "resnet8_std", "-d", images, "-o", out}
-	t.Setenv("RTX_CONFIG", write(t, "c.yaml", "seeds: 1\nsolver: ridge\n")) // of compare, not of the verbs in it
+	t.Setenv("RTX_COMPARE_CONFIG", write(t, "c.yaml", "seeds: 1\nsolver: ridge\n")) // of compare, not of the verbs in it
 	if o := rtx(t, args...); o.code != 0 {
 		t.Fatalf("%+v", o)
 	}

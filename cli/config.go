@@ -23,7 +23,7 @@ func withConfig(app *cli.App, args []string) ([]string, error) {
 	given := givenFlags(c, rest)
 	file, named := given["config"]
 	if !named {
-		file = os.Getenv(variable("config"))
+		file, _ = fromEnvironment(findFlag(c.Flags, "config"))
 	}
 	if file == "" {
 		return args, nil
@@ -39,7 +39,7 @@ func withConfig(app *cli.App, args []string) ([]string, error) {
 			return nil, err
 		}
 		_, onLine := given[flag]
-		if _, set := os.LookupEnv(variable(flag)); onLine || set {
+		if _, set := fromEnvironment(findFlag(c.Flags, flag)); onLine || set {
 			continue
 		}
 		for _, v := range values {

@@ -48,7 +48,7 @@ func finetuneCommand(e *env) *cli.Command {
 			text("head-init", "", "a new head's values: torch (those of PyTorch's Linear, the default) or zero; with --head auto, the head is a new one"),
 			number("epochs", 0, "passes over the training images; 0: the recipe's"),
 			number("batch-size", 0, "images per step; 0: the recipe's", "b"),
-			&cli.StringSliceFlag{Name: "lr", Usage: "learning `RATE`; may be repeated (default: the recipe's; with adamw a tenth of it)", EnvVars: []string{variable("lr")}},
+			&cli.StringSliceFlag{Name: "lr", Usage: "learning `RATE`; may be repeated (default: the recipe's; with adamw a tenth of it)"},
 			text("optimizer", "", "the optimizer: sgd or adamw (default: the recipe's)"),
 			text("momentum", "", "momentum of sgd (default: the recipe's)"),
 			toggle("nesterov", "use Nesterov's momentum, with sgd"),

@@ -133,7 +133,7 @@ func TestHelp(t *testing.T) {
 			if n := len(regexp.MustCompile(`(?m)^  (-.,|   ) --`+o.Names[0]+`( [A-Z]\S*)?(  |$)`).FindAllString(text, -1)); n != 1 {
 				t.Errorf("rtx %s: --%s stands there %d times", v.Path, o.Names[0], n)
 			}
-			if o.Names[0] != "help" && o.Variable != variable(o.Names[0]) {
+			if vars := variablesOf(v.Path, o.Names[0]); o.Names[0] != "help" && o.Variable != vars[len(vars)-1] {
 				t.Errorf("rtx %s: --%s is set by %s, which is not what the help says", v.Path, o.Names[0], o.Variable)
 			}
 			if about := o.About(); strings.Count(about, "(default") > 1 ||

@@ -12,7 +12,7 @@ import (
 )
 
 func modelsCommand(e *env) *cli.Command {
-	quiet := toggle("quiet", "no notes and no progress", "q")
+	quiet := func() cli.Flag { return toggle("quiet", "no notes and no progress", "q") }
 	progress := text("progress", "auto", "how progress is shown: auto, bar, jsonl or none")
 	return &cli.Command{
 		Name: "models", Usage: "list the models that have a name", ArgsUsage: "[PATTERN]",
@@ -27,7 +27,7 @@ func modelsCommand(e *env) *cli.Command {
 					"the size and the SHA-256 that are known of it. HTTPS_PROXY names a proxy.",
 				Flags: []cli.Flag{
 					text("from", "", "take them from a `FOLDER` or a URL, or one from a file or its own URL"),
-					jsonFlag(), progress, quiet,
+					jsonFlag(), progress, quiet(),
 				},
 				Action: func(c *cli.Context) error { return e.modelsGet(c) },
 			},
@@ -37,7 +37,7 @@ func modelsCommand(e *env) *cli.Command {
 					text("name", "", "the `NAME` (default: the file's, without its ending)"),
 					text("arch", "", "the `ARCHITECTURE`, such as resnet50 (default: what an ONNX file says)"),
 					text("eps", "", "`NORM:EPS` of adversarial training, in [0,1] pixel units, such as l2:0.5 or linf:4/255"),
-					jsonFlag(), quiet, toggle("overwrite", "replace another file of that name"),
+					jsonFlag(), quiet(), toggle("overwrite", "replace another file of that name"),
 				},
 				Action: func(c *cli.Context) error { return e.modelsAdd(c) },
 			},
@@ -45,7 +45,7 @@ func modelsCommand(e *env) *cli.Command {
 				Name: "rm", Usage: "remove what was fetched or added from the user's cache", ArgsUsage: "NAME...",
 				Description: "Prints the names whose files were there. A released checkpoint keeps its name and can be\n" +
 					"fetched again; the name of a file of your own is gone. Bundled models stay.",
-				Flags:  []cli.Flag{jsonFlag(), quiet},
+				Flags:  []cli.Flag{jsonFlag(), quiet()},
 				Action: func(c *cli.Context) error { return e.modelsRemove(c) },
 			},
 		},

@@ -31,7 +31,7 @@ func plotCommand(e *env) *cli.Command {
 				Description: "DIR is a feature set; neighbours are those whose features have the largest cosine, among\n" +
 					"all samples of the set. Frames tell whether they are of the same class.",
 				Flags: append([]cli.Flag{
-					&cli.StringSliceFlag{Name: "query", Usage: "the `PATH` of an image in the manifest; may be repeated (default: chosen by --seed)", EnvVars: []string{variable("query")}},
+					&cli.StringSliceFlag{Name: "query", Usage: "the `PATH` of an image in the manifest; may be repeated (default: chosen by --seed)"},
 					number("queries", 6, "images to choose where none is named, at most `N`, of different classes where there are so many"),
 					number("neighbours", 8, "neighbours of each, at most `N`"),
 					number("seed", 0, "the seed of the choice"),

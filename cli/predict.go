@@ -74,6 +74,9 @@ func (e *env) predict(c *cli.Context) error {
 	}
 	o := predictOptions{Images: c.Args().Slice()}
 	readOptions(c, &o)
+	if value, set := fromEnvironment(findFlag(c.Command.Flags, "data")); set && value == o.Data && len(o.Images) > 0 {
+		o.Data = "" // images that are named go before
+	}
 	ctx := c.Context
 	p := &predicting{classifier: classifier{network: network{env: e, networkOptions: o.network()}}, o: o}
 	if err := p.check(); err != nil {

@@ -25,7 +25,7 @@ type trainingOptions struct {
 func probeFlags(seeds int) []cli.Flag {
 	return []cli.Flag{
 		text("solver", "lbfgs", "the classifier: lbfgs and sgd are logistic regression; ridge is regression on one-hot labels; or knn"),
-		&cli.StringSliceFlag{Name: "reg", Usage: "a `PENALTY` to try, per sample, or for knn a number of neighbours; may be repeated (default: a grid)", EnvVars: []string{variable("reg")}},
+		&cli.StringSliceFlag{Name: "reg", Usage: "a `PENALTY` to try, per sample, or for knn a number of neighbours; may be repeated (default: a grid)"},
 		number("folds", 5, "`N` folds of cross-validation and of the choice of settings"),
 		number("seeds", seeds, "repeat with `N` seeds of folds and subsets"),
 		number("seed", 0, "the first seed"),

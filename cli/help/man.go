@@ -31,7 +31,8 @@ func (root *Verb) Man(e Edition) string {
 		}
 	})
 	section("ENVIRONMENT")
-	fmt.Fprintf(&b, ".TP\n.B %s\n%s\n", "RTX_FLAG", roff("Sets --flag of each verb that has it: RTX_MODEL sets --model, RTX_BATCH_SIZE --batch-size."))
+	fmt.Fprintf(&b, ".TP\n.B %s\n%s\n", "RTX_VERB_FLAG", roff("Sets --flag of one verb, before RTX_FLAG: RTX_FEATURIZE_OUT sets --out of featurize. The output of a verb, its --config, and flags that mean something else in it than in others have this variable alone."))
+	fmt.Fprintf(&b, ".TP\n.B %s\n%s\n", "RTX_FLAG", roff("Sets --flag of all verbs in which it means the same: RTX_MODEL sets --model."))
 	fmt.Fprintf(&b, ".TP\n.B %s\n%s\n", "NO_COLOR", roff("Progress is shown as lines, not as a bar."))
 	section("EXIT STATUS")
 	for _, c := range e.ExitStatus {

@@ -102,7 +102,7 @@ func (p *Program) option(f cli.Flag) Option {
 	placeholder, after, _ := strings.Cut(rest, "`")
 	o := Option{Names: f.Names(), Usage: before + placeholder + after, Takes: doc.TakesValue(), Placeholder: placeholder, label: placeholder}
 	if vars := doc.GetEnvVars(); len(vars) > 0 {
-		o.Variable = vars[0]
+		o.Variable = vars[len(vars)-1] // the one for most verbs, where there is one
 	}
 	if !o.Takes {
 		return o
