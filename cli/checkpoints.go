@@ -154,4 +154,4 @@ func (e *env) importedModel(path string, claim *assets.Checkpoint) (*onnx.Model,
 }
 
 // importVersion grows when an import becomes another model than before.
-const importVersion = 1
+const importVersion = 2

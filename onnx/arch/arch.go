@@ -70,6 +70,7 @@ func (a architecture) define(classes int, size [2]int) (*builder, error) {
 		b.fail("expected 1 to %d", 1<<14)
 	} else {
 		a.build(b)
+		b.module = b.headModule()
 	}
 	if b.err != nil {
 		return nil, fmt.Errorf("arch: %s: %w", a.name, b.err)

@@ -280,3 +280,35 @@ func TestMomentum(t *testing.T) {
 		}
 	}
 }
+
+// TestRecognizeHead recognises networks whose last linear layer has another name, and
+// none where several layers lie under it.
+func TestRecognizeHead(t *testing.T) {
+	for _, c := range []struct{ arch, own, saved string }{
+		{"vgg16_bn", "classifier.6.", "classifier.6.1."}, {"densenet161", "classifier.", "classifier.1."}, {"resnet50", "fc.", "fc.1."},
+	} {
+		m, err := arch.Synthetic(c.arch, 7)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tensors, err := arch.Weights(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, x := range tensors {
+			if rest, ok := strings.CutPrefix(x.Name, c.own); ok {
+				tensors[i].Name = "module." + c.saved + rest
+			} else {
+				tensors[i].Name = "module." + x.Name
+			}
+		}
+		if name, err := arch.Recognize(tensors); name != c.arch || arch.Classes(c.arch, tensors) != 7 {
+			t.Errorf("%s: %q, %d classes, %v", c.arch, name, arch.Classes(c.arch, tensors), err)
+		}
+		more := tensors[len(tensors)-1]
+		more.Name = "module." + c.own + "9.bias"
+		if name, err := arch.Recognize(append(tensors, more)); err == nil {
+			t.Errorf("%s with two biases is taken for a %s", c.arch, name)
+		}
+	}
+}

@@ -28,6 +28,7 @@ type builder struct {
 	shapes    map[string][3]int // channels, height and width of 4-D values
 	stages    []onnx.Stage
 	last      onnx.Head // the last linear layer
+	module    string    // the one that holds only that layer: headModule
 	width     int       // of the features
 	blockGain float64   // gain of the last batch norm of a residual block; see func blockGain
 	momentum  float64   // ONNX's momentum of batch norms, which is 1 - PyTorch's; 0: the default, 0.9

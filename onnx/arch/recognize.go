@@ -114,6 +114,27 @@ func (a architecture) classes(tensors []onnx.Tensor) int {
 			return int(t.Dims[0])
 		}
 	}
+	return a.otherHead(b, tensors)
+}
+
+// otherHead is the number of rows of a last linear layer that has another name, or
+// 1000 if there is none.
+func (a architecture) otherHead(b *builder, tensors []onnx.Tensor) int {
+	for _, t := range tensors {
+		if len(t.Dims) != 2 || t.Dims[1] != int64(b.width) || t.Dims[0] < 1 || t.Dims[0] >= 1<<31 {
+			continue
+		}
+		for at := 0; ; {
+			if a.layerName(b, t, at) == b.last.Weight {
+				return int(t.Dims[0])
+			}
+			next := strings.IndexByte(t.Name[at:], '.')
+			if next < 0 {
+				break
+			}
+			at += next + 1
+		}
+	}
 	return 1000
 }
 
@@ -175,7 +196,7 @@ func (a architecture) differ(b *builder, tensors []onnx.Tensor, prefix string) *
 			m.Extra = append(m.Extra, t.Name)
 			continue
 		}
-		name := a.nameOf(t, len(prefix))
+		name := a.layerName(b, t, len(prefix))
 		dims, ok := wanted[name]
 		switch {
 		case seen[name] || !ok && !b.counter(name):

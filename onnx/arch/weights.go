@@ -18,7 +18,7 @@ func (a architecture) load(m *onnx.Model, s *onnx.Spec, b *builder, tensors []on
 		params[p.name] = p
 	}
 	for i, t := range tensors {
-		p, ok := params[a.nameOf(t, cut)]
+		p, ok := params[a.layerName(b, t, cut)]
 		if !ok {
 			data, err := t.Bytes()
 			if err != nil {

@@ -104,14 +104,14 @@ func (w *within) under(prefix string) map[string]int {
 
 // network is that of an architecture, as b defines it, behind a prefix.
 func (w *within) network(a architecture, b *builder, prefix string) (Network, bool) {
-	under := w.under(prefix)
-	if a.alias != nil {
-		renamed := make(map[string]int, len(under))
-		for rest, i := range under {
-			renamed[a.alias(rest)] = i
+	under := make(map[string]int)
+	for rest, i := range w.under(prefix) {
+		if a.alias != nil {
+			rest = a.alias(rest)
 		}
-		under = renamed
+		under[rest] = i
 	}
+	b.withHead(under)
 	n := Network{Arch: a.name, Prefix: prefix, Features: b.width}
 	own, modules := map[int]bool{}, map[string]bool{}
 	for _, p := range b.params {
@@ -141,7 +141,7 @@ func (w *within) network(a architecture, b *builder, prefix string) (Network, bo
 	if !weight && len(n.Head) == 1 && w.halfHead(b, n.Head[0]) {
 		return n, false
 	}
-	if weight && len(n.Head) == 0 && !w.followed(b, prefix, own, classes) {
+	if weight && len(n.Head) == 0 && !w.followed(b, prefix, own, under[b.last.Weight]) {
 		n.Classes = classes
 		own[under[b.last.Weight]], own[under[b.last.Bias]] = true, true
 	} else if weight {
@@ -174,16 +174,18 @@ func (w *within) halfHead(b *builder, i int) bool {
 	return strings.HasSuffix("."+t.Name, "."+b.last.Weight) && len(t.Dims) == 2 && t.Dims[1] == int64(b.width)
 }
 
-// followed tells whether what a linear layer of k rows computes goes on: to a linear
-// layer of k columns, or to the queue of MoCo, in the module that holds the network.
-func (w *within) followed(b *builder, prefix string, own map[int]bool, k int) bool {
+// followed tells whether what the head computes, whose weight is that of an index, goes
+// on: to a linear layer with a column for each of its rows, or to the queue of MoCo, in
+// the module that holds the network.
+func (w *within) followed(b *builder, prefix string, own map[int]bool, head int) bool {
+	k := w.tensors[head].Dims[0]
 	parent := prefix[:strings.LastIndexByte(strings.TrimSuffix(prefix, "."), '.')+1]
 	for i, t := range w.tensors {
-		if own[i] || !strings.HasPrefix(t.Name, parent) || len(t.Dims) != 2 || casts[t.DType] == nil || strings.HasSuffix("."+t.Name, "."+b.last.Weight) {
+		if own[i] || i == head || !strings.HasPrefix(t.Name, parent) || len(t.Dims) != 2 || casts[t.DType] == nil || strings.HasSuffix("."+t.Name, "."+b.last.Weight) {
 			continue
 		}
 		last := t.Name[strings.LastIndexByte(t.Name, '.')+1:]
-		if last == "weight" && t.Dims[1] == int64(k) || last == "queue" && t.Dims[0] == int64(k) {
+		if last == "weight" && t.Dims[1] == k || last == "queue" && t.Dims[0] == k {
 			return true
 		}
 	}
@@ -206,7 +208,7 @@ func (a architecture) likeliest(b *builder, tensors []onnx.Tensor) string {
 	votes, best := map[string]int{}, ""
 	for _, t := range tensors {
 		for at := 0; ; {
-			if wanted[a.nameOf(t, at)] {
+			if wanted[a.layerName(b, t, at)] {
 				prefix := t.Name[:at]
 				if votes[prefix]++; votes[prefix] > votes[best] {
 					best = prefix

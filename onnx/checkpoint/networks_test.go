@@ -255,3 +255,42 @@ func TestQuantizationAware(t *testing.T) {
 		t.Errorf("%v, want %v", err, checkpoint.ErrQuantized)
 	}
 }
+
+// TestHeadNames imports networks whose last linear layer lies in a module under the
+// head's name, and wants the names and bytes of the checkpoint back.
+func TestHeadNames(t *testing.T) {
+	for name, c := range map[string]struct {
+		arch, own, saved string // names of the layer
+		prefix           string
+		classes          int
+		beside           []onnx.Tensor
+	}{
+		"dropout in front":       {arch: "resnet18", own: "fc", saved: "fc.1", classes: 5},
+		"as many as features":    {arch: "cifar_resnet20", own: "linear", saved: "linear.0", classes: 64},
+		"as many, among others":  {arch: "cifar_resnet20", own: "linear", saved: "linear.0", classes: 64, prefix: "net.", beside: []onnx.Tensor{zeros("loss.weight", 1)}},
+		"among others":           {arch: "cifar_resnet20", own: "linear", saved: "linear.drop.out", classes: 5, prefix: "a.b.", beside: []onnx.Tensor{zeros("a.criterion.weight", 1)}},
+		"the whole classifier":   {arch: "mobilenet_v2", own: "classifier.1", saved: "classifier", classes: 5, prefix: "module."},
+		"another place in it":    {arch: "mobilenet_v2", own: "classifier.1", saved: "classifier.4", classes: 5},
+		"a sequence of children": {arch: "resnet18", own: "fc", saved: "9.1", classes: 5},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tensors := weights(t, c.arch, c.classes, c.prefix)
+			for i, x := range tensors {
+				if rest, ok := strings.CutPrefix(x.Name, c.prefix+c.own+"."); ok {
+					tensors[i].Name = c.prefix + c.saved + "." + rest
+				} else if module, rest, _ := strings.Cut(x.Name, "."); c.saved[0] == '9' {
+					tensors[i].Name = fmt.Sprint(slices.Index([]string{"conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4"}, module), ".", rest)
+				}
+			}
+			im := imported(t, zipped(t, "net", slices.Concat(c.beside, tensors)), checkpoint.Config{})
+			if im.Spec.Arch != c.arch || im.Classes != c.classes || len(im.Head) != 0 {
+				t.Errorf("%s, %d classes, a head of %q is left out", im.Spec.Arch, im.Classes, im.Head)
+			}
+			got, err := checkpoint.Weights(im.Model, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sameTensors(t, got.Tensors, tensors)
+		})
+	}
+}
