@@ -2,9 +2,11 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -80,10 +82,41 @@ func (k *comparing) takeUp() (err error) {
 	}
 	k.folder.Keep(append(slices.Clone(k.models), k.Data, k.config, k.Models)...)
 	_, other := k.folder.Compare(struct{}{})
-	if err = k.folder.Begin(struct{}{}, k.Overwrite && other != nil); err != nil {
+	if !k.Overwrite {
+		err = k.grows()
+	}
+	if err == nil {
+		err = k.folder.Begin(struct{}{}, k.Overwrite && other != nil)
+	}
+	if err != nil {
 		k.folder.Close()
 	}
 	return err
+}
+
+// grows refuses to replace a comparison of models that are not among those of this
+// one: its report and best.onnx would be lost.
+func (k *comparing) grows() error {
+	file := k.folder.Path("compare.json")
+	text, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	var earlier struct {
+		Ranking []struct{ Model string }
+	}
+	if err == nil {
+		err = json.Unmarshal(text, &earlier)
+	}
+	if err != nil {
+		return fmt.Errorf("%q: %w: %w", file, err, featurize.ErrFormat)
+	}
+	for _, one := range earlier.Ranking {
+		if !slices.ContainsFunc(k.models, func(m string) bool { return sameFile(m, one.Model) }) {
+			return &usageError{msg: fmt.Sprintf("--out %q holds a comparison of other models, among them %q", k.Out, one.Model), hint: "name its models too, choose another --out, or --overwrite"}
+		}
+	}
+	return nil
 }
 
 func (e *env) compare(c *cli.Context) error {

@@ -144,6 +144,10 @@ func TestCompareAgain(t *testing.T) {
 	if now, _ := os.ReadFile(filepath.Join(out, "compare.json")); string(now) != string(report) {
 		t.Error("another configuration took the report's place")
 	}
+	o := rtx(t, "compare", "resnet8_noiseaug", "-d", images, "-o", out)
+	if now, _ := os.ReadFile(filepath.Join(out, "compare.json")); o.code != 2 || !strings.Contains(o.stderr, `other models, among them "resnet8_std"`) || string(now) != string(report) {
+		t.Errorf("other models: %+v", o)
+	}
 	if o := rtx(t, append(args, "--onnxruntime", "/nonexistent")...); o.code != 69 {
 		t.Errorf("no library: %+v", o)
 	}
@@ -154,6 +158,9 @@ func TestCompareAgain(t *testing.T) {
 		if _, err := os.Stat(filepath.Join(out, name)); err == nil {
 			t.Errorf("%s of the earlier comparison is still there", name)
 		}
+	}
+	if o := rtx(t, append(args, "--solver", "knn", "resnet8_noiseaug")...); o.code != 0 {
+		t.Errorf("one model more: %+v", o)
 	}
 }
 
