@@ -9,10 +9,13 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // bracedSource lists the tar archives that a name with braces stands for.
@@ -70,6 +73,7 @@ func IsTarName(name string) bool {
 func tarFiles(ctx context.Context, name string, files []string, prefix func(file string) string, c SourceConfig) (*Listing, error) {
 	c.part = true
 	j := &joined{Listing: &Listing{Archives: files}, name: name, prefix: prefix, config: c, sum: sha256.New(), sorter: newSorter()}
+	j.splitsByName(files)
 	streams := false
 	for _, file := range files {
 		kind, err := kindOfArchive(file)
@@ -86,7 +90,7 @@ func tarFiles(ctx context.Context, name string, files []string, prefix func(file
 		}
 		return j.Listing, j.finish()
 	}
-	j.Notes = []string{fmt.Sprintf("%s is read as a stream, in its own order", name)}
+	j.Notes = append(j.Notes, fmt.Sprintf("%s is read as a stream, in its own order", name))
 	j.Stream = func(yield func(Sample, error) bool) {
 		for _, file := range files {
 			if !j.stream(file, yield) {
@@ -132,8 +136,9 @@ type joined struct {
 	name   string
 	prefix func(file string) string
 	config SourceConfig
-	sum    hash.Hash // of the archives' digests
-	loose  []Sample  // of archives that are no WebDatasets
+	sum    hash.Hash         // of the archives' digests
+	loose  []Sample          // of archives that are no WebDatasets
+	splits map[string]string // of archives, where their names tell them
 }
 
 // list adds the samples of an archive that is not compressed. It is closed again; each
@@ -220,7 +225,7 @@ func (j *joined) add(file string, part *Listing) {
 	}
 	j.addUnread(part.Unread)
 	for _, s := range part.Samples {
-		j.Samples = append(j.Samples, s.inArchive())
+		j.Samples = append(j.Samples, j.inArchive(s))
 	}
 }
 
@@ -235,7 +240,10 @@ func (j *joined) addUnread(unread map[string]int) {
 }
 
 // inArchive is the sample with the path and the split that its archive gives it.
-func (s Sample) inArchive() Sample {
+func (j *joined) inArchive(s Sample) Sample {
+	if s.Split == "" {
+		s.Split = j.splits[s.archive]
+	}
 	if folder, _, in := strings.Cut(s.archive, "/"); in && s.Split == "" {
 		s.Split = splitOf[folder]
 	}
@@ -255,7 +263,7 @@ func (j *joined) finish() error {
 		j.Notes = append(j.Notes, rest.Notes...)
 		j.addUnread(rest.Unread)
 		for _, s := range rest.Samples {
-			j.Samples = append(j.Samples, s.inArchive())
+			j.Samples = append(j.Samples, j.inArchive(s))
 		}
 	}
 	j.loose = nil
@@ -268,4 +276,39 @@ func (j *joined) finish() error {
 	}
 	j.indexClasses(spellings{})
 	return nil
+}
+
+// splitsByName takes the splits from the names of the archives, as in
+// "birds-train-000.tar" and "birds-val-000.tar", if none lies in a split folder, every
+// one names a split and they do not all name the same.
+func (j *joined) splitsByName(files []string) {
+	named, distinct := map[string]string{}, map[string]bool{}
+	for _, file := range files {
+		in := j.prefix(file)
+		split := splitInName(in)
+		if folder, _, nested := strings.Cut(in, "/"); nested && splitOf[folder] != "" || split == "" {
+			return
+		}
+		named[in], distinct[split] = split, true
+	}
+	if len(distinct) < 2 {
+		return
+	}
+	j.splits = named
+	j.Notes = append(j.Notes, fmt.Sprintf("the splits are those in the names of the archives: %s", strings.Join(slices.Sorted(maps.Keys(distinct)), ", ")))
+}
+
+// splitInName is the split that a word of an archive's name stands for; "" if no word
+// does, or several do.
+func splitInName(archive string) string {
+	found := ""
+	for word := range strings.FieldsFuncSeq(path.Base(archive), func(r rune) bool { return !unicode.IsLetter(r) }) {
+		if split := splitOf[strings.ToLower(word)]; split != "" {
+			if found != "" && found != split {
+				return ""
+			}
+			found = split
+		}
+	}
+	return found
 }

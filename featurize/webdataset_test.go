@@ -139,6 +139,10 @@ func TestArchives(t *testing.T) {
 		write("packed/s-"+name+".tar.gz", gzipped(data))
 		write("split/"+map[string]string{"00": "train", "01": "val", "02": "test"}[name]+"/a.tar", data)
 	}
+	for name, part := range map[string]string{"birds-train-000": "00", "birds-train-001": "01", "birds-val": "02"} {
+		write("named/"+name+".tar", tarOf(t, web(t, parts[part]...)...))
+		write("alltrain/birds-train-"+part+".tar", tarOf(t, web(t, parts[part]...)...))
+	}
 	write("mixed/s-00.tar", tarOf(t, web(t, parts["00"]...)...))
 	write("mixed/s-01.tar", gzipped(tarOf(t, web(t, parts["01"]...)...)))
 	for i, lines := range [][]string{{"set/a/1.jpg #1", "set/b/2.jpg #2"}, {"set/a/3.jpg #3"}} {
@@ -159,6 +163,9 @@ func TestArchives(t *testing.T) {
 		{"packed/s-{00..02}.tar.gz", packed}, {"packed", packed},
 		{"mixed/s-{00..01}.tar", []string{"s-00.tar/1.jpg 2 2", "s-00.tar/0.jpg 0 0", "s-01.tar/0.jpg 1 1"}},
 		{"split", []string{"test/a.tar/7.jpg 2 2 test", "train/a.tar/1.jpg 2 2 train", "train/a.tar/0.jpg 0 0 train", "val/a.tar/0.jpg 1 1 val"}},
+		{"named", []string{"birds-train-000.tar/1.jpg 2 2 train", "birds-train-000.tar/0.jpg 0 0 train", "birds-train-001.tar/0.jpg 1 1 train", "birds-val.tar/7.jpg 2 2 val"}},
+		{"named/birds-{train-000,train-001,val}.tar", []string{"birds-train-000.tar/1.jpg 2 2 train", "birds-train-000.tar/0.jpg 0 0 train", "birds-train-001.tar/0.jpg 1 1 train", "birds-val.tar/7.jpg 2 2 val"}},
+		{"alltrain/birds-train-{00..01}.tar", []string{"birds-train-00.tar/1.jpg 2 2", "birds-train-00.tar/0.jpg 0 0", "birds-train-01.tar/0.jpg 1 1"}},
 		{"folders", []string{"0.tar/set/a/1.jpg a 0", "0.tar/set/b/2.jpg b 1", "1.tar/set/a/3.jpg a 0"}},
 		{"names", []string{"cat.tar/1.jpg  -1"}},
 	} {
