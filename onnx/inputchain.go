@@ -21,13 +21,14 @@ type inputChain struct {
 
 	order        []int
 	scale, shift []float64
-	nodes        []string    // those that change values, in order
-	chain        []string    // those and the casts and identities between them
-	swaps        []string    // those that change the order of the channels
-	window       *window     // the values that a Clip or quantisation lets pass
-	statistics   *statistics // of a batch norm, which ends the chain
-	perChannel   bool        // some constant has a value for each channel
-	quantised    bool        // the value is an integer code of a QuantizeLinear
+	nodes        []string      // those that change values, in order
+	chain        []string      // those and the casts and identities between them
+	swaps        []string      // those that change the order of the channels
+	window       *window       // the values that a Clip or quantisation lets pass
+	statistics   *statistics   // of a batch norm, which ends the chain
+	perChannel   bool          // some constant has a value for each channel
+	quantised    bool          // the value is an integer code of a QuantizeLinear
+	unread       *pb.NodeProto // the node that the chain ends at, where it is none that a network begins with
 }
 
 // window is a range of values of the input, and the node that it is read from.
@@ -66,6 +67,7 @@ func (m *Model) inputChain(in imageInput) *inputChain {
 		}
 		one := len(readers) == 1 && standard(readers[0]) && len(readers[0].Output) == 1
 		if !(one && c.step(readers[0])) && !c.branches(readers) {
+			c.end(readers)
 			break
 		}
 	}
@@ -111,6 +113,10 @@ func (c *inputChain) step(n *pb.NodeProto) bool {
 		if order != nil {
 			c.permute(order)
 			c.swaps = append(c.swaps, nodeName(n))
+		}
+	case "Conv":
+		if !c.convolution(n) {
+			return false
 		}
 	case "BatchNormalization":
 		return c.batchNorm(n)

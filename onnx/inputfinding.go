@@ -122,6 +122,12 @@ func (e *evidence) conclude() InputFinding {
 		}
 		f.Text = fmt.Sprintf("input in %s, %s: %s", spanText(f.Range), how, strings.Join(says, "; "))
 	}
+	if n := c.unread; n != nil {
+		if f.Text != "" {
+			f.Text += "; "
+		}
+		f.Text += fmt.Sprintf("the graph is read as far as node %q, a %s, and it is not known what that does to pixels", nodeName(n), n.OpType)
+	}
 	return f
 }
 

@@ -36,6 +36,10 @@ func channels(name string, v ...float64) *pb.TensorProto {
 	return onnx.NewFloats(name, []int64{int64(len(v)), 1, 1}, v...)
 }
 
+func channels4(name string, v ...float64) *pb.TensorProto {
+	return onnx.NewFloats(name, []int64{int64(len(v)), 1, 1, 1}, v...)
+}
+
 func code(name string, dtype pb.TensorProto_DataType, v byte) *pb.TensorProto {
 	return &pb.TensorProto{Name: name, DataType: int32(dtype), RawData: []byte{v}}
 }
@@ -122,7 +126,15 @@ func TestInputFinding(t *testing.T) {
 		"fresh batch norm":             {model: norm(zero, one, one, zero)},
 		"fresh batch norm that scales": {norm(zero, one, []float64{1 / .229, 1 / .224, 1 / .225}, []float64{-.485 / .229, -.456 / .224, -.406 / .225}), unit, true, nil, "rgb"},
 		"batch norm of two ranges":     {model: norm([]float64{.44, .44, .44}, []float64{.4, .4, .4}, one, zero)},
-		"batch norm of other values":   {model: norm([]float64{9, 8, 7}, []float64{2, 3, 4}, one, zero)},
+		"a kernel for each channel": {beginning(floats, list(onnx.NewFloats("k", []int64{3, 1, 1, 1}, 1/58.395, 1/57.12, 1/57.375), onnx.NewFloats("b", []int64{3}, -123.675/58.395, -116.28/57.12, -103.53/57.375)),
+			onnx.NewNode("Conv", "y", []string{"x", "k", "b"}, onnx.Int("group", 3))), pixel, true, nil, "rgb"},
+		"a diagonal kernel": {beginning(floats, list(onnx.NewFloats("k", []int64{3, 3, 1, 1}, 1/.229, 0, 0, 0, 1/.224, 0, 0, 0, 1/.225), onnx.NewFloats("b", []int64{3}, -.485/.229, -.456/.224, -.406/.225)),
+			node("Conv", "y", "x", "k", "b")), unit, true, nil, "rgb"},
+		"a kernel, swapped": {beginning(floats, list(onnx.NewFloats("k", []int64{3, 3, 1, 1}, 0, 0, 1/.229, 0, 1/.224, 0, 1/.225, 0, 0), onnx.NewFloats("b", []int64{3}, -.485/.229, -.456/.224, -.406/.225)),
+			node("Conv", "u", "x", "k", "b")), unit, true, nil, "bgr"},
+		"a kernel that mixes":        {model: beginning(floats, list(onnx.NewFloats("k", []int64{3, 3, 1, 1}, 1, 1, 1, 0, 1, 0, 0, 0, 1)), node("Conv", "y", "x", "k"))},
+		"a kernel with steps":        {model: beginning(floats, list(channels4("k", 1/.229, 1/.224, 1/.225)), onnx.NewNode("Conv", "y", []string{"x", "k"}, onnx.Int("group", 3), onnx.Ints("strides", 2, 2)))},
+		"batch norm of other values": {model: norm([]float64{9, 8, 7}, []float64{2, 3, 4}, one, zero)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f, err := c.model.InputFinding()
@@ -185,6 +197,43 @@ func TestInputConflict(t *testing.T) {
 		var conflict *onnx.InputConflict
 		if _, _, err := m.Spec(); !errors.As(err, &conflict) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %s", err, want)
+		}
+	}
+}
+
+// TestUnreadNode wants the name of the node that ends what is read of the graph, where
+// a network does not begin with it, and nothing said of one that begins at once.
+func TestUnreadNode(t *testing.T) {
+	k, m := number("k", 255), number("m", .5)
+	for name, c := range map[string]struct {
+		model *onnx.Model
+		node  string // and its operator; "": none is named
+	}{
+		"a network":     {model: beginning(floats, nil)},
+		"x/255":         {model: beginning(floats, []*pb.TensorProto{k}, node("Div", "y", "x", "k"))},
+		"Where":         {beginning(floats, []*pb.TensorProto{k, m}, node("Greater", "g", "x", "m"), node("Where", "y", "g", "x", "k")), `"g", a Greater`},
+		"a power":       {beginning(floats, []*pb.TensorProto{m}, node("Pow", "y", "x", "m")), `"y", a Pow`},
+		"two readers":   {beginning(floats, []*pb.TensorProto{k}, node("Sqrt", "u", "x"), node("Mul", "y", "x", "u")), `"u", a Sqrt`},
+		"its own range": {beginning(floats, []*pb.TensorProto{k}, onnx.NewNode("ReduceMax", "u", []string{"x"}), node("Div", "y", "x", "u")), `"u", a ReduceMax`},
+		"after x/255":   {beginning(floats, []*pb.TensorProto{k, m}, node("Div", "u", "x", "k"), node("Pow", "y", "u", "m")), `"y", a Pow`},
+		"of uint8":      {beginning(uint8s, []*pb.TensorProto{m}, cast("u", "x"), node("Pow", "y", "u", "m")), `"y", a Pow`},
+	} {
+		_, assumed, err := c.model.Spec()
+		text := strings.Join(assumed, "; ")
+		if want := "the graph is read as far as node " + c.node + ", and it is not known what that does to pixels"; err != nil || strings.Contains(text, "as far as") != (c.node != "") || c.node != "" && strings.Count(text, want) != 1 {
+			t.Errorf("%s: %q %v, want %q", name, text, err, c.node)
+		}
+	}
+}
+
+// TestWithoutKernel removes a normalisation by a convolution, but none that swaps the
+// channels.
+func TestWithoutKernel(t *testing.T) {
+	for want, kernel := range map[int][]float64{1: {4, 0, 0, 0, 4, 0, 0, 0, 4}, 0: {0, 0, 4, 0, 4, 0, 4, 0, 0}} {
+		m := beginning(floats, []*pb.TensorProto{onnx.NewFloats("k", []int64{3, 3, 1, 1}, kernel...), onnx.NewFloats("b", []int64{3}, -2, -2, -2)}, node("Conv", "y", "x", "k", "b"))
+		c, err := m.WithoutNormalization()
+		if (err == nil) != (want == 1) || err == nil && len(c.Proto.Graph.Node) != 1 {
+			t.Errorf("%v: %v", kernel, err)
 		}
 	}
 }

@@ -43,6 +43,11 @@ func (m *Model) removeNormalization(spec Spec) error {
 		if len(n.Input) == 0 || n.Input[0] != last || len(n.Output) != 1 {
 			return fmt.Errorf("onnx: %q: the normalisation %q is not a chain of nodes behind the input %q", m.Name(), spec.NormNodes, spec.Input)
 		}
+		if n.OpType == "Conv" && len(n.Input) > 1 {
+			if order, _ := m.arrays().pixelKernel(n, 3); !slices.IsSorted(order) {
+				return fmt.Errorf("onnx: %q: node %q of the normalisation changes the order of the channels, too", m.Name(), nodeName(n))
+			}
+		}
 		last = n.Output[0]
 	}
 	g.Node = nil
