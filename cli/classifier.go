@@ -193,7 +193,8 @@ func (c *classifier) rank(row []float32, k int) ([]metrics.Ranked, error) {
 
 // checkAssumed looks at the rows of images where it is only assumed that they are
 // logits. Rows that are probabilities, each adding up to 1, are taken for that; if
-// later ones are not, that is an error.
+// later ones are not, that is an error. Of rows that look like independent
+// probabilities a warning tells.
 func (c *classifier) checkAssumed(results []featurize.Result) error {
 	if c.output.Known || c.output.Classes() < 2 || c.output.TwoClass() {
 		return nil
@@ -212,6 +213,8 @@ func (c *classifier) checkAssumed(results []featurize.Result) error {
 	case !c.checked && probable:
 		c.output.Holds = onnx.Probabilities
 		c.warn("%s: the rows of %q are between 0 and 1 and add up to 1: they are taken for probabilities, not for logits", c.model.Name(), c.output.Value)
+	case !c.checked && !slices.ContainsFunc(rows, func(row []float32) bool { return !metrics.Shares(row) }):
+		c.warn("%s: the rows of %q are between 0 and 1 and do not add up to 1: they look like probabilities of each class by itself, and a softmax is applied to them all the same, so that the probabilities here are not the model's own; export the model with a Sigmoid as its last node, or with its logits as the output", c.model.Name(), c.output.Value)
 	case c.checked && c.output.Holds == onnx.Probabilities && !probable:
 		return fmt.Errorf("%q: the first rows of %q add up to 1, as probabilities do, and later ones do not: %w", c.model.Name(), c.output.Value, onnx.ErrNoLogits)
 	}

@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/robust-transfer/rtx/onnx"
+	"github.com/robust-transfer/rtx/onnx/pb"
 )
 
 // classifierModels is the folder of the models of onnx/testdata/classifiers.py.
@@ -120,6 +121,28 @@ func TestPredictSays(t *testing.T) {
 		if o := call("predict", "-m", classifierPath(name), files[0]); o.code != 65 || !strings.Contains(o.stderr, says) {
 			t.Errorf("%s: %+v, want %q", name, o, says)
 		}
+	}
+}
+
+// TestPredictIndependent warns once of rows between 0 and 1 that do not add up to 1,
+// where the graph does not tell what they are.
+func TestPredictIndependent(t *testing.T) {
+	needLibrary(t)
+	_, files := patternImages(t)
+	m, err := onnx.Load(classifierPath("shares"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := m.Proto.Graph
+	g.Initializer = append(g.Initializer, onnx.NewFloats("thousand", nil, 1000))
+	g.Node[slices.IndexFunc(g.Node, func(n *pb.NodeProto) bool { return n.OpType == "Div" })].Input[1] = "thousand"
+	file := filepath.Join(t.TempDir(), "independent.onnx")
+	if err := m.Save(file); err != nil {
+		t.Fatal(err)
+	}
+	o := call(append([]string{"predict", "-m", file, "--normalize", "none", "--batch-size", "1"}, files...)...)
+	if o.code != 0 || strings.Count(o.stderr, "look like probabilities of each class by itself, and a softmax is applied to them all the same") != 1 {
+		t.Errorf("%+v", o)
 	}
 }
 

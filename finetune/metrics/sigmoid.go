@@ -61,10 +61,17 @@ func TopOfTwo(logit float32, threshold float64) ([]Ranked, error) {
 func Distribution(row []float32) bool {
 	sum := 0.0
 	for _, x := range row {
+		sum += float64(x)
+	}
+	return Shares(row) && math.Abs(sum-1) <= 1e-3
+}
+
+// Shares tells whether all values of a row are between 0 and 1, as probabilities are.
+func Shares(row []float32) bool {
+	for _, x := range row {
 		if !(x >= 0 && x <= 1) {
 			return false
 		}
-		sum += float64(x)
 	}
-	return math.Abs(sum-1) <= 1e-3
+	return true
 }
