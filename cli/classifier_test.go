@@ -146,6 +146,24 @@ func TestPredictIndependent(t *testing.T) {
 	}
 }
 
+// TestOldOpset says of a model of an old operator set which sets are read, and not that
+// it is no ONNX file.
+func TestOldOpset(t *testing.T) {
+	m, err := onnx.Load(classifierPath("shares"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Proto.OpsetImport[0].Version = 7
+	file := filepath.Join(t.TempDir(), "old.onnx")
+	if err := m.Save(file); err != nil {
+		t.Fatal(err)
+	}
+	want := fmt.Sprintf("not supported: opset 7, expected %d to %d", onnx.OldestOpset, onnx.NewestOpset)
+	if o := call("predict", "-m", file, "a.png"); o.code != 65 || !strings.Contains(o.stderr, want) || strings.Contains(o.stderr, "not a readable") || !strings.Contains(o.stderr, "version_converter") {
+		t.Errorf("%+v, want %q", o, want)
+	}
+}
+
 // namedClassifier writes a model with names of its classes.
 func namedClassifier(t *testing.T, model string, classes ...string) string {
 	t.Helper()

@@ -117,6 +117,7 @@ var verdicts = []struct {
 	{is(onnx.ErrNoLogits), 65, "eval and predict take a classifier; rtx finetune and rtx probe --attach give a backbone a head; rtx inspect shows the model's outputs"},
 	{is(onnx.ErrNoClasses, onnx.ErrHead, onnx.ErrDetector), 65, ""},
 	{as[*onnx.ClassMismatch], 65, ""},
+	{is(onnx.ErrOpset), 65, "onnx.version_converter converts it, or export it anew with another opset"},
 	{is(onnx.ErrFormat), 65, "a model is an ONNX file, a PyTorch checkpoint or a name that rtx models lists"},
 	{as[*verify.DifferenceError], 65, "the file is damaged, or one of its two readers misreads it"},
 	{is(checkpoint.ErrQuantized), 65, "save the state_dict before torch.ao.quantization.convert, or export the quantised network to ONNX"},

@@ -17,6 +17,9 @@ func (e *env) openModel(name string) (*onnx.Model, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := m.CheckOpset(); err != nil {
+		return nil, err
+	}
 	if bad := m.Validate(); len(bad) > 0 {
 		return nil, fmt.Errorf("onnx: %q: %s: %w", m.Name(), bad[0], onnx.ErrFormat)
 	}

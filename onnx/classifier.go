@@ -257,6 +257,9 @@ func (m *Model) scoresOutput(t *tracer, anything bool) (output string, linear bo
 		if m.headless() {
 			return "", false, fmt.Errorf("onnx: the model has no head, it gives features only: %w", ErrNoLogits)
 		}
+		if len(found) > 1 {
+			return "", false, fmt.Errorf("onnx: %d outputs may be the scores of classes, %s: expected one of them, or one called logits: %w", len(found), listed(found), ErrNoLogits)
+		}
 		return "", false, fmt.Errorf("onnx: expected an output called logits, or one of shape [N,K] behind a linear layer, found %s%s: %w", orNone(seen), decided, ErrNoLogits)
 	}
 	return found[0], heads[t.tail(found[0]).value] != "", nil

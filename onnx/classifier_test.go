@@ -3,6 +3,7 @@ package onnx_test
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/robust-transfer/rtx/onnx"
@@ -59,6 +60,9 @@ func TestLogitsValue(t *testing.T) {
 			}
 			if err != nil && !errors.Is(err, onnx.ErrNoLogits) && !errors.Is(err, onnx.ErrFormat) {
 				t.Errorf("an error of no kind: %v", err)
+			}
+			if says := `2 outputs may be the scores of classes, ["y" "z"]`; c.name == "two heads" && !strings.Contains(err.Error(), says) {
+				t.Errorf("%v, want %q", err, says)
 			}
 		})
 	}

@@ -1,6 +1,7 @@
 package onnx
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -20,6 +21,18 @@ const (
 	OldestOpset = 9
 	NewestOpset = 26
 )
+
+// ErrOpset says that a model is of an operator set that is too old or too new.
+var ErrOpset = errors.New("not supported")
+
+// CheckOpset returns an error that wraps [ErrOpset] where the model is of an operator
+// set outside OldestOpset to NewestOpset.
+func (m *Model) CheckOpset() error {
+	if v := m.Opset(); v != 0 && (v < OldestOpset || v > NewestOpset) {
+		return fmt.Errorf("onnx: %q: %w: opset %d, expected %d to %d", m.Name(), ErrOpset, v, OldestOpset, NewestOpset)
+	}
+	return nil
+}
 
 // irVersions are the IR versions after 8, each with the operator set that came
 // with it (ONNX, docs/Versioning.md).

@@ -1,9 +1,11 @@
 package checkpoint_test
 
 import (
+	"archive/zip"
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -292,5 +294,95 @@ func TestHeadNames(t *testing.T) {
 			}
 			sameTensors(t, got.Tensors, tensors)
 		})
+	}
+}
+
+// repickled changes the pickle of a zipped checkpoint.
+func repickled(t *testing.T, file string, change func(data []byte) []byte) string {
+	t.Helper()
+	z, err := zip.OpenReader(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer z.Close()
+	var out bytes.Buffer
+	w := zip.NewWriter(&out)
+	for _, f := range z.File {
+		r, err := f.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasSuffix(f.Name, "data.pkl") {
+			data = change(data)
+		}
+		e, err := w.CreateHeader(&zip.FileHeader{Name: f.Name, Method: zip.Store})
+		if err == nil {
+			_, err = e.Write(data)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return write(t, "changed.pt", out.Bytes())
+}
+
+// pickledText is a string in a pickle.
+func pickledText(s string) string { return "X" + string([]byte{byte(len(s)), 0, 0, 0}) + s }
+
+// withPacked adds to the outermost dict of a checkpoint what a pickle holds of a packed,
+// quantised layer.
+func withPacked(t *testing.T, file string) string {
+	return repickled(t, file, func(data []byte) []byte {
+		return append(data[:len(data)-1], pickledText("linear._packed_params._packed_params")+"ctorch._utils\n_rebuild_qtensor\n)Rs."...)
+	})
+}
+
+// TestOtherStateDicts lists the networks under the other keys of a checkpoint whose
+// first key says that it is the network.
+func TestOtherStateDicts(t *testing.T) {
+	file := repickled(t, zipped(t, "", weights(t, "cifar_resnet20", 5, "")), func(data []byte) []byte { // the same state_dict twice
+		return append(data[:len(data)-1], "q\x000}"+pickledText("model")+"h\x00s"+pickledText("model_ema")+"h\x00s."...)
+	})
+	im := imported(t, file, checkpoint.Config{})
+	if len(im.Networks) != 2 || im.Index != 0 || im.Networks[0].Where != "model" || im.Networks[1].Where != "model_ema" || im.Networks[1].Arch != "cifar_resnet20" || im.Spec.Source.Network != "model" || len(im.Beside()) != 0 {
+		t.Errorf("%+v, of which %d is taken, %+v, beside %v", im.Networks, im.Index, im.Spec.Source, im.Beside())
+	}
+	for index, where := range []string{"model", "model_ema"} {
+		c, err := checkpoint.Open(file, index)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.Networks[c.Index].Where != where {
+			t.Errorf("%d is %+v", index, c.Networks[c.Index])
+		}
+		c.Close()
+	}
+	if im := imported(t, zipped(t, "model", weights(t, "cifar_resnet20", 5, "")), checkpoint.Config{}); len(im.Networks) > 1 || im.Spec.Source.Network != "" {
+		t.Errorf("%+v of one network", im.Networks)
+	}
+}
+
+// TestQuantizedHead refuses a network whose linear layer quantize_dynamic packed, and
+// takes one beside such a layer that has its own head.
+func TestQuantizedHead(t *testing.T) {
+	for classes, tensors := range map[int][]onnx.Tensor{0: backbone(t, ""), 5: weights(t, "cifar_resnet20", 5, "")} {
+		im, err := checkpoint.Import(withPacked(t, zipped(t, "", tensors)), checkpoint.Config{})
+		if classes == 0 {
+			if !errors.Is(err, checkpoint.ErrQuantized) || !strings.Contains(err.Error(), "cifar_resnet20 are there but for its head") {
+				t.Errorf("%v, want %v", err, checkpoint.ErrQuantized)
+			}
+			continue
+		}
+		if err != nil || im.Classes != classes {
+			t.Fatalf("%+v %v", im, err)
+		}
+		im.Close()
 	}
 }

@@ -11,10 +11,22 @@ import (
 
 // recognize names the architecture of the network, or checks that it is the one
 // that was asked for. Where the tensors are not those of a network as a whole, it
-// takes the network that comes first within them.
+// takes the network that comes first within them. A network whose head may be among
+// the weights that were made integers is an ErrQuantized.
 func (c *Checkpoint) recognize(asked string) (string, error) {
+	name, err := c.find(asked)
+	if err == nil && c.headless() && c.File.Quantized() {
+		return "", fmt.Errorf("%w: the layers of %s are there but for its head, and the file holds weights that are integers", ErrQuantized, name)
+	}
+	return name, err
+}
+
+func (c *Checkpoint) find(asked string) (string, error) {
 	name, err := c.recognizeWhole(asked)
-	if err == nil || c.within != nil {
+	if err == nil {
+		return name, c.listOthers(asked)
+	}
+	if c.within != nil {
 		return name, err
 	}
 	places, e := c.places(asked)
@@ -31,6 +43,27 @@ func (c *Checkpoint) recognize(asked string) (string, error) {
 		return "", fmt.Errorf("%w: its weights are integers, or are rounded as it is trained", ErrQuantized)
 	}
 	return "", err
+}
+
+// listOthers lists the networks of the checkpoint where Open took the first of several
+// state_dicts by its key, and another of them is a network, too.
+func (c *Checkpoint) listOthers(asked string) error {
+	if c.Networks != nil {
+		return nil
+	}
+	dicts, err := c.File.StateDicts()
+	if err != nil || len(dicts) < 2 {
+		return err
+	}
+	places, err := c.places(asked)
+	if err != nil {
+		return err
+	}
+	others := slices.ContainsFunc(places, func(p Place) bool { return p.dict > 0 && p.Arch != "" })
+	if others && places[0].dict == 0 && places[0].within == nil {
+		c.Networks, c.Index = places, 0
+	}
+	return nil
 }
 
 // dict is the index of the state_dict that was chosen.
