@@ -164,6 +164,40 @@ func TestOldOpset(t *testing.T) {
 	}
 }
 
+// TestPredictColumn wants the same of a softmax over two classes and of one column of
+// it, and says of a number for each image without a second dimension what is wrong.
+func TestPredictColumn(t *testing.T) {
+	needLibrary(t)
+	_, files := patternImages(t)
+	model := func(last ...*pb.NodeProto) string {
+		g := &pb.GraphProto{Name: "g", Input: []*pb.ValueInfoProto{onnx.NewValue("x", float, onnx.Named("N"), onnx.Sized(3), onnx.Sized(8), onnx.Sized(8))},
+			Initializer: []*pb.TensorProto{onnx.NewFloats("w", []int64{3, 2}, 1, -2, 3, 4, -5, 6), onnx.NewInts("one", 1)},
+			Node:        append([]*pb.NodeProto{op("GlobalAveragePool", "pooled", "x"), op("Flatten", "flat", "pooled"), op("MatMul", "z", "flat", "w")}, last...)}
+		g.Initializer[1].Dims = nil // a scalar
+		out := last[len(last)-1].Output[0]
+		g.Output = []*pb.ValueInfoProto{onnx.NewValue(out, float, onnx.Named("N"))}
+		if out == "p" {
+			g.Output = []*pb.ValueInfoProto{onnx.NewValue(out, float, onnx.Named("N"), onnx.Sized(2))}
+		}
+		file := filepath.Join(t.TempDir(), "two.onnx")
+		if err := onnx.New(&pb.ModelProto{IrVersion: 8, OpsetImport: []*pb.OperatorSetIdProto{{Version: 17}}, Graph: g}).Save(file); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	predict := func(file string) outcome {
+		return call(append([]string{"predict", "-m", file, "--normalize", "none"}, files...)...)
+	}
+	column := onnx.NewNode("Gather", "q", []string{"p", "one"}, onnx.Int("axis", 1))
+	want, got := predict(model(op("Softmax", "p", "z"))), predict(model(op("Softmax", "p", "z"), column))
+	if want.code != 0 || got.code != 0 || got.stdout != want.stdout || !strings.Contains(got.stderr, "is the probability of class 1 of two") {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	if o := predict(model(op("Abs", "p", "z"), column)); o.code != 65 || !strings.Contains(o.stderr, "is a single number for each image, of shape [N], expected [N,1] or [N,K]") {
+		t.Errorf("%+v", o)
+	}
+}
+
 // namedClassifier writes a model with names of its classes.
 func namedClassifier(t *testing.T, model string, classes ...string) string {
 	t.Helper()

@@ -39,6 +39,8 @@ func (t *tracer) activation(n *pb.NodeProto, value string) (tail, bool) {
 	case "Concat":
 		found, _, ok := t.complement(n, value)
 		return found, ok
+	case "Gather", "Slice":
+		return t.columnOfTwo(n, value)
 	}
 	if logits, ok := t.computedSoftmax(n); ok {
 		found.value, found.activation = logits, Softmax

@@ -151,6 +151,9 @@ func (m *Model) classOutput(anything bool) (ClassOutput, error) {
 		Output: output, Activation: end.activation, Value: end.value, Holds: end.holds, Scores: Softmax, Columns: max(0, t.columns(output)),
 		Known: end.known || linear || output == "logits", Notes: end.notes,
 	}
+	if end.columns > 0 {
+		o.Columns = end.columns
+	}
 	if end.activation == Sigmoid {
 		o.Scores = Sigmoid
 	}

@@ -119,6 +119,7 @@ type tail struct {
 	known                    bool   // an activation, or nothing at all, follows the logits
 	decides                  string // operator that leaves classes without their scores: "ArgMax"
 	notes                    []string
+	columns                  int // of value, where the output has others; 0: as many as the output
 }
 
 // step is a node of a tail that changes values, and what it reads.

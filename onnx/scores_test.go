@@ -215,3 +215,49 @@ func TestUnknownTail(t *testing.T) {
 		}
 	}
 }
+
+// TestColumnOfTwo takes the logits of both classes where the output is the probability
+// of one of two.
+func TestColumnOfTwo(t *testing.T) {
+	ints := func(m *onnx.Model, lists ...[]int64) *onnx.Model {
+		for i, v := range lists {
+			m.Proto.Graph.Initializer = append(m.Proto.Graph.Initializer, onnx.NewInts(string(rune('a'+i)), v...))
+		}
+		return m
+	}
+	with := func(columns int, last ...*pb.NodeProto) *onnx.Model {
+		m := headed([]string{"q"}, append([]*pb.NodeProto{node("Softmax", "p", "y")}, last...)...)
+		m.Proto.Graph.Output = []*pb.ValueInfoProto{onnx.NewValue("q", floats, onnx.Named("N"))}
+		if columns > 0 {
+			m.Proto.Graph.Output[0] = onnx.NewValue("q", floats, onnx.Named("N"), onnx.Sized(columns))
+		}
+		return m
+	}
+	gather := onnx.NewNode("Gather", "q", []string{"p", "a"}, onnx.Int("axis", 1))
+	slice := node("Slice", "q", "p", "a", "b", "c")
+	for name, c := range map[string]struct {
+		model *onnx.Model
+		class string // "": not known
+	}{
+		"Gather":           {ints(with(1, gather), []int64{1}), "1"},
+		"Gather of [N]":    {ints(with(0, gather), []int64{1}), "1"},
+		"Gather, backward": {ints(with(0, gather), []int64{-2}), "0"},
+		"Slice":            {ints(with(1, slice), []int64{1}, []int64{2}, []int64{1}), "1"},
+		"Slice to the end": {ints(with(1, slice), []int64{-1}, []int64{1 << 62}, []int64{-1}), "1"},
+		"Slice, the first": {ints(with(1, slice), []int64{0}, []int64{1}, []int64{1}), "0"},
+		"Slice of both":    {ints(with(2, slice), []int64{0}, []int64{2}, []int64{1}), ""},
+		"Slice of images":  {ints(with(2, slice), []int64{1}, []int64{2}, []int64{0}), ""},
+	} {
+		o, err := c.model.ClassOutput()
+		if err != nil {
+			if c.class != "" {
+				t.Errorf("%s: %v", name, err)
+			}
+			continue
+		}
+		says := `"q" is the probability of class ` + c.class + ` of two`
+		if got := o.Known && o.Value == "y" && o.Activation == onnx.Softmax && o.Columns == 2 && o.Holds == onnx.Logits && strings.Contains(strings.Join(o.Notes, "; "), says); got != (c.class != "") {
+			t.Errorf("%s: %+v, want class %q", name, o, c.class)
+		}
+	}
+}

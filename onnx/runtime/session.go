@@ -178,6 +178,9 @@ func (s *Session) Dims(ctx context.Context, n int) ([][]int, error) {
 		for k, x := range shape {
 			d[k] = int(x)
 		}
+		if len(d) == 1 && d[0] == n {
+			return nil, fmt.Errorf("runtime: output %q is a single number for each image, of shape [N], expected [N,1] or [N,K]: an Unsqueeze behind it makes that: %w", s.outputs[i], ErrModel)
+		}
 		if len(d) < 2 || d[0] != n {
 			return nil, fmt.Errorf("runtime: output %q has shape %v for a batch of %d, expected [%d, ...]: %w", s.outputs[i], d, n, n, ErrModel)
 		}
