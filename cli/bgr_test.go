@@ -9,7 +9,8 @@ import (
 )
 
 // swapped is the backbone for input in BGR: its first node swaps the channels, one
-// that tells or a convolution that does not.
+// that tells or a convolution of 3x3, of which only the middle is not zero, that does
+// not.
 func swapped(t *testing.T, tells bool) string {
 	return strange(t, func(g *pb.GraphProto) {
 		x := g.Input[0].Name
@@ -21,9 +22,13 @@ func swapped(t *testing.T, tells bool) string {
 			}
 		}
 		first := onnx.NewNode("Gather", "rgb", []string{x, "order"}, onnx.Int("axis", 1))
-		g.Initializer = append(g.Initializer, onnx.NewInts("order", 2, 1, 0), onnx.NewFloats("swap", []int64{3, 3, 1, 1}, 0, 0, 1, 0, 1, 0, 1, 0, 0))
+		kernel := make([]float64, 3*3*3*3)
+		for c := range 3 {
+			kernel[(c*3+2-c)*9+4] = 1
+		}
+		g.Initializer = append(g.Initializer, onnx.NewInts("order", 2, 1, 0), onnx.NewFloats("swap", []int64{3, 3, 3, 3}, kernel...))
 		if !tells {
-			first = onnx.NewNode("Conv", "rgb", []string{x, "swap"})
+			first = onnx.NewNode("Conv", "rgb", []string{x, "swap"}, onnx.Ints("pads", 1, 1, 1, 1))
 		}
 		g.Node = slices.Insert(g.Node, 0, first)
 	})

@@ -109,7 +109,7 @@ func (k *comparing) grows() error {
 		err = json.Unmarshal(text, &earlier)
 	}
 	if err != nil {
-		return fmt.Errorf("%q: %w: %w", file, err, featurize.ErrFormat)
+		return &usageError{msg: fmt.Sprintf("--out: %q is not of a comparison: %v", file, err), hint: "choose another --out"}
 	}
 	for _, one := range earlier.Ranking {
 		if !slices.ContainsFunc(k.models, func(m string) bool { return sameFile(m, one.Model) }) {
