@@ -163,9 +163,12 @@ func (s Spec) Check() error {
 	if s.Crop == "center" && (s.Resize < 1 || s.Resize > 1<<14) {
 		return fmt.Errorf("spec: resize is %d with crop %q", s.Resize, s.Crop)
 	}
-	for key, v := range map[string][]float64{"mean": s.Mean, "std": s.Std} {
-		if n := s.ChannelCount(); len(v) != 0 && len(v) != n {
-			return fmt.Errorf("spec: %s has %d values, expected %d", key, len(v), n)
+	for _, c := range []struct {
+		key    string
+		values []float64
+	}{{"mean", s.Mean}, {"std", s.Std}} {
+		if n := s.ChannelCount(); len(c.values) != 0 && len(c.values) != n {
+			return fmt.Errorf("spec: %s has %d values, expected %d", c.key, len(c.values), n)
 		}
 	}
 	if slices.Contains(s.Std, 0) {
