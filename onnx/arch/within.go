@@ -138,7 +138,7 @@ func (w *within) network(a architecture, b *builder, prefix string) (Network, bo
 			return n, false
 		}
 	}
-	if !weight && len(n.Head) == 1 && w.halfHead(b, n.Head[0]) {
+	if !weight && (len(n.Head) == 1 && w.halfHead(b, n.Head[0]) || w.misshapen(b, under, len(n.Head))) {
 		return n, false
 	}
 	if weight && len(n.Head) == 0 && !w.followed(b, prefix, own, under[b.last.Weight]) {
@@ -172,6 +172,15 @@ func (w *within) head(b *builder, under map[string]int) (ok bool, classes int) {
 func (w *within) halfHead(b *builder, i int) bool {
 	t := w.tensors[i]
 	return strings.HasSuffix("."+t.Name, "."+b.last.Weight) && len(t.Dims) == 2 && t.Dims[1] == int64(b.width)
+}
+
+// misshapen tells whether a head of so many tensors is one linear layer under the
+// network's own name whose weight or bias has a shape that does not fit the network,
+// which a damaged file has. Heads of other layers are left out.
+func (w *within) misshapen(b *builder, under map[string]int, tensors int) bool {
+	weight, has := under[b.last.Weight]
+	_, hasBias := under[b.last.Bias]
+	return has && hasBias && tensors == 2 && len(w.tensors[weight].Dims) == 2
 }
 
 // followed tells whether what the head computes, whose weight is that of an index, goes

@@ -165,6 +165,8 @@ func TestNotBeside(t *testing.T) {
 		"a block more":   {append(slices.Clone(net), zeros("net.layer3.3.conv1.weight", 64, 64, 3, 3), zeros("criterion.weight", 1)), "the nearest is cifar_resnet20: 2 not known: "},
 		"a layer less":   {append(slices.Clone(net[3:]), zeros("criterion.weight", 1)), "the nearest is cifar_resnet20: "},
 		"a head's half":  {append(slices.Clone(net[:len(net)-1]), zeros("criterion.weight", 1)), "1 missing: linear.bias"},
+		"a narrow head":  {append(slices.Clone(net[:len(net)-2]), zeros("net.linear.weight", 5, 10), zeros("net.linear.bias", 5)), "linear.weight float[5 10], expected [5 64]"},
+		"a short bias":   {append(slices.Clone(net[:len(net)-1]), zeros("net.linear.bias", 4)), "linear.bias float[4], expected [5]"},
 		"something else": {[]onnx.Tensor{zeros("blocks.0.attn.qkv.weight", 30, 10)}, "no known architecture has these tensors"},
 	} {
 		_, err := checkpoint.Import(flat(t, c.tensors), checkpoint.Config{})
