@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -93,6 +94,19 @@ func TestIntegersAreIndices(t *testing.T) {
 	o := call(append([]string{"eval", "-m", model, "-d", some, "--json", "-o", filepath.Join(base, "eval")}, unnormalised...)...)
 	if r := object(t, o.stdout); o.code != 0 || r["top1"] != 1.0 || r["absent"] != 3.0 {
 		t.Errorf("nine of twelve: %+v", o)
+	} else if warnings := fmt.Sprint(r["warnings"]); !strings.Contains(warnings, "numbers of its 12 logits") || strings.Contains(warnings, "place in that order") {
+		t.Errorf("nine of twelve, by number: %s", warnings)
+	}
+	// Folders 1 to 12 cannot be the numbers of twelve logits.
+	from1 := greys(t, 12, 4, func(i int) string { return strconv.Itoa(i + 1) })
+	for verb, flags := range map[string][]string{
+		"eval": nil, "featurize": {"-o", filepath.Join(base, "from1")},
+		"finetune": {"-o", filepath.Join(base, "run1"), "--mode", "fixed", "--bn", "frozen", "--epochs", "1", "--val-fraction", ".25"},
+	} {
+		o := call(slices.Concat([]string{verb, "-m", model, "-d", from1, "--json"}, flags, unnormalised)...)
+		if warnings := fmt.Sprint(object(t, o.stdout)["warnings"]); strings.Count(warnings, `a label is a place in that order: "1" is 0, "10" is 1`) != 1 || strings.Contains(warnings, "in sorted order") != (verb == "eval") {
+			t.Errorf("%s of 1 to 12: %s", verb, warnings)
+		}
 	}
 	if csv, err := os.ReadFile(filepath.Join(base, "eval", "per_class.csv")); err != nil || !strings.Contains(string(csv), "\n11,1,1,1,") || strings.Contains(string(csv), "\n3,") {
 		t.Errorf("per_class.csv: %v\n%s", err, csv)

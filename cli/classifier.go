@@ -284,6 +284,7 @@ func (c *classifier) unnamedIndices(data []string) ([]int, error) {
 		return nil, hinted{fmt.Errorf("%q names no classes, and its %s are not the %d classes of the data: %w", c.model.Name(), what, len(data), featurize.ErrData), "the model's metadata entry classes names them, a JSON list"}
 	}
 	c.warn("%s names no classes; its %s are taken for the data's classes in sorted order", c.model.Name(), what)
+	c.tellLabels()
 	indices := make([]int, len(data))
 	for i := range indices {
 		indices[i] = i

@@ -163,6 +163,7 @@ func (e *env) extractFeatures(ctx context.Context, o featurizeOptions, shard *fe
 		f.listing.Take(*shard)
 	}
 	f.tellNotes()
+	f.tellLabels()
 	if err := f.open(ctx, f.layer, o.Pool == "avg"); err != nil {
 		return nil, err
 	}
@@ -261,6 +262,7 @@ func (f *featurizing) settings() featurize.Settings {
 // describe fills in run.json: what the set was made with.
 func (f *featurizing) describe(p *featurize.Provenance) {
 	f.tellNotes()
+	f.tellLabels()
 	p.Version, p.Data, p.ShardFrom = buildVersion(), f.Data, f.shardFrom
 	p.Model = output.ModelFile{File: f.model.Path(), SHA256: f.sum}
 	p.Spec, p.ResolvedSpec, p.Library = f.specOrigin(), f.spec, featurize.Library(f.library)
@@ -273,6 +275,7 @@ func (f *featurizing) describe(p *featurize.Provenance) {
 // the error of an interrupted job.
 func (f *featurizing) ended(err error) error {
 	f.tellNotes()
+	f.tellLabels()
 	s := f.summary
 	if s == nil {
 		return err

@@ -256,6 +256,7 @@ func (t *finetuning) check() error {
 // open finds the images, their splits and those that do not decode.
 func (t *finetuning) open(ctx context.Context) error {
 	t.tellNotes()
+	t.tellLabels()
 	share := t.heldOut
 	if share == 0 {
 		share = -1

@@ -89,15 +89,16 @@ type networkOptions struct {
 type network struct {
 	*env
 	networkOptions
-	model   *onnx.Model
-	sum     string // the model's SHA-256
-	spec    onnx.Spec
-	assumed bool
-	batch   int // images a run
-	listing *featurize.Listing
-	told    int // of the listing's notes
-	library runtime.Library
-	session *runtime.Images
+	model      *onnx.Model
+	sum        string // the model's SHA-256
+	spec       onnx.Spec
+	assumed    bool
+	batch      int // images a run
+	listing    *featurize.Listing
+	told       int  // of the listing's notes
+	toldLabels bool // the LabelNote has been told
+	library    runtime.Library
+	session    *runtime.Images
 }
 
 // check looks at the options alone.
@@ -240,6 +241,15 @@ func (n *network) tellNotes() {
 		n.warn("%s", note)
 	}
 	n.told = len(n.listing.Notes)
+}
+
+// tellLabels warns, once, where the labels of classes are not the numbers that they are
+// called.
+func (n *network) tellLabels() {
+	if note := n.listing.LabelNote(); note != "" && !n.toldLabels {
+		n.warn("%s", note)
+		n.toldLabels = true
+	}
 }
 
 // open finds the library and opens a session with one value of the model as its

@@ -52,14 +52,15 @@ func ClassNumbers(names []string) (numbers []int, ok bool) {
 // decimalName matches any decimal number.
 var decimalName = regexp.MustCompile(`^[+-]?[0-9]+(\.[0-9]+)?$`)
 
-// noteNumericClasses notes that the classes look like numbers, but their labels are not
-// these numbers.
-func (l *Listing) noteNumericClasses() {
+// LabelNote is a sentence for people who use the labels of the samples, where the names
+// of the classes look like numbers and the labels are not these numbers; "" elsewhere,
+// and for a stream that has not ended.
+func (l *Listing) LabelNote() string {
 	if len(l.Classes) == 0 || slices.ContainsFunc(l.Classes, func(c string) bool { return !decimalName.MatchString(c) }) {
-		return
+		return ""
 	}
 	if numbers, ok := ClassNumbers(l.Classes); ok && slices.Max(numbers) == len(numbers)-1 {
-		return
+		return ""
 	}
 	const most = 4
 	var places []string
@@ -69,6 +70,6 @@ func (l *Listing) noteNumericClasses() {
 	if len(l.Classes) > most {
 		places = append(places, "...")
 	}
-	l.Notes = append(l.Notes, fmt.Sprintf("the names of the %d classes are numbers, but not exactly 0 to %d, so they are sorted as text, and a label is a place in that order: %s",
-		len(l.Classes), len(l.Classes)-1, strings.Join(places, ", ")))
+	return fmt.Sprintf("the names of the %d classes are numbers, but not exactly 0 to %d, so they are sorted as text, and a label is a place in that order: %s",
+		len(l.Classes), len(l.Classes)-1, strings.Join(places, ", "))
 }

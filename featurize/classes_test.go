@@ -60,8 +60,8 @@ func TestIntegerLabels(t *testing.T) {
 				t.Errorf("%s: class %s has the label %d", name, s.Class, s.Label)
 			}
 		}
-		if len(l.Samples) != 12 || len(l.Notes) > 0 {
-			t.Errorf("%s: %d samples, notes %q", name, len(l.Samples), l.Notes)
+		if len(l.Samples) != 12 || len(l.Notes) > 0 || l.LabelNote() != "" {
+			t.Errorf("%s: %d samples, notes %q, %q", name, len(l.Samples), l.Notes, l.LabelNote())
 		}
 	}
 }
@@ -80,8 +80,8 @@ func TestNumericNamesAreTold(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if notes := strings.Join(l.Notes, ";"); !strings.Contains(notes, c.note) || (c.note == "") != (notes == "") {
-			t.Errorf("%s: notes %q, want %q", c.files, notes, c.note)
+		if note := l.LabelNote(); !strings.Contains(note, c.note) || (c.note == "") != (note == "") || len(l.Notes) > 0 {
+			t.Errorf("%s: note %q, want %q; notes %q", c.files, note, c.note, l.Notes)
 		}
 	}
 }

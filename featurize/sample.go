@@ -103,7 +103,4 @@ func (l *Listing) indexClasses(spelled spellings) {
 		l.Samples[i].Label = label[l.Samples[i].Class]
 	}
 	l.Notes = append(l.Notes, spelled.notes()...)
-	if !l.part {
-		l.noteNumericClasses()
-	}
 }
