@@ -158,7 +158,7 @@ type zipEntry struct {
 }
 
 // foreignZip writes an archive of entries with a byte of data each.
-func foreignZip(t *testing.T, entries ...zipEntry) []byte {
+func foreignZip(t testing.TB, entries ...zipEntry) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	w := zip.NewWriter(&b)
