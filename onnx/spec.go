@@ -46,6 +46,7 @@ type Spec struct {
 	Extra       []Extra           `json:"extra,omitempty"`        // in the checkpoint but not in the graph
 	Labels      []string          `json:"labels,omitempty"`
 	Scores      *Scores           `json:"scores,omitempty"` // what makes probabilities of the logits; nil: softmax
+	Detect      *Detect           `json:"detect,omitempty"` // of an object detector
 	Source      *Source           `json:"source,omitempty"`
 	Arch        string            `json:"arch,omitempty"`
 	Robustness  *Robustness       `json:"robustness,omitempty"`
@@ -126,7 +127,7 @@ func (s *Spec) UnmarshalJSON(data []byte) error {
 var fullSpec = plainSpec{
 	Mean: []float64{0}, Std: []float64{0}, Clamp: []float64{0}, NormNodes: []string{""}, NormalizeOutside: true, Feature: "x",
 	Stages: []Stage{{}}, Head: &Head{}, SourceNames: map[string]string{"": ""}, SourceTypes: map[string]string{"": ""}, Extra: []Extra{{}}, Labels: []string{""},
-	Source: &Source{}, Arch: "x", Robustness: &Robustness{}, Parents: []string{""}, Scores: &Scores{},
+	Source: &Source{}, Arch: "x", Robustness: &Robustness{}, Parents: []string{""}, Scores: &Scores{}, Detect: &Detect{},
 }
 
 // MarshalJSON writes the known keys in order, then the unknown ones, sorted.
