@@ -24,6 +24,8 @@ type Axis struct {
 	Percent bool   // values are fractions, to be shown in percent
 	Whole   bool   // values are whole numbers: no tick lies between them
 	Ticks   []Tick // nil: about six round numbers
+	Low     float64
+	High    float64 // the axis shows at least Low to High
 }
 
 // Tick is a labelled position on an axis.
@@ -37,6 +39,7 @@ type Group struct {
 	Name   string // for the legend
 	Points []Point
 	Joined bool // connected by a line, in their order
+	Bare   bool // no markers, only the line
 }
 
 // Point is a point of a group.
@@ -120,14 +123,22 @@ func (p Point) barred() bool { return p.Low != 0 || p.High != 0 }
 // field is the area of the points, with a margin around them.
 func (c *Chart) field() *field {
 	f := &field{left: fieldLeft, top: fieldTop, width: chartWidth, height: chartHeight}
-	f.x0, f.x1 = widened(c.span(func(p Point) []float64 { return []float64{p.X} }))
-	f.y0, f.y1 = widened(c.span(func(p Point) []float64 {
+	f.x0, f.x1 = widened(c.X.with(c.span(func(p Point) []float64 { return []float64{p.X} })))
+	f.y0, f.y1 = widened(c.Y.with(c.span(func(p Point) []float64 {
 		if p.barred() {
 			return []float64{p.Y, p.Low, p.High}
 		}
 		return []float64{p.Y}
-	}))
+	})))
 	return f
+}
+
+// with is a range of values that includes what the axis shows at least.
+func (a Axis) with(low, high float64) (float64, float64) {
+	if a.Low < a.High {
+		return min(low, a.Low), max(high, a.High)
+	}
+	return low, high
 }
 
 // widened adds a margin to a range. Values that differ only by rounding errors count
@@ -226,7 +237,7 @@ func (g *Group) draw(d *Drawing, f *field, i int, r float64) {
 		d.line(colour, 1.5, line...)
 	}
 	for _, p := range g.Points {
-		if !p.finite() {
+		if !p.finite() || g.Bare {
 			continue
 		}
 		x := f.x(p.X)

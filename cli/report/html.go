@@ -15,11 +15,20 @@ import (
 //go:embed page.html
 var pageText string
 
-var pageTemplate = sync.OnceValue(func() *template.Template { return template.Must(template.New("page").Parse(pageText)) })
+var pageTemplate = sync.OnceValue(func() *template.Template { return pageOf("page", pageText) })
+
+//go:embed parts.html
+var partsText string
+
+// pageOf is the template of a page, which may use the parts that all pages share.
+func pageOf(name, text string) *template.Template {
+	return template.Must(template.Must(template.New("parts").Parse(partsText)).New(name).Parse(text))
+}
 
 // page is the data of the template, page.html, which calls its methods.
 type page struct {
 	*Comparison
+	inked
 	Figures []figure
 	Best    []figure // about the best: its confusion matrix, and its mistakes
 }
@@ -67,9 +76,12 @@ func drawn(svg func(io.Writer) error, caption string) (figure, error) {
 	return figure{template.HTML(b.String()), caption}, err
 }
 
+// inked gives the data of a template the colours that its styles need.
+type inked struct{}
+
 // Inks returns style rules that define the colours of page and drawings as variables
 // --i1, --i2 and so on.
-func (p page) Inks() template.CSS {
+func (inked) Inks() template.CSS {
 	var light, dark, uses strings.Builder
 	for i, c := range inks[1:] {
 		n := i + 1
@@ -80,8 +92,8 @@ func (p page) Inks() template.CSS {
 	return template.CSS(fmt.Sprintf(":root {%s }\n@media screen and (prefers-color-scheme: dark) { :root {%s } }\n%s", light.String(), dark.String(), uses.String()))
 }
 
-func (p page) Robust() int   { return int(first) }
-func (p page) Standard() int { return int(first) + 1 }
+func (inked) Robust() int   { return int(first) }
+func (inked) Standard() int { return int(first) + 1 }
 
 func (p page) IsRobust(mark string) bool     { return strings.HasPrefix(mark, "robust") }
 func (p page) Show(e Estimate) string        { return e.percent() }
