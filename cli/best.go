@@ -45,16 +45,8 @@ func (k *comparing) describeBest(ctx context.Context, r *report.Comparison) erro
 			sheet.Rows = append(sheet.Rows, nil)
 		}
 		row := &sheet.Rows[len(sheet.Rows)-1]
-		*row = append(*row, report.Thumbnail{Image: thumbs[m.Image], Label: m.Class, Note: fmt.Sprintf("as %s, %.0f %%", cut(m.Predicted, 9), 100*m.Confidence)})
+		*row = append(*row, report.Thumbnail{Image: thumbs[m.Image], Label: m.Class, Note: fmt.Sprintf("as %s, %.0f %%", report.Shorten(m.Predicted, 9), 100*m.Confidence)})
 	}
 	r.Mistakes.Sheet = sheet
 	return nil
-}
-
-// cut is at most so many runes of a text.
-func cut(s string, most int) string {
-	if r := []rune(s); len(r) > most {
-		return string(r[:most-1]) + "…"
-	}
-	return s
 }

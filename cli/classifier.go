@@ -128,7 +128,7 @@ func (c *classifier) predictAll(ctx context.Context, samples iter.Seq2[featurize
 	p := newProgress(c.env)
 	start := time.Now()
 	c.decoder = map[string]int{}
-	defer func() { c.seconds = time.Since(start).Seconds(); p.end(); c.tellDecoder() }()
+	defer func() { c.seconds = time.Since(start).Seconds(); p.end(); c.tellDecoder(c.decoder) }()
 	p.update(0, total)
 	batch := make([]prediction, 0, c.batch)
 	return c.extractor().Extract(ctx, samples, func(results []featurize.Result) error {
@@ -220,12 +220,6 @@ func (c *classifier) checkAssumed(results []featurize.Result) error {
 	}
 	c.checked = true
 	return nil
-}
-
-func (c *classifier) tellDecoder() {
-	for text, n := range c.decoder {
-		c.warn("%d images: %s", n, text)
-	}
 }
 
 // someUnusable is the error of a command some of whose images could not be used.

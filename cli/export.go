@@ -157,10 +157,11 @@ func exportKind(c *cli.Context) (string, error) {
 	if to != "onnx" && to != "safetensors" {
 		return "", &usageError{msg: fmt.Sprintf("--to is %q, expected onnx or safetensors", to), hint: usage}
 	}
-	for name, may := range map[string][]string{"precision": {"fp32", "fp16"}, "names": {"checkpoint", "torchvision"}} {
-		if v := c.String(name); !slices.Contains(may, v) {
-			return "", &usageError{msg: fmt.Sprintf("--%s is %q, expected %s", name, v, strings.Join(may, " or "))}
-		}
+	if err := oneOf("precision", c.String("precision"), "fp32", "fp16"); err != nil {
+		return "", err
+	}
+	if err := oneOf("names", c.String("names"), "checkpoint", "torchvision"); err != nil {
+		return "", err
 	}
 	graph := []string{"outputs", "embed-preprocess", "fold-bn", "precision", "opset", "verify", "use"}
 	if to == "onnx" {

@@ -281,9 +281,7 @@ func (f *featurizing) ended(err error) error {
 		return err
 	}
 	f.tellFailures(s.Failed, ", see manifest.jsonl")
-	for text, n := range s.Warnings {
-		f.warn("%d images: %s", n, text)
-	}
+	f.tellDecoder(s.Warnings)
 	f.tellLost(s.Lost)
 	if errors.As(err, new(signalled)) {
 		return goOn(partial{err, f.result("rtx.featurize/1", "interrupted", f.out, f.fields())}, f.options.Overwrite)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"slices"
 	"strconv"
@@ -324,5 +325,12 @@ func (n *network) tellFailures(failed []featurize.Failure, more string) {
 			break
 		}
 		n.note("skipped %q: %s", bad.Path, bad.Reason)
+	}
+}
+
+// tellDecoder warns of what the decoder put up with, and of how many images.
+func (n *network) tellDecoder(images map[string]int) {
+	for _, text := range slices.Sorted(maps.Keys(images)) {
+		n.warn("%d images: %s", images[text], text)
 	}
 }

@@ -12,17 +12,7 @@ import (
 )
 
 func (e *env) modelsGet(c *cli.Context) error {
-	if err := e.begin(c); err != nil {
-		return err
-	}
-	if c.NArg() == 0 {
-		return &usageError{msg: "no model is named", hint: "rtx models get NAME; rtx models lists the names"}
-	}
-	all, err := e.openCatalogue()
-	if err != nil {
-		return err
-	}
-	wanted, err := namedModels(all, c.Args().Slice())
+	all, wanted, err := e.namedModels(c)
 	if err != nil {
 		return err
 	}
@@ -59,18 +49,28 @@ func (e *env) modelsGet(c *cli.Context) error {
 	return nil
 }
 
-// namedModels finds models by their names, each once.
-func namedModels(all *catalogue.Catalogue, names []string) (wanted []*catalogue.Model, err error) {
-	for _, name := range names {
+// namedModels begins a verb of rtx models whose arguments are names: it opens the
+// catalogue and finds the models, each once.
+func (e *env) namedModels(c *cli.Context) (all *catalogue.Catalogue, wanted []*catalogue.Model, err error) {
+	if err := e.begin(c); err != nil {
+		return nil, nil, err
+	}
+	if c.NArg() == 0 {
+		return nil, nil, &usageError{msg: "no model is named", hint: fmt.Sprintf("rtx models %s NAME; rtx models lists the names", c.Command.Name)}
+	}
+	if all, err = e.openCatalogue(); err != nil {
+		return nil, nil, err
+	}
+	for _, name := range c.Args().Slice() {
 		m := all.Find(name)
 		if m == nil {
-			return nil, unknownModel(all, &catalogue.UnknownError{Name: name})
+			return nil, nil, unknownModel(all, &catalogue.UnknownError{Name: name})
 		}
 		if !slices.Contains(wanted, m) {
 			wanted = append(wanted, m)
 		}
 	}
-	return wanted, nil
+	return all, wanted, nil
 }
 
 // get brings a model into the cache, with progress, and reports whether it had

@@ -9,17 +9,7 @@ import (
 )
 
 func (e *env) modelsRemove(c *cli.Context) error {
-	if err := e.begin(c); err != nil {
-		return err
-	}
-	if c.NArg() == 0 {
-		return &usageError{msg: "no model is named", hint: "rtx models rm NAME; rtx models lists the names"}
-	}
-	all, err := e.openCatalogue()
-	if err != nil {
-		return err
-	}
-	wanted, err := namedModels(all, c.Args().Slice())
+	all, wanted, err := e.namedModels(c)
 	if err != nil {
 		return err
 	}

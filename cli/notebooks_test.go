@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -85,11 +86,9 @@ func TestNotebooksKept(t *testing.T) {
 	for _, file := range notebooks {
 		var nb struct {
 			Cells []struct {
-				Type    string   `json:"cell_type"`
-				Source  []string `json:"source"`
-				Outputs []struct {
-					Type string `json:"output_type"`
-				} `json:"outputs"`
+				Type    string           `json:"cell_type"`
+				Source  []string         `json:"source"`
+				Outputs []map[string]any `json:"outputs"`
 			} `json:"cells"`
 		}
 		text := readFile(t, file)
@@ -106,18 +105,54 @@ func TestNotebooksKept(t *testing.T) {
 				told++
 			}
 			for _, o := range c.Outputs {
-				if o.Type == "error" {
+				if o["output_type"] == "error" {
 					t.Errorf("%s: a cell ended with an error: %q", file, c.Source)
+				}
+				for _, path := range absolutePaths(o) {
+					t.Errorf("%s names a folder of the machine that made it: %q", file, path)
 				}
 			}
 		}
 		if code < 6 || told < code-1 { // the first cell defines functions
 			t.Errorf("%s: %d of %d cells have outputs", file, told, code)
 		}
-		for _, place := range []string{"/tmp/", "/home/", "/root/", "/Users/"} {
-			if strings.Contains(string(text), place) {
-				t.Errorf("%s names a folder in %s", file, place)
+	}
+}
+
+// absolutePath matches the path of a file or folder from the root of a machine on, with
+// or without a quotation mark before it.
+var absolutePath = regexp.MustCompile(`(?m)(?:^|[\s(=:\[,>])["']?(?:(?:/[\w.@-]+){2,}|[A-Za-z]:\\\w)`)
+
+// absolutePaths are those in the texts of a JSON value.
+func absolutePaths(value any) (found []string) {
+	switch v := value.(type) {
+	case string:
+		found = absolutePath.FindAllString(v, -1)
+	case []any:
+		for _, one := range v {
+			found = append(found, absolutePaths(one)...)
+		}
+	case map[string]any:
+		for _, one := range v {
+			found = append(found, absolutePaths(one)...)
+		}
+	}
+	return found
+}
+
+// TestAbsolutePaths looks for folders of this machine, and for none in what only has
+// slashes in it.
+func TestAbsolutePaths(t *testing.T) {
+	for _, path := range []string{filepath.Join(t.TempDir(), "a.png"), `C:\images\a.png`} {
+		for _, text := range []string{path, "wrote " + path, `{"out":"` + path + `"}`, "a line\n" + path, "out=" + path} {
+			if found := absolutePaths(map[string]any{"outputs": []any{map[string]any{"text": []any{text}}}}); len(found) != 1 {
+				t.Errorf("%q: %q", text, found)
 			}
+		}
+	}
+	for _, text := range []string{"812 images/s", "linf:4/255", "runs/best/weights/best.onnx", "../demo/rtx", "https://host.example/a/b", "</text>", "1 / 2", `"$RUN"/weights/best.onnx`, "data:image/jpeg;base64,x/9j/4AAQ"} {
+		if found := absolutePaths(text); found != nil {
+			t.Errorf("%q: %q", text, found)
 		}
 	}
 }

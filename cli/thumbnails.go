@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"image"
 	"io/fs"
+	"maps"
 	"os"
+	"slices"
 
 	"github.com/robust-transfer/rtx/cli/report"
 	"github.com/robust-transfer/rtx/featurize"
@@ -40,7 +42,7 @@ func thumbnails(ctx context.Context, data, root string, wanted map[string]bool) 
 			break
 		}
 	}
-	for path := range wanted {
+	for _, path := range slices.Sorted(maps.Keys(wanted)) {
 		if thumbs[path] == nil {
 			return nil, hinted{fmt.Errorf("%q has no image %q, which the set names: %w", data, path, featurize.ErrData), whereImages}
 		}

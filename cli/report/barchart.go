@@ -33,7 +33,7 @@ func (b *BarChart) Draw() *Drawing {
 	d := &Drawing{Title: b.Title}
 	left := 0.0
 	for _, bar := range b.Bars {
-		left = max(left, textWidth(shorten(bar.Label, barLabel), textSize+1), textWidth(bar.Note, textSize-1))
+		left = max(left, textWidth(Shorten(bar.Label, barLabel), textSize+1), textWidth(bar.Note, textSize-1))
 	}
 	f := b.field(left + 24)
 	d.Width, d.Height = f.left+f.width+80, f.top+f.height+fieldBelow
@@ -90,7 +90,7 @@ func (bar Bar) draw(d *Drawing, f *field, y float64) {
 		label = y - 2
 		d.label(grey, textSize-1, f.left-9, y+12, end, bar.Note)
 	}
-	d.label(black, textSize+1, f.left-9, label, end, shorten(bar.Label, barLabel))
+	d.label(black, textSize+1, f.left-9, label, end, Shorten(bar.Label, barLabel))
 	if math.IsNaN(bar.Value - bar.Value) {
 		return
 	}

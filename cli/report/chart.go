@@ -265,7 +265,7 @@ func (c *Chart) legend(d *Drawing) {
 			x, widest = x+widest+34, 0
 		}
 		y := fieldTop + 8 + legendLine*float64(i%column)
-		name := shorten(g.Name, legendName)
+		name := Shorten(g.Name, legendName)
 		colour, form := series(i)
 		d.mark(form, colour, false, x, y, 4.5, "")
 		d.label(black, textSize, x+12, y+4, start, name)

@@ -62,7 +62,7 @@ func textWidth(s string, size float64) float64 {
 	return 0.6 * size * float64(utf8.RuneCountInString(s))
 }
 
-func (m *matrix) label(i int) string { return shorten(m.labels[i], longest) }
+func (m *matrix) label(i int) string { return Shorten(m.labels[i], longest) }
 
 func (m *matrix) put(format string, a ...any) { fmt.Fprintf(m.w, format+"\n", a...) }
 

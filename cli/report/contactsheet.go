@@ -79,6 +79,6 @@ func (t *Thumbnail) draw(d *Drawing, x, y float64) {
 		frame.stroke, frame.width, frame.dashed = bad, 3.5, true
 	}
 	d.add(frame)
-	d.label(black, textSize, x+thumbSide/2, y+thumbSide+18, middle, shorten(t.Label, sheetLabel))
-	d.label(grey, textSize-1, x+thumbSide/2, y+thumbSide+32, middle, shorten(t.Note, sheetLabel))
+	d.label(black, textSize, x+thumbSide/2, y+thumbSide+18, middle, Shorten(t.Label, sheetLabel))
+	d.label(grey, textSize-1, x+thumbSide/2, y+thumbSide+32, middle, Shorten(t.Note, sheetLabel))
 }

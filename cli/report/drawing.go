@@ -141,8 +141,8 @@ func corners(m marker, x, y, r float64) []float64 {
 	return p
 }
 
-// shorten cuts a text to at most so many runes.
-func shorten(s string, most int) string {
+// Shorten cuts a text to at most so many runes, the last of which is then an ellipsis.
+func Shorten(s string, most int) string {
 	if r := []rune(s); len(r) > most {
 		return string(r[:most-1]) + "…"
 	}
