@@ -308,3 +308,16 @@ func TestFinetuneSources(t *testing.T) {
 		})
 	}
 }
+
+// Of several faults in args.yaml the first by name is told, every time.
+func TestFinetuneResumeBadSettings(t *testing.T) {
+	run := t.TempDir()
+	if err := os.WriteFile(filepath.Join(run, "args.yaml"), []byte("seeds: many\nseed: one\npatience: no\nepochs: few\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for range 20 {
+		if o := call("finetune", "--resume", run); o.code != 2 || !strings.Contains(o.stderr, "args.yaml: epochs:") {
+			t.Fatalf("%+v", o)
+		}
+	}
+}

@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/goccy/go-yaml"
 	cli "github.com/urfave/cli/v2"
@@ -54,12 +56,12 @@ func setFlagsOfRun(c *cli.Context) error {
 		return &usageError{msg: fmt.Sprintf("--resume is %q and --out %q, expected one folder", dir, out), hint: "--resume alone goes on with a run"}
 	}
 	settings["out"] = dir
-	for name, v := range settings {
+	for _, name := range slices.Sorted(maps.Keys(settings)) {
 		if c.IsSet(name) || name == "resume" || findFlag(c.Command.Flags, name) == nil {
 			continue
 		}
-		values := []any{v}
-		if list, ok := v.([]any); ok {
+		values := []any{settings[name]}
+		if list, ok := settings[name].([]any); ok {
 			values = list
 		}
 		for _, v := range values {

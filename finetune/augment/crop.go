@@ -29,9 +29,12 @@ func (c ResizedCrop) Resolved() ResizedCrop {
 
 func (c ResizedCrop) check() error {
 	c = c.Resolved()
-	for name, v := range map[string][2]float64{"scale": c.Scale, "ratio": c.Ratio} {
-		if !(v[0] > 0 && v[0] <= v[1]) || math.IsInf(v[1], 0) {
-			return fmt.Errorf("augment: %s of the resized crop is %v to %v, expected 0 < low <= high", name, v[0], v[1])
+	for _, r := range []struct {
+		name      string
+		low, high float64
+	}{{"scale", c.Scale[0], c.Scale[1]}, {"ratio", c.Ratio[0], c.Ratio[1]}} {
+		if !(r.low > 0 && r.low <= r.high) || math.IsInf(r.high, 0) {
+			return fmt.Errorf("augment: %s of the resized crop is %v to %v, expected 0 < low <= high", r.name, r.low, r.high)
 		}
 	}
 	if c.Scale[1] > 1 {

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/robust-transfer/rtx/featurize/pixels"
@@ -306,6 +307,19 @@ func TestPolicyCheck(t *testing.T) {
 	} {
 		if p.Check() == nil {
 			t.Errorf("%+v was taken", p)
+		}
+	}
+	for range 50 { // of two faults the first is told, every time
+		for _, c := range []struct {
+			policy Policy
+			first  string
+		}{
+			{Policy{Resized: &ResizedCrop{Scale: [2]float64{.5, .2}, Ratio: [2]float64{0, 1}}}, "scale of the resized crop"},
+			{Policy{Jitter: Jitter{Brightness: -1, Contrast: -1, Saturation: -1, Hue: -1}}, "jitter of brightness"},
+		} {
+			if err := c.policy.Check(); !strings.Contains(err.Error(), c.first) {
+				t.Errorf("error %v, want of the %s", err, c.first)
+			}
 		}
 	}
 	good := Policy{Resized: &ResizedCrop{}, Flip: 1, Jitter: Jitter{0.4, 0.4, 0.4, 0.5}}

@@ -15,9 +15,12 @@ type Jitter struct {
 }
 
 func (j Jitter) check() error {
-	for name, v := range map[string]float64{"brightness": j.Brightness, "contrast": j.Contrast, "saturation": j.Saturation} {
-		if !(v >= 0) || math.IsInf(v, 0) {
-			return fmt.Errorf("augment: jitter of %s is %v, expected 0 or more", name, v)
+	for _, of := range []struct {
+		name   string
+		spread float64
+	}{{"brightness", j.Brightness}, {"contrast", j.Contrast}, {"saturation", j.Saturation}} {
+		if !(of.spread >= 0) || math.IsInf(of.spread, 0) {
+			return fmt.Errorf("augment: jitter of %s is %v, expected 0 or more", of.name, of.spread)
 		}
 	}
 	if !(j.Hue >= 0 && j.Hue <= 0.5) {

@@ -63,15 +63,11 @@ func FitProbe(ctx context.Context, net *graph.Network, x finetune.Executor, data
 		Head:    onnx.Linear{W: head.W, B: head.B, D: head.D, Classes: slices.Clone(classes)},
 		Setting: found.Chosen, Train: len(rows[finetune.Training]),
 	}
-	for s, to := range map[finetune.Split]**finetune.Score{finetune.Validation: &p.Validation, finetune.Test: &p.Test} {
-		if len(rows[s]) == 0 {
-			continue
-		}
-		if *to, err = scoreProbe(ctx, head, set, rows[s]); err != nil {
-			return nil, err
-		}
+	if p.Validation, err = scoreProbe(ctx, head, set, rows[finetune.Validation]); err != nil {
+		return nil, err
 	}
-	return p, nil
+	p.Test, err = scoreProbe(ctx, head, set, rows[finetune.Test])
+	return p, err
 }
 
 // probeSet makes one set of the rows of all splits that could be read, and lists the
@@ -118,8 +114,11 @@ func selectProbe(ctx context.Context, set *probe.Set, rows [3][]int, c probe.Con
 	return found, err
 }
 
-// scoreProbe scores a head as the Scorer does.
+// scoreProbe scores a head as the Scorer does; nil without rows.
 func scoreProbe(ctx context.Context, head *probe.Head, set *probe.Set, rows []int) (*finetune.Score, error) {
+	if len(rows) == 0 {
+		return nil, nil
+	}
 	logits := make([]float32, len(rows)*head.K)
 	if err := head.Scores(ctx, logits, set, rows); err != nil {
 		return nil, err

@@ -46,13 +46,13 @@ func (x *Executor) Run(ctx context.Context, p *graph.Program, in, out map[string
 	if err := s.fill(in); err != nil {
 		return err
 	}
-	for name, dst := range out {
+	for _, name := range sorted(out) {
 		t, ok := s.outputsByName[name]
 		if !ok {
 			return fmt.Errorf("lower: the program has no output %q, only %q", name, sorted(s.outputsByName))
 		}
-		if len(dst) != len(t.Data()) {
-			return fmt.Errorf("lower: output %q is given %d floats, expected %d, %v", name, len(dst), len(t.Data()), t.Shape())
+		if n := len(out[name]); n != len(t.Data()) {
+			return fmt.Errorf("lower: output %q is given %d floats, expected %d, %v", name, n, len(t.Data()), t.Shape())
 		}
 	}
 	if err := s.run(ctx); err != nil {

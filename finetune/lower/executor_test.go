@@ -206,6 +206,10 @@ func TestErrors(t *testing.T) {
 	check(m.Run(t.Context(), p, with("x", nil), nil), `input "x" [4 3] is missing`)
 	check(m.Run(t.Context(), p, with(graph.LR, []float32{1, 2}), nil), `input "lr" has 2 floats, expected 1, [1]`)
 	check(m.Run(t.Context(), p, good, values{"los": {0}}), `no output "los", only ["logits" "loss" "norm"]`)
+	for range 50 { // of two faults the first is told, every time
+		check(m.Run(t.Context(), p, nil, nil), `input "lr" [1] is missing`)
+		check(m.Run(t.Context(), p, good, values{"a": {0}, graph.Logits: {0}}), `no output "a"`)
+	}
 	check(m.Run(t.Context(), p, good, values{graph.Logits: {0}}), `output "logits" is given 1 floats, expected 12, [4 3]`)
 	check(m.Read(parameter("w"), make([]float32, 3)), `3 floats for variable "w", expected 12, [4 3]`)
 	check(m.Write(parameter("w"), make([]float32, 3)), `3 floats for variable "w", expected 12, [4 3]`)

@@ -79,7 +79,8 @@ func (x *Executor) open(p *graph.Program) (_ *step, err error) {
 
 // fill copies the inputs that the program has; others are ignored.
 func (s *step) fill(in map[string][]float32) error {
-	for name, t := range s.inputsByName {
+	for _, name := range sorted(s.inputsByName) {
+		t := s.inputsByName[name]
 		src, ok := in[name]
 		if !ok {
 			return fmt.Errorf("lower: input %q %v is missing", name, t.Shape())

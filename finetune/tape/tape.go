@@ -16,6 +16,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	G "gorgonia.org/gorgonia"
@@ -49,7 +50,8 @@ func (x *Executor[T]) Run(ctx context.Context, p *graph.Program, in, out map[str
 	if err != nil {
 		return err
 	}
-	for name, dst := range c.inputs {
+	for _, name := range slices.Sorted(maps.Keys(c.inputs)) {
+		dst := c.inputs[name]
 		src, ok := in[name]
 		if !ok {
 			return fmt.Errorf("tape: the input %q is missing", name)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/robust-transfer/rtx/finetune"
@@ -72,6 +73,11 @@ func TestErrors(t *testing.T) {
 	in := map[string][]float32{"x": make([]float32, 4), "lr": {1}}
 	if err := m.Run(ctx, p, map[string][]float32{"lr": {1}}, nil); err == nil {
 		t.Error("no error for a missing input")
+	}
+	for range 50 { // of two that are missing the first is told, every time
+		if err := m.Run(ctx, p, nil, nil); err == nil || !strings.Contains(err.Error(), `"lr"`) {
+			t.Errorf("error %v, want of the input lr", err)
+		}
 	}
 	if err := m.Run(ctx, p, map[string][]float32{"x": make([]float32, 3), "lr": {1}}, nil); err == nil {
 		t.Error("no error for an input of another size")
