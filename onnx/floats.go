@@ -64,8 +64,8 @@ func (m *Model) WithFloats(names []string, read func(name string, dst []float32)
 			return writeFloats(w, values)
 		})
 	}
-	for name := range missing {
-		return nil, fmt.Errorf("onnx: the model has no initializer %q", name)
+	if len(missing) > 0 {
+		return nil, fmt.Errorf("onnx: the model has no initializer %q", slices.Min(slices.Collect(maps.Keys(missing))))
 	}
 	return c, nil
 }

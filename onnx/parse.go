@@ -94,10 +94,13 @@ func externalPart(model string, t *pb.TensorProto) (payload, error) {
 		return p, fmt.Errorf("external data: %w", err)
 	}
 	p.size = -1
-	for key, to := range map[string]*int64{"offset": &p.offset, "length": &p.size} {
-		if v, ok := entries[key]; ok {
-			if *to, err = strconv.ParseInt(v, 10, 64); err != nil || *to < 0 {
-				return p, fmt.Errorf("external data %q: %s is %q", location, key, v)
+	for _, number := range []struct {
+		key string
+		to  *int64
+	}{{"offset", &p.offset}, {"length", &p.size}} {
+		if v, ok := entries[number.key]; ok {
+			if *number.to, err = strconv.ParseInt(v, 10, 64); err != nil || *number.to < 0 {
+				return p, fmt.Errorf("external data %q: %s is %q", location, number.key, v)
 			}
 		}
 	}

@@ -165,6 +165,12 @@ func TestExternalData(t *testing.T) {
 			t.Errorf("%v: %v", c, err)
 		}
 	}
+	file := build("weights.bin", "-4", "-5")
+	for range 50 { // always the same fault
+		if _, err := onnx.Load(file); err == nil || !strings.Contains(err.Error(), `offset is "-4"`) {
+			t.Fatalf("two faults: %v", err)
+		}
+	}
 }
 
 // TestTwoFolders refuses external data in two folders, which a session could not

@@ -70,7 +70,8 @@ func (m *Model) describe(value string, dtype pb.TensorProto_DataType) *pb.ValueI
 // whatever nodes compute. names maps old names to new ones.
 func (m *Model) Rename(names map[string]string) (*Model, error) {
 	computed := m.producers()
-	for from, name := range names {
+	for _, from := range slices.Sorted(maps.Keys(names)) {
+		name := names[from]
 		if from != name && computed[name] != nil && names[name] == "" {
 			return nil, fmt.Errorf("onnx: rename %q: there is a value %q already", from, name)
 		}

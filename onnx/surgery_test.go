@@ -3,10 +3,21 @@ package onnx_test
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/robust-transfer/rtx/onnx"
 )
+
+// TestRenameRefuses names the first of several faults by name, every time.
+func TestRenameRefuses(t *testing.T) {
+	m := backbone(t)
+	for range 50 {
+		if _, err := m.Rename(map[string]string{"images": "logits", "features": "logits", "c": "logits"}); err == nil || !strings.Contains(err.Error(), `rename "c"`) {
+			t.Fatal(err)
+		}
+	}
+}
 
 func TestCut(t *testing.T) {
 	m := backbone(t)

@@ -312,3 +312,26 @@ func TestRecognizeHead(t *testing.T) {
 		}
 	}
 }
+
+// TestTwoNames takes the first of two tensors whose names stand for the same parameter,
+// every time.
+func TestTwoNames(t *testing.T) {
+	m, err := arch.Synthetic("resnet18", 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tensors, err := arch.Weights(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := slices.IndexFunc(tensors, func(x onnx.Tensor) bool { return x.Name == "conv1.weight" })
+	second := tensors[at]
+	second.Name = "0.weight" // as in an nn.Sequential
+	tensors = append(tensors, second)
+	for range 50 {
+		found := arch.Within(tensors, "resnet18")
+		if len(found) != 1 || !slices.Contains(found[0].Tensors, at) || slices.Contains(found[0].Tensors, len(tensors)-1) {
+			t.Fatalf("found %+v", found)
+		}
+	}
+}

@@ -109,7 +109,9 @@ func (w *within) network(a architecture, b *builder, prefix string) (Network, bo
 		if a.alias != nil {
 			rest = a.alias(rest)
 		}
-		under[rest] = i
+		if first, twice := under[rest]; !twice || i < first {
+			under[rest] = i
+		}
 	}
 	b.withHead(under)
 	n := Network{Arch: a.name, Prefix: prefix, Features: b.width}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/bits"
 	"slices"
 )
@@ -76,7 +77,8 @@ func Read(r io.ReaderAt, size int64) ([]Tensor, map[string]string, error) {
 	}
 	var metadata map[string]string
 	var tensors []Tensor
-	for name, raw := range fields {
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		raw := fields[name]
 		if name == "__metadata__" {
 			if err := json.Unmarshal(raw, &metadata); err != nil {
 				return nil, nil, fmt.Errorf("safetensors: metadata: %w: %w", err, ErrFormat)

@@ -85,6 +85,12 @@ func TestBadFiles(t *testing.T) {
 			t.Errorf("%s: %v, want %q", c.name, err, c.want)
 		}
 	}
+	several := file(`{"b":{"dtype":"F31"},"a":{"dtype":"F31"},"c":{"dtype":"F31"}}`, 4)
+	for range 50 { // always the same one
+		if _, _, err := safetensors.Read(bytes.NewReader(several), int64(len(several))); err == nil || !strings.Contains(err.Error(), `tensor "a"`) {
+			t.Fatalf("three bad tensors: %v", err)
+		}
+	}
 	for _, data := range [][]byte{nil, {1, 0}, {255, 255, 255, 255, 255, 255, 255, 255, '{'}, {5, 0, 0, 0, 0, 0, 0, 0, '{', '}'}} {
 		if _, _, err := safetensors.Read(bytes.NewReader(data), int64(len(data))); !errors.Is(err, safetensors.ErrFormat) {
 			t.Errorf("%v: %v", data, err)
