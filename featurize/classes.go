@@ -53,23 +53,36 @@ func ClassNumbers(names []string) (numbers []int, ok bool) {
 var decimalName = regexp.MustCompile(`^[+-]?[0-9]+(\.[0-9]+)?$`)
 
 // LabelNote is a sentence for people who use the labels of the samples, where the names
-// of the classes look like numbers and the labels are not these numbers; "" elsewhere,
-// and for a stream that has not ended.
+// of more than half of the classes look like numbers and the labels are not these numbers;
+// "" elsewhere, and for a stream that has not ended.
 func (l *Listing) LabelNote() string {
-	if len(l.Classes) == 0 || slices.ContainsFunc(l.Classes, func(c string) bool { return !decimalName.MatchString(c) }) {
-		return ""
-	}
 	if numbers, ok := ClassNumbers(l.Classes); ok && slices.Max(numbers) == len(numbers)-1 {
 		return ""
 	}
 	const most = 4
 	var places []string
-	for i, c := range l.Classes[:min(most, len(l.Classes))] {
-		places = append(places, fmt.Sprintf("%q is %d", c, i))
+	numeric, misplaced := 0, 0
+	for i, c := range l.Classes {
+		if !decimalName.MatchString(c) {
+			continue
+		}
+		numeric++
+		if n, err := strconv.Atoi(c); err != nil || n != i {
+			misplaced++
+		}
+		if numeric <= most {
+			places = append(places, fmt.Sprintf("%q is %d", c, i))
+		}
 	}
-	if len(l.Classes) > most {
+	if misplaced == 0 || 2*numeric <= len(l.Classes) {
+		return ""
+	}
+	if numeric > most {
 		places = append(places, "...")
 	}
-	return fmt.Sprintf("the names of the %d classes are numbers, but not exactly 0 to %d, so they are sorted as text, and a label is a place in that order: %s",
-		len(l.Classes), len(l.Classes)-1, strings.Join(places, ", "))
+	what := fmt.Sprintf("the names of the %d classes are numbers, but not exactly 0 to %d", numeric, numeric-1)
+	if others := len(l.Classes) - numeric; others > 0 {
+		what = fmt.Sprintf("the names of %d of the %d classes are numbers, and the others are not", numeric, len(l.Classes))
+	}
+	return fmt.Sprintf("%s, so they are sorted as text, and a label is a place in that order: %s", what, strings.Join(places, ", "))
 }

@@ -70,6 +70,9 @@ func TestIntegerLabels(t *testing.T) {
 // called.
 func TestNumericNamesAreTold(t *testing.T) {
 	for _, c := range []struct{ files, note string }{
+		{"0/x.jpg 1/x.jpg 2/x.jpg 10/x.jpg 3/x.jpg xx/x.jpg", `the names of 5 of the 6 classes are numbers, and the others are not, so they are sorted as text, and a label is a place in that order: "0" is 0, "1" is 1, "10" is 2, "2" is 3, ...`},
+		{"0/x.jpg 1/x.jpg other/x.jpg", ""},  // every number is at its place
+		{"10/x.jpg cat/x.jpg dog/x.jpg", ""}, // a name like another
 		{"1/x.jpg 2/x.jpg 10/x.jpg", `the names of the 3 classes are numbers, but not exactly 0 to 2, so they are sorted as text, and a label is a place in that order: "1" is 0, "10" is 1, "2" is 2`},
 		{"-1/x.jpg 0/x.jpg 1/x.jpg", `"-1" is 0`},
 		{"0.5/x.jpg 1.5/x.jpg", `"0.5" is 0`},
