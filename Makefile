@@ -14,6 +14,8 @@ PYTHON ?= python3
 TORCH_PYTHON ?= $(PYTHON)
 # Where onnx and onnxruntime are, if elsewhere.
 ONNX_PYTHON ?= $(PYTHON)
+# Where pycocotools and torchvision are, if elsewhere.
+DETECT_PYTHON ?= $(PYTHON)
 # What is tried in turn for the exporters of cli/testdata/foreign.py: torch 1.13, torch 2,
 # tensorflow with tf2onnx and keras, paddlepaddle.
 FOREIGN_PYTHONS ?= $(PYTHON) $(TORCH_PYTHON)
@@ -59,7 +61,7 @@ test: lint
 	@$(RTX) runtime path >/dev/null 2>&1 || echo "missing: onnxruntime, its tests are skipped (make build && bin/rtx runtime install)"
 	@$(RTX) doctor 2>/dev/null | grep -q 'libjpeg-turbo' || echo "missing: libjpeg-turbo, its tests are skipped (apt-get install libturbojpeg0)"
 	@[ -d "$${RTX_SHARED_DATA:-../shared/data}" ] || echo "missing: the shared test data, its tests are skipped (RTX_SHARED_DATA names the folder)"
-	$(GO) test -race -short -timeout 20m ./assets/... ./onnx ./onnx/pb ./onnx/checkpoint ./onnx/safetensors ./onnx/torch ./onnx/verify ./featurize/... ./finetune/... ./cli/catalogue ./cli/help ./cli/report
+	$(GO) test -race -short -timeout 20m ./assets/... ./onnx ./onnx/pb ./onnx/checkpoint ./onnx/safetensors ./onnx/torch ./onnx/verify ./featurize/... ./detect/box ./detect/mask ./finetune/... ./cli/catalogue ./cli/help ./cli/report
 	$(GO) test -timeout 20m ./...
 
 lint: build
@@ -76,6 +78,7 @@ parity: build
 	RTX_SMALL=all PYTHON=$(TORCH_PYTHON) ONNX_PYTHON=$(ONNX_PYTHON) FOREIGN_PYTHONS="$(FOREIGN_PYTHONS)" $(GO) test -count=1 -v -timeout 120m -run 'TestParity' ./cli
 	RTX_TRACES=all $(GO) test -count=1 -v -timeout 60m -run 'TestTorch|TestFamilies' ./finetune
 	PYTHON=$(PYTHON) $(GO) test -count=1 -v -run 'TestOtherReaders' ./featurize
+	RTX_PARITY=1 PYTHON=$(DETECT_PYTHON) $(GO) test -count=1 -v -run 'TestPycocotools' ./detect/mask
 
 bench: build
 	$(GO) run ./cli/bench -python $(TORCH_PYTHON)

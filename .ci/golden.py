@@ -38,7 +38,8 @@ import importlib.metadata as m, json, sys
 found = {}
 for name in sys.argv[1:]:
     try:
-        found[name] = __import__({"pillow": "PIL", "scikit-learn": "sklearn"}.get(name, name)).__version__
+        module = __import__({"pillow": "PIL", "scikit-learn": "sklearn"}.get(name, name))
+        found[name] = getattr(module, "__version__", None) or m.version(name)
     except ImportError:
         pass
 print(json.dumps(found))

@@ -36,6 +36,8 @@ var order = []string{"cli", "detect", "finetune", "featurize", "onnx"}
 
 // never lists imports that the order alone would allow.
 var never = map[string][]string{
+	"detect/box":        {"*"},
+	"detect/mask":       {"*"},
 	"featurize":         {"onnx/runtime"},
 	"finetune/attack":   {"finetune"},
 	"finetune/probe":    {"finetune"},
