@@ -15,7 +15,7 @@ const module = "github.com/robust-transfer/rtx/"
 var doors = map[string][]string{
 	"github.com/yalue/onnxruntime_go":   {"onnx/runtime"},
 	"github.com/disintegration/imaging": {"featurize/pixels"},
-	"golang.org/x/image":                {"featurize/pixels", "cli/report"}, // decoders; fonts and polygons
+	"golang.org/x/image":                {"featurize/pixels", "cli/report", "detect/draw"}, // decoders; fonts and polygons
 	"google.golang.org/protobuf":        {"onnx", "onnx/pb", "onnx/verify"},
 	"github.com/urfave/cli/v2":          {"cli", "cli/help"},
 	"github.com/goccy/go-yaml":          {"cli"},
