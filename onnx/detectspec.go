@@ -9,17 +9,26 @@ package onnx
 // the images to the values of Levels; what chooses boxes; and, of two-stage detectors,
 // the heads, from Box.Features and Mask.Features on.
 type Detect struct {
-	Kind      string           `json:"kind"` // "rcnn", with Proposals, RoI and Box, or "retinanet"
-	Images    DetectImages     `json:"images"`
-	Levels    []DetectLevel    `json:"levels"` // fine to coarse
-	Anchors   DetectAnchors    `json:"anchors"`
-	Proposals *DetectProposals `json:"proposals,omitempty"`
-	RoI       *DetectRoI       `json:"roi,omitempty"`
-	Box       *DetectBox       `json:"box,omitempty"`
-	Mask      *DetectMask      `json:"mask,omitempty"` // nil: no masks
-	Coder     [4]float64       `json:"coder"`          // weights of dx, dy, dw, dh of the detected boxes
-	Clamp     float64          `json:"clamp"`          // the largest dw and dh, in both stages
-	Test      DetectTest       `json:"test"`
+	Kind string `json:"kind"` // "rcnn", with Proposals, RoI and Box, or "retinanet"
+	// Conventions is the project whose code these are the defaults of: "torchvision"
+	// or "detectron2".
+	Conventions string           `json:"conventions,omitempty"`
+	Images      DetectImages     `json:"images"`
+	Levels      []DetectLevel    `json:"levels"` // fine to coarse
+	Anchors     DetectAnchors    `json:"anchors"`
+	Proposals   *DetectProposals `json:"proposals,omitempty"`
+	RoI         *DetectRoI       `json:"roi,omitempty"`
+	Box         *DetectBox       `json:"box,omitempty"`
+	Mask        *DetectMask      `json:"mask,omitempty"` // nil: no masks
+	Coder       [4]float64       `json:"coder"`          // weights of dx, dy, dw, dh of the detected boxes
+	Clamp       float64          `json:"clamp"`          // the largest dw and dh, in both stages
+	Test        DetectTest       `json:"test"`
+
+	// BatchNormEps is what batch norms add to variances. Background says where the
+	// checkpoint has the background among the outputs of a two-stage detector, "first"
+	// or "last"; the graph always has it first.
+	BatchNormEps float64 `json:"batch_norm_eps"`
+	Background   string  `json:"background,omitempty"`
 
 	// Classes are those that can be detected, in the order of the outputs. Of a
 	// two-stage detector output 0 is the background, and output i+1 is Classes[i]; of
@@ -44,6 +53,10 @@ type DetectImages struct {
 	Rounding  string `json:"rounding"`  // of the sides: "floor" or "half", which is floor(x+0.5)
 	Multiple  int    `json:"multiple"`
 
+	// Value is that of the graph which holds the images in normalised values: zeros
+	// of the padding belong there. Where the graph does not normalise, it is the input.
+	Value string `json:"value"`
+
 	// Inside says that the graph itself scales: it takes images of any size, and its
 	// boxes are in their pixels.
 	Inside bool `json:"inside"`
@@ -67,6 +80,9 @@ type DetectAnchors struct {
 	Sizes   [][]float64 `json:"sizes"` // of each level
 	Ratios  []float64   `json:"ratios"`
 	Rounded bool        `json:"rounded"`
+
+	// SizesFirst changes the order: for each size each ratio.
+	SizesFirst bool `json:"sizes_first"`
 
 	// FixedStride says that positions are Levels' Stride apart; else they are the
 	// padded input's size divided by the map's, rounded down, apart.

@@ -65,7 +65,7 @@ func (a architecture) define(classes int, size [2]int) (*builder, error) {
 	if size == [2]int{} {
 		size = [2]int{a.size, a.size}
 	}
-	b := &builder{classes: classes, size: size, shapes: map[string][3]int{"images": {3, size[0], size[1]}}}
+	b := &builder{classes: classes, size: size, eps: defaultEps, shapes: map[string][3]int{"images": {3, size[0], size[1]}}}
 	if min(size[0], size[1]) < 1 || max(size[0], size[1]) > 1<<14 {
 		b.fail("expected 1 to %d", 1<<14)
 	} else {
@@ -84,7 +84,14 @@ func (a architecture) define(classes int, size [2]int) (*builder, error) {
 // so that a Python oracle can make the same network. Convolutions have He's
 // scale, batch norms have statistics other than 0 and 1. Images have the
 // architecture's size.
+//
+// A name of Detectors makes a detector; the classes of a two-stage detector include the
+// background, as in torchvision. "tiny" in the place of the trunk's name makes a small
+// one.
 func Synthetic(name string, classes int) (*onnx.Model, error) {
+	if d, ok := detectorNamed(name, classes); ok && classes > 0 {
+		return syntheticDetector(d)
+	}
 	a, err := find(name)
 	if err != nil {
 		return nil, err

@@ -31,11 +31,14 @@ type builder struct {
 	module    string    // the one that holds only that layer: headModule
 	width     int       // of the features
 	blockGain float64   // gain of the last batch norm of a residual block; see func blockGain
-	momentum  float64   // ONNX's momentum of batch norms, which is 1 - PyTorch's; 0: the default, 0.9
-	size      [2]int    // height and width of images
-	classes   int       // 0: without a head
-	normNodes []string  // nodes of a normalisation that is part of the network
-	err       error     // the input size does not fit
+	// strideFirst puts the stride of a bottleneck into its first convolution, of 1x1.
+	strideFirst bool
+	eps         float64  // of batch norms
+	momentum    float64  // ONNX's momentum of batch norms, which is 1 - PyTorch's; 0: the default, 0.9
+	size        [2]int   // height and width of images
+	classes     int      // 0: without a head
+	normNodes   []string // nodes of a normalisation that is part of the network
+	err         error    // the input size does not fit
 }
 
 // fail records the first error about the input size.
@@ -122,7 +125,7 @@ func (b *builder) window(op, name string, inputs []string, channels, size, strid
 func (b *builder) norm(x, name string, gain float64) string {
 	channels := b.shapes[x][0]
 	b.norms = append(b.norms, name)
-	attributes := []*pb.AttributeProto{onnx.Float("epsilon", 1e-5)}
+	attributes := []*pb.AttributeProto{onnx.Float("epsilon", float32(b.eps))}
 	if b.momentum != 0 {
 		attributes = append(attributes, onnx.Float("momentum", float32(b.momentum)))
 	}

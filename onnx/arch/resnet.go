@@ -18,23 +18,25 @@ var (
 	depth101 = [4]int{3, 4, 23, 3}
 )
 
+var namedResnets = []struct {
+	name string
+	resnet
+}{
+	{"resnet18", resnet{[4]int{2, 2, 2, 2}, false, 1, 64}},
+	{"resnet34", resnet{depth50, false, 1, 64}},
+	{"resnet50", resnet{depth50, true, 1, 64}},
+	{"resnet101", resnet{depth101, true, 1, 64}},
+	{"resnet152", resnet{[4]int{3, 8, 36, 3}, true, 1, 64}},
+	{"resnext50_32x4d", resnet{depth50, true, 32, 4}},
+	{"resnext101_32x8d", resnet{depth101, true, 32, 8}},
+	{"resnext101_64x4d", resnet{depth101, true, 64, 4}},
+	{"wide_resnet50_2", resnet{depth50, true, 1, 128}},
+	{"wide_resnet50_4", resnet{depth50, true, 1, 256}},
+	{"wide_resnet101_2", resnet{depth101, true, 1, 128}},
+}
+
 var resnets = func() (out []architecture) {
-	for _, n := range []struct {
-		name string
-		resnet
-	}{
-		{"resnet18", resnet{blocks: [4]int{2, 2, 2, 2}}},
-		{"resnet34", resnet{blocks: depth50}},
-		{"resnet50", resnet{depth50, true, 1, 64}},
-		{"resnet101", resnet{depth101, true, 1, 64}},
-		{"resnet152", resnet{[4]int{3, 8, 36, 3}, true, 1, 64}},
-		{"resnext50_32x4d", resnet{depth50, true, 32, 4}},
-		{"resnext101_32x8d", resnet{depth101, true, 32, 8}},
-		{"resnext101_64x4d", resnet{depth101, true, 64, 4}},
-		{"wide_resnet50_2", resnet{depth50, true, 1, 128}},
-		{"wide_resnet50_4", resnet{depth50, true, 1, 256}},
-		{"wide_resnet101_2", resnet{depth101, true, 1, 128}},
-	} {
+	for _, n := range namedResnets {
 		a := imageNet(n.name, residualInit, n.build)
 		a.alias = childName
 		out = append(out, a)
@@ -55,15 +57,21 @@ func childName(name string) string {
 }
 
 func (r resnet) build(b *builder) {
+	b.classifier(r.body(b, "", 64), "fc")
+}
+
+// body adds the network up to its last feature map. Names begin with a prefix, and
+// the stem has so many channels, 64 in all networks that have a name.
+func (r resnet) body(b *builder, prefix string, stem int) string {
 	b.blockGain = blockGain(r.blocks[0] + r.blocks[1] + r.blocks[2] + r.blocks[3])
-	x := b.relu(b.norm(b.conv("images", "conv1", 64, 7, 2), "bn1", 1))
-	x = b.pool("MaxPool", x, "maxpool", 3, 2, 1)
+	x := b.relu(b.norm(b.conv("images", prefix+"conv1", stem, 7, 2), prefix+"bn1", 1))
+	x = b.pool("MaxPool", x, prefix+"maxpool", 3, 2, 1)
 	for i, n := range r.blocks {
-		x = residual(b, x, fmt.Sprintf("layer%d", i+1), n, min(i, 1)+1, func(b *builder, x, name string, stride int) string {
-			return r.block(b, x, name, 64<<i, stride)
+		x = residual(b, x, fmt.Sprintf("%slayer%d", prefix, i+1), n, min(i, 1)+1, func(b *builder, x, name string, stride int) string {
+			return r.block(b, x, name, stem<<i, stride)
 		})
 	}
-	b.classifier(x, "fc")
+	return x
 }
 
 // residual adds a stage of n blocks; the first of them has the stride.
@@ -90,10 +98,15 @@ func basic(b *builder, x, name, shortcut string, width, stride int) string {
 	return b.relu(b.add(y, projected(b, x, name+"."+shortcut, width, stride), name))
 }
 
-// bottleneck is a block of a 1x1, a 3x3 and a 1x1 convolution.
+// bottleneck is a block of a 1x1, a 3x3 and a 1x1 convolution. The stride is that of
+// the second, or of the first where the builder says so.
 func bottleneck(b *builder, x, name, shortcut string, inner, out, stride, groups int) string {
-	y := b.relu(b.norm(b.conv(x, name+".conv1", inner, 1, 1), name+".bn1", 1))
-	y = b.relu(b.norm(b.grouped(y, name+".conv2", inner, 3, stride, groups), name+".bn2", 1))
+	first, second := 1, stride
+	if b.strideFirst {
+		first, second = stride, 1
+	}
+	y := b.relu(b.norm(b.conv(x, name+".conv1", inner, 1, first), name+".bn1", 1))
+	y = b.relu(b.norm(b.grouped(y, name+".conv2", inner, 3, second, groups), name+".bn2", 1))
 	y = b.norm(b.conv(y, name+".conv3", out, 1, 1), name+".bn3", b.blockGain)
 	return b.relu(b.add(y, projected(b, x, name+"."+shortcut, out, stride), name))
 }
