@@ -44,4 +44,16 @@ type Detection struct {
 	Box        [4]float64 // x, y, width, height
 	Score      float64
 	Mask       *mask.RLE // nil: none
+
+	// Area decides which area ranges the detection belongs to. 0: width times height of
+	// Box. pycocotools takes the area of the mask only where a results file has no
+	// boxes; then ReadResults sets it.
+	Area float64
+}
+
+func (d *Detection) area() float64 {
+	if d.Area != 0 {
+		return d.Area
+	}
+	return d.Box[2] * d.Box[3]
 }
