@@ -57,7 +57,7 @@ func (w *archiveWalk) keep(clean string, head func() []byte) (bool, error) {
 
 // passLink counts a link, which is left out.
 func (w *archiveWalk) passLink(clean string) {
-	if !isImage(clean) {
+	if !IsImageName(clean) {
 		return
 	}
 	if w.links++; w.links == 1 {

@@ -35,6 +35,11 @@ func Folder(ctx context.Context, root string) (*Listing, error) {
 		return nil, fmt.Errorf("featurize: %q is a file, expected a folder of images: %w", root, ErrData)
 	}
 	w := &folderWalk{ctx: ctx, root: root, sorter: newSorter()}
+	w.file = func(rel string) {
+		if w.image(rel, func() []byte { return headOf(w.abs(rel)) }) {
+			w.add(rel)
+		}
+	}
 	if err := w.tree(""); err != nil {
 		return nil, err
 	}
@@ -53,16 +58,17 @@ func sortByPath(samples []Sample) {
 	slices.SortFunc(samples, func(a, b Sample) int { return strings.Compare(a.Path, b.Path) })
 }
 
-// folderWalk collects the images below a root.
+// folderWalk walks through the files below a root.
 type folderWalk struct {
 	Listing
 	sorter
 	ctx   context.Context
 	root  string
-	above []os.FileInfo // the folders above the one being read
+	file  func(rel string) // is called for every file
+	above []os.FileInfo    // the folders above the one being read
 }
 
-// tree collects the images of a folder and of those below it.
+// tree walks through a folder and those below it.
 func (w *folderWalk) tree(dir string) error {
 	if err := w.ctx.Err(); err != nil {
 		return err
@@ -92,8 +98,8 @@ func (w *folderWalk) tree(dir string) error {
 			if err := w.tree(rel); err != nil {
 				return err
 			}
-		case w.image(rel, func() []byte { return headOf(w.abs(rel)) }):
-			w.add(rel)
+		default:
+			w.file(rel)
 		}
 	}
 	return nil

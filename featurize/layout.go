@@ -21,9 +21,9 @@ var imageSuffixes = map[string]bool{
 	".bmp": true, ".dib": true, ".tif": true, ".tiff": true, ".webp": true, ".ppm": true, ".pgm": true, ".pbm": true, ".pnm": true,
 }
 
-// isImage reports whether a path is named like an image. No folder or file in it
+// IsImageName reports whether a path is named like an image. No folder or file in it
 // may begin with a dot.
-func isImage(name string) bool {
+func IsImageName(name string) bool {
 	return imageSuffixes[strings.ToLower(path.Ext(name))] && !isHidden(name)
 }
 

@@ -173,26 +173,12 @@ func (w *archiveWalk) nextTar(t *tar.Reader) (s Sample, head []byte, err error) 
 		if err != nil {
 			return Sample{}, nil, fmt.Errorf("featurize: tar archive %q: %w: %w", w.name, err, ErrData)
 		}
-		clean, err := w.entry(h.Name)
+		clean, regular, err := w.tarEntry(h)
 		if err != nil {
 			return Sample{}, nil, err
 		}
-		switch h.Typeflag {
-		case tar.TypeReg:
-		case tar.TypeDir, tar.TypeXGlobalHeader:
+		if !regular {
 			continue
-		case tar.TypeLink, tar.TypeSymlink:
-			w.passLink(clean)
-			continue
-		case tar.TypeGNUSparse:
-			return Sample{}, nil, w.bad(h.Name, "a sparse file")
-		default:
-			return Sample{}, nil, w.bad(h.Name, "a device, a pipe or something else that is no file")
-		}
-		for key := range h.PAXRecords {
-			if strings.HasPrefix(key, "GNU.sparse.") {
-				return Sample{}, nil, w.bad(h.Name, "a sparse file")
-			}
 		}
 		isLabel, err := w.members.read(clean, h.Size, t)
 		if err != nil {
@@ -216,4 +202,29 @@ func (w *archiveWalk) nextTar(t *tar.Reader) (s Sample, head []byte, err error) 
 			return Sample{Path: clean, Label: -1, Size: h.Size, ModTime: h.ModTime.UnixNano()}, head, nil
 		}
 	}
+}
+
+// tarEntry returns the name of an entry, and whether it is a regular file.
+func (w *archiveWalk) tarEntry(h *tar.Header) (clean string, regular bool, err error) {
+	if clean, err = w.entry(h.Name); err != nil {
+		return "", false, err
+	}
+	switch h.Typeflag {
+	case tar.TypeReg:
+	case tar.TypeDir, tar.TypeXGlobalHeader:
+		return clean, false, nil
+	case tar.TypeLink, tar.TypeSymlink:
+		w.passLink(clean)
+		return clean, false, nil
+	case tar.TypeGNUSparse:
+		return "", false, w.bad(h.Name, "a sparse file")
+	default:
+		return "", false, w.bad(h.Name, "a device, a pipe or something else that is no file")
+	}
+	for key := range h.PAXRecords {
+		if strings.HasPrefix(key, "GNU.sparse.") {
+			return "", false, w.bad(h.Name, "a sparse file")
+		}
+	}
+	return clean, true, nil
 }

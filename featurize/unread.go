@@ -43,7 +43,7 @@ func newSorter() sorter {
 // image reports whether a file is an image: by its name or else by its first bytes, at
 // most pixels.FormatBytes, which are asked for only then. Others are counted.
 func (s *sorter) image(name string, head func() []byte) bool {
-	if isImage(name) {
+	if IsImageName(name) {
 		return true
 	}
 	kind := ""

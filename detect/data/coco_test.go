@@ -1,0 +1,154 @@
+package data_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/robust-transfer/rtx/detect/coco"
+	"github.com/robust-transfer/rtx/detect/data"
+)
+
+// cocoSet is a small set in order: two splits, three images, all kinds of masks.
+var cocoSet = files{
+	"annotations/instances_train2017.json": `{"images": [{"id": 7, "file_name": "a.png", "width": 40, "height": 30}, {"id": 9, "file_name": "b.png", "width": 20, "height": 20}],
+"annotations": [
+{"id": 1, "image_id": 7, "category_id": 1, "bbox": [1.5, 2, 10, 20.25], "area": 200.5, "iscrowd": 0, "segmentation": [[1.5, 2, 11.5, 2, 11.5, 22.25, 1.5, 22.25]]},
+{"id": 2, "image_id": 7, "category_id": 2, "bbox": [0, 0, 40, 30], "area": 4, "iscrowd": 1, "segmentation": {"size": [30, 40], "counts": [5, 4, 1191]}},
+{"id": 3, "image_id": 9, "category_id": 2, "bbox": [5, 5, 5, 5], "area": 25, "iscrowd": 0, "segmentation": {"size": [20, 20], "counts": "Y35?0000000S6"}}],
+"categories": [{"id": 1, "name": "cat", "supercategory": "animal"}, {"id": 2, "name": "traffic light", "supercategory": "outdoor"}]}`,
+	"annotations/instances_val2017.json": `{"images": [{"id": 3, "file_name": "c.png", "width": 10, "height": 10}],
+"annotations": [{"id": 4, "image_id": 3, "category_id": 2, "bbox": [1, 1, 3, 3], "area": 9, "iscrowd": 0, "segmentation": []}],
+"categories": [{"id": 1, "name": "cat"}, {"id": 2, "name": "traffic light"}]}`,
+	"train2017/a.png": picture(40, 30),
+	"train2017/b.png": picture(20, 20),
+	"val2017/c.png":   picture(10, 10),
+}
+
+// content is what a set holds, without what differs between its forms.
+func content(t testing.TB, s *data.Set) string {
+	t.Helper()
+	var b strings.Builder
+	fmt.Fprintln(&b, s.Classes)
+	for _, img := range s.Images {
+		fmt.Fprintln(&b, img.Split, img.Name, img.Width, img.Height)
+		if img.Read == nil {
+			t.Errorf("%s: lost", img.Name)
+		} else if data, err := img.Read(nil); err != nil || len(data) == 0 {
+			t.Errorf("%s: %d bytes, %v", img.Name, len(data), err)
+		}
+		for _, o := range img.Objects {
+			fmt.Fprintf(&b, "  %s %v crowd %v area %v", s.Classes[o.Class].Name, o.Box, o.Crowd, o.Area)
+			if o.Mask != nil {
+				m, err := o.Mask.Runs(img.Height, img.Width)
+				if err != nil {
+					t.Fatal(err)
+				}
+				fmt.Fprint(&b, " mask ", m.Area(), m.Bounds())
+			}
+			fmt.Fprintln(&b)
+		}
+	}
+	return b.String()
+}
+
+const cocoContent = `[{1 cat} {2 traffic light}]
+train a.png 40 30
+  cat [1.5 2 11.5 22.25] crowd false area 200.5 mask 200 [2 2 10 20]
+  traffic light [0 0 40 30] crowd true area 4 mask 4 [0 5 1 4]
+train b.png 20 20
+  traffic light [5 5 10 10] crowd false area 25 mask 25 [5 5 5 5]
+val c.png 10 10
+  traffic light [1 1 4 4] crowd false area 9
+`
+
+// TestCOCO reads the layouts of COCO's form.
+func TestCOCO(t *testing.T) {
+	flat := files{}
+	roboflow := files{}
+	for name, content := range cocoSet {
+		split := "train"
+		if strings.Contains(name, "val") {
+			split = "valid"
+		}
+		if strings.HasSuffix(name, ".json") {
+			flat[split+".json"] = content
+			roboflow[split+"/_annotations.coco.json"] = content
+			continue
+		}
+		flat["images/"+filepath.Base(name)] = content
+		roboflow[split+"/"+filepath.Base(name)] = content
+	}
+	for name, at := range map[string]string{
+		"folder": cocoSet.folder(t), "tar": cocoSet.archive(t, ".tar", "coco/"), "tar.gz": cocoSet.archive(t, ".tar.gz", ""), "zip": cocoSet.archive(t, ".zip", "./x/"),
+		"one folder of images": flat.folder(t), "roboflow": roboflow.folder(t),
+		"captions beside": cocoSet.with(files{"annotations/captions_val2017.json": `{"images": [], "annotations": [{"caption": "x"}]}`}).folder(t),
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := open(t, at)
+			if got := content(t, s); got != cocoContent {
+				t.Errorf("%s\nwant\n%s", got, cocoContent)
+			}
+			for _, f := range s.Findings {
+				t.Error(f)
+			}
+		})
+	}
+}
+
+// TestFile opens an annotation file, whose images lie beside it or in Config.Root.
+func TestFile(t *testing.T) {
+	root := cocoSet.folder(t)
+	s := open(t, filepath.Join(root, "annotations", "instances_train2017.json"))
+	if len(s.Images) != 2 || s.Images[0].Read == nil || s.Images[1].Path != "train2017/b.png" && !strings.HasSuffix(s.Images[1].Path, "/train2017/b.png") {
+		t.Errorf("%+v", s.Images)
+	}
+	lone := filepath.Join(t.TempDir(), "gt.json")
+	if err := os.WriteFile(lone, []byte(cocoSet["annotations/instances_train2017.json"]), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if s := open(t, lone); len(s.Images) != 2 || s.Images[0].Read != nil || s.Count(data.ImageLost) != 2 || len(s.Images[0].Objects) != 2 {
+		t.Errorf("without images: %+v, %v", s.Images, s.Findings)
+	}
+	rooted, err := data.Open(t.Context(), lone, data.Config{Root: filepath.Join(root, "train2017")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rooted.Close()
+	if len(rooted.Images) != 2 || rooted.Images[0].Read == nil {
+		t.Errorf("with a root: %+v", rooted.Images)
+	}
+}
+
+// TestForEvaluation makes a coco.Dataset of a set.
+func TestForEvaluation(t *testing.T) {
+	s := open(t, cocoSet.folder(t))
+	d, err := s.COCO(t.Context(), "train", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []coco.Annotation{
+		{ID: 1, ImageID: 7, CategoryID: 1, Box: [4]float64{1.5, 2, 10, 20.25}, Area: 200.5},
+		{ID: 2, ImageID: 7, CategoryID: 2, Box: [4]float64{0, 0, 40, 30}, Area: 4, Crowd: true},
+		{ID: 3, ImageID: 9, CategoryID: 2, Box: [4]float64{5, 5, 5, 5}, Area: 25},
+	}
+	areas := []int{200, 4, 25}
+	for i := range d.Annotations {
+		if m := d.Annotations[i].Mask; m == nil || m.Area() != areas[i] {
+			t.Errorf("mask %d: %+v", i, m)
+		}
+		d.Annotations[i].Mask = nil
+	}
+	if !reflect.DeepEqual(d.Annotations, want) {
+		t.Errorf("%+v\nwant %+v", d.Annotations, want)
+	}
+	if len(d.Images) != 2 || d.Images[1] != (coco.Image{ID: 9, FileName: "b.png", Width: 20, Height: 20}) {
+		t.Errorf("images %+v", d.Images)
+	}
+	if all, err := s.COCO(t.Context(), "", false); err != nil || len(all.Images) != 3 || all.Images[2].ID != 3 || all.Annotations[0].Mask != nil {
+		t.Errorf("all: %+v, %v", all, err)
+	}
+}

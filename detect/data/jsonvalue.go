@@ -1,0 +1,182 @@
+package data
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/robust-transfer/rtx/featurize"
+)
+
+// number is a JSON number, or a text, truth value or null in the place of one.
+type number struct {
+	raw  string // as written, without quotes; "" for null, and if it is missing
+	text bool   // it was written as a text
+}
+
+// UnmarshalJSON takes any value.
+func (n *number) UnmarshalJSON(b []byte) error {
+	switch {
+	case bytes.Equal(b, []byte("null")):
+		*n = number{}
+	case b[0] == '"':
+		n.text = true
+		return json.Unmarshal(b, &n.raw)
+	default:
+		n.raw = string(b)
+	}
+	return nil
+}
+
+// given reports whether there is a value.
+func (n number) given() bool { return n.raw != "" }
+
+// float is the value; NaN if it is none. Truth values are 1 and 0.
+func (n number) float() float64 { return parseFloat(strings.TrimSpace(n.raw)) }
+
+func parseFloat(s string) float64 {
+	switch s {
+	case "true":
+		return 1
+	case "false":
+		return 0
+	}
+	v, err := strconv.ParseFloat(s, 64)
+	if err != nil && !errors.Is(err, strconv.ErrRange) {
+		return math.NaN()
+	}
+	return v
+}
+
+// integer is the value, if it is one. Python writes an integer of a data frame as 3.0.
+func (n number) integer() (int64, bool) {
+	if v, err := strconv.ParseInt(strings.TrimSpace(n.raw), 10, 64); err == nil {
+		return v, true
+	}
+	if v := n.float(); v == math.Trunc(v) && math.Abs(v) < 1<<53 {
+		return int64(v), true
+	}
+	return 0, false
+}
+
+// key tells ids apart: 3, "3" and 3.0 are the same.
+func (n number) key() string {
+	if v, ok := n.integer(); ok {
+		return strconv.FormatInt(v, 10)
+	}
+	return n.raw
+}
+
+// size is a width or height in pixels; 0 if it is none.
+func (n number) size() int {
+	if v := math.Round(n.float()); v >= 1 && v <= 1<<30 {
+		return int(v)
+	}
+	return 0
+}
+
+// floats reads a JSON list of numbers, or of texts that hold numbers. What is none
+// becomes NaN. ok is false for anything else.
+func floats(raw []byte) (list []float64, ok bool) {
+	raw = bytes.TrimSpace(raw)
+	if len(raw) < 2 || raw[0] != '[' {
+		return nil, false
+	}
+	inner := bytes.TrimSpace(raw[1 : len(raw)-1])
+	if len(inner) == 0 {
+		return nil, true
+	}
+	list = make([]float64, 0, bytes.Count(inner, []byte(","))+1)
+	for part := range bytes.SplitSeq(inner, []byte(",")) {
+		part = bytes.TrimSpace(part)
+		if len(part) == 0 || part[0] == '[' || part[0] == '{' {
+			return nil, false
+		}
+		list = append(list, parseFloat(string(bytes.Trim(part, `" `))))
+	}
+	return list, true
+}
+
+// jsonOf returns the contents of a JSON file as encoding/json reads them: without a byte
+// order mark, and with quotes around NaN and Infinity, which Python writes and JSON does
+// not have. The length after the mark does not change.
+func jsonOf(data []byte) (plain []byte, nan bool) {
+	plain = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
+	if !bytes.Contains(plain, []byte("NaN")) && !bytes.Contains(plain, []byte("Infinity")) {
+		return plain, false
+	}
+	plain = bytes.Clone(plain)
+	quoted := false
+	for i := 0; i < len(plain); i++ {
+		switch c := plain[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		default:
+			for _, word := range [][]byte{[]byte("NaN"), []byte("-Infinity"), []byte("Infinity")} {
+				if bytes.HasPrefix(plain[i:], word) {
+					copy(plain[i:], `"nan`)
+					for j := i + 4; j < i+len(word)-1; j++ {
+						plain[j] = ' '
+					}
+					if len(word) == 3 {
+						copy(plain[i:], `"n`)
+					}
+					plain[i+len(word)-1] = '"'
+					i += len(word) - 1
+					nan = true
+					break
+				}
+			}
+		}
+	}
+	return plain, nan
+}
+
+// unmarshal reads a JSON file into v.
+func unmarshal(name string, data []byte, v any) (nan bool, err error) {
+	plain, nan := jsonOf(data)
+	err = json.Unmarshal(plain, v)
+	var syntax *json.SyntaxError
+	var kind *json.UnmarshalTypeError
+	switch {
+	case err == nil:
+		return nan, nil
+	case errors.As(err, &syntax):
+		return nan, fmt.Errorf("data: %q: line %d: no JSON: %w: %w", name, lineAt(plain, syntax.Offset), err, featurize.ErrData)
+	case errors.As(err, &kind):
+		return nan, fmt.Errorf("data: %q: line %d: %s is a JSON %s, expected %s: %w", name, lineAt(plain, kind.Offset), fieldName(kind.Field), kind.Value, jsonKind(kind), featurize.ErrData)
+	}
+	return nan, fmt.Errorf("data: %q: %w: %w", name, err, featurize.ErrData)
+}
+
+func fieldName(f string) string {
+	if f == "" {
+		return "the file"
+	}
+	return strconv.Quote(f)
+}
+
+// jsonKind names the JSON type that was expected.
+func jsonKind(e *json.UnmarshalTypeError) string {
+	switch e.Type.Kind().String() {
+	case "slice":
+		return "a list"
+	case "struct", "map":
+		return "an object"
+	case "string":
+		return "a text"
+	}
+	return "a number"
+}
+
+// lineAt is the number of the line, from 1 on, of a byte of a file.
+func lineAt(data []byte, offset int64) int {
+	return 1 + bytes.Count(data[:min(int64(len(data)), offset)], []byte("\n"))
+}

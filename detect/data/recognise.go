@@ -1,0 +1,240 @@
+package data
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/robust-transfer/rtx/featurize"
+)
+
+// ErrUnknown is wrapped by the error for data in which no data set for detection is
+// recognised. It wraps featurize.ErrData.
+var ErrUnknown = fmt.Errorf("no data set for detection: %w", featurize.ErrData)
+
+// source is what a data set is read from.
+type source struct {
+	format string
+	files  []string // annotation files, as their format needs them
+	dir    string   // the folder in the tree that holds the set; "." for all
+}
+
+// forms recognise a form of data sets in a tree, in this order: a set in several forms,
+// as annotation tools export them, is read in the first.
+var forms = []struct {
+	format    string
+	recognise func(t *tree) *source
+}{
+	{COCO, findCOCO},
+}
+
+// recognise opens the files of a data set and finds its form.
+func recognise(ctx context.Context, name string, c Config) (*tree, *source, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, nil, fmt.Errorf("data: %w", err)
+	}
+	if !info.IsDir() && info.Mode().IsRegular() {
+		switch strings.ToLower(filepath.Ext(name)) {
+		case ".json":
+			return recogniseJSON(ctx, name, c)
+		}
+	}
+	t, err := openTree(ctx, name)
+	if errors.Is(err, featurize.ErrData) && !info.IsDir() {
+		return nil, nil, fmt.Errorf("data: %q is no folder, tar or zip archive, .json or data.yaml: %w", name, ErrUnknown)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	var found []*source
+	for _, f := range forms {
+		if s := f.recognise(t); s != nil {
+			found = append(found, s)
+		}
+	}
+	if len(found) == 0 {
+		t.Close()
+		return nil, nil, t.unknown()
+	}
+	for _, other := range found[1:] {
+		t.notes = append(t.notes, fmt.Sprintf("%q holds a set of the form %s too, which was not read", name, other.format))
+	}
+	return t, found[0], nil
+}
+
+// unknown is the error for a tree without a data set. It says what was looked for.
+func (t *tree) unknown() error {
+	kinds := map[string]int{}
+	for _, p := range t.paths {
+		kinds[strings.ToLower(path.Ext(p))]++
+	}
+	images := 0
+	for _, p := range t.images {
+		images += len(p)
+	}
+	return fmt.Errorf("data: %q: expected COCO (annotations/instances_*.json or another .json with images, annotations and categories), "+
+		"Label Studio (.json), VOC (.xml files of images), YOLO (labels/*.txt and data.yaml or classes.txt) or masks (*/images/* and */masks/*); "+
+		"found %d image(s), %d .json, %d .xml, %d .txt: %w", t.name, images, kinds[".json"], kinds[".xml"], kinds[".txt"], ErrUnknown)
+}
+
+// recogniseJSON opens an annotation file. Its images are in c.Root, or else looked for
+// around it.
+func recogniseJSON(ctx context.Context, name string, c Config) (*tree, *source, error) {
+	file, err := filepath.Abs(name)
+	if err != nil {
+		return nil, nil, fmt.Errorf("data: %w", err)
+	}
+	// The folder of the file is the second one of the tree, so that its neighbours can be
+	// asked for.
+	root := filepath.Dir(filepath.Dir(file))
+	t := askTree(root)
+	if c.Root != "" {
+		if t, err = openTree(ctx, c.Root); err != nil {
+			return nil, nil, err
+		}
+	}
+	inner, err := filepath.Rel(root, file)
+	if err != nil {
+		return nil, nil, fmt.Errorf("data: %w", err)
+	}
+	inner = filepath.ToSlash(inner)
+	if c.Root != "" { // it is read from where it is
+		inner = filepath.Base(file)
+		f, _ := askTree(filepath.Dir(file)).file(inner)
+		t.files[inner] = f
+	}
+	t.name = name
+	switch kind := jsonForm(t, inner); kind {
+	case COCO:
+		return t, &source{format: kind, files: []string{inner}}, nil
+	case "":
+		t.Close()
+		return nil, nil, fmt.Errorf("data: %q: expected a JSON object with images, annotations and categories (COCO), or a list of the tasks of Label Studio: %w", name, ErrUnknown)
+	default:
+		t.Close()
+		return nil, nil, fmt.Errorf("data: %q holds %s, expected the truth about images: %w", name, kind, ErrUnknown)
+	}
+}
+
+// cocoKeys are the keys of COCO's files.
+var cocoKeys = []string{"info", "images", "annotations", "categories", "licenses", "type", "videos", "contributor", "year", "version", "description", "url", "date_created"}
+
+// jsonForm is the form of a JSON file: COCO, LabelStudio, or what else it is known to
+// hold, in words; "" if it is not known.
+func jsonForm(t *tree, name string) string {
+	head := bytes.TrimSpace(bytes.TrimPrefix(t.head(name, 4096), []byte("\xef\xbb\xbf")))
+	if len(head) == 0 {
+		return ""
+	}
+	first := firstKey(head)
+	if head[0] == '{' && !slices.Contains(cocoKeys, first) {
+		return ""
+	}
+	if head[0] == '[' && first == "" {
+		return ""
+	}
+	data, err := t.read(name)
+	if err != nil {
+		return ""
+	}
+	has := func(key string) bool { return bytes.Contains(data, []byte(`"`+key+`"`)) }
+	switch {
+	case head[0] == '{' && has("segments_info"):
+		return "panoptic segments"
+	case head[0] == '{' && has("caption") && !has("bbox"):
+		return "captions"
+	case head[0] == '{' && has("images") && (has("annotations") || has("categories")):
+		return COCO
+	case head[0] == '[' && (has("original_width") || has("annotations") && has("result") || has("rectanglelabels")):
+		return LabelStudio
+	case head[0] == '[' && has("image_id") && has("score"):
+		return "detections of a model"
+	}
+	return ""
+}
+
+// firstKey is the first key of a JSON object, or of the first object of a list.
+func firstKey(head []byte) string {
+	head = bytes.TrimLeft(head, "[{ \t\r\n")
+	if len(head) == 0 || head[0] != '"' {
+		return ""
+	}
+	key, _, _ := bytes.Cut(head[1:], []byte(`"`))
+	return string(key)
+}
+
+// findCOCO finds the annotation files of COCO's form. Where there are files called
+// instances_*, others, which hold captions or keypoints of the same images, are not read.
+func findCOCO(t *tree) *source {
+	var named, other []string
+	for _, p := range t.paths {
+		if !strings.EqualFold(path.Ext(p), ".json") {
+			continue
+		}
+		base := strings.ToLower(path.Base(p))
+		switch {
+		case strings.HasPrefix(base, "captions_"), strings.HasPrefix(base, "panoptic_"), strings.HasPrefix(base, "stuff_"), strings.HasPrefix(base, "image_info_"):
+		case strings.HasPrefix(base, "instances_"):
+			named = append(named, p)
+		default:
+			other = append(other, p)
+		}
+	}
+	for _, list := range [][]string{named, other} {
+		list = slices.DeleteFunc(list, func(p string) bool { return jsonForm(t, p) != COCO })
+		if len(list) > 0 {
+			return &source{format: COCO, files: list, dir: "."}
+		}
+	}
+	return nil
+}
+
+// read reads a set of the form that was recognised.
+func (s *Set) read(ctx context.Context, from *source) error {
+	s.said = append(s.said, s.tree.notes...)
+	var err error
+	switch from.format {
+	case COCO:
+		err = s.readCOCO(ctx, from.files)
+	}
+	if err != nil {
+		return err
+	}
+	s.complete()
+	return nil
+}
+
+// complete notes what is the same in all forms.
+func (s *Set) complete() {
+	s.unused()
+	s.repeated()
+	for i := range s.Images {
+		if len(s.Images[i].Objects) == 0 {
+			s.find.add(ImageNoObjects, "%s", s.Images[i].Path)
+		}
+	}
+	s.shared()
+}
+
+// shared notes images that are in two splits.
+func (s *Set) shared() {
+	split := map[string]string{}
+	for i := range s.Images {
+		img := &s.Images[i]
+		if img.Read == nil {
+			continue
+		}
+		other, known := split[img.Path]
+		if known && other != img.Split {
+			s.find.add(ImageShared, "%q in %q and %q", img.Path, other, img.Split)
+		}
+		split[img.Path] = img.Split
+	}
+}
