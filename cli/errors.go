@@ -124,6 +124,7 @@ var verdicts = []struct {
 	{nearestMismatch, 65, "rtx inspect lists its tensors; rtx import --arch NAME compares them with one architecture"},
 	{as[*arch.Mismatch], 65, "rtx inspect lists the tensors"},
 	{is(torch.ErrIndex), 2, "rtx import --index chooses one"},
+	{is(featurize.ErrObjects), 65, "rtx detect check tells what such a data set holds; to classify whole images, give a folder for each class, a list file, or the folder of the images alone"},
 	{is(featurize.ErrUnfinished), 65, "rtx featurize is at work on it, or goes on with it when it is run again"},
 	{is(featurize.ErrData, featurize.ErrFormat, torch.ErrFormat, probe.ErrData), 65, ""},
 	{is(context.Canceled), 130, ""},

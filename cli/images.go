@@ -212,7 +212,7 @@ func (n *network) load() error {
 // source lists what --data names.
 func (n *network) source(ctx context.Context) error {
 	var err error
-	config := featurize.SourceConfig{Root: n.Root, LabelKey: n.LabelKey}
+	config := featurize.SourceConfig{Root: n.Root, LabelKey: n.LabelKey, Objects: n.spec.Detect != nil}
 	if n.Data == "-" {
 		config.Stdin = interruptibleReader(ctx, os.Stdin)
 	}

@@ -30,11 +30,11 @@ func bracedSource(ctx context.Context, name string, c SourceConfig) (*Listing, e
 // folderSource lists a folder of images, or of tar archives where it holds no images.
 // Archives in split folders are of these splits.
 func folderSource(ctx context.Context, root string, c SourceConfig) (*Listing, error) {
-	l, err := Folder(ctx, root)
+	l, err := folder(ctx, root, c)
 	if err == nil && c.LabelKey != "" {
 		return nil, noLabelKey(root)
 	}
-	if err == nil || !errors.Is(err, ErrData) {
+	if err == nil || !errors.Is(err, ErrData) || errors.Is(err, ErrObjects) {
 		return l, err
 	}
 	var files []string
@@ -256,7 +256,7 @@ func (j *joined) inArchive(s Sample) Sample {
 func (j *joined) finish() error {
 	j.joined = hex.EncodeToString(j.sum.Sum(nil))
 	if len(j.loose) > 0 || len(j.Samples) == 0 {
-		rest := &Listing{Samples: j.loose, part: true}
+		rest := &Listing{Samples: j.loose, part: true, objects: j.config.Objects}
 		if err := rest.arrange(j.name, &j.sorter, true); err != nil {
 			return err
 		}

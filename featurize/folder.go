@@ -26,7 +26,13 @@ import (
 // and folders whose names begin with a dot are left out, and so are files that are no
 // images: Unread counts those that might have been meant. Symbolic links are followed, except one that leads back to a
 // folder above itself; Notes mentions it. Samples are sorted bytewise by path.
+//
+// A folder of a data set for detection or segmentation is an error that wraps ErrObjects.
 func Folder(ctx context.Context, root string) (*Listing, error) {
+	return folder(ctx, root, SourceConfig{})
+}
+
+func folder(ctx context.Context, root string, c SourceConfig) (*Listing, error) {
 	info, err := os.Stat(root)
 	if err != nil {
 		return nil, fmt.Errorf("featurize: data folder: %w", err)
@@ -34,7 +40,7 @@ func Folder(ctx context.Context, root string) (*Listing, error) {
 	if !info.IsDir() {
 		return nil, fmt.Errorf("featurize: %q is a file, expected a folder of images: %w", root, ErrData)
 	}
-	w := &folderWalk{ctx: ctx, root: root, sorter: newSorter()}
+	w := &folderWalk{ctx: ctx, root: root, sorter: newSorter(), Listing: Listing{objects: c.Objects}}
 	w.file = func(rel string) {
 		if w.image(rel, func() []byte { return headOf(w.abs(rel)) }) {
 			w.add(rel)

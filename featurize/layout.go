@@ -53,6 +53,9 @@ func (l *Listing) arrange(from string, sorted *sorter, strip bool) error {
 	a := &layout{Listing: l, owner: map[string]string{}, spelled: spellings{}}
 	l.Unread = sorted.unread
 	l.Notes = append(l.Notes, sorted.notes()...)
+	if form := sorted.format(l.Samples); form != "" && !l.objects {
+		return fmt.Errorf("featurize: %q is %w, %s, expected CLASS/*.jpg, SPLIT/CLASS/*.jpg or *.jpg: %w", from, ErrObjects, form, ErrData)
+	}
 	if strip {
 		a.top = topFolder(l.Samples)
 		for dir, kinds := range sorted.dirs { // photographs elsewhere: it is not the only folder

@@ -46,12 +46,13 @@ type Listing struct {
 	// fields of the listing are complete.
 	Stream iter.Seq2[Sample, error]
 
-	closer io.Closer
-	joined string  // a digest of the archives, if there are several
-	part   bool    // it is one of several archives
-	sorted *sorter // of a part whose layout has not been found yet
-	shard  *Shard
-	whole  Identity // of the listing of which this is a shard
+	closer  io.Closer
+	joined  string  // a digest of the archives, if there are several
+	part    bool    // it is one of several archives
+	objects bool    // it may be a data set for detection
+	sorted  *sorter // of a part whose layout has not been found yet
+	shard   *Shard
+	whole   Identity // of the listing of which this is a shard
 }
 
 // All yields every sample in order. Samples can be read at any time until the

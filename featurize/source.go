@@ -29,6 +29,11 @@ type SourceConfig struct {
 	// or, of an object in an object, "meta.label"; "": labels are the .cls members.
 	LabelKey string
 
+	// Objects says that a data set for detection or segmentation is read as well, for its
+	// images; their folders are then taken for classes as others are. Without it such a
+	// data set is an error that wraps ErrObjects.
+	Objects bool
+
 	part bool // one of several archives, whose classes and layout are found together
 }
 
@@ -102,7 +107,7 @@ func fileSource(ctx context.Context, f *os.File, info os.FileInfo, c SourceConfi
 	}
 	switch {
 	case kind == "zip":
-		return zipSource(ctx, name, f, info.Size(), f)
+		return zipSource(ctx, name, f, info.Size(), f, c)
 	case kind == "tar":
 		return tarSource(ctx, name, f, info.Size(), f, c)
 	case kind == "gzip" || kind == "zstd":

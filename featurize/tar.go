@@ -19,7 +19,7 @@ import (
 // tarSource lists a tar archive in a file. Samples are sorted bytewise by path, and
 // are read from r.
 func tarSource(ctx context.Context, name string, r io.ReaderAt, size int64, closer io.Closer, c SourceConfig) (*Listing, error) {
-	l := &Listing{closer: closer, part: c.part}
+	l := &Listing{closer: closer, part: c.part, objects: c.Objects}
 	in := &tarInput{r: io.NewSectionReader(r, 0, size)}
 	in.watch(c)
 	w := newArchiveWalk(name)
@@ -69,7 +69,7 @@ func (w *archiveWalk) finish(l *Listing, sort func()) error {
 // tarStream lists a tar archive, compressed or not, that is read once and in its own
 // order.
 func tarStream(name string, r *bufio.Reader, closer io.Closer, c SourceConfig) (*Listing, error) {
-	l := &Listing{closer: closer, part: c.part}
+	l := &Listing{closer: closer, part: c.part, objects: c.Objects}
 	l.Notes = []string{fmt.Sprintf("%s is read as a stream, in its own order", name)}
 	l.Stream = func(yield func(Sample, error) bool) {
 		plain, end, err := decompressed(r)

@@ -34,6 +34,7 @@ type sorter struct {
 	unread map[string]int            // those that are no bookkeeping, by kind
 	first  map[string]string         // their first path, by kind
 	dirs   map[string]map[string]int // their number, by folder and kind
+	markers
 }
 
 func newSorter() sorter {
@@ -46,6 +47,7 @@ func (s *sorter) image(name string, head func() []byte) bool {
 	if IsImageName(name) {
 		return true
 	}
+	s.see(name)
 	kind := ""
 	if !isBookkeeping(name) {
 		data := head()
@@ -82,6 +84,7 @@ func (s *sorter) count(name, kind string) {
 // add takes over what another has counted, with the paths of its files.
 func (s *sorter) add(t *sorter) {
 	s.others += t.others
+	s.markers.add(&t.markers)
 	for kind, n := range t.unread {
 		if s.unread[kind] += n; s.first[kind] == "" {
 			s.first[kind] = t.first[kind]

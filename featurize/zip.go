@@ -18,12 +18,12 @@ import (
 const zipEncrypted = 1
 
 // zipSource lists a zip archive. Samples are sorted bytewise by path.
-func zipSource(ctx context.Context, name string, r io.ReaderAt, size int64, closer io.Closer) (*Listing, error) {
+func zipSource(ctx context.Context, name string, r io.ReaderAt, size int64, closer io.Closer, c SourceConfig) (*Listing, error) {
 	z, err := openZip(name, r, size)
 	if err != nil {
 		return nil, err
 	}
-	l := &Listing{closer: closer}
+	l := &Listing{closer: closer, objects: c.Objects}
 	w := newArchiveWalk(name)
 	for _, f := range z.File {
 		if err := ctx.Err(); err != nil {
