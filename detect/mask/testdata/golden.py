@@ -155,7 +155,7 @@ def computed(masks):
 
 def on_canvas(m):
     """The mask's upper left part on 40x40 pixels."""
-    pix = np.asarray(_mask.decode([m]))[:40, :40, 0]
+    pix = _mask.decode([m])[:40, :40, 0]
     canvas = np.zeros((40, 40, 1), np.uint8, order="F")
     canvas[:pix.shape[0], :pix.shape[1], 0] = pix
     return _mask.encode(canvas)[0]
