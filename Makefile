@@ -17,7 +17,8 @@ ONNX_PYTHON ?= $(PYTHON)
 # Where pycocotools and torchvision are, if elsewhere.
 DETECT_PYTHON ?= $(PYTHON)
 # What is tried in turn for the exporters of cli/testdata/foreign.py: torch 1.13, torch 2,
-# tensorflow with tf2onnx and keras, paddlepaddle.
+# tensorflow with tf2onnx and keras, paddlepaddle; and for the detectors of
+# detect/foreign/testdata/packages.py: ultralytics, yolov5, transformers, torchvision.
 FOREIGN_PYTHONS ?= $(PYTHON) $(TORCH_PYTHON)
 RTX    := bin/rtx
 DATA   ?=
@@ -76,6 +77,7 @@ golden:
 parity: build
 	@PYTHON=$(PYTHON) bash featurize/pixels/testdata/parity.sh
 	RTX_SMALL=all PYTHON=$(TORCH_PYTHON) ONNX_PYTHON=$(ONNX_PYTHON) FOREIGN_PYTHONS="$(FOREIGN_PYTHONS)" $(GO) test -count=1 -v -timeout 120m -run 'TestParity' ./cli
+	FOREIGN_PYTHONS="$(FOREIGN_PYTHONS)" $(GO) test -count=1 -v -timeout 60m -run 'TestParity' ./detect/foreign
 	RTX_TRACES=all $(GO) test -count=1 -v -timeout 60m -run 'TestTorch|TestFamilies' ./finetune
 	PYTHON=$(PYTHON) $(GO) test -count=1 -v -run 'TestOtherReaders' ./featurize
 	RTX_PARITY=1 PYTHON=$(DETECT_PYTHON) $(GO) test -count=1 -v -run 'TestPycocotools' ./detect/mask ./detect/coco

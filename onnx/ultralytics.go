@@ -55,6 +55,16 @@ func (m *Model) ultralyticsNames() []string {
 	return pythonNames(m.Metadata("names"))
 }
 
+// DetectorNames are the names of the classes of an object detector, nil where the
+// metadata have none. YOLOv5 writes them as a list of Python, Ultralytics as a dict.
+func (m *Model) DetectorNames() []string {
+	text := m.Metadata("names")
+	if rest, ok := strings.CutPrefix(strings.TrimSpace(text), "["); ok {
+		return pythonList(rest)
+	}
+	return pythonNames(text)
+}
+
 // pythonNames reads the names of classes from a dict of Python, whose keys are 0 to
 // K-1 in their order; nil where the text is something else.
 func pythonNames(text string) (names []string) {
@@ -76,6 +86,25 @@ func pythonNames(text string) (names []string) {
 		rest, ok = strings.CutPrefix(left, ",")
 	}
 	return nil
+}
+
+// pythonList reads the strings of a list, whose opening bracket is read already.
+func pythonList(rest string) (names []string) {
+	for {
+		name, left, quoted := pythonString(strings.TrimLeft(rest, " "))
+		if !quoted {
+			return nil
+		}
+		names = append(names, name)
+		left = strings.TrimLeft(left, " ")
+		if left == "]" {
+			return names
+		}
+		var ok bool
+		if rest, ok = strings.CutPrefix(left, ","); !ok {
+			return nil
+		}
+	}
 }
 
 // pythonString reads a string literal at the beginning of a text.
