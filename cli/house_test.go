@@ -18,7 +18,7 @@ var doors = map[string][]string{
 	"golang.org/x/image":                {"featurize/pixels", "cli/report", "detect/draw"}, // decoders; fonts and polygons
 	"google.golang.org/protobuf":        {"onnx", "onnx/pb", "onnx/verify"},
 	"github.com/urfave/cli/v2":          {"cli", "cli/help"},
-	"github.com/goccy/go-yaml":          {"cli"},
+	"github.com/goccy/go-yaml":          {"cli", "detect/data"},
 	"golang.org/x/sys":                  {"cli", "cli/catalogue", "featurize/output"},
 	"golang.org/x/text":                 {"featurize", "onnx"}, // Unicode forms, code pages
 	"github.com/owulveryck/onnx-go":     {"onnx/verify"},

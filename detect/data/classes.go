@@ -62,8 +62,7 @@ func (c *classList) index() map[string]int {
 	return at
 }
 
-// remark notes what may surprise of the classes: those that a split does not list, and
-// those that differ in case only.
+// remark notes what may surprise of the classes that files list.
 func (c *classList) remark() {
 	for _, k := range c.s.Classes {
 		for _, split := range sortedSplits(c.splits) {
@@ -73,6 +72,11 @@ func (c *classList) remark() {
 			}
 		}
 	}
+	c.cases()
+}
+
+// cases notes classes whose names differ in case only.
+func (c *classList) cases() {
 	folded := map[string]string{}
 	for _, k := range c.s.Classes {
 		low := strings.ToLower(k.Name)

@@ -34,7 +34,7 @@ const (
 	PolygonNotFinite Kind = "polygon_not_finite" // NaN, infinite or no number; dropped
 	PolygonFlat      Kind = "polygon_flat"       // one list of numbers, not a list of lists; taken for one polygon
 	MaskMalformed    Kind = "mask_malformed"     // neither polygons nor run lengths; dropped, the box is kept
-	MaskSize         Kind = "mask_size"          // run lengths of another size than the image; dropped, the box is kept
+	MaskSize         Kind = "mask_size"          // of another size than the image; dropped, a given box is kept
 	MaskEmpty        Kind = "mask_empty"         // no pixel; dropped
 	MaskOverlap      Kind = "mask_overlap"       // pixels of two objects; kept
 	MaskBeside       Kind = "mask_beside"        // it does not meet its box; kept
@@ -51,6 +51,7 @@ const (
 	DifficultMissing Kind = "difficult_missing" // taken for 0
 	TruncatedMissing Kind = "truncated_missing" // taken for 0
 	BoxesFloat       Kind = "boxes_float"       // VOC corners that are no integers; kept as they are
+	BoxesFromZero    Kind = "boxes_from_zero"   // of a VOC set: corners below 1, so that all its corners are taken to count from 0
 	LabelKeypoints   Kind = "label_keypoints"   // of YOLO lines; only the boxes are read
 
 	// Of classes.
@@ -77,14 +78,16 @@ const (
 	ImageUnread      Kind = "image_unread"       // its size cannot be read
 	ImageIDText      Kind = "image_id_text"      // ids as text; numbers are taken as such, others are numbered
 	ImageRepeated    Kind = "image_repeated"     // the same entry twice; taken for one
-	ImageOneName     Kind = "image_one_name"     // two entries of one file; kept
+	ImageOneName     Kind = "image_one_name"     // two images of one file, or with one annotation file; kept
+	ImageAnnotators  Kind = "image_annotators"   // annotated more than once; the first annotation is taken
 	ImageShared      Kind = "image_shared"       // an image in two splits; kept in both
-	ImageNoSplit     Kind = "image_no_split"     // in none of the lists of the splits; kept without a split
+	ImageNoSplit     Kind = "image_no_split"     // in none of the lists of the splits; left out
 
 	// Of files.
 	FileUnread    Kind = "file_unread"    // an annotation file that cannot be read; left out
 	LineMalformed Kind = "line_malformed" // of a text file; left out
 	NumberNaN     Kind = "number_nan"     // NaN or Infinity, which JSON does not have; read
+	PathMissing   Kind = "path_missing"   // of data.yaml: no folder or list, or no image in it; left out
 	PathMoved     Kind = "path_moved"     // a folder of data.yaml is not there; another one is taken
 )
 
@@ -107,7 +110,7 @@ var said = []struct {
 	{PolygonNotFinite, "polygon(s) with NaN, infinity or no numbers were dropped"},
 	{PolygonFlat, "segmentation(s) are one list of numbers; each was taken for a polygon"},
 	{MaskMalformed, "mask(s) that are neither polygons nor run lengths were dropped, their boxes kept"},
-	{MaskSize, "mask(s) of another size than their images were dropped, their boxes kept"},
+	{MaskSize, "mask(s) of another size than their images were dropped; a box that the data give is kept"},
 	{MaskEmpty, "mask(s) without a pixel were dropped"},
 	{MaskOverlap, "mask(s) overlap with another object's in their image"},
 	{MaskBeside, "mask(s) do not meet their boxes"},
@@ -122,6 +125,7 @@ var said = []struct {
 	{DifficultMissing, "object(s) do not say difficult; 0 was taken"},
 	{TruncatedMissing, "object(s) do not say truncated; 0 was taken"},
 	{BoxesFloat, "box(es) have corners that are no integers; they are kept as they are"},
+	{BoxesFromZero, "box(es) have a corner below 1, so all corners of the set were taken to count from 0, not from 1"},
 	{LabelKeypoints, "line(s) have keypoints, of which nothing is read; their boxes are"},
 	{ClassIDs, "class number(s) are left out between 1 and the last one, or below 1"},
 	{ClassIDMoved, "class(es) have another number in another split; classes are told by name"},
@@ -144,12 +148,14 @@ var said = []struct {
 	{ImageUnread, "image file(s) of which not even the size can be read"},
 	{ImageIDText, "image id(s) are text; numbers were taken as such, others replaced by numbers"},
 	{ImageRepeated, "image(s) are listed twice; each was taken for one"},
-	{ImageOneName, "image(s) have the file of another one"},
+	{ImageOneName, "image(s) share their file or their annotations with another one"},
+	{ImageAnnotators, "image(s) are annotated more than once, of which the first was taken"},
 	{ImageShared, "image(s) are in two splits"},
-	{ImageNoSplit, "image(s) are in none of the lists of the splits"},
+	{ImageNoSplit, "image(s) are in none of the lists of the splits and were left out"},
 	{FileUnread, "annotation file(s) cannot be read and were left out"},
 	{LineMalformed, "line(s) that cannot be read were left out"},
 	{NumberNaN, "file(s) hold NaN or Infinity, which JSON does not have"},
+	{PathMissing, "entr(ies) of data.yaml lead to no images and were left out"},
 	{PathMoved, "folder(s) are not where the data say"},
 }
 

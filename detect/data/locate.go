@@ -46,7 +46,11 @@ type found struct {
 
 // find finds an image file by the name that an annotation file has for it.
 func (l *locator) find(name string) (found, bool) {
-	for _, clean := range spellings(name) {
+	names := spellings(name)
+	if l.t.asked != "" {
+		names = append(names, path.Base(names[0]))
+	}
+	for _, clean := range names {
 		for i, dir := range l.dirs {
 			if f, ok := l.t.file(path.Join(dir, clean)); ok {
 				if i > 0 { // the images of a split lie in one folder

@@ -22,7 +22,6 @@ var ErrUnknown = fmt.Errorf("no data set for detection: %w", featurize.ErrData)
 type source struct {
 	format string
 	files  []string // annotation files, as their format needs them
-	dir    string   // the folder in the tree that holds the set; "." for all
 }
 
 // forms recognise a form of data sets in a tree, in this order: a set in several forms,
@@ -32,6 +31,10 @@ var forms = []struct {
 	recognise func(t *tree) *source
 }{
 	{COCO, findCOCO},
+	{LabelStudio, findLabelStudio},
+	{VOC, findVOC},
+	{YOLO, findYOLO},
+	{Masks, findMasks},
 }
 
 // recognise opens the files of a data set and finds its form.
@@ -44,6 +47,13 @@ func recognise(ctx context.Context, name string, c Config) (*tree, *source, erro
 		switch strings.ToLower(filepath.Ext(name)) {
 		case ".json":
 			return recogniseJSON(ctx, name, c)
+		case ".yaml", ".yml":
+			t, err := openTree(ctx, filepath.Dir(name))
+			if err != nil {
+				return nil, nil, err
+			}
+			t.name = name
+			return t, &source{format: YOLO, files: []string{filepath.Base(name)}}, nil
 		}
 	}
 	t, err := openTree(ctx, name)
@@ -112,7 +122,7 @@ func recogniseJSON(ctx context.Context, name string, c Config) (*tree, *source, 
 	}
 	t.name = name
 	switch kind := jsonForm(t, inner); kind {
-	case COCO:
+	case COCO, LabelStudio:
 		return t, &source{format: kind, files: []string{inner}}, nil
 	case "":
 		t.Close()
@@ -190,7 +200,7 @@ func findCOCO(t *tree) *source {
 	for _, list := range [][]string{named, other} {
 		list = slices.DeleteFunc(list, func(p string) bool { return jsonForm(t, p) != COCO })
 		if len(list) > 0 {
-			return &source{format: COCO, files: list, dir: "."}
+			return &source{format: COCO, files: list}
 		}
 	}
 	return nil
@@ -203,6 +213,14 @@ func (s *Set) read(ctx context.Context, from *source) error {
 	switch from.format {
 	case COCO:
 		err = s.readCOCO(ctx, from.files)
+	case LabelStudio:
+		err = s.readLabelStudio(ctx, from.files)
+	case VOC:
+		err = s.readVOC(ctx, from.files)
+	case YOLO:
+		err = s.readYOLO(ctx, from)
+	case Masks:
+		err = s.readMasks(ctx, from.files)
 	}
 	if err != nil {
 		return err

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"io"
 	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
 
 	"github.com/robust-transfer/rtx/featurize/pixels"
 )
@@ -50,6 +53,54 @@ func (s *Set) known(img *Image, where string) {
 	case img.open != nil:
 		s.find.add(ImageUnread, "%q: %v", img.Path, err)
 	}
+}
+
+// readSizes gives all images the sizes of their files, turned as their EXIF orientation
+// asks: so those who draw boxes on them see them. Images without a size are dropped.
+func (s *Set) readSizes(ctx context.Context) error {
+	type size struct {
+		w, h, orientation int
+		err               error
+	}
+	sizes := make([]size, len(s.Images))
+	each(ctx, len(s.Images), func(i int) {
+		z := &sizes[i]
+		z.w, z.h, z.orientation, z.err = s.Images[i].fileSize()
+	})
+	kept := s.Images[:0]
+	for i, img := range s.Images {
+		z := sizes[i]
+		if z.err != nil {
+			s.find.add(ImageUnread, "%q: %v", img.Path, z.err)
+			continue
+		}
+		img.Width, img.Height = z.w, z.h
+		if z.orientation >= 5 && z.w != z.h {
+			s.find.add(ImageTurned, "%q is %dx%d with the EXIF orientation %d", img.Path, z.w, z.h, z.orientation)
+			img.Width, img.Height, img.Turned = z.h, z.w, true
+		}
+		kept = append(kept, img)
+	}
+	s.Images = kept
+	return ctx.Err()
+}
+
+// each calls f for 0 to n-1, several at a time, until ctx ends.
+func each(ctx context.Context, n int, f func(i int)) {
+	var next atomic.Int64
+	var all sync.WaitGroup
+	for range min(n, 2*runtime.GOMAXPROCS(0)) {
+		all.Go(func() {
+			for ctx.Err() == nil {
+				i := int(next.Add(1)) - 1
+				if i >= n {
+					return
+				}
+				f(i)
+			}
+		})
+	}
+	all.Wait()
 }
 
 // CheckSizes reads the sizes of all image files and compares them with what the data say.

@@ -20,6 +20,7 @@ type tree struct {
 	paths  []string            // sorted bytewise
 	images map[string][]string // of image files: by the name without folder and suffix
 	asked  string              // the folder that is asked; "": the files are listed
+	dirs   map[string]bool     // folders; nil: they have not been asked for
 	notes  []string
 	close  func() error
 }

@@ -1,0 +1,269 @@
+package data
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/robust-transfer/rtx/featurize"
+)
+
+// findLabelStudio finds Label Studio's own files.
+func findLabelStudio(t *tree) *source {
+	for _, p := range t.paths {
+		if strings.EqualFold(path.Ext(p), ".json") && jsonForm(t, p) == LabelStudio {
+			return &source{format: LabelStudio, files: []string{p}}
+		}
+	}
+	return nil
+}
+
+// studioTask is an image of Label Studio, of the form JSON or, without Data, JSON-MIN.
+type studioTask struct {
+	ID          number
+	Data        map[string]json.RawMessage
+	Annotations []struct {
+		Result    []studioResult
+		Cancelled bool `json:"was_cancelled"`
+	}
+	fields map[string]json.RawMessage
+}
+
+// studioResult is what was drawn: in JSON-MIN its value itself.
+type studioResult struct {
+	studioValue
+	Value  studioValue
+	Width  number `json:"original_width"`
+	Height number `json:"original_height"`
+	Type   string
+}
+
+// studioValue is a shape, in percent of the image's sides, and its labels.
+type studioValue struct {
+	X, Y, Width, Height *float64
+	Rotation            float64
+	Points              [][]float64
+	RectangleLabels     []string
+	PolygonLabels       []string
+	BrushLabels         []string
+	EllipseLabels       []string
+	KeypointLabels      []string
+	Labels              []string
+	Choices             []string
+}
+
+// UnmarshalJSON keeps the fields of the task, whose names the user chooses in JSON-MIN.
+func (t *studioTask) UnmarshalJSON(b []byte) error {
+	type plain studioTask
+	if err := json.Unmarshal(b, (*plain)(t)); err != nil {
+		return err
+	}
+	return json.Unmarshal(b, &t.fields)
+}
+
+// labels are those of a shape.
+func (v *studioValue) labels() []string {
+	return slices.Concat(v.RectangleLabels, v.PolygonLabels, v.BrushLabels, v.EllipseLabels, v.KeypointLabels, v.Labels)
+}
+
+func (s *Set) readLabelStudio(ctx context.Context, names []string) error {
+	name := names[0]
+	data, err := s.tree.read(name)
+	if err != nil {
+		return err
+	}
+	var tasks []studioTask
+	if _, err := unmarshal(name, data, &tasks); err != nil {
+		return err
+	}
+	results := make([][]studioResult, len(tasks))
+	list := classList{s: s}
+	found := map[string]bool{}
+	for i := range tasks {
+		results[i] = s.studioResults(&tasks[i], name)
+		for _, r := range results[i] {
+			for _, l := range append(r.labels(), r.Value.labels()...) {
+				found[list.name(name, l)] = true
+			}
+		}
+	}
+	delete(found, "")
+	for i, class := range slices.Sorted(maps.Keys(found)) {
+		s.Classes = append(s.Classes, Class{ID: int64(i + 1), Name: class})
+	}
+	r := &studioReader{Set: s, class: list.index(), name: name, find: newLocator(s.tree, path.Dir(name)), seen: map[string]bool{}}
+	list.cases()
+	for i := range tasks {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		r.task(&tasks[i], i, results[i])
+	}
+	if len(s.Images) == 0 {
+		return fmt.Errorf("data: %q: no task has an image, expected one in data or at image: %w", name, featurize.ErrData)
+	}
+	return nil
+}
+
+// studioResults are what was drawn in an image.
+func (s *Set) studioResults(t *studioTask, name string) (all []studioResult) {
+	kept := 0
+	for _, a := range t.Annotations {
+		if a.Cancelled {
+			continue
+		}
+		if kept++; kept == 1 {
+			all = a.Result
+		}
+	}
+	if kept > 1 {
+		s.find.add(ImageAnnotators, "%s: task %s", name, t.ID.raw)
+	}
+	if t.Annotations != nil {
+		return all
+	}
+	for _, key := range slices.Sorted(maps.Keys(t.fields)) {
+		var list []studioResult
+		if json.Unmarshal(t.fields[key], &list) != nil {
+			continue
+		}
+		for _, r := range list {
+			if r.Width.given() {
+				all = append(all, r)
+			}
+		}
+	}
+	return all
+}
+
+// studioReader reads the tasks of a file.
+type studioReader struct {
+	*Set
+	class map[string]int
+	name  string
+	find  *locator
+	seen  map[string]bool
+}
+
+// image is the address of the task's image.
+func (t *studioTask) image() string {
+	fields := t.Data
+	if fields == nil {
+		fields = t.fields
+	}
+	keys := slices.Sorted(maps.Keys(fields))
+	if i := slices.Index(keys, "image"); i > 0 {
+		keys = slices.Insert(slices.Delete(keys, i, i+1), 0, "image")
+	}
+	for _, key := range keys {
+		var text string
+		if json.Unmarshal(fields[key], &text) == nil && featurize.IsImageName(strings.TrimPrefix(path.Base(text), ".")) {
+			return text
+		}
+	}
+	return ""
+}
+
+func (r *studioReader) task(t *studioTask, at int, results []studioResult) {
+	address := t.image()
+	if address == "" {
+		r.Set.find.add(ImageLost, "%s: task %d has no image", r.name, at+1)
+		return
+	}
+	if r.seen[address] { // of another annotator in JSON-MIN
+		r.Set.find.add(ImageAnnotators, "%s: %q", r.name, address)
+		return
+	}
+	r.seen[address] = true
+	img := Image{ID: int64(len(r.Images) + 1), Name: address}
+	if id, ok := t.ID.integer(); ok && !slices.ContainsFunc(r.Images, func(o Image) bool { return o.ID == id }) {
+		img.ID = id
+	}
+	r.attach(&img, r.find, r.name)
+	img.Name = path.Base(img.Path)
+	for _, d := range results {
+		if d.Width.size() > 0 {
+			img.Width, img.Height = d.Width.size(), d.Height.size()
+			break
+		}
+	}
+	r.known(&img, r.name)
+	for i := range results {
+		r.result(&img, &results[i], fmt.Sprintf("%s: task %d, result %d", r.name, at+1, i+1))
+	}
+	r.Images = append(r.Images, img)
+}
+
+// result reads a rectangle or a polygon.
+func (r *studioReader) result(img *Image, d *studioResult, where string) {
+	v := &d.Value
+	if v.X == nil && v.Points == nil {
+		v = &d.studioValue
+	}
+	labels := append(d.labels(), d.Value.labels()...)
+	find := &r.Set.find
+	switch {
+	case d.Type == "choices" || d.Type == "textarea" || len(d.Choices)+len(d.Value.Choices) > 0: // of the whole image
+		return
+	case len(d.BrushLabels)+len(d.Value.BrushLabels)+len(d.EllipseLabels)+len(d.Value.EllipseLabels)+len(d.KeypointLabels)+len(d.Value.KeypointLabels) > 0:
+		find.add(MaskNotRead, "%s", where)
+		return
+	case len(labels) == 0:
+		find.add(ObjectNoClass, "%s: no label", where)
+		return
+	}
+	o := Object{}
+	for i, l := range labels { // an object of several labels is one of each
+		at, ok := r.class[featurize.ClassOfLabel(strings.TrimSpace(l))]
+		if !ok {
+			find.add(ObjectNoClass, "%s: label %q", where, l)
+			continue
+		}
+		o.Class = at
+		if i == 0 && !r.shape(&o, v, img, where) {
+			return
+		}
+		img.Objects = append(img.Objects, o)
+	}
+}
+
+// shape makes a box, and of a polygon a mask; false: the object is dropped.
+func (r *studioReader) shape(o *Object, v *studioValue, img *Image, where string) bool {
+	w, h := float64(img.Width)/100, float64(img.Height)/100
+	switch {
+	case v.Points != nil:
+		var list []float64
+		for _, p := range v.Points {
+			if len(p) == 2 {
+				list = append(list, p[0]*w, p[1]*h)
+			}
+		}
+		lists := r.polygons([][]float64{list}, where)
+		if len(lists) == 0 {
+			return false
+		}
+		o.Mask = &Mask{Polygons: lists}
+		o.Box, _ = o.Mask.bounds()
+	case v.X == nil || v.Y == nil || v.Width == nil || v.Height == nil:
+		r.Set.find.add(ObjectMalformed, "%s: neither a rectangle nor a polygon", where)
+		return false
+	default:
+		x, y, bw, bh := *v.X*w, *v.Y*h, *v.Width*w, *v.Height*h
+		o.Box = [4]float64{x, y, x + bw, y + bh}
+		if v.Rotation != 0 { // about the upper left corner, clockwise
+			s, c := math.Sincos(v.Rotation * math.Pi / 180)
+			o.Box = rotated(x+(bw*c-bh*s)/2, y+(bw*s+bh*c)/2, bw, bh, v.Rotation*math.Pi/180)
+			r.Set.find.add(BoxRotated, "%s", where)
+		}
+	}
+	if !r.fit(&o.Box, img, where) {
+		return false
+	}
+	o.Area = o.area()
+	return true
+}
