@@ -45,7 +45,7 @@ type bench struct {
 }
 
 func main() {
-	only := flag.String("only", "import,verify,train,pixels,limit,loader,formats,probe", "what to measure")
+	only := flag.String("only", "import,verify,train,pixels,limit,loader,formats,probe,detection", "what to measure")
 	python := flag.String("python", "python3", "the interpreter of the peers")
 	rounds := flag.Int("rounds", 5, "turns of each pair")
 	folder := flag.String("fit", "", "fit x.npy and y.npy of a folder: the process that probe starts")
@@ -85,7 +85,7 @@ func run(ctx context.Context, only []string, python string, rounds int) error {
 	for _, m := range []struct {
 		name string
 		run  func(context.Context) error
-	}{{"import", b.imports}, {"verify", b.verifications}, {"train", b.training}, {"pixels", b.pixels}, {"limit", b.limit}, {"loader", b.loader}, {"formats", b.formats}, {"probe", b.probes}} {
+	}{{"import", b.imports}, {"verify", b.verifications}, {"train", b.training}, {"pixels", b.pixels}, {"limit", b.limit}, {"loader", b.loader}, {"formats", b.formats}, {"probe", b.probes}, {"detection", b.detection}} {
 		if !slices.Contains(only, m.name) {
 			continue
 		}
