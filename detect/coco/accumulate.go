@@ -53,8 +53,11 @@ func (w *curves) sort(from, to int32) {
 	for p := from; p < to; p++ {
 		w.order = append(w.order, p)
 	}
-	f := w.x.found
-	slices.SortFunc(w.order, func(a, b int32) int {
+	sortByScore(w.order, w.x.found)
+}
+
+func sortByScore(places []int32, f []found) {
+	slices.SortFunc(places, func(a, b int32) int {
 		if c := cmp.Compare(f[b].score, f[a].score); c != 0 {
 			return c
 		}

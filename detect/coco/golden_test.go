@@ -61,7 +61,10 @@ func (s *set) dataset(t testing.TB) *coco.Dataset {
 		size[i.ID] = [2]int{i.Height, i.Width}
 	}
 	for _, a := range s.GT.Annotations {
-		m := segmentation(t, a.Segmentation, size[a.ImageID][0], size[a.ImageID][1])
+		var m *mask.RLE
+		if a.Segmentation != nil {
+			m = segmentation(t, a.Segmentation, size[a.ImageID][0], size[a.ImageID][1])
+		}
 		d.Annotations = append(d.Annotations, coco.Annotation{ID: a.ID, ImageID: a.ImageID, CategoryID: a.CategoryID,
 			Box: a.BBox, Area: a.Area, Crowd: a.IsCrowd == 1, Mask: m})
 	}
@@ -238,4 +241,22 @@ func compare(t *testing.T, what string, got []float64, sum, packed string) {
 			return
 		}
 	}
+}
+
+func results(t testing.TB, content []byte, gt *coco.Dataset) []coco.Detection {
+	t.Helper()
+	r, err := coco.ReadResults(bytes.NewReader(content), gt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.Detections
+}
+
+func evaluated(t testing.TB, gt *coco.Dataset, dt []coco.Detection, c coco.Config) *coco.Evaluation {
+	t.Helper()
+	e, err := coco.Evaluate(gt, dt, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
 }

@@ -33,10 +33,7 @@ func (x *index) match() (*matches, error) {
 		m.matched[a], m.ignored[a] = make([]uint64, len(x.found)), make([]uint64, len(x.found))
 		m.positives[a] = make([]int32, len(x.groups))
 	}
-	w := &matcher{x: x, lowest: math.Inf(1)}
-	for _, t := range x.c.IoUs {
-		w.lowest = min(w.lowest, limit(t))
-	}
+	w := x.newMatcher()
 	for i, g := range x.groups {
 		if err := w.overlap(g); err != nil {
 			return nil, err
@@ -47,6 +44,14 @@ func (x *index) match() (*matches, error) {
 		}
 	}
 	return m, nil
+}
+
+func (x *index) newMatcher() *matcher {
+	w := &matcher{x: x, lowest: math.Inf(1)}
+	for _, t := range x.c.IoUs {
+		w.lowest = min(w.lowest, limit(t))
+	}
+	return w
 }
 
 // limit is the lowest overlap that matches at a threshold.

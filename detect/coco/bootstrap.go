@@ -1,0 +1,306 @@
+package coco
+
+import (
+	"fmt"
+	"math"
+	"math/bits"
+	"math/rand/v2"
+	"slices"
+)
+
+// BootstrapConfig changes how samples are drawn. The zero value is the default.
+type BootstrapConfig struct {
+	Seed    uint64
+	Samples int     // number of bootstrap samples; 0: 1000
+	Level   float64 // of the interval; 0: 0.95
+}
+
+func (c BootstrapConfig) resolve() (BootstrapConfig, error) {
+	if c.Samples == 0 {
+		c.Samples = 1000
+	}
+	if c.Level == 0 {
+		c.Level = 0.95
+	}
+	if c.Samples < 2 || !(c.Level > 0 && c.Level < 1) {
+		return c, fmt.Errorf("coco: %d bootstrap samples at level %v, expected at least 2 and a level between 0 and 1", c.Samples, c.Level)
+	}
+	return c, nil
+}
+
+// Spread is how much a figure varies over bootstrap samples.
+type Spread struct {
+	SD        float64 // standard deviation
+	Low, High float64 // percentile interval: from 2.5 % to 97.5 % at a level of 0.95
+}
+
+// Bootstrap returns the spread of AP and of AP50 over bootstrap samples of the images
+// (Efron and Tibshirani 1993): each draws as many images as there are, with
+// replacement. It is the spread over test images; that over training runs is not in it.
+//
+// Matching is not repeated: what was right and wrong in an image counts as often as the
+// image was drawn. A category that a sample has no objects of is left out of its mean.
+// AP50 is NaN if .5 is not among Config.IoUs.
+//
+// The draws depend on the seed, the numbers of samples and of images alone.
+func (e *Evaluation) Bootstrap(c BootstrapConfig) (ap, ap50 Spread, err error) {
+	if c, err = c.resolve(); err != nil {
+		return ap, ap50, err
+	}
+	if len(e.x.images) == 0 {
+		return ap, ap50, fmt.Errorf("coco: bootstrap of no images")
+	}
+	w := newResampled(e)
+	all, half := make([]float64, 0, c.Samples), make([]float64, 0, c.Samples)
+	draws(len(e.x.images), c, func(times []int32) {
+		a, h := w.ap(times)
+		all, half = append(all, a), append(half, h)
+	})
+	return spreadOf(all, c.Level), spreadOf(half, c.Level), nil
+}
+
+// Difference is how much better one evaluation is than another.
+type Difference struct {
+	Value float64 // second minus first
+	Spread
+
+	// P is the two-sided p value of the bootstrap for "the two are equally good": twice
+	// the share of samples in which the sign of the difference is not the more frequent
+	// one, and no less than 2/(samples+1).
+	P float64
+}
+
+// Compare tests whether second is better than first in AP and in AP50, on the same
+// images. Both are computed on the same bootstrap samples of the images, so that images
+// which are hard for both do not count as noise (the paired bootstrap). What it tests
+// is whether the difference would be of the same sign on other images like these; that
+// other training runs would give it, it does not say.
+//
+// It is an error if the two do not have the same images, categories and thresholds.
+func Compare(first, second *Evaluation, c BootstrapConfig) (ap, ap50 Difference, err error) {
+	if c, err = c.resolve(); err != nil {
+		return ap, ap50, err
+	}
+	if err := first.comparable(second); err != nil {
+		return ap, ap50, err
+	}
+	a, b := newResampled(first), newResampled(second)
+	var all, half []float64
+	draws(len(first.x.images), c, func(times []int32) {
+		allA, halfA := a.ap(times)
+		allB, halfB := b.ap(times)
+		all, half = append(all, allB-allA), append(half, halfB-halfA)
+	})
+	sa, sb := first.Summary(), second.Summary()
+	return difference(sb.AP-sa.AP, all, c.Level), difference(sb.AP50-sa.AP50, half, c.Level), nil
+}
+
+func (e *Evaluation) comparable(o *Evaluation) error {
+	ids := func(e *Evaluation) []int64 {
+		var v []int64
+		for _, i := range e.x.images {
+			v = append(v, e.x.gt.Images[i].ID)
+		}
+		return v
+	}
+	sameCategory := func(a, b Category) bool { return a.ID == b.ID }
+	switch {
+	case len(e.x.images) == 0 || !slices.Equal(ids(e), ids(o)):
+		return fmt.Errorf("coco: compare evaluations of %d and %d images that are not the same", len(e.x.images), len(o.x.images))
+	case !slices.EqualFunc(e.Categories, o.Categories, sameCategory) || !slices.Equal(e.positives, o.positives):
+		return fmt.Errorf("coco: compare evaluations of categories or objects that are not the same")
+	case !slices.Equal(e.Config.IoUs, o.Config.IoUs) || !slices.Equal(e.Config.Recalls, o.Config.Recalls) || e.Config.Areas[0] != o.Config.Areas[0]:
+		return fmt.Errorf("coco: compare evaluations whose thresholds or areas differ")
+	}
+	return nil
+}
+
+func difference(value float64, samples []float64, level float64) Difference {
+	samples = slices.DeleteFunc(samples, math.IsNaN)
+	above, below := 1.0, 1.0
+	for _, v := range samples {
+		if v >= 0 {
+			above++
+		}
+		if v <= 0 {
+			below++
+		}
+	}
+	d := Difference{Value: value, Spread: spreadOf(samples, level), P: min(1, 2*min(above, below)/float64(len(samples)+1))}
+	if math.IsNaN(value) {
+		d.P = math.NaN()
+	}
+	return d
+}
+
+// draws calls f for each sample with the number of times that each image was drawn.
+func draws(images int, c BootstrapConfig, f func(times []int32)) {
+	r := rand.New(rand.NewPCG(c.Seed, 0))
+	times := make([]int32, images)
+	for range c.Samples {
+		clear(times)
+		for range images {
+			times[r.IntN(images)]++
+		}
+		f(times)
+	}
+}
+
+// resampled computes AP of images that count several times.
+type resampled struct {
+	e          *Evaluation
+	half       int // the place of .5 in Config.IoUs; -1: it is not there
+	categories []resampledCategory
+	points     [][]weighted // [T]
+	wrong      []int64      // [T]
+}
+
+// resampledCategory are the detections of a category by falling score, and its objects.
+type resampledCategory struct {
+	verdicts []imageVerdict
+	objects  []imageObjects
+}
+
+type imageVerdict struct {
+	image        int32
+	right, wrong uint64 // a bit for each IoU threshold
+}
+
+type imageObjects struct{ image, n int32 }
+
+// weighted is a place of the curve of precision and recall.
+type weighted struct {
+	right     int64
+	precision float64
+}
+
+func newResampled(e *Evaluation) *resampled {
+	w := &resampled{e: e, points: make([][]weighted, len(e.Config.IoUs)), wrong: make([]int64, len(e.Config.IoUs))}
+	w.half = slices.Index(e.Config.IoUs, 0.5)
+	all := ^uint64(0) >> (maxIoUs - len(e.Config.IoUs))
+	var order []int32
+	for k := range e.Categories {
+		var c resampledCategory
+		order = order[:0]
+		for i := e.x.first[k]; i < e.x.first[k+1]; i++ {
+			g := e.x.groups[i]
+			if n := e.m.positives[0][i]; n > 0 {
+				c.objects = append(c.objects, imageObjects{g.image, n})
+			}
+			for d := g.d0; d < g.d1; d++ {
+				order = append(order, d)
+			}
+		}
+		if len(c.objects) == 0 {
+			continue
+		}
+		sortByScore(order, e.x.found)
+		for _, d := range order {
+			matched, ignored := e.m.matched[0][d], e.m.ignored[0][d]
+			c.verdicts = append(c.verdicts, imageVerdict{e.x.found[d].image, matched &^ ignored, all &^ (matched | ignored)})
+		}
+		w.categories = append(w.categories, c)
+	}
+	return w
+}
+
+// ap returns AP and AP50 of images that count so many times each.
+func (w *resampled) ap(times []int32) (all, half float64) {
+	sum, sumHalf, present := 0.0, 0.0, 0
+	for i := range w.categories {
+		c := &w.categories[i]
+		objects := int64(0)
+		for _, o := range c.objects {
+			objects += int64(times[o.image]) * int64(o.n)
+		}
+		if objects == 0 {
+			continue
+		}
+		present++
+		w.count(c, times)
+		for t := range w.points {
+			area := w.area(w.points[t], float64(objects))
+			sum += area
+			if t == w.half {
+				sumHalf += area
+			}
+		}
+	}
+	if w.half < 0 {
+		sumHalf = math.NaN()
+	}
+	return sum / float64(present*len(w.points)), sumHalf / float64(present)
+}
+
+// count walks down the detections of a category.
+func (w *resampled) count(c *resampledCategory, times []int32) {
+	all := ^uint64(0) >> (maxIoUs - len(w.points))
+	for t := range w.points {
+		w.points[t], w.wrong[t] = w.points[t][:0], 0
+	}
+	everywhere := int64(0) // wrong at all thresholds
+	for _, v := range c.verdicts {
+		n := int64(times[v.image])
+		if v.wrong == all {
+			everywhere += n
+			continue
+		}
+		if n == 0 {
+			continue
+		}
+		for wrong := v.wrong; wrong != 0; wrong &= wrong - 1 {
+			w.wrong[bits.TrailingZeros64(wrong)] += n
+		}
+		for right := v.right; right != 0; right &= right - 1 {
+			t := bits.TrailingZeros64(right)
+			sum := n
+			if p := w.points[t]; len(p) > 0 {
+				sum += p[len(p)-1].right
+			}
+			w.points[t] = append(w.points[t], weighted{sum, float64(sum) / float64(sum+everywhere+w.wrong[t])})
+		}
+	}
+}
+
+// area is the mean precision over the recalls, each the highest at that recall or a
+// higher one.
+func (w *resampled) area(points []weighted, objects float64) float64 {
+	recalls := w.e.Config.Recalls
+	sum, highest := 0.0, 0.0
+	for r := len(recalls) - 1; r >= 0; r-- {
+		for len(points) > 0 && float64(points[len(points)-1].right)/objects >= recalls[r] {
+			highest = max(highest, points[len(points)-1].precision)
+			points = points[:len(points)-1]
+		}
+		sum += highest
+	}
+	return sum / float64(len(recalls))
+}
+
+// spreadOf leaves out samples that have no value, as no image in them has objects.
+func spreadOf(values []float64, level float64) Spread {
+	values = slices.DeleteFunc(values, math.IsNaN)
+	if len(values) == 0 {
+		return Spread{math.NaN(), math.NaN(), math.NaN()}
+	}
+	mean, square := 0.0, 0.0
+	for _, v := range values {
+		mean += v
+	}
+	mean /= float64(len(values))
+	for _, v := range values {
+		square += (v - mean) * (v - mean)
+	}
+	slices.Sort(values)
+	return Spread{
+		SD:  math.Sqrt(square / float64(len(values)-1)),
+		Low: percentile(values, (1-level)/2), High: percentile(values, (1+level)/2),
+	}
+}
+
+// percentile interpolates between sorted values, as numpy does.
+func percentile(sorted []float64, q float64) float64 {
+	at := q * float64(len(sorted)-1)
+	i := min(int(at), len(sorted)-1)
+	return sorted[i] + (at-float64(i))*(sorted[min(i+1, len(sorted)-1)]-sorted[i])
+}
