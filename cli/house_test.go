@@ -38,6 +38,7 @@ var order = []string{"cli", "detect", "finetune", "featurize", "onnx"}
 var never = map[string][]string{
 	"detect/box":        {"*"},
 	"detect/mask":       {"*"},
+	"detect/voc":        {"*"},
 	"detect/coco":       {"detect", "detect/data", "detect/draw", "detect/voc", "featurize", "featurize/pixels", "finetune", "onnx"},
 	"featurize":         {"onnx/runtime"},
 	"finetune/attack":   {"finetune"},
