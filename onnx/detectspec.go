@@ -30,6 +30,10 @@ type Detect struct {
 	BatchNormEps float64 `json:"batch_norm_eps"`
 	Background   string  `json:"background,omitempty"`
 
+	// Deployed is of a file that holds the whole detector, with what chooses boxes in
+	// its graph; nil: the graph has gaps between its parts.
+	Deployed *DetectDeployed `json:"deployed,omitempty"`
+
 	// Classes are those that can be detected, in the order of the outputs. Of a
 	// two-stage detector output 0 is the background, and output i+1 is Classes[i]; of
 	// a one-stage detector, which has none, output i is Classes[i].
@@ -144,4 +148,25 @@ type DetectTest struct {
 	Keep    int     `json:"keep"`            // the best of an image
 	TopK    int     `json:"top_k,omitempty"` // before NMS, of each level of a one-stage detector
 	MinSide float64 `json:"min_side"`
+}
+
+// DetectDeployed says what the outputs of a deployed detector are: boxes, labels,
+// scores and masks, whatever the names of its other values. Images are RGB in [0,1].
+type DetectDeployed struct {
+	Masks string `json:"masks,omitempty"` // "box": [D,1,Out,Out], within the boxes; "image": [D,1,H,W]; "": none
+	Batch int    `json:"batch,omitempty"` // 0: one image, outputs [D,...]; else up to Batch of them, outputs [N,Keep,...], and num [N]
+
+	Core DetectCore `json:"core"`
+}
+
+// DetectCore is what a deployed detector no longer says of the graph that it was made
+// of: the outputs, and what its input takes, as Spec says it of its own.
+type DetectCore struct {
+	Outputs    []string   `json:"outputs"`
+	Range      [2]float64 `json:"range"`
+	Channels   string     `json:"channels"`
+	Mean       []float64  `json:"mean,omitempty"`
+	Std        []float64  `json:"std,omitempty"`
+	Clamp      []float64  `json:"clamp,omitempty"`
+	Normalized bool       `json:"normalized"`
 }

@@ -49,6 +49,11 @@ func Int(name string, v int64) *pb.AttributeProto {
 	return &pb.AttributeProto{Name: name, Type: pb.AttributeProto_INT, I: v}
 }
 
+// String is an attribute that holds a string.
+func String(name, v string) *pb.AttributeProto {
+	return &pb.AttributeProto{Name: name, Type: pb.AttributeProto_STRING, S: []byte(v)}
+}
+
 // Float is an attribute that holds a float32.
 func Float(name string, v float32) *pb.AttributeProto {
 	return &pb.AttributeProto{Name: name, Type: pb.AttributeProto_FLOAT, F: v}
