@@ -192,7 +192,11 @@ func (r *studioReader) task(t *studioTask, at int, results []studioResult) {
 			break
 		}
 	}
-	r.known(&img, r.name)
+	if len(results) > 0 || img.open == nil {
+		r.known(&img, r.name)
+	} else { // the file says nothing of the size of an image without results
+		img.Width, img.Height, _, _ = img.fileSize()
+	}
 	for i := range results {
 		r.result(&img, &results[i], fmt.Sprintf("%s: task %d, result %d", r.name, at+1, i+1))
 	}
