@@ -234,7 +234,13 @@ func TestCurve(t *testing.T) {
 // TestBootstrap compares with evaluations of data sets in which images are there as
 // often as they were drawn.
 func TestBootstrap(t *testing.T) {
-	gt, dt := drawn(5, 12)
+	for _, images := range []int{12, 4} { // of 4 images a sample often lacks a category
+		checkBootstrap(t, images)
+	}
+}
+
+func checkBootstrap(t *testing.T, images int) {
+	gt, dt := drawn(5, images)
 	e := evaluated(t, gt, dt, coco.Config{})
 	c := coco.BootstrapConfig{Seed: 3, Samples: 50}
 	ap, ap50, err := e.Bootstrap(c)

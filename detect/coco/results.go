@@ -69,7 +69,7 @@ func ReadResults(r io.Reader, gt *Dataset) (*Results, error) {
 	if p.s.failed() {
 		return nil, &ResultsError{Element: len(p.out.Detections), Err: p.s.err}
 	}
-	if p.s.peek() != 0 || p.s.failed() {
+	if !p.s.atEnd() || p.s.failed() {
 		return nil, p.whole(p.s.kind()+" after the list", "the end")
 	}
 	return p.out, nil
@@ -148,6 +148,7 @@ func (p *resultsReader) field(f *fields) (err error) {
 	case "image_id":
 		f.image = true
 		if p.s.peek() == '"' {
+			f.d.ImageID = 0
 			f.name, err = p.imageName()
 			return err
 		}
@@ -211,6 +212,7 @@ func (p *resultsReader) whole64(field, expected string) (int64, error) {
 
 // box reads a bbox. An empty list, or null, is none.
 func (p *resultsReader) box(box *[4]float64) (bool, error) {
+	*box = [4]float64{}
 	if p.s.peek() == 'n' {
 		p.s.skip()
 		return false, nil

@@ -87,9 +87,12 @@ func (s *scanner) peek() byte {
 	}
 }
 
+// atEnd says whether there is nothing more but white space.
+func (s *scanner) atEnd() bool { return s.peek() == 0 && s.pos == s.end }
+
 // take reads the byte c, if it is the next one.
 func (s *scanner) take(c byte) bool {
-	if s.peek() != c || s.pos >= s.end {
+	if s.peek() != c || s.pos == s.end {
 		return false
 	}
 	s.pos++
@@ -123,9 +126,12 @@ func (s *scanner) key() []byte {
 	return k
 }
 
+// have says whether there is another byte.
+func (s *scanner) have() bool { return s.pos < s.end || s.fill() }
+
 // next returns the next byte, and false at the end.
 func (s *scanner) next() (byte, bool) {
-	if s.pos == s.end && !s.fill() {
+	if !s.have() {
 		return 0, false
 	}
 	c := s.buf[s.pos]
@@ -197,19 +203,16 @@ func (s *scanner) unicode() bool {
 		return false
 	}
 	for utf16.IsSurrogate(r) {
-		if s.pos == s.end {
-			s.fill()
-		}
-		if s.pos == s.end || s.buf[s.pos] != '\\' {
+		if !s.have() || s.buf[s.pos] != '\\' {
 			r = utf8.RuneError
 			break
 		}
 		s.pos++
-		if c, _ := s.next(); c != 'u' {
+		if !s.have() || s.buf[s.pos] != 'u' {
 			s.token = utf8.AppendRune(s.token, utf8.RuneError)
-			s.pos-- // c is the escaped character
 			return s.escape()
 		}
+		s.pos++
 		low, ok := s.hex()
 		if !ok {
 			return false
@@ -251,7 +254,7 @@ func (s *scanner) number() []byte {
 			s.pos++
 		}
 		s.token = append(s.token, s.buf[from:s.pos]...)
-		if s.pos < s.end || !s.fill() {
+		if !(s.pos == s.end && s.fill()) {
 			break
 		}
 	}

@@ -22,9 +22,9 @@ func (s *scanner) kind() string {
 		return "null"
 	case s.atNumber():
 		return "a number"
-	case c == 'N' || c == 'I':
+	case c == 'N' || c == 'I' || c == '-':
 		return "NaN or Infinity, which JSON does not have"
-	case c == 0:
+	case s.atEnd():
 		return "nothing"
 	default:
 		return fmt.Sprintf("%q", rune(c))

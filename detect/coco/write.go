@@ -5,17 +5,19 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strconv"
 	"unicode/utf8"
 )
 
 // WriteResults writes detections as a COCO results file, one on a line. Boxes and scores
-// have the fewest digits that give the same float32. A detection whose Box is all 0 and
-// which has a mask is written without a bbox; pycocotools then takes areas from the
-// masks, if it is the first.
+// have the fewest digits that give the same float32. If all detections have a mask and an
+// Area, no bbox is written: areas are then those of the masks for who reads the file, and
+// boxes are theirs. Otherwise each has a bbox, and areas are those of the boxes.
 func WriteResults(w io.Writer, dt []Detection) error {
 	out := &writer{Writer: bufio.NewWriterSize(w, 1<<16)}
 	out.WriteByte('[')
+	masksAlone := !slices.ContainsFunc(dt, func(d Detection) bool { return d.Mask == nil || d.Area == 0 })
 	for i := range dt {
 		d := &dt[i]
 		if !finite(d.Score) || !finite(d.Box[0]+d.Box[1]+d.Box[2]+d.Box[3]) {
@@ -23,7 +25,7 @@ func WriteResults(w io.Writer, dt []Detection) error {
 		}
 		out.separate(i)
 		out.field(`{"image_id":`).int(d.ImageID).field(`,"category_id":`).int(d.CategoryID)
-		if d.Mask == nil || d.Box != [4]float64{} {
+		if !masksAlone {
 			out.field(`,"bbox":`).box(d.Box, 32)
 		}
 		out.field(`,"score":`).float(d.Score, 32)
