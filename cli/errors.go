@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/robust-transfer/rtx/cli/catalogue"
+	"github.com/robust-transfer/rtx/detect/coco"
 	"github.com/robust-transfer/rtx/featurize"
 	"github.com/robust-transfer/rtx/featurize/output"
 	"github.com/robust-transfer/rtx/finetune"
@@ -125,6 +126,8 @@ var verdicts = []struct {
 	{as[*arch.Mismatch], 65, "rtx inspect lists the tensors"},
 	{is(torch.ErrIndex), 2, "rtx import --index chooses one"},
 	{is(featurize.ErrObjects), 65, "rtx detect check tells what such a data set holds; to classify whole images, give a folder for each class, a list file, or the folder of the images alone"},
+	{as[*coco.ResultsError], 65, ""},
+	{as[*coco.InputError], 65, ""},
 	{is(featurize.ErrUnfinished), 65, "rtx featurize is at work on it, or goes on with it when it is run again"},
 	{is(featurize.ErrData, featurize.ErrFormat, torch.ErrFormat, probe.ErrData), 65, ""},
 	{is(context.Canceled), 130, ""},

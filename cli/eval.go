@@ -18,7 +18,7 @@ import (
 func evalCommand(e *env) *cli.Command {
 	return &cli.Command{
 		Name:  "eval",
-		Usage: "measure a classifier on labelled images",
+		Usage: "measure a classifier or a detector on labelled images",
 		Description: "DATA is what featurize takes, with labels. Its classes are those of the model that have\n" +
 			"the same names. top5 is the accuracy of the first five labels, of all where the model\n" +
 			"has fewer; ece is the expected calibration error in 15 bins of equal width. Of a\n" +
@@ -29,13 +29,19 @@ func evalCommand(e *env) *cli.Command {
 			"read whether OUT holds their evaluation, or another, which is left as it is.\n" +
 			"Models of finetune, compare and probe --attach know the images that they were trained on\n" +
 			"and chosen by, by the contents of the files: eval warns of those, and --split heldout\n" +
-			"leaves them out.",
+			"leaves them out.\n" +
+			"Detections are judged by COCO's rules, as pycocotools does: those that --predictions\n" +
+			"holds, for which neither a model nor onnxruntime is needed. DATA is then a data set for\n" +
+			"detection in the form of COCO, Pascal VOC or YOLO; its split is test, else val, else all\n" +
+			"images. OUT gets eval.json and per_class.csv.",
 		Flags: slices.Concat([]cli.Flag{
 			text("model", "", "the classifier: an ONNX or PyTorch `FILE`, or a name of rtx models", "m"),
 		}, dataFlags(), []cli.Flag{
 			text("out", "", "the `FOLDER` of the results", "o"),
 			text("split", "", "`WHICH` images to take: test, val, train, all, or heldout, those of all that the model was neither trained on nor chosen by (default: test, or all where there is no test split)"),
-		}, runFlags(), skipFlags(), outputFlags(), []cli.Flag{
+			text("predictions", "", "judge the detections of a COCO results `FILE` instead of a model's; DATA is a detection data set"),
+			text("against", "", "a second COCO results `FILE`: tell whether the detections differ from it by more than chance"),
+		}, detectorFlags(), runFlags(), skipFlags(), outputFlags(), []cli.Flag{
 			toggle("overwrite", "start over where OUT holds something else"),
 		}, specFlags()),
 		Action: func(c *cli.Context) error { return e.eval(c) },
@@ -46,8 +52,11 @@ func evalCommand(e *env) *cli.Command {
 type evalOptions struct {
 	Model string `flag:"model"`
 	dataOptions
-	Out   string `flag:"out"`
-	Split string `flag:"split"`
+	Out         string `flag:"out"`
+	Split       string `flag:"split"`
+	Predictions string `flag:"predictions"`
+	Against     string `flag:"against"`
+	detectorOptions
 	runOptions
 	skipOptions
 	Library   string `flag:"onnxruntime"`
@@ -82,6 +91,9 @@ func (e *env) eval(c *cli.Context) error {
 	var o evalOptions
 	readOptions(c, &o)
 	ctx := c.Context
+	if o.Predictions != "" {
+		return e.evalPredictions(c, o)
+	}
 	v := &evaluating{classifier: classifier{network: network{env: e, networkOptions: o.network()}}, o: o, uses: map[string]seen.Use{}}
 	if err := v.check(); err != nil {
 		return err

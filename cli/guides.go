@@ -68,12 +68,14 @@ var guides = map[string]help.Guide{
 		{Does: "Train the whole network", Line: "rtx finetune -m resnet50_l2_eps3 -d images -o run"},
 		{Does: "The head alone, at two learning rates; the best is kept", Line: "rtx finetune -m resnet50_l2_eps3 -d images -o head --mode fixed --lr 0.01 --lr 0.1"},
 	}},
-	"eval": {Synopsis: "rtx eval -m MODEL -d DATA [-o OUT] [FLAGS]", Examples: []help.Example{
+	"eval": {Synopsis: "rtx eval -m MODEL -d DATA [-o OUT] [FLAGS]\nrtx eval --predictions P.json -d DATA [-o OUT] [FLAGS]", Examples: []help.Example{
 		{Does: "On the test split, with a confusion matrix in OUT", Line: "rtx eval -m run/weights/best.onnx -d images -o evaluation"},
+		{Does: "COCO's figures of detections in a file", Line: "rtx eval --predictions predictions.json -d instances_val2017.json"},
 	}},
 	"predict": {Synopsis: "rtx predict -m MODEL IMAGE... [FLAGS]\nrtx predict -m MODEL -d DATA [FLAGS]", Examples: []help.Example{
 		{Does: "Two images", Line: "rtx predict -m run/weights/best.onnx cat.jpg dog.jpg"},
 		{Does: "A folder, into a file", Line: "rtx predict -m run/weights/best.onnx -d images -o predictions.jsonl"},
+		{Does: "The objects that a detector finds, as COCO results and as pictures", Line: "rtx predict -m yolo11n.onnx -d images -o found --format coco --draw"},
 	}},
 	"runtime": {Synopsis: "rtx runtime install|path [FLAGS]", Examples: []help.Example{
 		{Does: "Get the library", Line: "rtx runtime install"},

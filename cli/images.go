@@ -14,6 +14,7 @@ import (
 
 	cli "github.com/urfave/cli/v2"
 
+	"github.com/robust-transfer/rtx/detect/foreign"
 	"github.com/robust-transfer/rtx/featurize"
 	"github.com/robust-transfer/rtx/onnx"
 	"github.com/robust-transfer/rtx/onnx/runtime"
@@ -51,6 +52,27 @@ func runFlags() []cli.Flag {
 		text("device", "auto", "where the network runs: auto, cpu, cuda or cuda:`N`"),
 		text("precision", "fp32", "precision of the arithmetic: fp32, fp16, or tf32 on CUDA"),
 	}
+}
+
+// detectorOptions say of a detector of another tool what its file does not.
+type detectorOptions struct {
+	Form   string `flag:"form"`
+	Labels string `flag:"labels"`
+}
+
+func detectorFlags() []cli.Flag {
+	return []cli.Flag{
+		text("form", "", "`WHICH` outputs a detector of another tool has, where several fit: "+formNames()),
+		text("labels", "", "`FILE` of the names of the classes of a detector of another tool, in their order, one a line"),
+	}
+}
+
+func formNames() string {
+	var names []string
+	for _, f := range foreign.Forms {
+		names = append(names, string(f))
+	}
+	return strings.Join(names, ", ")
 }
 
 type skipOptions struct {
@@ -193,8 +215,10 @@ func (o skipOptions) tolerate(failed []featurize.Failure, images int) error {
 // load reads the model's structure and what it expects.
 func (n *network) load() error {
 	var err error
-	if n.model, err = n.openModel(n.Model); err != nil {
-		return err
+	if n.model == nil {
+		if n.model, err = n.openModel(n.Model); err != nil {
+			return err
+		}
 	}
 	if n.spec, n.assumed, err = n.modelSpec(n.inputOptions, n.Model, n.model); err != nil {
 		return err

@@ -21,20 +21,31 @@ import (
 func predictCommand(e *env) *cli.Command {
 	return &cli.Command{
 		Name:      "predict",
-		Usage:     "tell the classes of images",
+		Usage:     "tell the classes of images, or the objects in them",
 		ArgsUsage: "[IMAGE...]",
 		Description: "A line of JSON for each image, in order: path, label, probability and the most\n" +
 			"probable labels in top; class where the data tell it; or path and error. A multi-label\n" +
 			"model, which ends with a sigmoid for each class, adds labels: those of probability 0.5\n" +
 			"or more; label is the most probable. One sigmoid is the probability of the second of two\n" +
 			"classes: of two names, or of NAME and \"not NAME\" where the file names one. DATA is what\n" +
-			"featurize takes. With --json the lines are one object's predictions.",
+			"featurize takes. With --json the lines are one object's predictions.\n" +
+			"A detector tells the objects in each image: label, score, box x1, y1, x2, y2 in pixels,\n" +
+			"and mask where it has masks. Detectors that other tools exported to ONNX are known by\n" +
+			"their outputs: YOLO, DETR, torchvision's and TensorFlow's. With --format coco the folder\n" +
+			"OUT gets predictions.json, a list of COCO results, categories.json and images.json; with\n" +
+			"--format yolo it gets labels/NAME.txt, of lines class cx cy w h score, and classes.txt. DATA\n" +
+			"may be a data set for detection, whose ids are taken then. Boxes are of the pixels of the\n" +
+			"image file, which EXIF turns only with --exif-rotate, or where only that gives an image\n" +
+			"the size that the data set says. The same command goes on with an unfinished OUT.",
 		Flags: slices.Concat([]cli.Flag{
 			text("model", "", "the classifier: an ONNX or PyTorch `FILE`, or a name of rtx models", "m"),
 		}, dataFlags(), []cli.Flag{
 			text("out", "", "the `FILE` that the lines go to, instead of standard output; one that ends with .csv gets a table, of a multi-label model with the JSON lists labels and probabilities", "o"),
 			number("top-k", 5, "labels in top, at most `N`"),
-		}, runFlags(), outputFlags(), []cli.Flag{toggle("overwrite", "replace a file that is there")}, specFlags()),
+			text("format", "", "`HOW` the objects that a detector finds are written: jsonl, coco or yolo (default: jsonl); OUT is a folder for the last two"),
+			text("score", "", "leave out objects with a score below `X` (default: 0.05; in pictures 0.5)"),
+			toggle("draw", "write pictures of the images with the objects that were found, into the folder OUT/pictures"),
+		}, detectorFlags(), runFlags(), outputFlags(), []cli.Flag{toggle("overwrite", "replace a file that is there")}, specFlags()),
 		Action: func(c *cli.Context) error { return e.predict(c) },
 	}
 }
@@ -44,8 +55,12 @@ type predictOptions struct {
 	Images []string // named as arguments
 	Model  string   `flag:"model"`
 	dataOptions
-	Out  string `flag:"out"`
-	TopK int    `flag:"top-k"`
+	Out    string `flag:"out"`
+	TopK   int    `flag:"top-k"`
+	Format string `flag:"format"`
+	Score  string `flag:"score"`
+	Draw   bool   `flag:"draw"`
+	detectorOptions
 	runOptions
 	Library   string `flag:"onnxruntime"`
 	Overwrite bool   `flag:"overwrite"`
@@ -80,6 +95,23 @@ func (e *env) predict(c *cli.Context) error {
 	ctx := c.Context
 	p := &predicting{classifier: classifier{network: network{env: e, networkOptions: o.network()}}, o: o}
 	if err := p.check(); err != nil {
+		if e.namesDetector(o.Model, o.Form) {
+			return e.predictObjects(c, o)
+		}
+		return err
+	}
+	var err error
+	if p.model, err = p.openModel(p.Model); err != nil {
+		return err
+	}
+	kind, err := detectorKind(p.model, o.Form)
+	if err != nil {
+		return err
+	}
+	if kind != "" {
+		return e.predictObjects(c, o)
+	}
+	if err := detectorsOnly(c); err != nil {
 		return err
 	}
 	if err := p.load(); err != nil {
@@ -103,29 +135,21 @@ func (e *env) predict(c *cli.Context) error {
 	defer p.session.Close()
 	p.names = p.labels()
 	if o.Out != "" {
-		var err error
 		if p.out, err = p.to.create(); err != nil {
 			return err
 		}
 	}
-	err := p.predictAll(ctx, p.listing.All(), total, min(o.TopK, len(p.names)), p.emit)
+	err = p.predictAll(ctx, p.listing.All(), total, min(o.TopK, len(p.names)), p.emit)
 	p.tellNotes()
 	return p.finish(err)
 }
 
 // check looks at the options alone.
 func (p *predicting) check() error {
-	const usage = "rtx predict -m MODEL.onnx IMAGE..., or -d IMAGES"
-	if err := required(usage, "model", p.Model); err != nil {
+	if err := p.o.checkImages(); err != nil {
 		return err
 	}
-	if len(p.o.Images) == 1 && p.Data == "" && isFolder(p.o.Images[0]) {
-		p.Data, p.o.Images = p.o.Images[0], nil
-	}
-	data, images := p.Data, len(p.o.Images)
-	if (data == "") == (images == 0) {
-		return &usageError{msg: fmt.Sprintf("--data is %q and %d images are named, expected one or the other", data, images), hint: usage}
-	}
+	p.Data = p.o.Data
 	if p.o.TopK < 1 {
 		return &usageError{msg: fmt.Sprintf("--top-k is %d, expected 1 or more", p.o.TopK)}
 	}
@@ -133,7 +157,7 @@ func (p *predicting) check() error {
 		p.progress = "none" // the lines show how far it is
 	}
 	if p.o.Out != "" {
-		p.to = target{"out", p.o.Out, p.o.Overwrite, slices.Concat([]string{p.Model, data, p.config}, p.o.Images)}
+		p.to = target{"out", p.o.Out, p.o.Overwrite, slices.Concat([]string{p.Model, p.Data, p.config}, p.o.Images)}
 		if err := p.to.check(); err != nil {
 			return err
 		}
@@ -142,17 +166,36 @@ func (p *predicting) check() error {
 	return p.networkOptions.check()
 }
 
-// source lists the images: those that the arguments name, or those of --data.
-func (p *predicting) source(ctx context.Context) error {
-	if len(p.o.Images) == 0 {
-		return p.network.source(ctx)
+// checkImages wants a model, and images by arguments or by --data. A folder that is the
+// only argument is the data.
+func (o *predictOptions) checkImages() error {
+	const usage = "rtx predict -m MODEL.onnx IMAGE..., or -d IMAGES"
+	if err := required(usage, "model", o.Model); err != nil {
+		return err
 	}
-	for _, name := range p.o.Images {
+	if len(o.Images) == 1 && o.Data == "" && isFolder(o.Images[0]) {
+		o.Data, o.Images = o.Images[0], nil
+	}
+	if images := len(o.Images); (o.Data == "") == (images == 0) {
+		return &usageError{msg: fmt.Sprintf("--data is %q and %d images are named, expected one or the other", o.Data, images), hint: usage}
+	}
+	return nil
+}
+
+// source lists the images: those that the arguments name, or those of --data.
+func (p *predicting) source(ctx context.Context) error { return p.network.images(ctx, p.o.Images) }
+
+// images lists the images of some files, or those of --data where there are none.
+func (n *network) images(ctx context.Context, files []string) error {
+	if len(files) == 0 {
+		return n.source(ctx)
+	}
+	for _, name := range files {
 		if info, err := os.Stat(name); err == nil && info.IsDir() {
 			return &usageError{msg: fmt.Sprintf("%q is a folder, expected images", name), hint: "--data takes folders, archives and lists"}
 		}
 	}
-	p.listing = featurize.Images(p.o.Images...)
+	n.listing = featurize.Images(files...)
 	return nil
 }
 

@@ -1,0 +1,200 @@
+package cli
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/robust-transfer/rtx/detect/coco"
+	"github.com/robust-transfer/rtx/detect/data"
+	"github.com/robust-transfer/rtx/featurize"
+)
+
+// truth is a detection data set: what detections are compared with. The embedded set is
+// of the split.
+type truth struct {
+	coco.Dataset
+	name    string             // as --data names it
+	split   string             // "all": of all splits
+	all     coco.Dataset       // of all splits; of the split alone where ids of others are the same
+	samples []featurize.Sample // the image files of the split, in its order; Read is nil for a lost one
+	masks   bool               // every object has a mask
+	set     *data.Set
+}
+
+// quiet are flaws that do not change a figure, or that most sets have. Verbs pass them
+// over; rtx detect check tells all.
+var quiet = []data.Kind{
+	data.ImageNoObjects, data.ClassIDs, data.ClassUnused, data.ClassSuper, data.ImageNoLabels, data.ImageLost,
+	data.CrowdMissing, data.AreaMissing, data.DifficultMissing, data.TruncatedMissing, data.BoxThin, data.BoxRepeated, data.MaskOverlap,
+}
+
+// openObjects reads the data set that --data names, and tells its flaws.
+func (e *env) openObjects(ctx context.Context, o dataOptions) (*data.Set, error) {
+	set, err := data.Open(ctx, o.Data, data.Config{Root: o.Root})
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, hinted{fmt.Errorf("%w: %w", err, featurize.ErrData), "--data names a data set for detection: a folder, an archive, or a .json file of COCO"}
+	case err != nil:
+		return nil, err
+	}
+	for _, f := range set.Findings {
+		if !slices.Contains(quiet, f.Kind) {
+			e.warn("%s: %s", o.Data, f)
+		}
+	}
+	return set, nil
+}
+
+// readTruth reads the split of the data that the detections are compared with.
+func (e *env) readTruth(ctx context.Context, o dataOptions, split string) (*truth, error) {
+	set, err := e.openObjects(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	t := &truth{name: o.Data, set: set}
+	if err := t.choose(e, split); err != nil {
+		set.Close()
+		return nil, err
+	}
+	if err := t.read(ctx); err != nil {
+		set.Close()
+		return nil, err
+	}
+	return t, nil
+}
+
+// choose finds the split: the one that is asked for, else test or val if it shows
+// objects, else all images.
+func (t *truth) choose(e *env, split string) error {
+	objects := map[string]int{}
+	for _, image := range t.set.Images {
+		objects[image.Split] += len(image.Objects)
+	}
+	splits := t.set.Splits()
+	if t.split = split; split == "" {
+		t.split = "all"
+		for _, s := range []string{"val", "test"} {
+			if objects[s] > 0 {
+				t.split = s
+			}
+		}
+		if t.split == "all" && len(splits) > 1 {
+			e.warn("there is no test or val split with objects; all images are taken (%s)", strings.Join(splits, ", "))
+		}
+	}
+	switch {
+	case t.split != "all" && !slices.Contains(splits, t.split):
+		return hinted{fmt.Errorf("the data have no split %q, found %q: %w", t.split, splits, featurize.ErrData), "--split all takes all images"}
+	case t.split != "all" && objects[t.split] == 0:
+		return fmt.Errorf("the split %q of %q shows no objects, so that nothing can be found: %w", t.split, t.name, featurize.ErrData)
+	}
+	return nil
+}
+
+// inData is the name of the split as the data have it; "": all.
+func (t *truth) inData() string {
+	if t.split == "all" {
+		return ""
+	}
+	return t.split
+}
+
+// addMasks makes the masks of the objects, if all of them have one.
+func (t *truth) addMasks(ctx context.Context) error {
+	d, err := t.set.COCO(ctx, t.inData(), true)
+	if err != nil {
+		return err
+	}
+	if t.masks = !slices.ContainsFunc(d.Annotations, func(a coco.Annotation) bool { return a.Mask == nil }); t.masks {
+		t.Dataset = *d
+	}
+	return nil
+}
+
+// read makes the sets of the split and of all splits, without masks.
+func (t *truth) read(ctx context.Context) error {
+	name := t.inData()
+	d, err := t.set.COCO(ctx, name, false)
+	if err != nil {
+		return err
+	}
+	t.Dataset, t.all = *d, *d
+	if len(t.Annotations) == 0 {
+		return hinted{fmt.Errorf("%q shows no objects, so that nothing can be found: %w", t.name, featurize.ErrData), "a file of annotations has images, annotations and categories"}
+	}
+	if name != "" {
+		if d, err = t.set.COCO(ctx, "", false); err != nil {
+			return err
+		}
+		if t.unique(d) {
+			t.all = *d
+		}
+	}
+	for i := range t.set.Images {
+		if img := &t.set.Images[i]; name == "" || img.Split == name {
+			s, _ := img.Sample()
+			s.Size, s.ModTime = t.stat(img)
+			t.samples = append(t.samples, s)
+		}
+	}
+	return nil
+}
+
+// unique reports whether images of all splits have the ids that the data give them.
+func (t *truth) unique(d *coco.Dataset) bool {
+	for i := range d.Images {
+		if d.Images[i].ID != t.set.Images[i].ID {
+			return false
+		}
+	}
+	return true
+}
+
+// stat tells the size and time of an image file, or of the archive that it is in.
+func (t *truth) stat(img *data.Image) (size, time int64) {
+	info, err := os.Stat(t.name)
+	if err == nil && info.IsDir() {
+		info, err = os.Stat(filepath.Join(t.name, filepath.FromSlash(img.Path)))
+	}
+	if err != nil {
+		return 0, 0
+	}
+	return info.Size(), info.ModTime().UnixNano()
+}
+
+// categoryOf is the class of a name; nil: there is none.
+func (t *truth) categoryOf(name string) *coco.Category {
+	for i := range t.Categories {
+		if t.Categories[i].Name == name {
+			return &t.Categories[i]
+		}
+	}
+	return nil
+}
+
+// identity tells sets apart by all that the figures depend on.
+func (t *truth) identity() string {
+	h := sha256.New()
+	for _, m := range t.Images {
+		fmt.Fprintf(h, "%d %q %d %d\n", m.ID, m.FileName, m.Width, m.Height)
+	}
+	for _, c := range t.Categories {
+		fmt.Fprintf(h, "%d %q\n", c.ID, c.Name)
+	}
+	for _, a := range t.Annotations {
+		fmt.Fprintf(h, "%d %d %d %v %v %t", a.ID, a.ImageID, a.CategoryID, a.Box, a.Area, a.Crowd)
+		if a.Mask != nil {
+			fmt.Fprintf(h, " %v", a.Mask.Counts)
+		}
+		fmt.Fprintln(h)
+	}
+	return fmt.Sprintf("%d images, %d objects, %s", len(t.Images), len(t.Annotations), hex.EncodeToString(h.Sum(nil))[:16])
+}

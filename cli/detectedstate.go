@@ -1,0 +1,63 @@
+package cli
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/robust-transfer/rtx/featurize/output"
+)
+
+// detectedState is the file in which a job keeps what it has found so far, a line for
+// each image, so that the same command goes on where an earlier one was ended.
+type detectedState struct {
+	file *os.File
+	seen []detected // by earlier commands
+}
+
+// stateOf reads the state of a folder that was begun. A line that was cut off is
+// dropped.
+func stateOf(f *output.Folder) (*detectedState, error) {
+	file, err := os.OpenFile(f.State("detected.jsonl"), os.O_RDWR|os.O_CREATE, 0o666)
+	if err != nil {
+		return nil, fmt.Errorf("output: %w", err)
+	}
+	s := &detectedState{file: file}
+	whole := int64(0)
+	r := bufio.NewReaderSize(file, 1<<20)
+	for {
+		line, err := r.ReadBytes('\n')
+		if err != nil && !errors.Is(err, io.EOF) {
+			file.Close()
+			return nil, fmt.Errorf("output: %w", err)
+		}
+		var one detected
+		if err != nil || json.Unmarshal(line, &one) != nil {
+			break
+		}
+		whole += int64(len(line))
+		s.seen = append(s.seen, one)
+	}
+	if err := errors.Join(file.Truncate(whole), seekEnd(file)); err != nil {
+		file.Close()
+		return nil, fmt.Errorf("output: %w", err)
+	}
+	return s, nil
+}
+
+func seekEnd(file *os.File) error { _, err := file.Seek(0, io.SeekEnd); return err }
+
+// add appends an image.
+func (s *detectedState) add(one detected) error {
+	line, err := json.Marshal(one)
+	if err != nil {
+		return err
+	}
+	if _, err := s.file.Write(append(line, '\n')); err != nil {
+		return fmt.Errorf("output: %w", err)
+	}
+	return nil
+}
