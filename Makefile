@@ -80,7 +80,7 @@ parity: build
 	FOREIGN_PYTHONS="$(FOREIGN_PYTHONS)" $(GO) test -count=1 -v -timeout 60m -run 'TestParity' ./detect/foreign
 	RTX_TRACES=all $(GO) test -count=1 -v -timeout 60m -run 'TestTorch|TestFamilies' ./finetune
 	PYTHON=$(PYTHON) $(GO) test -count=1 -v -run 'TestOtherReaders' ./featurize
-	RTX_PARITY=1 PYTHON=$(DETECT_PYTHON) $(GO) test -count=1 -v -run 'TestPycocotools' ./detect/mask ./detect/coco
+	RTX_PARITY=1 PYTHON=$(DETECT_PYTHON) $(GO) test -count=1 -v -run 'TestPycocotools' ./detect/mask ./detect/coco ./detect/data
 
 bench: build
 	$(GO) run ./cli/bench -python $(TORCH_PYTHON)

@@ -179,6 +179,9 @@ func (r *cocoReader) images() error {
 		if !e.ID.given() {
 			return fmt.Errorf("data: %q: image %d (%q) has no id: %w", r.file.name, i, e.FileName, featurize.ErrData)
 		}
+		if e.FileName == "" && e.URL != "" {
+			e.FileName = text(path.Join(path.Base(path.Dir(string(e.URL))), path.Base(string(e.URL))))
+		}
 		if e.FileName == "" {
 			return fmt.Errorf("data: %q: image %s has no file_name: %w", r.file.name, key, featurize.ErrData)
 		}

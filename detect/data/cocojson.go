@@ -22,6 +22,7 @@ type cocoImage struct {
 	FileName text   `json:"file_name"`
 	Width    number `json:"width"`
 	Height   number `json:"height"`
+	URL      text   `json:"coco_url"` // LVIS has no file_name
 }
 
 type cocoAnnotation struct {

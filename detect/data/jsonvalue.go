@@ -102,8 +102,8 @@ func floats(raw []byte) (list []float64, ok bool) {
 }
 
 // jsonOf returns the contents of a JSON file as encoding/json reads them: without a byte
-// order mark, and with quotes around NaN and Infinity, which Python writes and JSON does
-// not have. The length after the mark does not change.
+// order mark, and with a text of the same length for NaN and Infinity, which Python writes
+// and JSON does not have.
 func jsonOf(data []byte) (plain []byte, nan bool) {
 	plain = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
 	if !bytes.Contains(plain, []byte("NaN")) && !bytes.Contains(plain, []byte("Infinity")) {
@@ -121,14 +121,10 @@ func jsonOf(data []byte) (plain []byte, nan bool) {
 		default:
 			for _, word := range [][]byte{[]byte("NaN"), []byte("-Infinity"), []byte("Infinity")} {
 				if bytes.HasPrefix(plain[i:], word) {
-					copy(plain[i:], `"nan`)
-					for j := i + 4; j < i+len(word)-1; j++ {
-						plain[j] = ' '
+					for j := range word {
+						plain[i+j] = 'n'
 					}
-					if len(word) == 3 {
-						copy(plain[i:], `"n`)
-					}
-					plain[i+len(word)-1] = '"'
+					plain[i], plain[i+len(word)-1] = '"', '"'
 					i += len(word) - 1
 					nan = true
 					break

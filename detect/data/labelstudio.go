@@ -83,8 +83,9 @@ func (s *Set) readLabelStudio(ctx context.Context, names []string) error {
 	}
 	results := make([][]studioResult, len(tasks))
 	list := classList{s: s}
-	found := map[string]bool{}
+	found, ids := map[string]bool{}, map[string]bool{}
 	for i := range tasks {
+		ids[tasks[i].ID.key()] = true
 		results[i] = s.studioResults(&tasks[i], name)
 		for _, r := range results[i] {
 			for _, l := range append(r.labels(), r.Value.labels()...) {
@@ -96,7 +97,7 @@ func (s *Set) readLabelStudio(ctx context.Context, names []string) error {
 	for i, class := range slices.Sorted(maps.Keys(found)) {
 		s.Classes = append(s.Classes, Class{ID: int64(i + 1), Name: class})
 	}
-	r := &studioReader{Set: s, class: list.index(), name: name, find: newLocator(s.tree, path.Dir(name)), seen: map[string]bool{}}
+	r := &studioReader{Set: s, class: list.index(), name: name, find: newLocator(s.tree, path.Dir(name)), seen: map[string]bool{}, unique: len(ids) == len(tasks)}
 	list.cases()
 	for i := range tasks {
 		if err := ctx.Err(); err != nil {
@@ -148,6 +149,8 @@ type studioReader struct {
 	name  string
 	find  *locator
 	seen  map[string]bool
+
+	unique bool // every task has an id of its own
 }
 
 // image is the address of the task's image.
@@ -181,7 +184,7 @@ func (r *studioReader) task(t *studioTask, at int, results []studioResult) {
 	}
 	r.seen[address] = true
 	img := Image{ID: int64(len(r.Images) + 1), Name: address}
-	if id, ok := t.ID.integer(); ok && !slices.ContainsFunc(r.Images, func(o Image) bool { return o.ID == id }) {
+	if id, ok := t.ID.integer(); ok && r.unique {
 		img.ID = id
 	}
 	r.attach(&img, r.find, r.name)

@@ -209,7 +209,7 @@ func layouts() map[string]files {
 
 // TestLayouts reads the same set in every layout, from folders and archives.
 func TestLayouts(t *testing.T) {
-	quiet := map[data.Kind]bool{data.ImageNoObjects: true, data.ClassOneSplit: true, data.PathMoved: true, data.PathMissing: true}
+	quiet := map[data.Kind]bool{data.ImageNoObjects: true, data.ClassOneSplit: true, data.PathMoved: true, data.PathMissing: true, data.MaskMissing: true}
 	for name, f := range layouts() {
 		for kind, at := range map[string]string{"folder": f.folder(t), "tar": f.archive(t, ".tar", "top/"), "zip": f.archive(t, ".zip", "")} {
 			t.Run(name+"/"+kind, func(t *testing.T) {

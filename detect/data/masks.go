@@ -84,6 +84,28 @@ func (s *Set) polygons(lists [][]float64, where any) [][]float64 {
 	return kept
 }
 
+// strayMasks notes masks that do not meet their boxes, and objects without a mask where
+// others have one.
+func (s *Set) strayMasks() {
+	some := false
+	for i := range s.Images {
+		for _, o := range s.Images[i].Objects {
+			some = some || o.Mask != nil
+		}
+	}
+	for i := range s.Images {
+		for j, o := range s.Images[i].Objects {
+			if o.Mask == nil {
+				if some {
+					s.find.add(MaskMissing, "%s: object %d", s.Images[i].Path, j+1)
+				}
+			} else if b, ok := o.Mask.bounds(); ok && (min(b[2], o.Box[2]) < max(b[0], o.Box[0]) || min(b[3], o.Box[3]) < max(b[1], o.Box[1])) {
+				s.find.add(MaskBeside, "%s: object %d: the box %v, around the mask %v", s.Images[i].Path, j+1, o.Box, b)
+			}
+		}
+	}
+}
+
 // finite reports whether all numbers are finite, and such as coordinates can be.
 func finite(list []float64) bool {
 	for _, v := range list {

@@ -233,6 +233,7 @@ func (s *Set) read(ctx context.Context, from *source) error {
 func (s *Set) complete() {
 	s.unused()
 	s.repeated()
+	s.strayMasks()
 	for i := range s.Images {
 		if len(s.Images[i].Objects) == 0 {
 			s.find.add(ImageNoObjects, "%s", s.Images[i].Path)
