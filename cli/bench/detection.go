@@ -62,6 +62,9 @@ func (b *bench) detection(ctx context.Context) error {
 			own, slow, fast = append(own, o), append(slow, s), append(fast, f)
 		}
 		b.compareJudged(kind, own, slow, fast)
+		if err := b.analyses(gt, kind); err != nil {
+			return err
+		}
 	}
 	b.notes = append(b.notes, "  detection: 1,000 images, 80 classes, 100 detections each; figures equal to 1e-12; "+peer.about)
 	return nil
@@ -82,6 +85,35 @@ func (b *bench) compareJudged(kind string, own, slow, fast []judged) {
 	add("evaluation alone", evaluate, fast, "faster-coco-eval", ">= 1")
 	add("detections read and evaluated", both, slow, "pycocotools", ">= 10")
 	add("detections read and evaluated", both, fast, "faster-coco-eval", ">= 1")
+}
+
+// analyses notes what the analyses beyond COCO's figures take, on one core.
+func (b *bench) analyses(gt *coco.Dataset, kind string) error {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	f, err := os.Open(filepath.Join(b.dir, kind+".json"))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	r, err := coco.ReadResults(f, gt)
+	if err != nil {
+		return err
+	}
+	e, err := coco.Evaluate(gt, r.Detections, coco.Config{Masks: kind == "segm"})
+	if err != nil {
+		return err
+	}
+	start := time.Now()
+	if _, _, err := e.Bootstrap(coco.BootstrapConfig{}); err != nil {
+		return err
+	}
+	bootstrap := time.Since(start)
+	start = time.Now()
+	if _, err := e.ErrorKinds(0.5); err != nil {
+		return err
+	}
+	b.notes = append(b.notes, fmt.Sprintf("  %s: 1,000 bootstrap samples %.1f s, error kinds %.1f s", kind, bootstrap.Seconds(), time.Since(start).Seconds()))
+	return nil
 }
 
 // judge reads and evaluates detections on one core.

@@ -436,3 +436,38 @@ func TestWorst(t *testing.T) {
 		t.Error("an IoU that was not evaluated is taken")
 	}
 }
+
+// TestByHand checks figures that need no oracle: a detection of IoU 304/392 = .776
+// matches at the six thresholds from .5 to .75.
+func TestByHand(t *testing.T) {
+	gt := &coco.Dataset{
+		Images:      []coco.Image{{ID: 1}},
+		Categories:  []coco.Category{{ID: 1, Name: "a"}, {ID: 2, Name: "absent"}},
+		Annotations: []coco.Annotation{{ID: 1, ImageID: 1, CategoryID: 1, Box: [4]float64{214, 41, 348, 244}, Area: 348 * 244}},
+	}
+	dt := []coco.Detection{{ImageID: 1, CategoryID: 1, Box: [4]float64{258, 41, 348, 244}, Score: 0.5}}
+	nan := math.NaN()
+	for _, c := range []struct {
+		name   string
+		dt     []coco.Detection
+		config coco.Config
+		want   coco.Summary
+	}{
+		{"default", dt, coco.Config{}, coco.Summary{AP: .6, AP50: 1, AP75: 1, APs: nan, APm: nan, APl: .6, AR1: .6, AR10: .6, AR100: .6, ARs: nan, ARm: nan, ARl: .6}},
+		{"no detections", nil, coco.Config{}, coco.Summary{APs: nan, APm: nan, ARs: nan, ARm: nan}},
+		{"one number of detections", dt, coco.Config{MaxDets: []int{5}}, coco.Summary{AP: .6, AP50: 1, AP75: 1, APs: nan, APm: nan, APl: .6, AR1: .6, AR10: nan, AR100: nan, ARs: nan, ARm: nan, ARl: .6}},
+		{"one threshold", dt, coco.Config{IoUs: []float64{.75}}, coco.Summary{AP: 1, AP50: nan, AP75: 1, APs: nan, APm: nan, APl: 1, AR1: 1, AR10: 1, AR100: 1, ARs: nan, ARm: nan, ARl: 1}},
+		{"one area range", dt, coco.Config{Areas: []coco.AreaRange{{Name: coco.AreaAll, Max: 1e9}}}, coco.Summary{AP: .6, AP50: 1, AP75: 1, APs: nan, APm: nan, APl: nan, AR1: .6, AR10: .6, AR100: .6, ARs: nan, ARm: nan, ARl: nan}},
+	} {
+		got, want := figures(evaluated(t, gt, c.dt, c.config).Summary()), figures(c.want)
+		for i := range got {
+			if math.IsNaN(got[i]) != math.IsNaN(want[i]) || math.Abs(got[i]-want[i]) > 1e-12 {
+				t.Errorf("%s: figure %d is %v, want %v", c.name, i, got[i], want[i])
+			}
+		}
+	}
+	p := evaluated(t, gt, dt, coco.Config{}).PerClass()
+	if p[0].Objects != 1 || p[0].Detections != 1 || !math.IsNaN(p[1].AP) || p[1].Name != "absent" {
+		t.Errorf("per class: %+v", p)
+	}
+}

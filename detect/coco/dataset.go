@@ -1,5 +1,3 @@
-// Package coco evaluates detections and instance masks as COCO's own code,
-// pycocotools, does.
 package coco
 
 import "github.com/robust-transfer/rtx/detect/mask"
