@@ -71,23 +71,34 @@ func (g *graph) behind(value string) *pb.NodeProto {
 	return nil
 }
 
-// parts are the nodes that compute what a value was put together of, those of
-// concatenations within concatenations among them.
+// parts are the nodes that compute what a value was put together of along one of its
+// three axes, those of concatenations along the same axis within it among them.
 func (g *graph) parts(value string) (parts []*pb.NodeProto) {
-	left := len(g.producer)
+	left, along := len(g.producer), int64(-1)
 	var take func(v string)
 	take = func(v string) {
 		n := g.behind(v)
-		if left--; n == nil || n.OpType != "Concat" || left < 0 {
+		if left--; n == nil || n.OpType != "Concat" || left < 0 || along >= 0 && axis(n) != along {
 			parts = append(parts, n)
 			return
 		}
+		along = axis(n)
 		for _, in := range n.Input {
 			take(in)
 		}
 	}
 	take(value)
 	return parts
+}
+
+// axis is that of a Concat of values of three dimensions.
+func axis(n *pb.NodeProto) int64 {
+	for _, a := range n.Attribute {
+		if a.Name == "axis" {
+			return (a.I + 3) % 3
+		}
+	}
+	return 0
 }
 
 // focus tells whether the graph begins by taking every second pixel in four ways, as

@@ -17,7 +17,8 @@ import (
 )
 
 // sketch is a model with the values and nodes that matter. A value is
-// "name float 1 3 320 320", a node is "Op output input input".
+// "name float 1 3 320 320", a node is "Op output input input"; ConcatMid and ConcatLast
+// are Concat along those axes.
 func sketch(inputs, nodes, outputs []string, metadata ...string) *onnx.Model {
 	g := &pb.GraphProto{}
 	for _, in := range inputs {
@@ -28,6 +29,10 @@ func sketch(inputs, nodes, outputs []string, metadata ...string) *onnx.Model {
 	}
 	for _, n := range nodes {
 		f := strings.Fields(n)
+		if op, axis := strings.CutPrefix(f[0], "Concat"); axis && op != "" {
+			g.Node = append(g.Node, onnx.NewNode("Concat", f[1], f[2:], onnx.Int("axis", map[string]int64{"Mid": 1, "Last": -1}[op])))
+			continue
+		}
 		g.Node = append(g.Node, onnx.NewNode(f[0], f[1], f[2:]))
 	}
 	p := &pb.ModelProto{IrVersion: 8, Graph: g, OpsetImport: []*pb.OperatorSetIdProto{{Version: 17}}}
@@ -74,6 +79,10 @@ func TestRecognize(t *testing.T) {
 		{"yolov8, open", sketch(open, columns, []string{"out float N 6 boxes"}), foreign.YOLOv8, 2, foreign.Letterbox},
 		{"yolov8, rows", sketch(square, append(columns, "Transpose t out"), []string{"t float 1 2100 6"}, ultra...), foreign.YOLOv8Rows, 2, foreign.Letterbox},
 		{"segmentation", sketch(square, []string{"Conv c images w", "Sigmoid s c", "Mul b c k", "Conv m images w", "Concat out b s m", "Conv p images w"}, []string{"out float 1 116 2100", "p float 1 32 80 80"}), foreign.YOLOv8, 80, foreign.Letterbox},
+		{"segmentation, coefficients of three maps", sketch(square, []string{"Conv c images w", "Sigmoid s c", "Mul b c k", "Conv m1 images w", "Conv m2 images w", "ConcatLast m m1 m2", "ConcatMid bs b s", "ConcatMid out bs m", "Conv p images w"}, []string{"out float 1 116 2100", "p float 1 32 80 80"}), foreign.YOLOv8, 80, foreign.Letterbox},
+		{"yolov8, all sizes open but metadata", sketch(open, columns, []string{"out float N v anchors"}, ultra...), foreign.YOLOv8, 2, foreign.Letterbox},
+		{"yolov5, all sizes open but names", sketch(open, columns, []string{"out float N anchors v"}, "names", "['a', 'b', 'c']"), foreign.YOLOv5, 3, foreign.Letterbox},
+		{"end to end, open", sketch(open, append(columns, "TopK k out n", "Concat all k k"), []string{"all float N n v"}, ultra...), foreign.EndToEnd, 2, foreign.Letterbox},
 		{"yolov5", sketch(square, columns, []string{"out float 1 6300 85"}), foreign.YOLOv5, 80, foreign.Letterbox},
 		{"yolov5, list of names", sketch(open, columns, []string{"out float N boxes 7"}, "stride", "32", "names", "['a', 'b']"), foreign.YOLOv5, 2, foreign.Letterbox},
 		{"end to end", sketch(square, append(columns, "TopK k out n", "Concat all k k"), []string{"all float 1 300 6"}), foreign.EndToEnd, 0, foreign.Letterbox},

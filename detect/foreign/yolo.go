@@ -80,7 +80,7 @@ func (y *yoloOutput) form() (Form, error) {
 		return y.given, nil
 	}
 	m, k := y.out.prototypes, len(y.names)
-	chosen := y.b == 6+m && y.graph.within(y.value.Name, "TopK", "NonMaxSuppression")
+	chosen := (y.b == 6+m || y.b < 0) && y.graph.within(y.value.Name, "TopK", "NonMaxSuppression")
 	switch deformable := y.graph.has("GridSample"); { // the attention of RT-DETR
 	case chosen && deformable:
 		return RTDETRChosen, nil
@@ -117,9 +117,12 @@ func (y *yoloOutput) formOf(k, m int) (Form, error) {
 	if column && (row4 || row5) { // as many boxes as values of a box
 		return "", y.missing(y.what(), "its rows might be its columns", YOLOv5, YOLOv8)
 	}
+	anchors := func(i int) bool { return y.a < 0 && y.b < 0 && y.value.Shape[i].Name == "anchors" } // as exporters call boxes
 	switch {
-	case column:
+	case column || anchors(2):
 		return y.columns()
+	case anchors(1) && !y.out.ultra:
+		return y.rows(YOLOv5)
 	case row4:
 		return y.rows(YOLOv8Rows)
 	case row5 && cells > 0 && y.a == cells:
@@ -200,10 +203,13 @@ func (y *yoloOutput) describe(form Form) error {
 	case YOLOv8Rows, RTDETR:
 		k = y.b - 4 - m
 	case EndToEnd, RTDETRChosen:
-		if y.b != 6+m {
+		if y.b > 0 && y.b != 6+m {
 			return y.missing(y.what(), fmt.Sprintf("rows of the form %s have %d values", form, 6+m))
 		}
 		k = 0
+	}
+	if y.a < 0 && y.b < 0 { // the graph does not tell
+		k = len(y.names)
 	}
 	if k < 0 || k == 0 && !form.isOne(EndToEnd, RTDETRChosen) {
 		return y.missing(y.what(), fmt.Sprintf("the form %s leaves no column for scores", form))
