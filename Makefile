@@ -14,7 +14,7 @@ PYTHON ?= python3
 TORCH_PYTHON ?= $(PYTHON)
 # Where onnx and onnxruntime are, if elsewhere.
 ONNX_PYTHON ?= $(PYTHON)
-# Where pycocotools and torchvision are, if elsewhere.
+# Where pycocotools, faster-coco-eval and torchvision are, if elsewhere.
 DETECT_PYTHON ?= $(PYTHON)
 # What is tried in turn for the exporters of cli/testdata/foreign.py: torch 1.13, torch 2,
 # tensorflow with tf2onnx and keras, paddlepaddle; and for the detectors of
@@ -84,6 +84,7 @@ parity: build
 
 bench: build
 	$(GO) run ./cli/bench -python $(TORCH_PYTHON)
+	$(GO) run ./cli/bench -python $(DETECT_PYTHON) -only detection,masks
 	PYTHON=$(TORCH_PYTHON) $(GO) test -run '^$$' -bench . ./featurize/pixels ./onnx/runtime
 
 # Needs bin/rtx, the library and Python with torch; Go only where bin/rtx is not

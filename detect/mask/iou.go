@@ -67,9 +67,6 @@ func iou(d, g *shape, crowd bool) float64 {
 	d.fill()
 	g.fill()
 	i := common(d.spans, g.spans)
-	if i == 0 {
-		return 0
-	}
 	if crowd {
 		return float64(i) / float64(d.area)
 	}

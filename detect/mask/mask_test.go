@@ -99,6 +99,11 @@ func TestBitmap(t *testing.T) {
 	if m, err := mask.FromBitmap(nil, 0, 5); err != nil || m.String() != "0" || m.Bounds() != [4]float64{} {
 		t.Errorf("no pixels: %v, %v", m, err)
 	}
+	if m, err := mask.Parse("", 0, 5); err != nil {
+		t.Errorf("no pixels: %v", err)
+	} else if u, err := mask.Union(m, m); err != nil || u.String() != "0" {
+		t.Errorf("union of no pixels: %v, %v", u, err)
+	}
 	if _, err := mask.FromBitmap(make([]byte, 5), 2, 2); err == nil {
 		t.Error("5 pixels for 2x2 are taken")
 	}
@@ -118,6 +123,7 @@ func TestMerge(t *testing.T) {
 				m.Counts = append(m.Counts, uint32(n))
 				left -= n
 			}
+			m.Counts = append(m.Counts, make([]uint32, r.below(3))...)
 			for k, p := range m.Bitmap() {
 				or[k] |= p
 				and[k] &= p
@@ -131,6 +137,12 @@ func TestMerge(t *testing.T) {
 		both, err := mask.Intersection(masks...)
 		if err != nil || !slices.Equal(both.Bitmap(), and) {
 			t.Fatalf("intersection of %v is %v, %v", masks, both, err)
+		}
+		// Runs have no length of 0, as those of bitmaps.
+		for _, m := range []*mask.RLE{union, both} {
+			if b, err := mask.FromBitmap(m.Bitmap(), h, w); err != nil || !slices.Equal(b.Counts, m.Counts) {
+				t.Fatalf("merged runs %v, want %v", m.Counts, b)
+			}
 		}
 		if len(masks) == 2 {
 			want := 0.0
@@ -184,7 +196,7 @@ func TestIoU(t *testing.T) {
 
 func TestPolygonErrors(t *testing.T) {
 	for _, xy := range [][]float64{
-		nil, {1}, {1, 2, 3}, {1, math.NaN()}, {math.Inf(1), 2}, {1e9, 0, 1, 1, 2, 0}, {0, -2e6},
+		nil, {1}, {1, 2, 3}, {1, math.NaN()}, {math.Inf(1), 2}, {1e9, 0, 1, 1, 2, 0}, {0, 2e6}, {0, -2e6},
 	} {
 		if m, err := mask.FromPolygon(xy, 5, 5); err == nil {
 			t.Errorf("%v is taken as %v", xy, m)
@@ -217,6 +229,28 @@ func TestBoxes(t *testing.T) {
 			if got := m.Bounds(); got != want || m.Area() != int(want[2]*want[3]) {
 				t.Errorf("the box at %d,%d has bounds %v and area %d, want %v", x, y, got, m.Area(), want)
 			}
+		}
+	}
+}
+
+// TestInvalid checks that runs that do not add up are found out, and that nothing
+// panics where nobody asked.
+func TestInvalid(t *testing.T) {
+	good := &mask.RLE{H: 2, W: 2, Counts: []uint32{1, 3}}
+	for _, m := range []*mask.RLE{
+		{H: 0, W: 5, Counts: []uint32{3, 2}}, {H: 2, W: 2, Counts: []uint32{9, 9}}, {H: 2, W: 2},
+		{H: 2, W: 2, Counts: []uint32{1, 2}}, {H: 2, W: 2, Counts: []uint32{math.MaxUint32, 5}}, {H: -1, W: -4, Counts: []uint32{4}},
+	} {
+		if m.Validate() == nil {
+			t.Errorf("%v is taken as valid", *m)
+		}
+		if m.H >= 0 && len(m.Bitmap()) != m.H*m.W {
+			t.Errorf("%v has %d pixels", *m, len(m.Bitmap()))
+		}
+		_, _, _ = m.Bounds(), m.Area(), m.String()
+		mask.IoU(nil, []*mask.RLE{m, good}, []*mask.RLE{good, m}, nil)
+		if _, err := mask.Union(m, m); err == nil {
+			t.Errorf("%v is merged", *m)
 		}
 	}
 }

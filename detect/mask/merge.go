@@ -31,50 +31,74 @@ func merge(masks []*RLE, need int) (*RLE, error) {
 			return nil, err
 		}
 	}
-	merged := &RLE{first.H, first.W, slices.Clone(first.Counts)}
+	merged := &RLE{first.H, first.W, canonical(slices.Clone(first.Counts))}
 	var spare []uint32
 	for _, m := range masks[1:] {
-		spare, merged.Counts = merged.Counts, combine(spare[:0], merged.Counts, m.Counts, need)
+		spare, merged.Counts = merged.Counts, combine(spare[:0], merged.Counts, canonical(m.Counts), need)
 	}
 	return merged, nil
 }
 
+// canonical returns runs of which none but the first has length 0: counts itself if
+// they are such.
+func canonical(counts []uint32) []uint32 {
+	if len(counts) > 0 && !slices.Contains(counts[1:], 0) {
+		return counts
+	}
+	runs := []uint32{0}
+	for i, c := range counts {
+		switch {
+		case c == 0:
+		case i%2 == len(runs)%2:
+			runs = append(runs, c)
+		default:
+			runs[len(runs)-1] += c
+		}
+	}
+	return runs
+}
+
 // combine appends to dst the runs of the pixels that are in at least need of the masks
-// with runs a and b, which are of one size.
+// with the canonical runs a and b, which are of one size.
 func combine(dst, a, b []uint32, need int) []uint32 {
-	ra, rb := runs{counts: a}, runs{counts: b}
-	inside := false
-	var run uint32
-	for ra.next() && rb.next() {
-		if now := ra.value+rb.value >= need; now != inside {
-			dst = append(dst, run)
-			inside, run = now, 0
+	dst = slices.Grow(dst, len(a)+len(b))
+	i, j := 0, 0             // the present runs; odd ones are of the masks
+	endA, endB := a[0], b[0] // where they end
+	var start uint32         // of the run that comes next in dst
+	alone := (need - 1) & 1  // parity of the runs of one mask in which the other decides
+	for {
+		// While one mask stays the same, the result changes with the other or not at all.
+		if j&1 == alone {
+			for ; endA < endB; i, endA = i+1, endA+a[i+1] {
+				dst = append(dst, endA-start)
+				start = endA
+			}
+		} else {
+			for ; endA < endB; i, endA = i+1, endA+a[i+1] {
+			}
 		}
-		step := min(ra.left, rb.left)
-		run += step
-		ra.left -= step
-		rb.left -= step
-	}
-	return append(dst, run)
-}
-
-// runs walks the runs of a mask.
-type runs struct {
-	counts []uint32
-	i      int    // runs begun
-	left   uint32 // pixels left of the present run
-	value  int    // its pixels: 0 or 1
-}
-
-// next goes on to the next run with pixels if the present one has none left. It returns
-// false at the end.
-func (r *runs) next() bool {
-	for r.left == 0 {
-		if r.i == len(r.counts) {
-			return false
+		if i&1 == alone {
+			for ; endB < endA; j, endB = j+1, endB+b[j+1] {
+				dst = append(dst, endB-start)
+				start = endB
+			}
+		} else {
+			for ; endB < endA; j, endB = j+1, endB+b[j+1] {
+			}
 		}
-		r.left, r.value = r.counts[r.i], r.i%2
-		r.i++
+		if endA < endB {
+			continue
+		}
+		if i == len(a)-1 {
+			return append(dst, endA-start)
+		}
+		if (i^j)&1 == 0 { // both enter or leave their masks
+			dst = append(dst, endA-start)
+			start = endA
+		}
+		i++
+		j++
+		endA += a[i]
+		endB += b[j]
 	}
-	return true
 }

@@ -137,10 +137,7 @@ func (o *outline) steep(x0, y0, x1, y1 int) {
 			}
 			return along(x0, slope, t) <= x
 		}
-		t := int((float64(x-x0) + .5) / slope)
-		for beyond(t) {
-			t--
-		}
+		t := int((float64(x-x0) + .5) / slope) // t itself, or one before
 		for !beyond(t) {
 			t++
 		}

@@ -8,8 +8,11 @@
 package mask
 
 import (
+	"bytes"
+	"encoding/binary"
 	"fmt"
 	"math"
+	"math/bits"
 )
 
 // RLE is a mask [H,W] as run lengths. Pixels go down the columns, from left to right;
@@ -29,15 +32,33 @@ func FromBitmap(pix []byte, h, w int) (*RLE, error) {
 	if len(pix) != h*w {
 		return nil, fmt.Errorf("mask: a bitmap of %d pixels for a mask of %dx%d", len(pix), h, w)
 	}
-	var counts []uint32
-	inside, start := false, 0
-	for i, p := range pix {
-		if (p != 0) != inside {
-			counts = append(counts, uint32(i-start))
-			inside, start = !inside, i
+	counts := make([]uint32, 0, 16)
+	for inside := false; len(pix) > 0 || len(counts) == 0; inside = !inside {
+		n := run(pix, inside)
+		counts = append(counts, uint32(n))
+		pix = pix[n:]
+	}
+	return &RLE{h, w, counts}, nil
+}
+
+// run counts the pixels at the start of pix that are of a mask, or are not.
+func run(pix []byte, inside bool) int {
+	if inside {
+		if n := bytes.IndexByte(pix, 0); n >= 0 {
+			return n
+		}
+		return len(pix)
+	}
+	n := 0
+	for ; len(pix)-n >= 8; n += 8 {
+		if eight := binary.LittleEndian.Uint64(pix[n:]); eight != 0 {
+			return n + bits.TrailingZeros64(eight)/8
 		}
 	}
-	return &RLE{h, w, append(counts, uint32(len(pix)-start))}, nil
+	for n < len(pix) && pix[n] == 0 {
+		n++
+	}
+	return n
 }
 
 // Bitmap returns the H*W pixels of the mask as 0 and 1, column by column.

@@ -23,6 +23,10 @@ func (r *RLE) String() string {
 		if i > 2 {
 			x -= int64(r.Counts[i-2])
 		}
+		if x >= -signBit && x < signBit {
+			s = append(s, firstDigit+byte(x)&valueBits)
+			continue
+		}
 		for {
 			digit := byte(x) & valueBits
 			x >>= 5
@@ -43,12 +47,12 @@ func Parse(s string, h, w int) (*RLE, error) {
 	if err := checkSize(h, w); err != nil {
 		return nil, err
 	}
-	r := &RLE{H: h, W: w, Counts: make([]uint32, 0, digits(s))}
+	r := &RLE{H: h, W: w, Counts: make([]uint32, 0, numbers(s))}
 	left := int64(h) * int64(w)
 	for p := 0; p < len(s); {
-		x, n, err := number(s[p:])
+		x, next, err := number(s, p)
 		if err != nil {
-			return nil, fmt.Errorf("mask: character %d of the run lengths: %w", p+n, err)
+			return nil, fmt.Errorf("mask: character %d of the run lengths: %w", next, err)
 		}
 		i := len(r.Counts)
 		if i > 2 {
@@ -59,45 +63,46 @@ func Parse(s string, h, w int) (*RLE, error) {
 		}
 		left -= x
 		r.Counts = append(r.Counts, uint32(x))
-		p += n
+		p = next
 	}
-	if left > 0 || len(s) == 0 {
+	if left > 0 {
 		return nil, fmt.Errorf("mask: the runs add up to %d pixels, but a mask of %dx%d has %d", int64(h)*int64(w)-left, h, w, h*w)
 	}
 	return r, nil
 }
 
-// digits counts the numbers of s: the characters without moreBit.
-func digits(s string) int {
+// numbers counts those of s: its characters without moreBit.
+func numbers(s string) int {
 	n := 0
 	for i := range len(s) {
-		if (s[i]-firstDigit)&moreBit == 0 {
-			n++
-		}
+		n += int(^(s[i]-firstDigit)&moreBit) / moreBit
 	}
 	return n
 }
 
-// number reads the number at the start of s, and says how many characters it has, or
-// which is wrong.
-func number(s string) (x int64, n int, err error) {
-	for n < len(s) {
-		c := s[n]
-		if c < firstDigit || c > lastDigit {
-			return 0, n, fmt.Errorf("%q is not of its alphabet", c)
+// number reads the number at s[p], and returns where the next one is, or which character
+// is wrong.
+func number(s string, p int) (x int64, next int, err error) {
+	if c := s[p] - firstDigit; c < moreBit {
+		return int64(c^signBit) - signBit, p + 1, nil
+	}
+	return longNumber(s, p)
+}
+
+func longNumber(s string, p int) (x int64, next int, err error) {
+	for bits := 0; p < len(s); p++ {
+		c := s[p] - firstDigit
+		if c > lastDigit-firstDigit {
+			return 0, p, fmt.Errorf("%q is not of its alphabet", s[p])
 		}
-		if n == maxDigits {
-			return 0, n, fmt.Errorf("a number of more than %d characters", maxDigits)
+		if bits == 5*maxDigits {
+			return 0, p, fmt.Errorf("a number of more than %d characters", maxDigits)
 		}
-		c -= firstDigit
-		x |= int64(c&valueBits) << (5 * n)
-		n++
+		x |= int64(c&valueBits) << bits
+		bits += 5
 		if c&moreBit == 0 {
-			if c&signBit != 0 {
-				x |= -1 << (5 * n)
-			}
-			return x, n, nil
+			return x << (64 - bits) >> (64 - bits), p + 1, nil // with its sign
 		}
 	}
-	return 0, n, fmt.Errorf("the string ends within a number")
+	return 0, p, fmt.Errorf("the string ends within a number")
 }
