@@ -15,60 +15,16 @@ import (
 
 // findLabelStudio finds Label Studio's own files.
 func findLabelStudio(t *tree) *source {
+	var found []string
 	for _, p := range t.paths {
 		if strings.EqualFold(path.Ext(p), ".json") && jsonForm(t, p) == LabelStudio {
-			return &source{format: LabelStudio, files: []string{p}}
+			found = append(found, p)
 		}
 	}
-	return nil
-}
-
-// studioTask is an image of Label Studio, of the form JSON or, without Data, JSON-MIN.
-type studioTask struct {
-	ID          number
-	Data        map[string]json.RawMessage
-	Annotations []struct {
-		Result    []studioResult
-		Cancelled bool `json:"was_cancelled"`
+	if len(found) == 0 {
+		return nil
 	}
-	fields map[string]json.RawMessage
-}
-
-// studioResult is what was drawn: in JSON-MIN its value itself.
-type studioResult struct {
-	studioValue
-	Value  studioValue
-	Width  number `json:"original_width"`
-	Height number `json:"original_height"`
-	Type   string
-}
-
-// studioValue is a shape, in percent of the image's sides, and its labels.
-type studioValue struct {
-	X, Y, Width, Height *float64
-	Rotation            float64
-	Points              [][]float64
-	RectangleLabels     []string
-	PolygonLabels       []string
-	BrushLabels         []string
-	EllipseLabels       []string
-	KeypointLabels      []string
-	Labels              []string
-	Choices             []string
-}
-
-// UnmarshalJSON keeps the fields of the task, whose names the user chooses in JSON-MIN.
-func (t *studioTask) UnmarshalJSON(b []byte) error {
-	type plain studioTask
-	if err := json.Unmarshal(b, (*plain)(t)); err != nil {
-		return err
-	}
-	return json.Unmarshal(b, &t.fields)
-}
-
-// labels are those of a shape.
-func (v *studioValue) labels() []string {
-	return slices.Concat(v.RectangleLabels, v.PolygonLabels, v.BrushLabels, v.EllipseLabels, v.KeypointLabels, v.Labels)
+	return &source{format: LabelStudio, files: found[:1], more: found[1:]}
 }
 
 func (s *Set) readLabelStudio(ctx context.Context, names []string) error {
@@ -151,25 +107,6 @@ type studioReader struct {
 	seen  map[string]bool
 
 	unique bool // every task has an id of its own
-}
-
-// image is the address of the task's image.
-func (t *studioTask) image() string {
-	fields := t.Data
-	if fields == nil {
-		fields = t.fields
-	}
-	keys := slices.Sorted(maps.Keys(fields))
-	if i := slices.Index(keys, "image"); i > 0 {
-		keys = slices.Insert(slices.Delete(keys, i, i+1), 0, "image")
-	}
-	for _, key := range keys {
-		var text string
-		if json.Unmarshal(fields[key], &text) == nil && featurize.IsImageName(strings.TrimPrefix(path.Base(text), ".")) {
-			return text
-		}
-	}
-	return ""
 }
 
 func (r *studioReader) task(t *studioTask, at int, results []studioResult) {

@@ -273,3 +273,33 @@ func TestShapes(t *testing.T) {
 		}
 	}
 }
+
+// TestYAML opens a data.yaml, whose images may be in another folder.
+func TestYAML(t *testing.T) {
+	f := layouts()["yolo"]
+	root := f.folder(t)
+	beside := files{"set.yaml": strings.Replace(f["data.yaml"], "../datasets/set", root, 1)}.folder(t)
+	for _, name := range []string{filepath.Join(root, "data.yaml"), filepath.Join(beside, "set.yaml")} {
+		if got := summary(t, open(t, name), false); got != want {
+			t.Errorf("%s:\n%s\nwant\n%s", name, got, want)
+		}
+	}
+}
+
+// TestTwoForms reads a set in two forms in the first, and says so.
+func TestTwoForms(t *testing.T) {
+	all := layouts()
+	s := open(t, all["voc"].with(all["!yolo studio"]).folder(t))
+	if s.Format != data.VOC || len(s.Notes) == 0 || !strings.Contains(s.Notes[0], "a set of the form yolo too") {
+		t.Errorf("%s, %q", s.Format, s.Notes)
+	}
+}
+
+// TestYears keeps the splits of two years apart.
+func TestYears(t *testing.T) {
+	f := cocoSet.with(files{"annotations/instances_train2014.json": cocoSet["annotations/instances_train2017.json"]})
+	s := open(t, f.folder(t))
+	if got := fmt.Sprint(s.Splits()); got != "[val train2014 train2017]" {
+		t.Error(got)
+	}
+}

@@ -1,7 +1,6 @@
 package data
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -22,6 +21,7 @@ var ErrUnknown = fmt.Errorf("no data set for detection: %w", featurize.ErrData)
 type source struct {
 	format string
 	files  []string // annotation files, as their format needs them
+	more   []string // those of other sets of the same form
 }
 
 // forms recognise a form of data sets in a tree, in this order: a set in several forms,
@@ -48,12 +48,7 @@ func recognise(ctx context.Context, name string, c Config) (*tree, *source, erro
 		case ".json":
 			return recogniseJSON(ctx, name, c)
 		case ".yaml", ".yml":
-			t, err := openTree(ctx, filepath.Dir(name))
-			if err != nil {
-				return nil, nil, err
-			}
-			t.name = name
-			return t, &source{format: YOLO, files: []string{filepath.Base(name)}}, nil
+			return recogniseYAML(ctx, name)
 		}
 	}
 	t, err := openTree(ctx, name)
@@ -72,6 +67,9 @@ func recognise(ctx context.Context, name string, c Config) (*tree, *source, erro
 	if len(found) == 0 {
 		t.Close()
 		return nil, nil, t.unknown()
+	}
+	for _, more := range found[0].more {
+		t.notes = append(t.notes, fmt.Sprintf("%q is another set of the form %s, which was not read", more, found[0].format))
 	}
 	for _, other := range found[1:] {
 		t.notes = append(t.notes, fmt.Sprintf("%q holds a set of the form %s too, which was not read", name, other.format))
@@ -92,92 +90,6 @@ func (t *tree) unknown() error {
 	return fmt.Errorf("data: %q: expected COCO (annotations/instances_*.json or another .json with images, annotations and categories), "+
 		"Label Studio (.json), VOC (.xml files of images), YOLO (labels/*.txt and data.yaml or classes.txt) or masks (*/images/* and */masks/*); "+
 		"found %d image(s), %d .json, %d .xml, %d .txt: %w", t.name, images, kinds[".json"], kinds[".xml"], kinds[".txt"], ErrUnknown)
-}
-
-// recogniseJSON opens an annotation file. Its images are in c.Root, or else looked for
-// around it.
-func recogniseJSON(ctx context.Context, name string, c Config) (*tree, *source, error) {
-	file, err := filepath.Abs(name)
-	if err != nil {
-		return nil, nil, fmt.Errorf("data: %w", err)
-	}
-	// The folder of the file is the second one of the tree, so that its neighbours can be
-	// asked for.
-	root := filepath.Dir(filepath.Dir(file))
-	t := askTree(root)
-	if c.Root != "" {
-		if t, err = openTree(ctx, c.Root); err != nil {
-			return nil, nil, err
-		}
-	}
-	inner, err := filepath.Rel(root, file)
-	if err != nil {
-		return nil, nil, fmt.Errorf("data: %w", err)
-	}
-	inner = filepath.ToSlash(inner)
-	if c.Root != "" { // it is read from where it is
-		inner = filepath.Base(file)
-		f, _ := askTree(filepath.Dir(file)).file(inner)
-		t.files[inner] = f
-	}
-	t.name = name
-	switch kind := jsonForm(t, inner); kind {
-	case COCO, LabelStudio:
-		return t, &source{format: kind, files: []string{inner}}, nil
-	case "":
-		t.Close()
-		return nil, nil, fmt.Errorf("data: %q: expected a JSON object with images, annotations and categories (COCO), or a list of the tasks of Label Studio: %w", name, ErrUnknown)
-	default:
-		t.Close()
-		return nil, nil, fmt.Errorf("data: %q holds %s, expected the truth about images: %w", name, kind, ErrUnknown)
-	}
-}
-
-// cocoKeys are the keys of COCO's files.
-var cocoKeys = []string{"info", "images", "annotations", "categories", "licenses", "type", "videos", "contributor", "year", "version", "description", "url", "date_created"}
-
-// jsonForm is the form of a JSON file: COCO, LabelStudio, or what else it is known to
-// hold, in words; "" if it is not known.
-func jsonForm(t *tree, name string) string {
-	head := bytes.TrimSpace(bytes.TrimPrefix(t.head(name, 4096), []byte("\xef\xbb\xbf")))
-	if len(head) == 0 {
-		return ""
-	}
-	first := firstKey(head)
-	if head[0] == '{' && !slices.Contains(cocoKeys, first) {
-		return ""
-	}
-	if head[0] == '[' && first == "" {
-		return ""
-	}
-	data, err := t.read(name)
-	if err != nil {
-		return ""
-	}
-	has := func(key string) bool { return bytes.Contains(data, []byte(`"`+key+`"`)) }
-	switch {
-	case head[0] == '{' && has("segments_info"):
-		return "panoptic segments"
-	case head[0] == '{' && has("caption") && !has("bbox"):
-		return "captions"
-	case head[0] == '{' && has("images") && (has("annotations") || has("categories")):
-		return COCO
-	case head[0] == '[' && (has("original_width") || has("annotations") && has("result") || has("rectanglelabels")):
-		return LabelStudio
-	case head[0] == '[' && has("image_id") && has("score"):
-		return "detections of a model"
-	}
-	return ""
-}
-
-// firstKey is the first key of a JSON object, or of the first object of a list.
-func firstKey(head []byte) string {
-	head = bytes.TrimLeft(head, "[{ \t\r\n")
-	if len(head) == 0 || head[0] != '"' {
-		return ""
-	}
-	key, _, _ := bytes.Cut(head[1:], []byte(`"`))
-	return string(key)
 }
 
 // findCOCO finds the annotation files of COCO's form. Where there are files called

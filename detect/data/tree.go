@@ -21,6 +21,7 @@ type tree struct {
 	images map[string][]string // of image files: by the name without folder and suffix
 	asked  string              // the folder that is asked; "": the files are listed
 	dirs   map[string]bool     // folders; nil: they have not been asked for
+	rooted bool                // it is the folder at path in a data.yaml, which is among the files
 	notes  []string
 	close  func() error
 }

@@ -1,8 +1,12 @@
 package data
 
 import (
+	"context"
 	"fmt"
+	"io"
+	"os"
 	"path"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -11,8 +15,41 @@ import (
 	"github.com/robust-transfer/rtx/featurize"
 )
 
-// yaml reads data.yaml: the classes, and where the images of each split are.
-func (r *yoloReader) yaml(file string, data []byte) ([]yoloPart, error) {
+// recogniseYAML opens a data.yaml. The images are in the folder at path in it, if there is
+// one, or else below that of the file.
+func recogniseYAML(ctx context.Context, name string) (*tree, *source, error) {
+	root := filepath.Dir(name)
+	data, err := readFile(nil, func() (io.ReadCloser, error) { return os.Open(name) }, maxText)
+	if err != nil {
+		return nil, nil, fmt.Errorf("data: %w", err)
+	}
+	y, err := parseYAML(name, data)
+	if err != nil {
+		return nil, nil, err
+	}
+	base := filepath.Base(name)
+	if p, ok := y["path"].(string); ok && p != "" {
+		if !filepath.IsAbs(p) {
+			p = filepath.Join(root, p)
+		}
+		if info, err := os.Stat(p); err == nil && info.IsDir() {
+			root = p
+		}
+	}
+	t, err := openTree(ctx, root)
+	if err != nil {
+		return nil, nil, err
+	}
+	t.name = name
+	if root != filepath.Dir(name) {
+		t.files[base] = featurize.File{Path: base, Name: name, Open: func() (io.ReadCloser, error) { return os.Open(name) }}
+		t.rooted = true
+	}
+	return t, &source{format: YOLO, files: []string{base}}, nil
+}
+
+// parseYAML reads a YAML file, a map from texts.
+func parseYAML(file string, data []byte) (map[string]any, error) {
 	const most = 4 << 20
 	if len(data) > most {
 		return nil, fmt.Errorf("data: %q: %d bytes, expected at most %d: %w", file, len(data), most, featurize.ErrData)
@@ -21,6 +58,15 @@ func (r *yoloReader) yaml(file string, data []byte) ([]yoloPart, error) {
 	if err := yaml.Unmarshal(data, &y); err != nil {
 		line, _, _ := strings.Cut(strings.TrimSpace(err.Error()), "\n")
 		return nil, fmt.Errorf("data: %q: %s: %w", file, line, featurize.ErrData)
+	}
+	return y, nil
+}
+
+// yaml reads data.yaml: the classes, and where the images of each split are.
+func (r *yoloReader) yaml(file string, data []byte) ([]yoloPart, error) {
+	y, err := parseYAML(file, data)
+	if err != nil {
+		return nil, err
 	}
 	if err := r.yamlClasses(file, y); err != nil {
 		return nil, err
@@ -31,10 +77,10 @@ func (r *yoloReader) yaml(file string, data []byte) ([]yoloPart, error) {
 		r.keypoints = a * b
 	}
 	base := path.Dir(file)
-	if p, ok := y["path"].(string); ok && p != "" {
+	if p, ok := y["path"].(string); ok && p != "" && !r.tree.rooted {
 		if dir, ok := r.folder(base, p, file, "path"); ok {
 			base = dir
-		} else if path.Base(cleanName(p)) != "" {
+		} else {
 			r.find.add(PathMoved, "%s: path %q; the folder of the file is taken", file, p)
 		}
 	}

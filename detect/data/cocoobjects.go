@@ -1,0 +1,114 @@
+package data
+
+import (
+	"context"
+	"fmt"
+	"strings"
+)
+
+// objects adds the objects of the file.
+func (r *cocoReader) objects(ctx context.Context) error {
+	seen := make(map[int64]bool, len(r.file.Annotations))
+	for i := range r.file.Annotations {
+		if i%10000 == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		a := &r.file.Annotations[i]
+		where := place{file: r.file.name, id: a.ID, at: i}
+		id, ok := a.ID.integer()
+		if !ok || id == 0 || seen[id] {
+			r.find.add(ObjectID, "%s: id %q", where, a.ID.raw)
+			id = 0
+		}
+		seen[id] = true
+		at, known := r.image[a.ImageID.key()]
+		if !known || !a.ImageID.given() {
+			r.find.add(ObjectNoImage, "%s: image_id %q", where, a.ImageID.raw)
+			continue
+		}
+		if a.ImageID.text {
+			r.find.add(ImageIDText, "%s: image_id %q", where, a.ImageID.raw)
+		}
+		class, known := r.class[a.CategoryID.key()]
+		if !known || !a.CategoryID.given() {
+			r.find.add(ObjectNoClass, "%s: category_id %q", where, a.CategoryID.raw)
+			continue
+		}
+		o := Object{ID: id, Class: class}
+		if r.object(&o, a, &r.Images[at], where) {
+			r.Images[at].Objects = append(r.Images[at].Objects, o)
+		}
+	}
+	return nil
+}
+
+// place names an annotation in a message.
+type place struct {
+	file string
+	id   number
+	at   int
+}
+
+func (p place) String() string {
+	if p.id.given() {
+		return fmt.Sprintf("%s: annotation %s", p.file, p.id.raw)
+	}
+	return fmt.Sprintf("%s: annotation at place %d", p.file, p.at)
+}
+
+// object reads the box, the mask and the rest of an object; false: it is dropped.
+func (r *cocoReader) object(o *Object, a *cocoAnnotation, img *Image, where place) bool {
+	if !a.Crowd.given() {
+		r.find.add(CrowdMissing, "%s", where)
+	}
+	crowd := a.Crowd.float()
+	o.Crowd = crowd != 0 && crowd == crowd
+	o.Mask = r.segmentation(a.Segmentation, img, where)
+	if !r.cocoBox(o, a.Box, img, where) {
+		return false
+	}
+	o.Area = a.Area.float()
+	if !(o.Area > 0) || o.Area > 1e300 {
+		r.find.add(AreaMissing, "%s: area %q", where, a.Area.raw)
+		o.Area = o.area()
+	}
+	return true
+}
+
+// cocoBox reads x, y, width, height.
+func (r *cocoReader) cocoBox(o *Object, raw []byte, img *Image, where place) bool {
+	list, ok := floats(raw)
+	if len(list) == 0 && (ok || len(raw) == 0 || string(raw) == "null") {
+		r.find.add(BoxMissing, "%s", where)
+		if o.Mask == nil {
+			return false
+		}
+		o.Box, ok = o.Mask.bounds()
+		return ok && r.fit(&o.Box, img, where)
+	}
+	if !ok || len(list) != 4 {
+		r.find.add(BoxMalformed, "%s: bbox %s", where, short(raw))
+		return false
+	}
+	o.given = [4]float64(list)
+	o.Box = [4]float64{list[0], list[1], list[0] + list[2], list[1] + list[3]}
+	if list[2] < 0 || list[3] < 0 {
+		r.find.add(BoxNegative, "%s: bbox %s", where, short(raw))
+		return false
+	}
+	whole := o.Box
+	ok = r.fit(&o.Box, img, where)
+	if o.Box != whole {
+		o.given = [4]float64{}
+	}
+	return ok
+}
+
+// short is the beginning of a text.
+func short(raw []byte) string {
+	const most = 80
+	if len(raw) > most {
+		return strings.ToValidUTF8(string(raw[:most]), "") + "..."
+	}
+	return string(raw)
+}
