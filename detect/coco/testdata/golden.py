@@ -4,8 +4,9 @@
     golden.py                 writes sets.jsonl.gz: 200 sets, with all arrays for every 40th
     golden.py --all SEED N    writes N other sets, with all arrays, as JSON lines to standard output
 
-A line is {"name", "gt": instances, "dt": results, "want": {"bbox", "segm"}}; each of
-want has the twelve figures ("stats"), the SHA-256 of the arrays precision, recall and
+A line is {"name", "gt": instances, "dt": results, "want": {"bbox", "segm"}}, and of some
+sets "bbox custom" and "segm custom" with the thresholds of CUSTOM; each of want has the
+twelve figures ("stats"; not with CUSTOM), the SHA-256 of the arrays precision, recall and
 scores as little-endian float64 in pycocotools' order of axes, and, where all arrays are
 asked for, the bytes themselves ("arrays"), deflated and in base64.
 """
@@ -27,6 +28,10 @@ KINDS = ["general", "score ties", "one score", "crowds", "empty images", "absent
          "more than 100", "equal overlaps", "unknown categories", "gaps in ids", "no objects", "at thresholds",
          "odd boxes", "perfect", "few"]
 FORMS = ["boxes", "both", "masks", "polygons", "some masks"]
+
+
+CUSTOM = dict(iouThrs=np.array([1, 0, .3, .5]), recThrs=np.array([-.5, 0, .25, .5, 1, 1.5]), maxDets=[300, 2, 7],
+              areaRng=[[0, 500], [100, 2000], [5, 4]], areaRngLbl=["all", "medium", "none"])
 
 
 def r1(v):
@@ -172,11 +177,15 @@ def judged(gt, dt, kind, arrays):
         g = COCO()
         g.dataset = json.loads(json.dumps(gt))
         g.createIndex()
-        e = COCOeval(g, g.loadRes(json.loads(json.dumps(dt))), kind)
+        e = COCOeval(g, g.loadRes(json.loads(json.dumps(dt))), kind.split()[0])
+        if kind.endswith("custom"):
+            for name, v in CUSTOM.items():
+                setattr(e.params, name, v)
         e.evaluate()
         e.accumulate()
-        e.summarize()
-    want = dict(stats=[float(v) for v in e.stats])
+        if not kind.endswith("custom"):
+            e.summarize()
+    want = dict(stats=[float(v) for v in e.stats]) if len(e.stats) else {}
     for name in ("precision", "recall", "scores"):
         b = e.eval[name].astype("<f8").tobytes()
         want[name] = hashlib.sha256(b).hexdigest()
@@ -189,7 +198,8 @@ def lines(seed, n, every):
     for i in range(n):
         s = Set(seed, i)
         gt = s.dataset()
-        want = {kind: judged(gt, s.dt, kind, i % every == every // 2) for kind in ("bbox", "segm")}
+        kinds = ["bbox", "segm"] + (["bbox custom", "segm custom"] if i % 3 == 0 else [])
+        want = {kind: judged(gt, s.dt, kind, i % every == every // 2) for kind in kinds}
         yield json.dumps(dict(name=s.name, gt=gt, dt=s.dt, want=want), separators=(",", ":")) + "\n"
 
 
