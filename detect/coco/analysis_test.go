@@ -3,14 +3,17 @@ package coco_test
 import (
 	"compress/gzip"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"os"
+	"reflect"
 	"slices"
 	"testing"
 
 	"github.com/robust-transfer/rtx/detect/coco"
+	"github.com/robust-transfer/rtx/detect/mask"
 )
 
 // TestTIDE compares the kinds of errors, and what they cost, with tidecv.
@@ -469,5 +472,54 @@ func TestByHand(t *testing.T) {
 	p := evaluated(t, gt, dt, coco.Config{}).PerClass()
 	if p[0].Objects != 1 || p[0].Detections != 1 || !math.IsNaN(p[1].AP) || p[1].Name != "absent" {
 		t.Errorf("per class: %+v", p)
+	}
+}
+
+// TestMasksOfBoxes judges boxes of whole pixels, and the masks of the same pixels: all
+// that comes out is the same.
+func TestMasksOfBoxes(t *testing.T) {
+	for seed := range uint64(10) {
+		gt, dt := drawn(seed, 8)
+		whole := func(b *[4]float64) { // within the image
+			for i := range b {
+				b[i] = math.Round(b[i])
+			}
+			b[0], b[1], b[2], b[3] = max(b[0], 0), max(b[1], 0), max(b[2], 1), max(b[3], 1)
+			b[2], b[3] = min(b[2], 400-b[0]), min(b[3], 300-b[1])
+		}
+		for i := range gt.Annotations {
+			a := &gt.Annotations[i]
+			whole(&a.Box)
+			a.Area = a.Box[2] * a.Box[3]
+			var err error
+			if a.Mask, err = mask.FromBox(a.Box, 300, 400); err != nil || float64(a.Mask.Area()) != a.Area {
+				t.Fatal(err, a)
+			}
+		}
+		for i := range dt {
+			whole(&dt[i].Box)
+		}
+		boxes, masks := evaluated(t, gt, dt, coco.Config{}), evaluated(t, gt, dt, coco.Config{Masks: true})
+		if !slices.Equal(boxes.Precision, masks.Precision) || !slices.Equal(boxes.Recall, masks.Recall) || !slices.Equal(boxes.Scores, masks.Scores) {
+			t.Errorf("seed %d: the curves differ", seed)
+		}
+		type all struct {
+			kinds     *coco.ErrorKinds
+			confusion *coco.Confusion
+			worst     []coco.ImageErrors
+		}
+		of := func(e *coco.Evaluation) (v all) {
+			var errs [3]error
+			v.kinds, errs[0] = e.ErrorKinds(0.5)
+			v.confusion, errs[1] = e.Confusion(0.5, 0.3)
+			v.worst, errs[2] = e.Worst(5, 0.5, 0.3)
+			if err := errors.Join(errs[:]...); err != nil {
+				t.Fatal(err)
+			}
+			return v
+		}
+		if b, m := of(boxes), of(masks); !reflect.DeepEqual(b, m) {
+			t.Errorf("seed %d: got %+v of masks, want %+v", seed, m, b)
+		}
 	}
 }

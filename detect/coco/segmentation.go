@@ -7,36 +7,6 @@ import (
 	"github.com/robust-transfer/rtx/detect/mask"
 )
 
-// kind is what the next value is, in words for people.
-func (s *scanner) kind() string {
-	switch c := s.peek(); {
-	case c == '{':
-		return "an object"
-	case c == '[':
-		return "a list"
-	case c == '"':
-		return "a string"
-	case c == 't' || c == 'f':
-		return "a truth value"
-	case c == 'n':
-		return "null"
-	case s.atNumber():
-		return "a number"
-	case c == 'N' || c == 'I' || c == '-':
-		return "NaN or Infinity, which JSON does not have"
-	case s.atEnd():
-		return "nothing"
-	default:
-		return fmt.Sprintf("%q", rune(c))
-	}
-}
-
-// atNumber says whether the next value is a number.
-func (s *scanner) atNumber() bool {
-	c := s.peek()
-	return '0' <= c && c <= '9' || c == '-' && !(s.pos+1 < s.end && s.buf[s.pos+1] == 'I')
-}
-
 // segmentation reads run lengths or polygons. An empty list, or null, is none.
 func (p *resultsReader) segmentation(f *fields) (bool, error) {
 	f.d.Mask, f.polygons = nil, nil
