@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"slices"
@@ -25,6 +26,7 @@ type truth struct {
 	split   string             // "all": of all splits
 	all     coco.Dataset       // of all splits; of the split alone where ids of others are the same
 	samples []featurize.Sample // the image files of the split, in its order; Read is nil for a lost one
+	objects [][]data.Object    // of each image of the split
 	masks   bool               // every object has a mask
 	set     *data.Set
 }
@@ -142,7 +144,7 @@ func (t *truth) read(ctx context.Context) error {
 		if img := &t.set.Images[i]; name == "" || img.Split == name {
 			s, _ := img.Sample()
 			s.Size, s.ModTime = t.stat(img)
-			t.samples = append(t.samples, s)
+			t.samples, t.objects = append(t.samples, s), append(t.objects, img.Objects)
 		}
 	}
 	return nil
@@ -168,6 +170,35 @@ func (t *truth) stat(img *data.Image) (size, time int64) {
 		return 0, 0
 	}
 	return info.Size(), info.ModTime().UnixNano()
+}
+
+// classNames are the names of the classes.
+func (t *truth) classNames() (names []string) {
+	for _, c := range t.Categories {
+		names = append(names, c.Name)
+	}
+	return names
+}
+
+// sizeOf is the width and height of an image file as the data say them; 0, 0: they do not.
+func (t *truth) sizeOf(path string) (width, height int) {
+	for i, s := range t.samples {
+		if s.Path == path {
+			return t.Images[i].Width, t.Images[i].Height
+		}
+	}
+	return 0, 0
+}
+
+// each yields samples.
+func each(samples []featurize.Sample) iter.Seq2[featurize.Sample, error] {
+	return func(yield func(featurize.Sample, error) bool) {
+		for _, s := range samples {
+			if !yield(s, nil) {
+				return
+			}
+		}
+	}
 }
 
 // categoryOf is the class of a name; nil: there is none.

@@ -29,13 +29,18 @@ func imagesOf(images []data.Image, ids []int64, stat func(*data.Image) (size, ti
 		}
 		s, there := img.Sample()
 		if !there {
-			s.Read = func([]byte) ([]byte, error) { return nil, fmt.Errorf("the file is lost: %w", fs.ErrNotExist) }
+			s.Read = lost
 		}
 		s.Size, s.ModTime = stat(img)
 		o.samples = append(o.samples, s)
 		o.ids[img.Path], o.sizes[img.Path] = ids[i], [2]int{img.Width, img.Height}
 	}
 	return o
+}
+
+// lost reads an image whose file was not found.
+func lost([]byte) ([]byte, error) {
+	return nil, fmt.Errorf("the file was not found: %w", fs.ErrNotExist)
 }
 
 // size is that which the data say of an image.

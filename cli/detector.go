@@ -77,7 +77,7 @@ func classifiersFlags(c *cli.Context, flags ...string) error {
 
 // detectorsOnly refuses flags that mean nothing for a classifier.
 func detectorsOnly(c *cli.Context) error {
-	for _, flag := range []string{"format", "score", "draw", "form", "labels", "against"} {
+	for _, flag := range []string{"format", "score", "draw", "form", "labels", "against", "metric", "voc-rounding"} {
 		if c.IsSet(flag) {
 			return &usageError{msg: fmt.Sprintf("--%s goes with detectors, and %q is a classifier", flag, c.String("model")), hint: "leave it out"}
 		}
@@ -90,7 +90,7 @@ var openDetect = func(ctx context.Context, d *detecting, c detectorConfig) (dete
 	if d.kind == "foreign" {
 		return d.openForeign(c)
 	}
-	return nil, nil, fmt.Errorf("%q: detectors of this kind are not run yet: %w", d.model.Name(), onnx.ErrFormat)
+	return d.openImported()
 }
 
 // detectorConfig says which detections are wanted.
@@ -106,6 +106,19 @@ func (d *detecting) openDetector(ctx context.Context, c detectorConfig) (err err
 	}
 	d.detector, d.closer, err = openDetect(ctx, d, c)
 	return err
+}
+
+// openImported makes a detector of a model whose Spec is that of a detector.
+func (d *detecting) openImported() (detect.Detector, io.Closer, error) {
+	var err error
+	if d.library, err = runtime.Find(d.Library); err != nil {
+		return nil, nil, err
+	}
+	detector, err := detect.Open(d.model, func(m *onnx.Model) (detect.Network, error) { return runtime.OpenGraph(m, d.sessionOptions()) })
+	if err != nil {
+		return nil, nil, err
+	}
+	return detector, detector, nil
 }
 
 // openForeign makes a detector of a model of another tool.

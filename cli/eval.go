@@ -30,10 +30,13 @@ func evalCommand(e *env) *cli.Command {
 			"Models of finetune, compare and probe --attach know the images that they were trained on\n" +
 			"and chosen by, by the contents of the files: eval warns of those, and --split heldout\n" +
 			"leaves them out.\n" +
-			"Detections are judged by COCO's rules, as pycocotools does: those that --predictions\n" +
-			"holds, for which neither a model nor onnxruntime is needed. DATA is then a data set for\n" +
-			"detection in the form of COCO, Pascal VOC or YOLO; its split is test, else val, else all\n" +
-			"images. OUT gets eval.json and per_class.csv.",
+			"Detections are judged by COCO's rules, as pycocotools does: those of a detector, or those\n" +
+			"that --predictions holds, for which neither a model nor onnxruntime is needed. DATA is then\n" +
+			"a data set for detection in the form of COCO, Pascal VOC or YOLO; its split is test, else\n" +
+			"val, else all images. Classes of a detector are found in the data by their names. OUT gets\n" +
+			"eval.json, predictions.json, per_class.csv, pr.csv, pr.svg, errors.csv, confusion.csv,\n" +
+			"confusion.svg and report.html, with the images that have most errors. The same command\n" +
+			"goes on with an unfinished OUT.",
 		Flags: slices.Concat([]cli.Flag{
 			text("model", "", "the classifier: an ONNX or PyTorch `FILE`, or a name of rtx models", "m"),
 		}, dataFlags(), []cli.Flag{
@@ -41,6 +44,8 @@ func evalCommand(e *env) *cli.Command {
 			text("split", "", "`WHICH` images to take: test, val, train, all, or heldout, those of all that the model was neither trained on nor chosen by (default: test, or all where there is no test split)"),
 			text("predictions", "", "judge the detections of a COCO results `FILE` instead of a model's; DATA is a detection data set"),
 			text("against", "", "a second COCO results `FILE`: tell whether the detections differ from it by more than chance"),
+			text("metric", "", "`RULES` that detections are judged by: coco, or voc07 or voc10 beside them, Pascal VOC's of 2007 (11 points) or from 2010 on (default: coco)"),
+			toggle("voc-rounding", "round detections as Detectron2 does before it judges them by VOC's rules: scores to 3 decimals, boxes to 1"),
 		}, detectorFlags(), runFlags(), skipFlags(), outputFlags(), []cli.Flag{
 			toggle("overwrite", "start over where OUT holds something else"),
 		}, specFlags()),
@@ -56,6 +61,8 @@ type evalOptions struct {
 	Split       string `flag:"split"`
 	Predictions string `flag:"predictions"`
 	Against     string `flag:"against"`
+	Metric      string `flag:"metric"`
+	Rounding    bool   `flag:"voc-rounding"`
 	detectorOptions
 	runOptions
 	skipOptions
@@ -98,10 +105,23 @@ func (e *env) eval(c *cli.Context) error {
 	if err := v.check(); err != nil {
 		return err
 	}
+	var err error
+	if v.model, err = v.openModel(v.Model); err != nil {
+		return err
+	}
+	kind, err := detectorKind(v.model, o.Form)
+	if err != nil {
+		return err
+	}
+	if kind != "" {
+		return e.evalDetector(c, o, v.model, kind)
+	}
+	if err := detectorsOnly(c); err != nil {
+		return err
+	}
 	if err := v.load(); err != nil {
 		return err
 	}
-	var err error
 	if v.seen, err = seenBy(v.model); err != nil {
 		return err
 	}

@@ -2,10 +2,8 @@ package cli
 
 import (
 	"context"
-	"encoding/csv"
 	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 
@@ -19,14 +17,15 @@ import (
 // detector.
 type evaluatingObjects struct {
 	detecting
-	o       evalOptions
-	args    []byte
-	command string
-	truth   *truth
-	file    *predictionsFile // nil: a detector makes them
-	other   *predictionsFile // of --against; nil: none
-	found   []coco.Detection
-	folder  *output.Folder // nil: nothing is kept
+	o          evalOptions
+	args       []byte
+	command    string
+	truth      *truth
+	file       *predictionsFile // nil: a detector makes them
+	other      *predictionsFile // of --against; nil: none
+	found      []coco.Detection
+	categories map[int]int64  // ids of the data, by the detector's classes
+	folder     *output.Folder // nil: nothing is kept
 
 	boxes, masks *coco.Evaluation // nil: not judged
 }
@@ -76,6 +75,12 @@ func (v *evaluatingObjects) checkObjects(c *cli.Context) (err error) {
 	if v.Data == "-" {
 		return &usageError{msg: "--data is -, and objects cannot be read from standard input", hint: "name a folder, an archive or a file of annotations"}
 	}
+	if err := oneOf("metric", v.metric(), "coco", "voc07", "voc10"); err != nil {
+		return err
+	}
+	if v.o.Rounding && v.metric() == "coco" {
+		return &usageError{msg: "--voc-rounding goes with --metric voc07 or voc10, and --metric is coco"}
+	}
 	if v.o.Split != "" {
 		if err := oneOf("split", v.o.Split, "test", "val", "train", "all"); err != nil {
 			return err
@@ -93,14 +98,6 @@ func (v *evaluatingObjects) judge(ctx context.Context) error {
 			return err
 		}
 	}
-	if v.withMasks() {
-		if err := v.truth.addMasks(ctx); err != nil {
-			return err
-		}
-		if !v.truth.masks {
-			v.warn("the detections have masks, and objects of %s have none: boxes alone are judged", v.Data)
-		}
-	}
 	if err := v.openFolder(); err != nil {
 		return err
 	}
@@ -114,6 +111,14 @@ func (v *evaluatingObjects) judge(ctx context.Context) error {
 	if there != nil {
 		return v.report("cached", there)
 	}
+	if v.file == nil {
+		if err := v.detect(ctx); err != nil {
+			return err
+		}
+	}
+	if err := v.addMasks(ctx); err != nil {
+		return err
+	}
 	found, err := v.evaluate()
 	if err != nil {
 		return err
@@ -122,6 +127,20 @@ func (v *evaluatingObjects) judge(ctx context.Context) error {
 		return err
 	}
 	return v.report("done", found)
+}
+
+// addMasks makes the masks of the objects where the detections have masks.
+func (v *evaluatingObjects) addMasks(ctx context.Context) error {
+	if !v.withMasks() {
+		return nil
+	}
+	if err := v.truth.addMasks(ctx); err != nil {
+		return err
+	}
+	if !v.truth.masks {
+		v.warn("the detections have masks, and not all objects of %s do: boxes alone are judged", v.Data)
+	}
+	return nil
 }
 
 // evaluate judges boxes, and masks where both sides have them.
@@ -138,7 +157,13 @@ func (v *evaluatingObjects) evaluate() (*objectEvaluation, error) {
 	r := v.figures()
 	v.tellStrays(r)
 	v.tellReadings(r)
-	return r, nil
+	if err := v.analyse(r); err != nil {
+		return nil, err
+	}
+	if err := v.voc(r); err != nil {
+		return nil, err
+	}
+	return r, v.against(r)
 }
 
 func (v *evaluatingObjects) evaluation(found []coco.Detection, masks bool) (*coco.Evaluation, error) {
@@ -158,8 +183,12 @@ func (v *evaluatingObjects) withMasks() bool {
 func (v *evaluatingObjects) figures() *objectEvaluation {
 	r := &objectEvaluation{
 		Protocol: v.truth.split, Split: v.truth.split, N: len(v.truth.Images), Detections: len(v.found), Classes: len(v.truth.Categories),
-		Metric: "coco", BBox: figuresOf(v.boxes.Summary()), Strays: v.boxes.Strays.Detections, Predictions: v.file,
-		PerClass: []objectClass{},
+		Metric: v.metric(), BBox: figuresOf(v.boxes.Summary()), Strays: v.boxes.Strays.Detections, Predictions: v.file,
+		PerClass: []objectClass{}, Skipped: len(v.failed),
+	}
+	if v.file == nil {
+		speed := share(v.imagesPerSecond())
+		r.Model, r.ImagesPerSecond = &modelFile{v.model.Path(), v.sum}, &speed
 	}
 	for _, a := range v.truth.Annotations {
 		if a.Crowd {
@@ -222,23 +251,24 @@ func (v *evaluatingObjects) tellReadings(r *objectEvaluation) {
 	v.warn("AP50 is %s; if %s, it would be %s: see how the file was written (the figures here are as it stands)", hundredths(r.BBox.AP50)+" %", words, hundredths(share(other.AP50))+" %")
 }
 
-// objectsLayout is that of the folders of eval for detections.
-var objectsLayout = output.Layout{
-	Kind:  "detection evaluation",
-	Files: []string{"args.yaml", "per_class.csv", "eval.json"},
-}
-
 // objectSettings are what an evaluation of detections depends on.
 type objectSettings struct {
-	Predictions string `json:"predictions"` // SHA-256
-	Against     string `json:"against,omitempty"`
-	Split       string `json:"split"`
-	Data        string `json:"data"`
-	Metric      string `json:"metric"`
+	Predictions string            `json:"predictions,omitempty"` // SHA-256
+	Detector    *detectorSettings `json:"detector,omitempty"`
+	Against     string            `json:"against,omitempty"`
+	Split       string            `json:"split"`
+	Data        string            `json:"data"`
+	Metric      string            `json:"metric"`
+	Rounding    bool              `json:"voc_rounding"`
 }
 
 func (v *evaluatingObjects) settings() objectSettings {
-	s := objectSettings{Predictions: v.file.SHA256, Split: v.truth.split, Data: v.truth.identity(), Metric: "coco"}
+	s := objectSettings{Split: v.truth.split, Data: v.truth.identity(), Metric: v.metric(), Rounding: v.o.Rounding}
+	if v.file != nil {
+		s.Predictions = v.file.SHA256
+	} else {
+		s.Detector = v.detectorSettings()
+	}
 	if v.other != nil {
 		s.Against = v.other.SHA256
 	}
@@ -250,26 +280,12 @@ func (v *evaluatingObjects) openFolder() (err error) {
 	if dir := v.o.Out; dir != "" {
 		if v.folder, err = output.Open(dir, objectsLayout); err == nil {
 			v.folder.Keep(v.Data, v.config, v.o.Predictions, v.o.Against)
+			if v.model != nil {
+				v.folder.Keep(append(v.model.Files(), v.Model)...)
+			}
 		}
 	}
 	return err
-}
-
-// write makes the files of OUT.
-func (v *evaluatingObjects) write(ctx context.Context, r *objectEvaluation) error {
-	if v.folder == nil {
-		return nil
-	}
-	settings := v.settings()
-	if err := v.folder.Begin(settings, v.o.Overwrite); err != nil {
-		return err
-	}
-	head := append(v.result("rtx.eval/1", "done", v.folder.Path(), r.fields()), object{{"rtx", buildVersion()}, {"config", settings}}...)
-	return nothingWritten(v.folder.Put(ctx,
-		output.Content{Name: "args.yaml", Write: output.Bytes(v.args)},
-		output.Content{Name: "per_class.csv", Write: func(w io.Writer) error { return csv.NewWriter(w).WriteAll(r.classRows(share.fraction)) }},
-		output.Content{Name: "eval.json", Write: output.JSON(head)},
-	))
 }
 
 // there returns the evaluation that OUT holds already; nil: there is something to do.
@@ -298,8 +314,12 @@ func (v *evaluatingObjects) report(status string, r *objectEvaluation) error {
 		v.print(v.result("rtx.eval/1", status, v.o.Out, r.fields()))
 		return nil
 	}
-	if status == "cached" {
+	switch {
+	case status == "cached":
 		v.note("nothing to do: %s holds this evaluation", v.o.Out)
+	case v.file == nil:
+		v.tellFailures(v.failed, "")
+		v.note("%d images, %d skipped; %.1f images/s", v.done, len(v.failed), v.imagesPerSecond())
 	}
 	return r.tables(v.stdout)
 }

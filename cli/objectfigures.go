@@ -16,20 +16,29 @@ import (
 
 // objectEvaluation is what rtx.eval/1 says of detections, beside what every result says.
 type objectEvaluation struct {
-	Protocol    string           `json:"protocol"` // the split that the figures are of
-	Split       string           `json:"split"`
-	N           int              `json:"n"` // images
-	Objects     int              `json:"objects"`
-	Crowds      int              `json:"crowds"`
-	Detections  int              `json:"detections"`
-	Classes     int              `json:"classes"` // of the data
-	Metric      string           `json:"metric"`
-	BBox        *objectFigures   `json:"bbox"`
-	Segm        *objectFigures   `json:"segm"` // null: masks are not judged
-	PerClass    []objectClass    `json:"per_class"`
-	Strays      int              `json:"strays"` // detections of classes that the data do not have
-	Predictions *predictionsFile `json:"predictions"`
-	Model       *modelFile       `json:"model"`
+	Protocol        string            `json:"protocol"` // the split that the figures are of
+	Split           string            `json:"split"`
+	N               int               `json:"n"` // images
+	Objects         int               `json:"objects"`
+	Crowds          int               `json:"crowds"`
+	Detections      int               `json:"detections"`
+	Classes         int               `json:"classes"` // of the data
+	Metric          string            `json:"metric"`
+	BBox            *objectFigures    `json:"bbox"`
+	Segm            *objectFigures    `json:"segm"` // null: masks are not judged
+	VOC             *vocFigures       `json:"voc"`  // null: --metric does not ask for it
+	Spread          *objectSpread     `json:"spread"`
+	Best            *bestScore        `json:"best"` // over all classes
+	Errors          *objectErrors     `json:"errors"`
+	Against         *objectDifference `json:"against"` // null: nothing to compare with
+	PerClass        []objectClass     `json:"per_class"`
+	Strays          int               `json:"strays"` // detections of classes that the data do not have
+	Predictions     *predictionsFile  `json:"predictions"`
+	Model           *modelFile        `json:"model"`
+	Skipped         int               `json:"skipped"`
+	ImagesPerSecond *share            `json:"images_per_second"` // null: no model ran
+
+	confusion *coco.Confusion
 }
 
 // objectFigures are COCO's twelve figures; null where an average of nothing has no value.
@@ -66,7 +75,8 @@ type objectClass struct {
 	AP75       share      `json:"ap75"`
 	SegmAP     *share     `json:"segm_ap,omitempty"` // absent: masks are not judged
 	SegmAP50   *share     `json:"segm_ap50,omitempty"`
-	Best       *bestScore `json:"best"` // null: nothing of the class is found
+	VOCAP50    *share     `json:"voc_ap50,omitempty"` // absent: --metric does not ask for it
+	Best       *bestScore `json:"best"`               // null: nothing of the class is found
 }
 
 // bestScore is the score from which on detections have the highest F1.
@@ -109,6 +119,28 @@ func (r *objectEvaluation) figureRows() [][]string {
 	return rows
 }
 
+// moreRows are the figures beyond COCO's, for people.
+func (r *objectEvaluation) moreRows() [][]string {
+	interval := func(s spreadRange) string { return hundredths(s.Low) + " to " + hundredths(s.High) }
+	rows := [][]string{{"AP, 95 % interval over images", interval(r.Spread.BBox.AP)}}
+	if r.Spread.Segm != nil {
+		rows = append(rows, []string{"AP of masks, the same", interval(r.Spread.Segm.AP)})
+	}
+	if v := r.VOC; v != nil {
+		rows = append(rows, []string{v.Metric + " AP50", hundredths(v.AP50)}, []string{v.Metric + " AP75", hundredths(v.AP75)}, []string{v.Metric + " AP .5 to .95", hundredths(v.AP)})
+	}
+	if b := r.Best; b != nil {
+		rows = append(rows, []string{"highest F1 at IoU .5", hundredths(b.F1)}, []string{"from this score on", fmt.Sprintf("%.3f", float64(b.Score))})
+	}
+	if d := r.Against; d != nil {
+		rows = append(rows, []string{"AP minus that of " + d.File, hundredths(d.BBox.AP.Value)}, []string{"its 95 % interval", interval(d.BBox.AP.spreadRange)}, []string{"p", strconv.FormatFloat(d.BBox.AP.P, 'g', 2, 64)})
+	}
+	for _, k := range r.Errors.Kinds {
+		rows = append(rows, []string{k.Kind + " errors", strconv.Itoa(k.Count)})
+	}
+	return rows
+}
+
 // classRows is the table of the classes, with its header.
 func (r *objectEvaluation) classRows(show func(share) string) [][]string {
 	header := []string{"label", "n", "detections", "ap", "ap50", "ap75"}
@@ -123,7 +155,7 @@ func (r *objectEvaluation) classRows(show func(share) string) [][]string {
 		}
 		best := []string{"", "", "", ""}
 		if b := c.Best; b != nil {
-			best = []string{b.Score.fraction(), show(b.F1), show(b.Precision), show(b.Recall)}
+			best = []string{fmt.Sprintf("%.3f", float64(b.Score)), show(b.F1), show(b.Precision), show(b.Recall)}
 		}
 		rows = append(rows, append(row, best...))
 	}
@@ -142,6 +174,10 @@ func (r *objectEvaluation) tables(w io.Writer) error {
 		return err
 	}
 	fmt.Fprintln(w)
+	if err := report.Table(w, r.moreRows()); err != nil {
+		return err
+	}
+	fmt.Fprintln(w)
 	some := *r
 	some.PerClass = worstObjectClasses(r.PerClass)
 	if err := report.Table(w, some.classRows(hundredths)); err != nil {
@@ -157,7 +193,8 @@ func (r *objectEvaluation) tables(w io.Writer) error {
 func (r *objectEvaluation) fields() object {
 	return object{
 		{"protocol", r.Protocol}, {"split", r.Split}, {"n", r.N}, {"objects", r.Objects}, {"crowds", r.Crowds}, {"detections", r.Detections}, {"classes", r.Classes},
-		{"metric", r.Metric}, {"bbox", r.BBox}, {"segm", r.Segm}, {"per_class", r.PerClass}, {"strays", r.Strays}, {"predictions", r.Predictions}, {"model", r.Model},
+		{"metric", r.Metric}, {"bbox", r.BBox}, {"segm", r.Segm}, {"voc", r.VOC}, {"spread", r.Spread}, {"best", r.Best}, {"errors", r.Errors}, {"against", r.Against},
+		{"per_class", r.PerClass}, {"strays", r.Strays}, {"predictions", r.Predictions}, {"model", r.Model}, {"skipped", r.Skipped}, {"images_per_second", r.ImagesPerSecond},
 	}
 }
 

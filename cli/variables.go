@@ -21,8 +21,10 @@ var ownMeaning = map[string][]string{
 	"config":     {"*"},                 // holds the flags of one verb
 	"data":       {"probe"},             // features, not images
 	"from":       {"runtime install"},   // a library, not models
+	"format":     {"predict"},           // of detections, not of features
 	"input-size": {"new"},               // of a network to make, not of images
 	"labels":     {"probe"},             // of samples, not the names of classes
+	"metric":     {"eval"},              // of detectors, not of classifiers
 	"out":        {"*"},
 	"precision":  {"export"}, // of the file, not of the arithmetic
 	"use":        {"*"},
