@@ -24,7 +24,7 @@ func claimOf(c *assets.Checkpoint) checkpoint.Claim {
 // importNotes says in words how the model of a checkpoint is normalised, where
 // the checkpoint does not say it, and what of the checkpoint is not in the model.
 func importNotes(im *checkpoint.Imported) []string {
-	notes := networkNotes(im)
+	notes := append(networkNotes(im), detectorNotes(im)...)
 	switch im.Normalization {
 	case checkpoint.NormalizedByNetwork:
 		return append(notes, "it normalises its input itself")
@@ -154,4 +154,4 @@ func (e *env) importedModel(path string, claim *assets.Checkpoint) (*onnx.Model,
 }
 
 // importVersion grows when an import becomes another model than before.
-const importVersion = 2
+const importVersion = 3

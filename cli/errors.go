@@ -123,6 +123,8 @@ var verdicts = []struct {
 	{as[*verify.DifferenceError], 65, "the file is damaged, or one of its two readers misreads it"},
 	{is(checkpoint.ErrQuantized), 65, "save the state_dict before torch.ao.quantization.convert, or export the quantised network to ONNX"},
 	{nearestMismatch, 65, "rtx inspect lists its tensors; rtx import --arch NAME compares them with one architecture"},
+	{detectorMismatch, 65, "rtx inspect lists the tensors; --arch with the name of a classifier takes the backbone alone"},
+	{as[*arch.Unbuilt], 65, "Faster and Mask R-CNN and RetinaNet on a feature pyramid are made; --arch with the name of a classifier takes the backbone alone"},
 	{as[*arch.Mismatch], 65, "rtx inspect lists the tensors"},
 	{is(torch.ErrIndex), 2, "rtx import --index chooses one"},
 	{is(featurize.ErrObjects), 65, "rtx detect check tells what such a data set holds; to classify whole images, give a folder for each class, a list file, or the folder of the images alone"},
@@ -149,6 +151,12 @@ func as[E error](err error) bool { return errors.As(err, new(E)) }
 func nearestMismatch(err error) bool {
 	var m *arch.Mismatch
 	return errors.As(err, &m) && m.Nearest
+}
+
+// detectorMismatch is a damaged detector, or one with other layers.
+func detectorMismatch(err error) bool {
+	var m *arch.Mismatch
+	return errors.As(err, &m) && m.Detector
 }
 
 // fail reports an error, as the last line on stdout under --json and on stderr

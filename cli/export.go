@@ -100,7 +100,7 @@ func partNote(m *onnx.Model) string {
 	if n := spec.Source.Computed; n > 0 {
 		parts = append(parts, fmt.Sprintf("of which %d are computed of the tensors that %s holds for each", n, spec.Source.File))
 	}
-	if spec.Head == nil {
+	if spec.Head == nil && spec.Detect == nil {
 		parts = append(parts, "without a head")
 	}
 	if parts == nil {

@@ -209,7 +209,7 @@ func (f *featurizing) findLayer() error {
 	if f.layer = f.options.Layer; f.layer != "features" {
 		return nil
 	}
-	if what := f.model.Detector(); what != "" && f.model.Metadata(onnx.SpecKey) == "" {
+	if what := f.model.Detector(); what != "" && (f.model.Metadata(onnx.SpecKey) == "" || f.spec.Detect != nil) {
 		return hinted{fmt.Errorf("%q is %s: %w", f.model.Name(), what, onnx.ErrDetector), "--layer names a value of its backbone, such as the last map before the boxes"}
 	}
 	var err error

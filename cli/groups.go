@@ -11,7 +11,7 @@ import (
 var flagGroups = []help.Group{
 	under("Input", "model models data labels test test-labels predictions against eval:metric voc-rounding split name add:arch eps query queries neighbours:seed from shard root label-key on-error max-skipped"),
 	under("Output", "out resume log attach format score draw to names outputs top-k neighbours fold-bn no-normalize embed-preprocess export:precision opset key-map use overwrite verify values"),
-	under("Network", "arch classes form import:labels new:labels predict:labels eval:labels new:input-size new:seed index"),
+	under("Network", "arch classes form import:labels bn-eps new:labels predict:labels eval:labels new:input-size new:seed index"),
 	under("Features", "layer pool bn"),
 	under("Classifier", "solver reg folds seeds seed per-class balanced"),
 	under("Training", "recipe mode epochs finetune:batch-size finetune:bn head head-init label-smoothing patience metric val-fraction max-time finetune:seed finetune:seeds"),

@@ -29,6 +29,7 @@ func importCommand(e *env) *cli.Command {
 			toggle("fold-bn", "make batch norms part of the convolutions before them"),
 			number("index", -1, "which network `K` of a file that holds several, from 0 on; -1: the only one, or the first that is no copy"),
 			text("labels", "", "`FILE` of the classes' names in their order, one a line"),
+			text("bn-eps", "auto", "what a detector's frozen batch norms add to variances: `EPS`, or auto for 1e-5, and 0 for files that torchvision released for it"),
 			text("key-map", "", "write what each tensor was called in the checkpoint to this CSV `FILE`"),
 		}, inputFlags(), []cli.Flag{
 			useFlag(),
@@ -43,14 +44,15 @@ func importCommand(e *env) *cli.Command {
 
 // importOptions are the flags of rtx import.
 type importOptions struct {
-	Out         string `flag:"out"`
-	Arch        string `flag:"arch"` // "": recognised
-	NoNormalize bool   `flag:"no-normalize"`
-	FoldBN      bool   `flag:"fold-bn"`
-	Index       int    `flag:"index"`
-	Labels      string `flag:"labels"`
-	KeyMap      string `flag:"key-map"`
-	Use         string `flag:"use"`
+	Out          string `flag:"out"`
+	Arch         string `flag:"arch"` // "": recognised
+	NoNormalize  bool   `flag:"no-normalize"`
+	FoldBN       bool   `flag:"fold-bn"`
+	Index        int    `flag:"index"`
+	Labels       string `flag:"labels"`
+	BatchNormEps string `flag:"bn-eps"`
+	KeyMap       string `flag:"key-map"`
+	Use          string `flag:"use"`
 	inputOptions
 	Overwrite bool `flag:"overwrite"`
 	Verify    bool `flag:"verify"`
@@ -156,8 +158,11 @@ func (e *env) parseImport(c *cli.Context) (*importing, error) {
 	if v.Arch == "auto" {
 		v.Arch = ""
 	}
-	if err == nil && v.Arch != "" && !slices.Contains(arch.Names, v.Arch) {
-		err = &usageError{msg: fmt.Sprintf("--arch is %q", v.Arch), hint: suggest(v.Arch, arch.Names, "one of auto, "+strings.Join(arch.Names, ", "))}
+	if all := slices.Concat(arch.Names, arch.Detectors); err == nil && v.Arch != "" && !slices.Contains(all, v.Arch) {
+		err = &usageError{msg: fmt.Sprintf("--arch is %q", v.Arch), hint: suggest(v.Arch, all, "one of auto, "+strings.Join(arch.Names, ", ")+", or a detector, such as "+arch.Detectors[0])}
+	}
+	if err == nil {
+		_, err = v.batchNormEps()
 	}
 	if err == nil {
 		v.path, v.claim, v.kind, err = e.modelKind(c.Args().First())
@@ -177,7 +182,7 @@ func (e *env) parseImport(c *cli.Context) (*importing, error) {
 func (v *importing) checkKind(c *cli.Context) error {
 	flags, says := []string{"range", "channels"}, "--%s goes with an ONNX file, and %q is a PyTorch checkpoint: the network that is made takes RGB in 0..1"
 	if !v.kind.Checkpoint() {
-		flags, says = []string{"arch", "index", "key-map"}, "--%s goes with a PyTorch checkpoint, and %q is an ONNX file"
+		flags, says = []string{"arch", "index", "key-map", "bn-eps"}, "--%s goes with a PyTorch checkpoint, and %q is an ONNX file"
 	}
 	for _, name := range flags {
 		if c.IsSet(name) {
@@ -204,8 +209,12 @@ func (v *importing) convert() (*converted, error) {
 	if err != nil {
 		return nil, err
 	}
+	eps, err := v.batchNormEps()
+	if err != nil {
+		return nil, err
+	}
 	im, err := ckpt.Import(checkpoint.Config{
-		Arch: v.Arch, Labels: v.labels, NormalizeOutside: v.NoNormalize, Change: v.change, Claim: claimOf(v.claim),
+		Arch: v.Arch, Labels: v.labels, NormalizeOutside: v.NoNormalize, Change: v.change, Claim: claimOf(v.claim), BatchNormEps: eps,
 	})
 	var labels *checkpoint.LabelsError
 	if errors.As(err, &labels) {
@@ -227,6 +236,9 @@ func (v *importing) convert() (*converted, error) {
 // change applies the flags to the Spec that the checkpoint would get.
 func (v *importing) change(s *onnx.Spec) error {
 	normalized := s.Normalized
+	if err := v.checkDetector(s); err != nil {
+		return err
+	}
 	if err := v.override(s); err != nil {
 		return err
 	}
@@ -269,6 +281,9 @@ func (v *importing) report(made *converted, status string) error {
 		return err
 	}
 	classes := made.model.ClassCount()
+	if spec.Detect != nil {
+		classes = len(spec.Detect.Classes)
+	}
 	own := object{{"arch", spec.Arch}, {"classes", classes}, {"spec", spec}, {"notes", list(made.notes)}}
 	if im := made.imported; im != nil {
 		n := im.Network

@@ -110,13 +110,16 @@ func inspectTable(i onnx.Info) [][2]string {
 	}
 	rows = append(rows, [2]string{"nodes", fmt.Sprintf("%d: %s", i.Nodes, strings.Join(operators, ", "))},
 		[2]string{"parameters", fmt.Sprintf("%d, %.1f MB", i.Parameters, float64(i.Bytes)/1e6)}, [2]string{"features", i.Feature})
+	if i.Spec != nil && i.Spec.Detect != nil {
+		rows = append(rows[:len(rows)-1], detectorRows(i.Spec)...)
+	}
 	if o := i.Classifier; o != nil && i.Detector == "" {
 		rows = append(rows, [2]string{"answer", fmt.Sprintf("%s: %s", o.Output, o)})
 		for _, n := range o.Notes {
 			rows = append(rows, [2]string{"note", n})
 		}
 	}
-	if i.Detector != "" {
+	if i.Detector != "" && (i.Spec == nil || i.Spec.Detect == nil) {
 		rows = append(rows, [2]string{"kind", i.Detector})
 	}
 	if s := i.Spec; s != nil {
@@ -130,7 +133,10 @@ func inspectTable(i onnx.Info) [][2]string {
 			pixels = "not normalised"
 		}
 		way := fmt.Sprintf("resized to %dx%d", s.InputSize[0], s.InputSize[1])
-		if s.Crop == "center" {
+		switch {
+		case s.Detect != nil:
+			way = "images of any size"
+		case s.Crop == "center":
 			way = fmt.Sprintf("shorter side to %d, centre crop %dx%d", s.Resize, s.InputSize[0], s.InputSize[1])
 		}
 		rows = append(rows, [2]string{"expects", fmt.Sprintf("%s, %s, %s in %v, %s", way, s.Interpolation, s.Channels, s.Range, pixels)})

@@ -32,6 +32,12 @@ type script struct {
 // target has that file, and what the verb reads, as inputs.
 func newScript(flag, file string, m *onnx.Model, out target) (*script, error) {
 	s := &script{to: target{flag, file, out.overwrite, append([]string{out.name}, out.inputs...)}, model: out.name}
+	if isCore(m) {
+		if file != "" {
+			return nil, &usageError{msg: "--" + flag + " means nothing for this detector: what chooses boxes is not in its graph"}
+		}
+		return s, nil
+	}
 	name := s.model
 	if file != "" {
 		name = relative(filepath.Dir(file), s.model)
@@ -72,7 +78,7 @@ func (s *script) tell(e *env) {
 		e.note("python3 %s IMAGE... uses it without rtx", quoted(s.to.name))
 		return
 	}
-	if e.json || e.quiet {
+	if e.json || e.quiet || s.code == "" {
 		return
 	}
 	e.note("these lines of Python use it without rtx; --use FILE writes them:")

@@ -14,8 +14,12 @@ var ErrDetector = errors.New("it has no features of whole images")
 // Detector says in words that a model is an object detector, and what tells so; ""
 // where nothing does. It knows them by operators that choose boxes, by the usual
 // names of outputs, and by one output [N,boxes,values] or [N,values,boxes] that is
-// put together of several maps, as those of YOLO and SSD are.
+// put together of several maps, as those of YOLO and SSD are. A Spec that describes a
+// detector says it, too.
 func (m *Model) Detector() string {
+	if m.detects() {
+		return "an object detector, as its Spec says"
+	}
 	for _, n := range m.Proto.Graph.Node {
 		if boxOperators[n.OpType] {
 			return fmt.Sprintf("an object detector (operator %s)", n.OpType)
@@ -61,4 +65,13 @@ func (m *Model) joinsBoxes(o Value) bool {
 	const least = 5 // box and class, or box and confidence
 	a, b := o.Shape[1].Size, o.Shape[2].Size
 	return (a < 0 || a >= least) && (b < 0 || b >= least) && !slices.ContainsFunc(n.Input, t.isConstant)
+}
+
+// detects tells whether the model's Spec describes a detector.
+func (m *Model) detects() bool {
+	if m.Metadata(SpecKey) == "" {
+		return false
+	}
+	s, _, err := m.Spec()
+	return err == nil && s.Detect != nil
 }

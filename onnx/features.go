@@ -11,6 +11,9 @@ func (m *Model) Feature(spec Spec) (string, error) {
 	if spec.Feature != "" {
 		return spec.Feature, nil
 	}
+	if spec.Detect != nil {
+		return "", fmt.Errorf("onnx: the model is %s: %w", m.Detector(), ErrDetector)
+	}
 	return m.FeatureValue()
 }
 

@@ -74,15 +74,15 @@ func (m *Model) Inspect() Info {
 			i.Metadata[e.Key] = e.Value
 		}
 	}
-	if f, err := m.FeatureValue(); err == nil {
+	i.Detector = m.Detector()
+	if f, err := m.FeatureValue(); err == nil && !m.detects() {
 		i.Feature = f
-	} else if !m.onlyMaps() {
+	} else if err != nil && !m.onlyMaps() {
 		i.Problems = append(i.Problems, strings.TrimPrefix(err.Error(), "onnx: "))
 	}
-	if o, err := m.ClassOutput(); err == nil {
+	if o, err := m.ClassOutput(); err == nil && !m.detects() {
 		i.Classifier = &o
 	}
-	i.Detector = m.Detector()
 	if s, assumed, err := m.Spec(); err == nil {
 		i.Spec, i.Assumed = &s, append(i.Assumed, assumed...)
 	} else {

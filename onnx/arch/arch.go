@@ -126,6 +126,12 @@ type Config struct {
 	Normalize bool      // clamp and normalise in the graph, by nodes "normalize/..."; else the Spec asks the caller to
 	Labels    []string  // names of the classes, in the order of the logits; nil: not known
 	Headless  bool      // Build: the tensors are those of the network without its last linear layer, and the model's only output is the features
+
+	// BatchNormEps is what the frozen batch norms of a detector add to variances. No
+	// file says it. Nil: 1e-5, as they do by default in torchvision and Detectron2;
+	// the weights COCO_V1 that torchvision released for its first versions of Faster
+	// R-CNN, Mask R-CNN and RetinaNet are run with 0.
+	BatchNormEps *float64
 }
 
 // Build makes a model of an architecture from the tensors of its state_dict.
@@ -139,7 +145,23 @@ type Config struct {
 // num_batches_tracked and the checkpoint's own names and types, goes into the
 // Spec, and the order of initializers is that of the tensors: Weights gives all
 // of it back.
+//
+// Of a detector, see Detectors, tensors may have torchvision's names, also those of
+// its first versions, or Detectron2's. The Spec's Detect then says what the graph
+// computes; small tensors beside the layers, such as anchors, are read and kept in
+// the Spec, too.
 func Build(name string, tensors []onnx.Tensor, c Config) (*onnx.Model, error) {
+	if isDetector(name) {
+		f, ok := findDetector(tensors)
+		if !ok {
+			return nil, fmt.Errorf("arch: %s: the tensors have no heads of a detector", name)
+		}
+		f, err := f.as(name)
+		if err != nil {
+			return nil, err
+		}
+		return buildDetector(f, c)
+	}
 	a, err := find(name)
 	if err != nil {
 		return nil, err
@@ -185,6 +207,14 @@ func (c Config) check(a architecture, b *builder) error {
 	if c.Labels != nil && len(c.Labels) != b.classes {
 		return fmt.Errorf("%d labels, expected %d, one for each class", len(c.Labels), b.classes)
 	}
+	if c.Mean != nil && b.normNodes != nil {
+		return fmt.Errorf("mean and std: the network normalises its input itself, by its buffers")
+	}
+	return c.checkPixels()
+}
+
+// checkPixels looks at the normalisation.
+func (c Config) checkPixels() error {
 	if (c.Mean == nil) != (c.Std == nil) || c.Mean != nil && (len(c.Mean) != 3 || len(c.Std) != 3) {
 		return fmt.Errorf("%d values of mean and %d of std, expected 3 each", len(c.Mean), len(c.Std))
 	}
@@ -193,9 +223,6 @@ func (c Config) check(a architecture, b *builder) error {
 	}
 	if c.Clamp != nil && (len(c.Clamp) != 2 || c.Clamp[0] > c.Clamp[1]) {
 		return fmt.Errorf("clamp is %v, expected low, high", c.Clamp)
-	}
-	if c.Mean != nil && b.normNodes != nil {
-		return fmt.Errorf("mean and std: the network normalises its input itself, by its buffers")
 	}
 	return nil
 }

@@ -152,6 +152,12 @@ var Detectors = func() (names []string) {
 	return names
 }()
 
+// isDetector tells whether a name is that of a detector.
+func isDetector(name string) bool {
+	kind, rest, _ := strings.Cut(name, "_")
+	return slices.Contains([]string{fasterRCNN, maskRCNN, retinaNet}, kind) && rest != ""
+}
+
 // nominalSize is the height and width for which shapes are computed while a detector
 // is built. The model takes images of any size.
 const nominalSize = 1024
@@ -181,7 +187,7 @@ func syntheticDetector(d detector) (*onnx.Model, error) {
 	if d.body.msra {
 		conv = detectron2
 	}
-	m, spec, err := d.model(b, conv, Config{})
+	m, spec, err := d.model(b, conv, Config{}, func(*onnx.Spec) error { return nil })
 	if err != nil {
 		return nil, err
 	}
@@ -191,13 +197,17 @@ func syntheticDetector(d detector) (*onnx.Model, error) {
 	return m.WithSpec(spec)
 }
 
-// model assembles the graph, still without weights, and its Spec.
-func (d detector) model(b *builder, conv conventions, c Config) (*onnx.Model, onnx.Spec, error) {
+// model assembles the graph, still without weights, and its Spec, which details
+// completes.
+func (d detector) model(b *builder, conv conventions, c Config, details func(*onnx.Spec) error) (*onnx.Model, onnx.Spec, error) {
 	spec := conv.spec(d)
+	if err := details(&spec); err != nil {
+		return nil, spec, err
+	}
 	spec.Stages = b.stages
 	spec.Clamp = c.Clamp
 	if c.Mean != nil {
-		spec.SetMean(c.Mean, c.Std)
+		spec.Mean, spec.Std = c.Mean, c.Std
 	}
 	g := &pb.GraphProto{Name: spec.Arch, Node: b.nodes}
 	m := onnx.New(&pb.ModelProto{IrVersion: onnx.IRVersion, ProducerName: "rtx", Graph: g, OpsetImport: []*pb.OperatorSetIdProto{{Version: onnx.Opset}}})

@@ -26,7 +26,8 @@ const positive = 0x1p-126
 
 // Mean and standard deviation of Detectron2's images in the order blue, green, red and
 // in [0,255]. The weights that it has from Microsoft Research Asia have the standard
-// deviation folded into the first convolution; the others have it here.
+// deviation folded into the first convolution. Its configurations for plain residual
+// networks from elsewhere, which are those of torchvision, take red first.
 var (
 	detectron2Mean = []float64{103.53, 116.28, 123.675}
 	detectron2Std  = []float64{57.375, 57.12, 58.395}
@@ -38,8 +39,11 @@ func (c conventions) spec(d detector) onnx.Spec {
 		Range: [2]float64{0, 1}, Channels: "rgb", Mean: onnx.ImageNetMean, Std: onnx.ImageNetStd, Arch: d.name(), Detect: c.detect(d)}
 	if c == detectron2 {
 		s.Range, s.Channels, s.Mean, s.Std = [2]float64{0, 255}, "bgr", detectron2Mean, detectron2Std
-		if d.body.msra {
+		switch {
+		case d.body.msra:
 			s.Std = []float64{1, 1, 1}
+		case d.body.groups == 1:
+			s.SetChannels("rgb")
 		}
 	}
 	return s

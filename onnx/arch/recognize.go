@@ -12,11 +12,14 @@ import (
 // Mismatch is the error that tensors are not those of an architecture. Its
 // message shows the first few differences; the fields have all of them.
 type Mismatch struct {
-	Arch    string   // the architecture compared with
-	Nearest bool     // Arch was not asked for: it is the one with the fewest differences
-	Missing []string // names of tensors that only the architecture has
-	Extra   []string // names of tensors that only the checkpoint has
-	Shapes  []string // sentences on tensors of another shape or type: name, found, expected
+	Arch    string // the architecture compared with
+	Nearest bool   // Arch was not asked for: it is the one with the fewest differences
+	// Detector says that Arch is a detector, whose heads the tensors have: they are
+	// not those of a backbone with something beside it.
+	Detector bool
+	Missing  []string // names of tensors that only the architecture has
+	Extra    []string // names of tensors that only the checkpoint has
+	Shapes   []string // sentences on tensors of another shape or type: name, found, expected
 }
 
 // maxPrefixes is how many beginnings of a common prefix are tried.
@@ -65,8 +68,16 @@ func (m *Mismatch) faults() int { return len(m.Missing) + len(m.Extra) + len(m.S
 // Recognize returns the name of the architecture whose state_dict these tensors
 // are, for any number of classes and under any common prefix. It compares names,
 // shapes and types, and reads no values. If there is none the error is a
-// *Mismatch with the architecture that comes nearest.
+// *Mismatch with the architecture that comes nearest. Tensors with the heads of a
+// detector are those of a detector, or a *Mismatch with it, or an *Unbuilt. Where
+// bottlenecks have their stride only Detectron2's pixel_std can tell, which is read.
 func Recognize(tensors []onnx.Tensor) (string, error) {
+	if err := unbuilt(tensors); err != nil {
+		return "", err
+	}
+	if f, ok := findDetector(tensors); ok {
+		return f.recognize()
+	}
 	var nearest *Mismatch
 	least := 0.0 // differences, as a share of all tensors
 	for _, a := range architectures {
@@ -89,8 +100,13 @@ func Recognize(tensors []onnx.Tensor) (string, error) {
 	return "", nearest
 }
 
-// Classes is the number of logits of an architecture's network with these tensors.
+// Classes is the number of logits of an architecture's network with these tensors, or
+// that of the classes that a detector finds.
 func Classes(name string, tensors []onnx.Tensor) int {
+	if isDetector(name) {
+		f, _ := findDetector(tensors)
+		return len(f.names.classes(f.detector))
+	}
 	a, err := find(name)
 	if err != nil {
 		return 0

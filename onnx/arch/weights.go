@@ -56,6 +56,9 @@ func Weights(m *onnx.Model) ([]onnx.Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.Detect != nil {
+		return detectorWeights(m, s)
+	}
 	a, err := find(s.Arch)
 	if err != nil {
 		return nil, err
@@ -65,6 +68,12 @@ func Weights(m *onnx.Model) ([]onnx.Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
+	return a.weights(b, all, s)
+}
+
+// weights gives the initializers that are parameters their names and types in the
+// checkpoint back.
+func (a architecture) weights(b *builder, all []onnx.Tensor, s onnx.Spec) ([]onnx.Tensor, error) {
 	own := map[string]bool{}
 	for _, p := range b.params {
 		own[p.name] = true

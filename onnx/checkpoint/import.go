@@ -21,6 +21,11 @@ type Config struct {
 	// normalisation, Mean and Std. Import returns its error as it is.
 	Change func(*onnx.Spec) error
 
+	// BatchNormEps is what the frozen batch norms of a detector add to variances; see
+	// [arch.Config]. Nil: 0 for the files that torchvision released for that, which are
+	// known by their digests, else 1e-5.
+	BatchNormEps *float64
+
 	Claim Claim // what the file is said to be
 }
 
@@ -75,6 +80,11 @@ func (im *Imported) build(cfg Config) error {
 	if err != nil {
 		return err
 	}
+	if cfg.BatchNormEps == nil {
+		if cfg.BatchNormEps, err = im.releasedEps(); err != nil {
+			return err
+		}
+	}
 	tensors := im.keyed(name)
 	for i, t := range tensors {
 		tensors[i] = im.weights.tensor(t)
@@ -85,7 +95,7 @@ func (im *Imported) build(cfg Config) error {
 	if im.Spec, _, err = im.Model.Spec(); err != nil {
 		return err
 	}
-	im.Classes = im.Model.ClassCount()
+	im.Classes = classCount(im.Model, im.Spec)
 	if err := cfg.Claim.Check(name, im.Classes); err != nil {
 		return err
 	}

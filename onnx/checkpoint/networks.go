@@ -38,7 +38,8 @@ func (c *Checkpoint) places(asked string) ([]Place, error) {
 	var all []Place
 	for i, d := range dicts {
 		if n, err := c.File.Network(i); err == nil {
-			if name, err := (&Checkpoint{Network: n}).recognizeWhole(asked); err == nil {
+			name, err := (&Checkpoint{Network: n}).recognizeWhole(asked)
+			if err == nil || isDetector(err) {
 				all = append(all, Place{Where: d.At, Arch: name, Classes: arch.Classes(name, n.Tensors), dict: i})
 				continue
 			}

@@ -41,7 +41,7 @@ func (e *LabelsError) Error() string {
 // describe it, then as the caller wants it.
 func (im *Imported) model(name string, tensors []onnx.Tensor, cfg Config) (*onnx.Model, error) {
 	n := im.Network
-	built := arch.Config{Mean: n.Mean, Std: n.Std, Headless: im.headless()}
+	built := arch.Config{Mean: n.Mean, Std: n.Std, Headless: im.headless(), BatchNormEps: cfg.BatchNormEps}
 	if n.Clamp {
 		built.Clamp = []float64{0, 1}
 	}
@@ -53,7 +53,7 @@ func (im *Imported) model(name string, tensors []onnx.Tensor, cfg Config) (*onnx
 	if err != nil {
 		return nil, err
 	}
-	if k := plain.ClassCount(); cfg.Labels != nil && len(cfg.Labels) != k {
+	if k := classCount(plain, found); cfg.Labels != nil && len(cfg.Labels) != k {
 		return nil, &LabelsError{len(cfg.Labels), k}
 	}
 	wanted, err := cfg.changed(found)

@@ -15,6 +15,9 @@ import (
 // the weights that were made integers is an ErrQuantized.
 func (c *Checkpoint) recognize(asked string) (string, error) {
 	name, err := c.find(asked)
+	if err == nil && asked == "" {
+		name = c.withStride(name)
+	}
 	if err == nil && c.headless() && c.File.Quantized() {
 		return "", fmt.Errorf("%w: the layers of %s are there but for its head, and the file holds weights that are integers", ErrQuantized, name)
 	}
@@ -26,7 +29,7 @@ func (c *Checkpoint) find(asked string) (string, error) {
 	if err == nil {
 		return name, c.listOthers(asked)
 	}
-	if c.within != nil {
+	if c.within != nil || isDetector(err) {
 		return name, err
 	}
 	places, e := c.places(asked)

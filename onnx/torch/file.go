@@ -20,7 +20,7 @@ var ErrFormat = errors.New("not a readable checkpoint")
 // File is an open checkpoint. Its tensors can be read until it is closed, by
 // several goroutines at once if need be.
 type File struct {
-	Format     string // "zip", "legacy" or "safetensors"
+	Format     string // "zip", "legacy", "pickle" (of numpy arrays) or "safetensors"
 	Compressed bool   // by gzip
 	Value      any    // what was saved (see the package's table of values); for safetensors a *Dict of the tensors
 

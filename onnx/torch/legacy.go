@@ -17,12 +17,19 @@ const legacyVersion = 1001
 // pickles, of the magic number, the version, facts about the machine, the object
 // that was saved and the keys of its storages; then come the storages, each
 // preceded by its number of values as an int64.
+//
+// A pickle of another kind is read, too, if it is a dict that holds numpy arrays, as
+// the files of Detectron2's model zoo are.
 func (f *File) readLegacy() error {
 	m := &machine{src: newSource(io.NewSectionReader(f.r, 0, f.size)), classes: f.classes}
 	first, err := m.run()
 	if n, ok := first.(*big.Int); err != nil || !ok || n.Cmp(magic) != 0 {
 		if f.size > 0 && err != nil && m.src.n >= f.size {
 			return err
+		}
+		if d, ok := first.(*Dict); ok && err == nil && m.src.n == f.size && holdsTensors(d, map[any]bool{}, 0) {
+			f.Format, f.Value, f.read = "pickle", d, m.src.n
+			return nil
 		}
 		return errors.New("this is a pickle, but not one of torch.save")
 	}
