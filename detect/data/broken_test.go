@@ -61,6 +61,11 @@ func yoloOf(lines string) files {
 	return files{"data.yaml": "train: images\nnames: [cat, dog]\n", "images/a.png": picture(40, 30), "labels/a.txt": lines}
 }
 
+// studioOf is a JSON-MIN file of Label Studio of one image with some results.
+func studioOf(results string) files {
+	return files{"a.png": picture(40, 30), "x.json": `[{"id": 1, "image": "/data/a.png", "label": [` + results + `]}]`}
+}
+
 // broken is the table of broken data sets: what is counted of them, how many images and
 // objects are left, and what a person reads, of the last flaw in the order of the kinds;
 // or why the set is refused.
@@ -105,6 +110,7 @@ var broken = []struct {
 	// Masks.
 	{"polygon of two points", segmented("[[1, 2, 3, 4]]"), "polygon_short 1", "1 1",
 		"1 polygon(s) without three points, or with half a point, were dropped (the first: annotations/instances_train.json: annotation 1: [1 2 3 4], which may be a box)"},
+	{"polygon of one point", segmented("[[1, 2]]"), "polygon_short 1", "1 1", ""},
 	{"half a point", segmented("[[1, 2, 3, 4, 5, 6, 7]]"), "polygon_short 1", "1 1", ""},
 	{"polygon of NaN", segmented("[[1, 2, 3, NaN, 5, 6]]"), "polygon_not_finite 1, number_nan 1", "1 1", ""},
 	{"one list of numbers", segmented("[1, 2, 11, 2, 11, 22, 1, 22]"), "polygon_flat 1", "1 1", ""},
@@ -137,6 +143,7 @@ var broken = []struct {
 		`1 image file(s) were not found (the first: annotations/instances_train.json: "a.png")`},
 	{"other suffix", cocoOf(strings.Replace(goodImage, "a.png", "a.jpg", 1), goodObject, goodCategories), "image_suffix 1", "1 1", ""},
 	{"name in two folders", cocoOf(goodImage, goodObject, goodCategories).with(files{"train/a.png": "", "p/a.png": picture(40, 30), "q/a.png": picture(40, 30)}), "image_ambiguous 1", "1 1", ""},
+	{"name with a folder of another place", cocoOf(strings.Replace(goodImage, "a.png", "x/p/a.png", 1), goodObject, goodCategories).with(files{"train/a.png": "", "y/p/a.png": picture(40, 30), "q/a.png": "damaged"}), "", "1 1", ""},
 	{"no width and height", cocoOf(`{"id": 1, "file_name": "a.png"}`, goodObject, goodCategories), "image_size 1", "1 1", ""},
 	{"no file name", cocoOf(`{"id": 1}`, goodObject, goodCategories), "", "", `data: "annotations/instances_train.json": image 1 has no file_name: unusable data`},
 	{"an image in two splits", cocoOf(goodImage, goodObject, goodCategories).with(files{
@@ -160,6 +167,7 @@ var broken = []struct {
 	{"VOC turned about", vocOf("<xmax>11", "<xmax>-11"), "box_negative 1, class_unused 1, image_no_objects 1", "1 0", ""},
 	{"VOC without a box", vocOf("<bndbox><xmin>2</xmin><ymin>3</ymin><xmax>11</xmax><ymax>22</ymax></bndbox>", ""), "box_missing 1, class_unused 1, image_no_objects 1", "1 0", ""},
 	{"VOC with half a box", vocOf("<ymax>22</ymax>", ""), "box_not_finite 1, class_unused 1, image_no_objects 1", "1 0", ""},
+	{"VOC turned by an angle", vocOf("<bndbox><xmin>2</xmin><ymin>3</ymin><xmax>11</xmax><ymax>22</ymax></bndbox>", "<robndbox><cx>20</cx><cy>15</cy><w>10</w><h>6</h><angle>1.5707963</angle></robndbox>"), "box_rotated 1", "1 1", ""},
 	{"VOC without a class", vocOf("cat", " "), "object_no_class 1, class_names 1, image_no_objects 1", "1 0", ""},
 	{"VOC of size 0", vocOf("<width>40", "<width>0", "<height>30", "<height>0"), "image_size 1", "1 1", ""},
 	{"VOC with another file name", vocOf("a.png", "other"), "image_file_name 1", "1 1", ""},
@@ -187,6 +195,25 @@ var broken = []struct {
 	{"YOLO nc of other names", yoloOf("0 .5 .5 .2 .2\n").with(files{"data.yaml": "train: images\nnc: 3\nnames: [a, b]\n"}), "", "", `data: "data.yaml": nc is 3, expected 2, the number of names: unusable data`},
 	{"YOLO folder that is lost", yoloOf("0 .5 .5 .2 .2\n").with(files{"data.yaml": "train: pictures\nnames: [a, b]\n"}), "", "", `data: "data.yaml": expected folders or lists of images at train, val or test, found none: unusable data`},
 	{"YOLO bad YAML", yoloOf("0 .5 .5 .2 .2\n").with(files{"data.yaml": "names: [a, b\ntrain: {\n"}), "", "", ""},
+
+	{"YOLO with keypoints", yoloOf("0 .5 .5 .2 .2 .5 .5 2 .4 .4 1\n").with(files{"data.yaml": "train: images\nkpt_shape: [2, 3]\nnames: [cat]\n"}), "label_keypoints 1", "1 1", ""},
+	{"YOLO polygon of NaN", yoloOf("0 .5 .5 .2 .2 nan .5\n1 .1 .1 .5 .1 .5 .5\n"), "polygon_not_finite 1, class_unused 1", "1 1", ""},
+	{"YOLO path of another machine", yoloOf("0 .5 .5 .2 .2\n1 .5 .5 .1 .1\n").with(files{"data.yaml": "path: /content/set\ntrain: images\nval: more\nnames: {0: cat, 2: dog}\n"}), "object_no_class 1, class_ids 1, class_unused 1, path_missing 1, path_moved 1", "1 1",
+		`1 folder(s) are not where the data say (the first: data.yaml: path "/content/set"; the folder of the file is taken)`},
+	{"YOLO without names", yoloOf("0 .5 .5 .2 .2\n1 .5 .5 .1 .1\n").with(files{"data.yaml": ""}), "class_unnamed 2", "1 2", ""},
+	{"YOLO names empty and twice", yoloOf("0 .5 .5 .2 .2\n1 .5 .5 .1 .1\n2 .5 .5 .3 .3\n").with(files{"data.yaml": "train: images\nnames: [cat, '', cat]\n"}), "class_repeated 1, class_unnamed 1", "1 3", ""},
+	{"YOLO two images of a text", yoloOf("0 .5 .5 .2 .2\n1 .5 .5 .1 .1\n").with(files{"images/a.jpg": photo(40, 30, 1)}), "image_one_name 1", "2 4", ""},
+
+	// Label Studio.
+	{"Label Studio of all kinds", studioOf(`{"x": 10, "y": 10, "width": 50, "height": 50, "rotation": 90, "rectanglelabels": ["cat"], "original_width": 40, "original_height": 30},
+		{"format": "rle", "rle": [0, 1], "brushlabels": ["cat"], "original_width": 40, "original_height": 30},
+		{"x": 10, "y": 10, "width": 20, "height": 20, "original_width": 40, "original_height": 30},
+		{"x": 10, "rectanglelabels": ["cat"], "original_width": 40, "original_height": 30}`),
+		"box_outside 1, box_rotated 1, mask_not_read 1, object_no_class 1, object_malformed 1", "1 1", ""},
+	{"Label Studio by two people", files{"a.png": picture(40, 30), "x.json": `[{"id": 1, "data": {"image": "a.png"}, "annotations": [{"was_cancelled": true, "result": []},
+		{"result": [{"type": "rectanglelabels", "original_width": 40, "original_height": 30, "value": {"x": 10, "y": 10, "width": 20, "height": 20, "rectanglelabels": ["cat", "dog"]}}]}, {"result": []}]}]`},
+		"image_annotators 1", "1 2", ""},
+	{"Label Studio without images", files{"x.json": `[{"id": 1, "data": {"text": "a"}, "annotations": [{"result": [{"original_width": 1}]}]}]`}, "", "", `data: "x.json": no task has an image, expected one in data or at image: unusable data`},
 
 	// Folders of masks.
 	{"masks of other sizes, empty and damaged", files{"x/images/x.png": picture(8, 8), "x/masks/1.png": picture(8, 8), "x/masks/2.png": picture(9, 8), "x/masks/3.png": black(8, 8), "x/masks/4.png": "no", "x/masks/5.png": picture(8, 8)},
