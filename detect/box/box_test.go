@@ -258,8 +258,9 @@ func TestTopK(t *testing.T) {
 		}
 	}
 	nan, inf := float32(math.NaN()), float32(math.Inf(1))
-	scores := []float32{nan, -inf, 0, float32(math.Copysign(0, -1)), inf, -nan, -1}
-	if got := box.TopK(scores, 9); !slices.Equal(got, []int{4, 2, 3, 6, 1, 0, 5}) {
+	zero := float32(math.Copysign(0, -1))
+	scores := []float32{nan, -inf, zero, 0, zero, inf, -nan, -1}
+	if got := box.TopK(scores, 9); !slices.Equal(got, []int{5, 2, 3, 4, 7, 1, 0, 6}) {
 		t.Errorf("of %v: %v", scores, got)
 	}
 	if got := box.TopK(scores, -1); len(got) != 0 {
@@ -274,6 +275,7 @@ func TestTopKLarge(t *testing.T) {
 			"rising":  func(i int) float32 { return float32(i) },
 			"falling": func(i int) float32 { return float32(-i) },
 			"equal":   func(int) float32 { return 1 },
+			"close":   func(i int) float32 { return math.Float32frombits(1<<29 + uint32(i*7919%1009)) },
 			"mixed":   func(i int) float32 { return float32((i*7919)%1009) - 500 },
 		} {
 			scores, order := make([]float32, n), make([]int, n)

@@ -9,13 +9,24 @@ import (
 // highest first. Of equal scores that with the lower index comes first; NaN come last.
 func TopK(scores []float32, k int) []int {
 	k = max(0, min(k, len(scores)))
-	keys := make([]uint64, len(scores))
+	if k == 0 {
+		return []int{}
+	}
+	keys := make([]uint64, 0, min(2*k, len(scores)))
+	limit := uint64(math.MaxUint64) // the highest key of the k lowest so far
 	for i, s := range scores {
-		keys[i] = key(s, i)
+		v := key(s, i)
+		if v > limit {
+			continue
+		}
+		keys = append(keys, v)
+		if len(keys) == 2*k {
+			lowest(keys, k)
+			keys = keys[:k]
+			limit = slices.Max(keys)
+		}
 	}
-	if k < len(keys) {
-		lowest(keys, k)
-	}
+	lowest(keys, k)
 	keys = keys[:k]
 	slices.Sort(keys)
 	order := make([]int, k)
@@ -28,14 +39,10 @@ func TopK(scores []float32, k int) []int {
 // key orders scores as integers: that of a higher score is lower, and that of an equal
 // score with a lower index.
 func key(score float32, i int) uint64 {
-	bits := math.Float32bits(score)
-	switch {
-	case score != score:
+	bits := math.Float32bits(score + 0)   // -0 becomes 0
+	bits ^= ^uint32(int32(bits)>>31) >> 1 // lower for higher scores
+	if score != score {
 		bits = math.MaxUint32
-	case score == 0: // -0 as well
-		bits = 1<<31 - 1
-	case bits>>31 == 0:
-		bits = 1<<31 - 1 - bits
 	}
 	return uint64(bits)<<32 | uint64(i)
 }
@@ -43,7 +50,7 @@ func key(score float32, i int) uint64 {
 // lowest moves the k lowest keys, all of which differ, to the front, in any order.
 func lowest(keys []uint64, k int) {
 	lo, hi := 0, len(keys) // those before lo are among the lowest, those from hi on are not
-	for hi-lo > 1 && lo < k {
+	for lo < k && k < hi {
 		pivot := middle(keys[lo], keys[lo+(hi-lo)/2], keys[hi-1])
 		i, j := lo, hi-1
 		for i <= j {
