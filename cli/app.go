@@ -129,7 +129,7 @@ func (w *watched) Write(p []byte) (int, error) {
 
 func commands(e *env) []*cli.Command {
 	return bindVariables([]*cli.Command{
-		importCommand(e), exportCommand(e), featurizeCommand(e), mergeCommand(e), plotCommand(e), probeCommand(e), compareCommand(e), finetuneCommand(e), adaptCommand(e), evalCommand(e), predictCommand(e), inspectCommand(e), modelsCommand(e), newCommand(e),
+		importCommand(e), exportCommand(e), featurizeCommand(e), mergeCommand(e), plotCommand(e), probeCommand(e), compareCommand(e), finetuneCommand(e), adaptCommand(e), detectCommand(e), evalCommand(e), predictCommand(e), inspectCommand(e), modelsCommand(e), newCommand(e),
 		runtimeCommand(e), doctorCommand(e), versionCommand(e), completionCommand(e), manCommand(e),
 	}, "")
 }

@@ -22,9 +22,14 @@ var peers = map[string]string{
 var meantVerbs = map[string]string{
 	"train": "rtx finetune trains a network on images, rtx probe a classifier on features", "fit": "rtx finetune trains a network on images",
 	"test": "rtx eval measures a classifier on labelled images", "val": "rtx eval measures a classifier on labelled images",
-	"serve":  "rtx serves nothing; the models it writes run in any onnxruntime, and rtx export --use FILE writes the Python for it",
-	"detect": "rtx has no detectors; rtx predict tells the classes of images",
-	"list":   "rtx models lists the models that have a name", "download": "rtx models get NAME fetches a checkpoint",
+	"serve":        "rtx serves nothing; the models it writes run in any onnxruntime, and rtx export --use FILE writes the Python for it",
+	"detect train": notTrained, "detect fit": notTrained,
+	"detect val":     "rtx eval -m MODEL -d DATA measures a detector; rtx detect check looks at the data alone",
+	"detect eval":    "rtx eval -m MODEL -d DATA measures a detector; rtx detect check looks at the data alone",
+	"detect predict": "rtx predict -m MODEL IMAGE... runs a detector, with --draw for pictures",
+	"detect export":  "rtx export MODEL -o OUT writes a detector for deployment",
+	"detect import":  "rtx import CKPT -o MODEL.onnx reads a detector of torchvision or Detectron2",
+	"list":           "rtx models lists the models that have a name", "download": "rtx models get NAME fetches a checkpoint",
 	"convert":   "rtx import makes ONNX of checkpoints, rtx export other files of models",
 	"plot tsne": "rtx plot scatter draws the two principal components; features.npy is for t-SNE and UMAP elsewhere",
 	"plot umap": "rtx plot scatter draws the two principal components; features.npy is for t-SNE and UMAP elsewhere",
@@ -142,6 +147,14 @@ func findFlag(flags []cli.Flag, name string) cli.Flag {
 
 func unknownFlag(c *cli.Command, as, name string) error {
 	e := &usageError{msg: fmt.Sprintf("unknown flag %s of %s", as, c.Name)}
+	switch {
+	case c.Name == "detect":
+		e.hint = notTrained
+		return e
+	case c.ArgsUsage == "DATA" && (name == "d" || peers[name] == "data" || name == "data"):
+		e.hint = "the data are named without a flag: " + c.Name + " DATA"
+		return e
+	}
 	if ours, ok := peers[name]; ok && findFlag(c.Flags, ours) != nil {
 		e.hint = "here it is called --" + ours
 		return e

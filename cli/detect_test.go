@@ -1,6 +1,7 @@
 package cli_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -38,7 +39,7 @@ func TestClassifyObjects(t *testing.T) {
 	needLibrary(t)
 	data, out := vocFolder(t, 8), t.TempDir()
 	model := filepath.Join(out, "classifier.onnx")
-	quietly(t, "new", "--arch", "resnet18", "--classes", "2", "-o", model)
+	quietly(t, "new", "--arch", "resnet8", "--classes", "2", "-o", model)
 	for _, line := range []string{"featurize -m " + backbone, "finetune -m " + backbone, "compare " + backbone, "eval -m " + model, "predict -m " + model} {
 		args := append(strings.Fields(line), "-d", data, "-o", filepath.Join(out, strings.Fields(line)[0]))
 		if o := call(args...); o.code != 65 || !strings.Contains(o.stderr, "Pascal VOC") || !strings.Contains(o.stderr, "hint: rtx detect check") {
@@ -54,5 +55,111 @@ func TestClassifyObjects(t *testing.T) {
 	}
 	if text := string(readFile(t, filepath.Join(out, "classes", "classes.txt"))); text != "images\nlabels\n" {
 		t.Errorf("classes %q", text)
+	}
+}
+
+// TestDetectCheck checks a data set with flaws: in words, as JSON, and into a folder.
+func TestDetectCheck(t *testing.T) {
+	data, out := vocFolder(t, 12), filepath.Join(t.TempDir(), "out")
+	put(t, filepath.Join(data, "Annotations", "000.xml"), []byte(`<annotation><size><width>48</width><height>48</height></size>
+<object><name>shape</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>48</xmax><ymax>48</ymax></bndbox></object>
+<object><name>猫 &amp; &lt;b&gt;</name><bndbox><xmin>5</xmin><ymin>5</ymin><xmax>90</xmax><ymax>40</ymax></bndbox></object>
+<object><name>shape</name><bndbox><xmin>20</xmin><ymin>5</ymin><xmax>19.5</xmax><ymax>9</ymax></bndbox></object></annotation>`))
+	put(t, filepath.Join(data, "JPEGImages", "001.png"), readFile(t, filepath.Join(data, "JPEGImages", "002.png")))
+	put(t, filepath.Join(data, "JPEGImages", "003.png"), []byte("no image"))
+
+	o := call("detect", "check", data, "-o", out, "--quiet")
+	if o.code != 0 || o.stderr != "" {
+		t.Fatalf("%+v", o)
+	}
+	for _, want := range []string{"form     Pascal VOC", "images   12", "objects  14", "shape     1       13", "1 box(es) reach out of their images", "1 box(es) cover all of the image", "1 image file(s) cannot be decoded: JPEGImages/003.png", "1 image(s) are copies of others; 0 time(s)"} {
+		if !strings.Contains(o.stdout, want) {
+			t.Errorf("no %q in\n%s", want, o.stdout)
+		}
+	}
+	if n := strings.Count(o.stdout, "have a side below one pixel"); n != 1 {
+		t.Errorf("a thin box is told %d times", n)
+	}
+	told, written := object(t, call("detect", "check", data, "--json").stdout), map[string]any{}
+	if err := json.Unmarshal(readFile(t, filepath.Join(out, "check.json")), &written); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{"schema", "unusable", "format", "images", "objects", "classes", "splits", "per_class", "boxes", "findings", "odd", "base", "files", "notes"} {
+		if a, b := fmt.Sprint(told[key]), fmt.Sprint(written[key]); a != b || told[key] == nil {
+			t.Errorf("%s is %s on stdout and %s in check.json", key, a, b)
+		}
+	}
+	files := told["files"].(map[string]any)
+	if told["schema"] != "rtx.detect.check/1" || told["status"] != "done" || told["format"] != "voc" || files["read"] != 11.0 || files["unreadable"] != 1.0 || files["copies"] != 1.0 {
+		t.Errorf("%v", told)
+	}
+	if rows := strings.Split(string(readFile(t, filepath.Join(out, "per_class.csv"))), "\n"); rows[0] != "id,class,objects,images,small,medium,large,only_in" || rows[1] != "1,shape,13,12,9,4,0," {
+		t.Errorf("per_class.csv: %q", rows)
+	}
+	page := string(readFile(t, filepath.Join(out, "check.html")))
+	if n := strings.Count(page, `src="data:image/jpeg;base64,`); n != 8+2 {
+		t.Errorf("the page has %d pictures, want 8 samples and two odd boxes", n)
+	}
+	if !strings.Contains(page, "猫 &amp; &lt;b&gt;") || strings.Contains(page, "<b>\"") || strings.Contains(page, "http") && !strings.Contains(page, "http://www.w3.org/2000/svg") {
+		t.Error("names are not escaped, or something is loaded from elsewhere")
+	}
+}
+
+// TestDetectCheckFolder follows the protocol of output folders.
+func TestDetectCheckFolder(t *testing.T) {
+	data, out := vocFolder(t, 4), filepath.Join(t.TempDir(), "out")
+	run := func(args ...string) (outcome, map[string]any) {
+		o := call(append([]string{"detect", "check", data, "-o", out, "--json"}, args...)...)
+		return o, object(t, o.stdout)
+	}
+	if o, r := run(); o.code != 0 || r["status"] != "done" {
+		t.Fatalf("%+v", o)
+	}
+	page := readFile(t, filepath.Join(out, "check.html"))
+	if o, r := run("-j", "1"); o.code != 0 || r["status"] != "cached" || r["objects"] != 4.0 {
+		t.Errorf("again: %+v", o)
+	}
+	put(t, filepath.Join(data, "JPEGImages", "001.png"), readFile(t, filepath.Join(data, "JPEGImages", "002.png")))
+	if o, r := run(); o.code != 2 || !strings.Contains(fmt.Sprint(r["error"], r["hint"]), "overwrite") {
+		t.Errorf("other data: %+v", o)
+	}
+	if o, r := run("--overwrite"); o.code != 0 || r["status"] != "done" {
+		t.Errorf("overwritten: %+v", o)
+	}
+	if string(readFile(t, filepath.Join(out, "check.html"))) == string(page) {
+		t.Error("the page is the old one")
+	}
+	if o := call("detect", "check", data, "-o", data); o.code != 2 {
+		t.Errorf("output into the data: %+v", o)
+	}
+}
+
+// TestDetectRefuses gives rtx detect what it cannot use.
+func TestDetectRefuses(t *testing.T) {
+	empty, broken, lost := t.TempDir(), t.TempDir(), vocFolder(t, 2)
+	put(t, filepath.Join(broken, "instances_train.json"), []byte(`{"images": [`))
+	for _, f := range []string{"000", "001"} {
+		put(t, filepath.Join(lost, "JPEGImages", f+".png"), []byte("x"))
+	}
+	for name, c := range map[string]struct {
+		line string
+		code int
+		want string
+	}{
+		"nothing named": {"detect check", 2, "expected one"}, "two sets": {"detect check a b", 2, "expected one"},
+		"no such data": {"detect check nowhere", 65, "nowhere"}, "an empty folder": {"detect check " + empty, 65, "COCO"}, "broken JSON": {"detect check " + broken, 65, "0 image(s), 1 .json"},
+		"no image can be read": {"detect check " + lost, 65, "none of the 2 images can be read"},
+		"classes":              {"detect check " + drawn(t, 6), 65, "rtx featurize"},
+		"a flag for data":      {"detect check -d x", 2, "named without a flag"},
+		"detect alone":         {"detect", 2, "rtx detect check"}, "training": {"detect -m x -d y -o z", 2, "does not train detectors"},
+		"train": {"detect train", 2, "does not train detectors"}, "val": {"detect val", 2, "rtx eval"}, "predict": {"detect predict", 2, "rtx predict"}, "export": {"detect export", 2, "rtx export"}, "a slip": {"detect chekc", 2, "did you mean check"},
+	} {
+		if o := call(strings.Fields(c.line)...); o.code != c.code || !strings.Contains(o.stderr, c.want) {
+			t.Errorf("%s: %+v, want exit %d with %q", name, o, c.code, c.want)
+		}
+	}
+	o := call("detect", "check", lost, "--json")
+	if r := object(t, o.stdout); o.code != 65 || r["status"] != "failed" || !strings.Contains(fmt.Sprint(r["unusable"]), "can be read") {
+		t.Errorf("%+v", o)
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/robust-transfer/rtx/cli/catalogue"
 	"github.com/robust-transfer/rtx/detect/coco"
+	"github.com/robust-transfer/rtx/detect/data"
 	"github.com/robust-transfer/rtx/featurize"
 	"github.com/robust-transfer/rtx/featurize/output"
 	"github.com/robust-transfer/rtx/finetune"
@@ -127,6 +128,7 @@ var verdicts = []struct {
 	{as[*arch.Unbuilt], 65, "Faster and Mask R-CNN and RetinaNet on a feature pyramid are made; --arch with the name of a classifier takes the backbone alone"},
 	{as[*arch.Mismatch], 65, "rtx inspect lists the tensors"},
 	{is(torch.ErrIndex), 2, "rtx import --index chooses one"},
+	{is(data.ErrUnknown), 65, "folders of classes, without boxes, are for rtx featurize, compare and finetune"},
 	{is(featurize.ErrObjects), 65, "rtx detect check tells what such a data set holds; to classify whole images, give a folder for each class, a list file, or the folder of the images alone"},
 	{as[*coco.ResultsError], 65, ""},
 	{as[*coco.InputError], 65, ""},

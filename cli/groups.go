@@ -26,7 +26,7 @@ var flagGroups = []help.Group{
 var verbGroups = []help.Group{
 	under("Models", "models import export inspect new"),
 	under("Features", "featurize probe compare merge plot adapt"),
-	under("Training", "finetune eval predict"),
+	under("Training", "finetune eval predict detect"),
 	under("Installation", "runtime doctor version completion man"),
 }
 

@@ -68,6 +68,13 @@ var guides = map[string]help.Guide{
 		{Does: "Train the whole network", Line: "rtx finetune -m resnet50_l2_eps3 -d images -o run"},
 		{Does: "The head alone, at two learning rates; the best is kept", Line: "rtx finetune -m resnet50_l2_eps3 -d images -o head --mode fixed --lr 0.01 --lr 0.1"},
 	}},
+	"detect": {Synopsis: "rtx detect check DATA [FLAGS]", Examples: []help.Example{
+		{Does: "Look at a data set of boxes or masks", Line: "rtx detect check data -o check"},
+	}},
+	"detect check": {Synopsis: "rtx detect check DATA [FLAGS]", Examples: []help.Example{
+		{Does: "A folder or an archive, in whatever form, with a page of drawn samples", Line: "rtx detect check data -o check"},
+		{Does: "Annotations of COCO whose images are elsewhere", Line: "rtx detect check instances_val2017.json --root val2017"},
+	}},
 	"eval": {Synopsis: "rtx eval -m MODEL -d DATA [-o OUT] [FLAGS]\nrtx eval --predictions P.json -d DATA [-o OUT] [FLAGS]", Examples: []help.Example{
 		{Does: "On the test split, with a confusion matrix in OUT", Line: "rtx eval -m run/weights/best.onnx -d images -o evaluation"},
 		{Does: "COCO's figures of detections in a file", Line: "rtx eval --predictions predictions.json -d instances_val2017.json"},

@@ -83,8 +83,11 @@ func oneOf(flag, value string, may ...string) error {
 }
 
 // commandLine is the command line, for people.
-func commandLine(c *cli.Context) string {
-	args := []string{"rtx " + c.Command.Name}
+func commandLine(c *cli.Context) string { return commandLineOf(c.Command.Name, c) }
+
+// commandLineOf is the command line of a verb below another one, such as models get.
+func commandLineOf(verb string, c *cli.Context) string {
+	args := []string{"rtx " + verb}
 	for _, model := range c.Args().Slice() {
 		args = append(args, quoted(model))
 	}

@@ -6,6 +6,7 @@ import (
 	"html/template"
 	"io"
 	"net/http"
+	"slices"
 	"sync"
 )
 
@@ -31,11 +32,12 @@ type Section struct {
 }
 
 // Grid is a table whose first column names the rows. The others are aligned right, as
-// numbers are.
+// numbers are, but for those of text.
 type Grid struct {
 	Header  []string
 	Rows    [][]string
 	Summary string // a table with a summary is hidden until the reader opens it
+	Texts   []int  // columns of text, from 0 on, beside the first
 }
 
 // Figure is a drawing with a caption. SVG writes it: the method of a Drawing, or what
@@ -90,9 +92,12 @@ func (p *Page) HTML(w io.Writer) error {
 }
 
 // Class is the attribute of a cell in a column of a table.
-func (s sections) Class(column int) template.HTMLAttr {
-	if column == 0 {
+func (s sections) Class(g *Grid, column int) template.HTMLAttr {
+	switch {
+	case column == 0:
 		return ` class="text name"`
+	case slices.Contains(g.Texts, column):
+		return ` class="text"`
 	}
 	return ""
 }

@@ -25,6 +25,7 @@ type Object struct {
 	Number int       // of the class, written for a name that cannot be drawn
 	Score  float32   // 0: none is written
 	Kind   Kind
+	Bare   bool // without a label
 }
 
 // Kind says what an object is, which the style of its lines shows.
@@ -134,7 +135,7 @@ func newPicture(img *pixels.Image, side int) (*picture, error) {
 	p.fontSize = 12 * math.Pow(math.Sqrt(float64(w)*float64(h))/554, .8)
 	p.fontSize = max(p.fontSize, min(10, float64(min(w, h))/4))
 	p.fontSize = min(p.fontSize, max(6, float64(min(w, h))/4))
-	p.line = max(1, int(p.fontSize/6+.25))
+	p.line = max(1, int(p.fontSize/6+.5))
 	return p, nil
 }
 

@@ -78,7 +78,8 @@ func (p *picture) labels(items []item) error {
 // layout returns the labels of all objects. Those of errors and of high scores come
 // first, get the best places, and are to lie above the others.
 func (p *picture) layout(items []item, f *opentype.Font, face font.Face) []label {
-	items = slices.Clone(items)
+	all := items
+	items = slices.DeleteFunc(slices.Clone(items), func(it item) bool { return it.Bare })
 	slices.SortStableFunc(items, func(a, b item) int {
 		return cmp.Or(-cmp.Compare(urgency(a.Kind), urgency(b.Kind)), -cmp.Compare(a.Score, b.Score))
 	})
@@ -90,7 +91,7 @@ func (p *picture) layout(items []item, f *opentype.Font, face font.Face) []label
 		room := p.img.Rect.Dx() - 2*p.pad()
 		l.text = it.text(f, face, min(room, max(room/3, it.at.Dx(), int(12*p.fontSize))))
 		w := font.MeasureString(face, l.text).Ceil() + 2*p.pad()
-		l.at = p.free(it, w, h, labels[:i], items)
+		l.at = p.free(it, w, h, labels[:i], all)
 	}
 	return labels
 }

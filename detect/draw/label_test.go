@@ -90,10 +90,16 @@ func TestText(t *testing.T) {
 		{Object{Class: "قط", Number: 12, Kind: Missed}, "missed #12"},
 		{Object{Class: "two\nlines", Number: 3}, "#3"},
 		{Object{Class: "", Number: 4}, "#4"},
+		{Object{Class: "cat", Bare: true}, ""},
 	} {
 		c.o.Box = box.Box{10, 10, 600, 400}
-		if labels, _ := laid(t, 640, 480, 0, c.o); labels[0].text != c.want {
-			t.Errorf("%+v is labelled %q, want %q", c.o, labels[0].text, c.want)
+		text := ""
+		labels, _ := laid(t, 640, 480, 0, c.o)
+		for _, l := range labels {
+			text += l.text
+		}
+		if text != c.want {
+			t.Errorf("%+v is labelled %q, want %q", c.o, text, c.want)
 		}
 	}
 	long := strings.Repeat("word ", 100)

@@ -79,8 +79,12 @@ func (p *picture) outline(it item) {
 	} {
 		strokes = append(strokes, s.parts(side, width)...)
 	}
+	dark := casing
+	if width == 1 {
+		dark = casing / 2 // or little of the colour would be left
+	}
 	for _, part := range strokes {
-		p.fill(part.Inset(-max(1, width/3)), color.RGBA{A: 255}, casing)
+		p.fill(part.Inset(-max(1, width/3)), color.RGBA{A: 255}, dark)
 	}
 	for _, part := range strokes {
 		p.fill(part, it.colour, 255)

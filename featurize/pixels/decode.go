@@ -35,6 +35,8 @@ type Info struct {
 	Warnings []string
 }
 
+var errUnknown = errors.New("not an image of a known format (jpeg, png, gif, bmp, tiff, webp, ppm)")
+
 const grey16Warning = "16-bit grey is cut off at 255, as Pillow does; convert such images to 8 bits first"
 
 // JPEGDecoder names the decoder of JPEG files, "libjpeg-turbo" or "go", and its
@@ -102,7 +104,7 @@ func (d *Decoder) Decode(dst *Image, data []byte) (info Info, err error) {
 	case len(data) == 0:
 		return info, errors.New("the file is empty")
 	case name == "":
-		return info, errors.New("not an image of a known format (jpeg, png, gif, bmp, tiff, webp, ppm)")
+		return info, errUnknown
 	case !decodable:
 		return info, fmt.Errorf("%w: %s", ErrNotSupported, strings.ToUpper(name))
 	}

@@ -25,6 +25,8 @@ func Size(data []byte) (width, height, orientation int, err error) {
 	switch {
 	case len(data) == 0:
 		return 0, 0, 0, errors.New("the file is empty")
+	case name == "":
+		return 0, 0, 0, errUnknown
 	case !decodable:
 		return 0, 0, 0, fmt.Errorf("%w: %q", ErrNotSupported, name)
 	}
