@@ -23,8 +23,9 @@ func exportCommand(e *env) *cli.Command {
 		Description: "FILE is a model that rtx import made, a checkpoint or a name. safetensors holds every\n" +
 			"parameter and buffer under the names that the checkpoint had, for load_state_dict with\n" +
 			"strict=True. ONNX files may get other outputs: logits, features, c2 to c5 (the deepest\n" +
-			"feature map of stride 4 to 32) or any value of the graph.",
-		Flags: []cli.Flag{
+			"feature map of stride 4 to 32) or any value of the graph. A detector becomes one file\n" +
+			"that finds objects in images of any size, with the outputs boxes, labels, scores and masks.",
+		Flags: append([]cli.Flag{
 			text("out", "", "the `FILE` to write", "o"),
 			text("to", "", "`KIND` of file: onnx or safetensors (default: by the name of OUT)"),
 			text("names", "checkpoint", "`WHOSE` names the weights have: checkpoint or torchvision"),
@@ -38,7 +39,7 @@ func exportCommand(e *env) *cli.Command {
 			jsonFlag(),
 			toggle("quiet", "no notes", "q"),
 			toggle("overwrite", "replace a file that is there"),
-		},
+		}, deployFlags()...),
 		Action: func(c *cli.Context) error { return e.export(c) },
 	}
 }
@@ -120,11 +121,20 @@ func (e *env) exportModel(ctx context.Context, c *cli.Context, m *onnx.Model, ou
 	if err != nil {
 		return nil, err
 	}
+	besides, err := newBesides(c, m, out)
+	if err != nil {
+		return nil, err
+	}
 	if err := out.write(ctx, m.Write); err != nil {
 		return nil, err
 	}
 	if err := use.write(ctx); err != nil {
 		return nil, err
+	}
+	for _, b := range besides {
+		if err := b.to.write(ctx, b.write); err != nil {
+			return nil, err
+		}
 	}
 	info := m.Inspect()
 	own := append(object{{"inputs", info.Inputs}, {"outputs", info.Outputs}, {"opset", m.Opset()}}, use.fields()...)
@@ -163,7 +173,7 @@ func exportKind(c *cli.Context) (string, error) {
 	if err := oneOf("names", c.String("names"), "checkpoint", "torchvision"); err != nil {
 		return "", err
 	}
-	graph := []string{"outputs", "embed-preprocess", "fold-bn", "precision", "opset", "verify", "use"}
+	graph := append([]string{"outputs", "embed-preprocess", "fold-bn", "precision", "opset", "verify", "use", "triton"}, detectorOnly...)
 	if to == "onnx" {
 		graph = []string{"names"}
 	}
@@ -177,6 +187,14 @@ func exportKind(c *cli.Context) (string, error) {
 
 // exportGraph applies the changes to the graph that the flags ask for.
 func exportGraph(c *cli.Context, m *onnx.Model) (*onnx.Model, error) {
+	if isDetector(m) {
+		return exportDetector(c, m)
+	}
+	for _, name := range detectorOnly {
+		if c.IsSet(name) {
+			return nil, &usageError{msg: fmt.Sprintf("--%s goes with detectors, and %q is none", name, c.Args().First()), hint: "leave it out"}
+		}
+	}
 	m, err := m.Normalize()
 	if err != nil {
 		return nil, err

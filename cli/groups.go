@@ -10,7 +10,7 @@ import (
 // overrides FLAG for a verb where the flag belongs elsewhere.
 var flagGroups = []help.Group{
 	under("Input", "model models data labels test test-labels predictions against eval:metric voc-rounding split name add:arch eps query queries neighbours:seed from shard root label-key on-error max-skipped"),
-	under("Output", "out resume log attach format score draw to names outputs top-k neighbours fold-bn no-normalize embed-preprocess export:precision opset key-map use overwrite verify values"),
+	under("Output", "out resume log attach format score draw to names outputs top-k neighbours fold-bn no-normalize embed-preprocess export:precision opset masks export:batch export:score nms keep key-map use categories triton overwrite verify values"),
 	under("Network", "arch classes form import:labels bn-eps new:labels predict:labels eval:labels new:input-size new:seed index"),
 	under("Features", "layer pool bn"),
 	under("Classifier", "solver reg folds seeds seed per-class balanced"),

@@ -27,6 +27,7 @@ var guides = map[string]help.Guide{
 	"export": {Synopsis: "rtx export FILE -o OUT [FLAGS]", Examples: []help.Example{
 		{Does: "Weights for PyTorch's load_state_dict", Line: "rtx export model.onnx -o model.safetensors"},
 		{Does: "Feature maps for a detector", Line: "rtx export model.onnx -o pyramid.onnx --outputs c2,c3,c4,c5 --fold-bn"},
+		{Does: "A detector for a server, with the configuration of Triton", Line: "rtx export detector.onnx -o 1/model.onnx --batch 8 --triton config.pbtxt"},
 	}},
 	"inspect": {Synopsis: "rtx inspect FILE [FLAGS]", Examples: []help.Example{
 		{Does: "A model or a checkpoint", Line: "rtx inspect model.onnx"},

@@ -18,15 +18,19 @@ var ownMeaning = map[string][]string{
 	"arch":       {"new"},               // what to make, not what a file holds
 	"batch-size": {"finetune", "adapt"}, // changes the result, not only the time it takes
 	"bn":         {"finetune"},          // of training, not of features
-	"config":     {"*"},                 // holds the flags of one verb
-	"data":       {"probe"},             // features, not images
-	"from":       {"runtime install"},   // a library, not models
-	"format":     {"predict"},           // of detections, not of features
-	"input-size": {"new"},               // of a network to make, not of images
-	"labels":     {"probe"},             // of samples, not the names of classes
-	"metric":     {"eval"},              // of detectors, not of classifiers
+	"batch":      {"*"},
+	"categories": {"*"},
+	"config":     {"*"},               // holds the flags of one verb
+	"data":       {"probe"},           // features, not images
+	"format":     {"predict"},         // of detections, not of features
+	"from":       {"runtime install"}, // a library, not models
+	"input-size": {"new"},             // of a network to make, not of images
+	"labels":     {"probe"},           // of samples, not the names of classes
+	"metric":     {"eval"},            // of detectors, not of classifiers
 	"out":        {"*"},
 	"precision":  {"export"}, // of the file, not of the arithmetic
+	"score":      {"export"}, // of the file's outputs, not of what is printed
+	"triton":     {"*"},
 	"use":        {"*"},
 	"verify":     {"featurize"}, // contents of images, not a second reader of models
 }

@@ -143,30 +143,11 @@ func (b *deployment) model(core, m *onnx.Model) (*onnx.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	names, err := json.Marshal(classNames(b.d))
+	names, err := json.Marshal(b.d.LabelNames())
 	if err != nil {
 		return nil, err
 	}
 	return m.WithMetadata(onnx.ClassesKey, string(names)), nil
-}
-
-// classNames are the names of the labels from 1 on.
-func classNames(d *onnx.Detect) []string {
-	names := []string{}
-	for _, c := range d.Classes[firstClass(d):] {
-		names = append(names, c.Name)
-	}
-	return names
-}
-
-// firstClass is the index of the class whose label is 1. It is 1 where the first class
-// stands for the background, which the one-stage detectors of torchvision count but
-// never learn.
-func firstClass(d *onnx.Detect) int {
-	if d.Box == nil && len(d.Classes) > 1 && d.Classes[0].Name == "" {
-		return 1
-	}
-	return 0
 }
 
 // specOf is the Spec of a detector.

@@ -80,7 +80,7 @@ func (b *deployment) oneStage(image int) found {
 	return b.finish(boxes, c.groups, scores, b.op("Greater", scores, b.floats(b.d.Test.Score)))
 }
 
-// finish chooses the detections among candidates, where keep is true, as func finish
+// finish chooses the detections among candidates, where keep is true, as Select
 // does.
 func (b *deployment) finish(boxes, classes, scores, keep string) found {
 	t := b.d.Test
@@ -105,10 +105,7 @@ func (b *deployment) toImage(boxes string) string {
 
 // label is the label of each class.
 func (b *deployment) label(classes string) string {
-	if firstClass(b.d) == 1 {
-		return classes
-	}
-	return b.op("Add", classes, b.ints(1))
+	return b.op("Add", classes, b.ints(int64(b.d.Label(0))))
 }
 
 // single makes the outputs of one image.

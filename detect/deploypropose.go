@@ -84,7 +84,7 @@ func (b *deployment) stride(level int, padded, size string) string {
 	return b.op("Div", padded, size)
 }
 
-// decode moves boxes [M,4] by deltas [M,4], and clips them, as func decode does.
+// decode moves boxes [M,4] by deltas [M,4], and clips them, as box.Coder does.
 func (b *deployment) decode(boxes, deltas string, weights [4]float64) string {
 	low, high := b.slice(boxes, 1, 0, 2), b.slice(boxes, 1, 2, 4)
 	half := b.floats(0.5)

@@ -120,7 +120,7 @@ func (d *Model) read(out []onnx.Array, size, given Size) ([]Detection, error) {
 	}
 	var found []Detection
 	for i := range n {
-		class := int(out[1].Ints[i]) - 1 + firstClass(s)
+		class := s.Class(int(out[1].Ints[i]))
 		if class < 0 || class >= len(s.Classes) {
 			return nil, fmt.Errorf("detect: label %d of %d classes: %w", out[1].Ints[i], len(s.Classes), onnx.ErrFormat)
 		}
@@ -154,7 +154,7 @@ func (d *Model) back(b box.Box, size, given Size, done bool) box.Box {
 	x, y := ratios(size, given)
 	b = box.Box{b[0] * x, b[1] * y, b[2] * x, b[3] * y}
 	if d.spec.Detect.Images.Antialias {
-		b = clip(b, given)
+		b = b.Clip(float32(given.W), float32(given.H))
 	}
 	return b
 }

@@ -1,6 +1,8 @@
 package detect
 
 import (
+	"slices"
+
 	"github.com/robust-transfer/rtx/detect/box"
 	"github.com/robust-transfer/rtx/onnx"
 )
@@ -13,13 +15,10 @@ type LevelOutput struct {
 }
 
 // deltas are those of an anchor.
-func (o LevelOutput) deltas(index int) []float32 {
+func (o LevelOutput) deltas(index int) [4]float32 {
 	n := o.Grid.Map.H * o.Grid.Map.W
-	at, out := index/n*4*n+index%n, make([]float32, 4)
-	for i := range out {
-		out[i] = o.Deltas[at+i*n]
-	}
-	return out
+	at := index/n*4*n + index%n
+	return [4]float32{o.Deltas[at], o.Deltas[at+n], o.Deltas[at+2*n], o.Deltas[at+3*n]}
 }
 
 // Proposal is a box that the first stage of a detector chose. Level and Index say which
@@ -34,21 +33,59 @@ type Proposal struct {
 // network's input without its padding.
 func Propose(d *onnx.Detect, levels []LevelOutput, size Size) []Proposal {
 	p := d.Proposals
+	coder := box.Coder{Weights: p.Coder, Clamp: d.Clamp}
 	var of []Proposal
-	var candidates []candidate
+	var c candidates
 	for l, level := range levels {
-		for _, i := range best(level.Logits, p.PreNMS) {
-			b := clip(decode(level.Grid.Anchor(i), level.deltas(i), p.Coder, d.Clamp), size)
+		for _, i := range box.TopK(level.Logits, p.PreNMS) {
+			b := coder.Decode(level.deltas(i), level.Grid.Anchor(i)).Clip(float32(size.W), float32(size.H))
 			if hasSides(b, p.MinSide) {
-				candidates = append(candidates, candidate{b, level.Logits[i], l, len(of)})
+				c.add(b, level.Logits[i], l)
 				of = append(of, Proposal{b, level.Logits[i], l, i})
 			}
 		}
 	}
-	kept := suppress(candidates, p.NMS, p.PostNMS)
-	out := make([]Proposal, 0, min(len(kept), p.PostNMS))
-	for _, c := range kept[:min(len(kept), p.PostNMS)] {
-		out = append(out, of[c.index])
+	var out []Proposal
+	for _, i := range c.best(p.NMS, p.PostNMS) {
+		out = append(out, of[i])
 	}
 	return out
+}
+
+// hasSides tells whether the sides of a box are at least least.
+func hasSides(b box.Box, least float64) bool {
+	return min(b.Width(), b.Height()) >= float32(least)
+}
+
+// candidates are boxes of which to choose. Those of different groups, which are levels
+// or classes, do not suppress each other.
+type candidates struct {
+	boxes  []box.Box
+	scores []float32
+	groups []int
+}
+
+func (c *candidates) add(b box.Box, score float32, group int) {
+	c.boxes, c.scores, c.groups = append(c.boxes, b), append(c.scores, score), append(c.groups, group)
+}
+
+// best are the n best of those that non-maximum suppression leaves. Of equal scores
+// those of the lower group come first, as in the deployed graph, which compares with
+// the threshold in float32.
+func (c *candidates) best(threshold float64, n int) []int {
+	order := make([]int, len(c.boxes))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(i, k int) int { return c.groups[i] - c.groups[k] })
+	var sorted candidates
+	for _, i := range order {
+		sorted.add(c.boxes[i], c.scores[i], c.groups[i])
+	}
+	kept := box.NMSByClass(sorted.boxes, sorted.scores, sorted.groups, float64(float32(threshold)))
+	kept = kept[:min(len(kept), n)]
+	for i, k := range kept {
+		kept[i] = order[k]
+	}
+	return kept
 }

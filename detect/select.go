@@ -13,50 +13,50 @@ import (
 // [len(boxes),(K+1)*4]. size is that of the network's input without its padding, in
 // whose pixels the detections are. They come without masks.
 func Select(d *onnx.Detect, boxes []box.Box, logits, deltas []float32, size Size) []Detection {
-	columns := len(d.Classes) + 1
-	var candidates []candidate
+	columns, coder := len(d.Classes)+1, box.Coder{Weights: d.Coder, Clamp: d.Clamp}
+	var c candidates
 	for i, b := range boxes {
 		for k, p := range softmax(logits[i*columns:][:columns]) {
 			if k == 0 || !(p > float32(d.Test.Score)) {
 				continue
 			}
-			moved := clip(decode(b, deltas[(i*columns+k)*4:][:4], d.Coder, d.Clamp), size)
-			candidates = append(candidates, candidate{box: moved, score: p, group: k - 1})
+			moved := coder.Decode([4]float32(deltas[(i*columns+k)*4:]), b).Clip(float32(size.W), float32(size.H))
+			if hasSides(moved, d.Test.MinSide) {
+				c.add(moved, p, k-1)
+			}
 		}
 	}
-	return finish(d, candidates)
+	return c.detections(d)
 }
 
 // SelectOneStage chooses the detections of an image from the outputs of a one-stage
 // detector.
 func SelectOneStage(d *onnx.Detect, levels []LevelOutput, size Size) []Detection {
-	classes := len(d.Classes)
-	var candidates []candidate
+	classes, coder := len(d.Classes), box.Coder{Weights: d.Coder, Clamp: d.Clamp}
+	var c candidates
 	for _, level := range levels {
 		n := level.Grid.Map.H * level.Grid.Map.W
-		for _, i := range best(level.Logits, d.Test.TopK) {
+		for _, i := range box.TopK(level.Logits, d.Test.TopK) {
 			p := sigmoid(level.Logits[i])
 			if !(p > float32(d.Test.Score)) {
 				break
 			}
 			channel, at := i/n, i%n
 			anchor := channel/classes*n + at
-			b := clip(decode(level.Grid.Anchor(anchor), level.deltas(anchor), d.Coder, d.Clamp), size)
-			candidates = append(candidates, candidate{box: b, score: p, group: channel % classes})
+			b := coder.Decode(level.deltas(anchor), level.Grid.Anchor(anchor)).Clip(float32(size.W), float32(size.H))
+			if hasSides(b, d.Test.MinSide) {
+				c.add(b, p, channel%classes)
+			}
 		}
 	}
-	return finish(d, candidates)
+	return c.detections(d)
 }
 
-// finish drops small boxes and those that overlap a better one of their class, and
-// keeps the best.
-func finish(d *onnx.Detect, candidates []candidate) []Detection {
-	t := d.Test
-	candidates = slices.DeleteFunc(candidates, func(c candidate) bool { return !hasSides(c.box, t.MinSide) })
-	kept := suppress(candidates, t.NMS, t.Keep)
+// detections are the best of the candidates.
+func (c *candidates) detections(d *onnx.Detect) []Detection {
 	var out []Detection
-	for _, c := range kept[:min(len(kept), t.Keep)] {
-		out = append(out, Detection{Box: c.box, Class: c.group, Score: c.score})
+	for _, i := range c.best(d.Test.NMS, d.Test.Keep) {
+		out = append(out, Detection{Box: c.boxes[i], Class: c.groups[i], Score: c.scores[i]})
 	}
 	return out
 }

@@ -12,7 +12,8 @@ import (
 
 // Python is a script that runs a model on the images that its arguments name, with
 // onnxruntime, NumPy and Pillow, and prints a line for each: its path, then class
-// and probability, or the shapes of the outputs where the model is no classifier.
+// and probability, or the shapes of the outputs where the model is no classifier. Of a
+// deployed detector it prints a line for each object.
 // It prepares images as the model's Spec says, and computes what rtx predict
 // computes. file is the model's file, relative to the folder of the script.
 func Python(m *onnx.Model, file string) (string, error) {
@@ -32,6 +33,10 @@ func Python(m *onnx.Model, file string) (string, error) {
 	}
 	for _, v := range m.Outputs() {
 		p.outputs = append(p.outputs, v.Name)
+	}
+	if d := spec.Detect; d != nil && d.Deployed != nil {
+		p.detector(file)
+		return strings.Join(p.lines, "\n") + "\n", nil
 	}
 	if o, err := m.ClassOutput(); err == nil {
 		p.scores = o
