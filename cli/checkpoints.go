@@ -144,7 +144,11 @@ func (e *env) importedModel(path string, claim *assets.Checkpoint) (*onnx.Model,
 	if err := os.MkdirAll(filepath.Dir(file), 0o777); err != nil {
 		return nil, err
 	}
-	if err := im.Model.Save(file); err != nil {
+	m, err := deployable(im.Model)
+	if err == nil {
+		err = m.Save(file)
+	}
+	if err != nil {
 		return nil, err
 	}
 	for _, n := range defects(im) {
@@ -154,4 +158,4 @@ func (e *env) importedModel(path string, claim *assets.Checkpoint) (*onnx.Model,
 }
 
 // importVersion grows when an import becomes another model than before.
-const importVersion = 3
+const importVersion = 4

@@ -11,6 +11,7 @@ import (
 
 	cli "github.com/urfave/cli/v2"
 
+	"github.com/robust-transfer/rtx/detect"
 	"github.com/robust-transfer/rtx/onnx"
 	"github.com/robust-transfer/rtx/onnx/arch"
 	"github.com/robust-transfer/rtx/onnx/checkpoint"
@@ -257,6 +258,11 @@ func expose(m *onnx.Model, names string) (*onnx.Model, error) {
 // exportWeights writes the state_dict of a model and returns how many tensors it
 // has.
 func exportWeights(ctx context.Context, m *onnx.Model, out target, torchvision bool) (n int, err error) {
+	if isDetector(m) {
+		if m, err = detect.Core(m); err != nil {
+			return 0, err
+		}
+	}
 	weights, err := checkpoint.Weights(m, torchvision)
 	if err != nil {
 		if x := (*arch.Mismatch)(nil); errors.As(err, &x) {

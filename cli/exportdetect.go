@@ -91,7 +91,10 @@ func newBesides(c *cli.Context, m *onnx.Model, out target) (all []beside, err er
 		make func() ([]byte, error)
 	}{
 		{"categories", func() ([]byte, error) { return usage.Categories(m) }},
-		{"triton", func() ([]byte, error) { text, err := usage.Triton(m, filepath.Base(out.name)); return []byte(text), err }},
+		{"triton", func() ([]byte, error) {
+			text, err := usage.Triton(m, filepath.Base(out.name))
+			return []byte(text), err
+		}},
 	}
 	taken := []string{out.name, c.String("use")}
 	for _, t := range texts {
@@ -110,4 +113,14 @@ func newBesides(c *cli.Context, m *onnx.Model, out target) (all []beside, err er
 		all, taken = append(all, b), append(taken, file)
 	}
 	return all, nil
+}
+
+// deployable makes one file of a detector that was imported: what its checkpoint holds,
+// and what chooses boxes. Another model, and a detector that is one file already, stay
+// as they are.
+func deployable(m *onnx.Model) (*onnx.Model, error) {
+	if !isCore(m) {
+		return m, nil
+	}
+	return detect.Deploy(m, detect.DeployConfig{})
 }

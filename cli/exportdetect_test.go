@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"image"
@@ -96,6 +97,59 @@ func TestExportDetector(t *testing.T) {
 			t.Fatalf("%q wrote a file", c.args)
 		}
 	}
+}
+
+// TestImportDetector imports a detector as one file, which finds objects, and takes its
+// weights out again.
+func TestImportDetector(t *testing.T) {
+	ownCacheWithLibrary(t)
+	dir := t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	state := stateDict(t, "", weightsOf(t, "maskrcnn_tiny_fpn", 4)...)
+	if o := call("import", state, "-o", at("a.onnx"), "--use", at("use.py"), "-q"); o.code != 0 {
+		t.Fatal(o.stderr)
+	}
+	holds(t, at("use.py"), "classes[label - 1]")
+	if o := call("export", at("a.onnx"), "-o", at("b.onnx"), "-q"); o.code != 0 {
+		t.Fatal(o.stderr)
+	}
+	a, b := loaded(t, at("a.onnx")), loaded(t, at("b.onnx"))
+	if !a.SameButWeights(b) {
+		t.Error("what import makes and what export makes of it differ")
+	}
+	if spec, _, err := a.Spec(); err != nil || spec.Detect.Deployed == nil {
+		t.Errorf("the file is not deployed: %v", err)
+	}
+	for _, file := range []string{state, at("a.onnx")} {
+		if o := call("export", file, "-o", at("back.safetensors"), "--overwrite", "-q"); o.code != 0 {
+			t.Fatal(o.stderr)
+		}
+		if o := call("import", at("back.safetensors"), "-o", at("again.onnx"), "--overwrite", "-q"); o.code != 0 {
+			t.Fatal(o.stderr)
+		}
+		if got, want := digestOf(t, at("again.onnx")), digestOf(t, at("a.onnx")); got != want {
+			t.Errorf("%s: other weights came back", filepath.Base(file))
+		}
+	}
+	if o := call("import", state, "-o", at("c.onnx"), "--no-normalize"); o.code != 2 || !strings.Contains(o.stderr, "--no-normalize means nothing") {
+		t.Errorf("exit %d: %s", o.code, o.stderr)
+	}
+}
+
+// digestOf is a digest of the weights of a model.
+func digestOf(t *testing.T, file string) [sha256.Size]byte {
+	t.Helper()
+	m := loaded(t, file)
+	h := sha256.New()
+	for _, x := range m.Proto.Graph.Initializer {
+		raw, err := m.Raw(x.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprint(h, x.Name, x.Dims)
+		h.Write(raw)
+	}
+	return [sha256.Size]byte(h.Sum(nil))
 }
 
 // holds looks for parts of a file.

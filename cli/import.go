@@ -21,7 +21,8 @@ func importCommand(e *env) *cli.Command {
 		Description: "CKPT is a .pt, .pth, .th, .ckpt or .safetensors file, which may be compressed by gzip, or\n" +
 			"the name of a checkpoint that rtx models get fetched. Nothing in it is executed. Its\n" +
 			"normalisation becomes part of the graph. An ONNX file as CKPT gets the names, versions\n" +
-			"and Spec that rtx's models have.",
+			"and Spec that rtx's models have. A detector becomes one file that finds objects in images\n" +
+			"of any size.",
 		Flags: slices.Concat([]cli.Flag{
 			text("out", "", "the ONNX `FILE` to write", "o"),
 			text("arch", "auto", "the `NAME` of the architecture; auto recognises it"),
@@ -99,6 +100,9 @@ func (e *env) importModel(c *cli.Context) error {
 		if made.model, err = made.model.FoldBatchNorm(); err != nil {
 			return err
 		}
+	}
+	if made.model, err = deployable(made.model); err != nil {
+		return err
 	}
 	ctx, stop := interruptible()
 	defer stop()

@@ -30,6 +30,9 @@ func (v *importing) checkDetector(s *onnx.Spec) error {
 		}
 		return nil
 	}
+	if v.NoNormalize {
+		return &usageError{msg: "--no-normalize means nothing for a detector: its graph scales and pads behind the normalisation"}
+	}
 	for _, f := range []struct{ flag, value string }{{"input-size", v.InputSize}, {"resize", v.Resize}, {"crop", v.Crop}, {"interpolation", v.Interpolation}} {
 		if f.value != "" {
 			return &usageError{msg: fmt.Sprintf("--%s means nothing for a detector: it takes images of any size", f.flag)}
@@ -44,7 +47,7 @@ func isCore(m *onnx.Model) bool {
 		return false
 	}
 	s, _, err := m.Spec()
-	return err == nil && s.Detect != nil && !s.Detect.Images.Inside
+	return err == nil && s.Detect != nil && s.Detect.Deployed == nil
 }
 
 // detectorNotes says what was assumed of a detector that no checkpoint holds.
