@@ -39,6 +39,15 @@ func box(numbers string) files {
 	return cocoOf(goodImage, object("[1, 2, 10, 20]", numbers), goodCategories)
 }
 
+// boxes has a box several times.
+func boxes(numbers string, n int) files {
+	var objects []string
+	for i := range n {
+		objects = append(objects, strings.Replace(object("[1, 2, 10, 20]", numbers), `"id": 1`, fmt.Sprint(`"id": `, i+1), 1))
+	}
+	return cocoOf(goodImage, strings.Join(objects, ","), goodCategories)
+}
+
 func segmented(mask string) files {
 	return cocoOf(goodImage, object(`"iscrowd": 0`, `"iscrowd": 0, "segmentation": `+mask), goodCategories)
 }
@@ -94,6 +103,9 @@ var broken = []struct {
 		"1 box(es) reach out of their images and were cut at the border (the first: annotations/instances_train.json: annotation 1: [-5 2 5 22] in an image of 40x30)"},
 	{"box beyond the image", box("[50, 2, 10, 20]"), "box_beyond 1, class_unused 1, image_no_objects 1", "1 0", ""},
 	{"rounded to two decimals", box("[30, 2, 10.01, 28.01]"), "", "1 1", ""},
+	{"fractions for pixels", boxes("[0.1, 0.2, 0.3, 0.4]", 6), "", "", `data: "annotations/instances_train.json": all 6 boxes lie within the first pixel, as fractions of the image's size do, expected pixels: unusable data`},
+	{"corners for sides", boxes("[20, 15, 39, 29]", 6), "", "",
+		`data: "annotations/instances_train.json": in all 6 boxes the third and fourth number are above the first two, and 6 boxes reach out of their images, as corners x1, y1, x2, y2 do, expected x, y, width, height: unusable data`},
 	{"the same object twice", cocoOf(goodImage, goodObject+","+object(`"id": 1`, `"id": 2`), goodCategories), "box_repeated 1", "1 2", ""},
 
 	// Objects.
@@ -162,6 +174,8 @@ var broken = []struct {
 	{"VOC from 0", vocOf("<xmin>2", "<xmin>0"), "boxes_from_zero 1", "1 1",
 		"1 box(es) have a corner below 1, so all corners of the set were taken to count from 0, not from 1 (the first: Annotations/a.xml: object 1: xmin 0, ymin 3)"},
 	{"VOC with fractions", vocOf("<xmin>2", "<xmin>2.5"), "boxes_float 1", "1 1", ""},
+	{"VOC of fractions", vocOf().with(files{"Annotations/a.xml": "<annotation>" + strings.Repeat("<object><name>cat</name><bndbox><xmin>.1</xmin><ymin>.1</ymin><xmax>.9</xmax><ymax>1.0</ymax></bndbox></object>", 5) + "</annotation>"}), "", "",
+		`data: "Annotations/a.xml": all 5 boxes lie within the first pixel, as fractions of the image's size do, expected pixels: unusable data`},
 	{"VOC without difficult and truncated", vocOf("<difficult>0</difficult><truncated>0</truncated>", ""), "difficult_missing 1, truncated_missing 1", "1 1", ""},
 	{"VOC of one pixel", vocOf("<xmax>11", "<xmax>2"), "", "1 1", ""},
 	{"VOC turned about", vocOf("<xmax>11", "<xmax>-11"), "box_negative 1, class_unused 1, image_no_objects 1", "1 0", ""},

@@ -98,6 +98,7 @@ type cocoReader struct {
 	class map[string]int // index of the class of each id
 	image map[string]int // index of the image of each id
 	first int            // index of the first image of the file
+	odd   oddBoxes
 }
 
 // images adds the images of the file.

@@ -1,6 +1,7 @@
 package data_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/robust-transfer/rtx/detect/coco"
 	"github.com/robust-transfer/rtx/detect/data"
+	"github.com/robust-transfer/rtx/featurize"
 )
 
 // cocoSet is a small set in order: two splits, three images, all kinds of masks.
@@ -150,5 +152,34 @@ func TestForEvaluation(t *testing.T) {
 	}
 	if all, err := s.COCO(t.Context(), "", false); err != nil || len(all.Images) != 3 || all.Images[2].ID != 3 || all.Annotations[0].Mask != nil {
 		t.Errorf("all: %+v, %v", all, err)
+	}
+}
+
+// TestNoSet refuses files that are no data set.
+func TestNoSet(t *testing.T) {
+	cut := cocoSet.archive(t, ".tar", "")
+	if err := os.Truncate(cut, 700); err != nil {
+		t.Fatal(err)
+	}
+	f := files{
+		"text.txt": "text", "results.json": `[{"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5}]`, "other.json": `{"a": 1}`,
+		"captions.json": `{"images": [], "annotations": [{"caption": "x"}]}`, "empty.json": "",
+	}
+	root := f.folder(t)
+	for name, want := range map[string]string{
+		cut: "tar archive", filepath.Join(root, "text.txt"): "is no folder, tar or zip archive", filepath.Join(root, "results.json"): "holds detections of a model",
+		filepath.Join(root, "other.json"): "expected a JSON object with images", filepath.Join(root, "captions.json"): "holds captions", filepath.Join(root, "empty.json"): "expected a JSON object",
+		root: "expected COCO",
+	} {
+		s, err := data.Open(t.Context(), name, data.Config{})
+		if !errors.Is(err, featurize.ErrData) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, %v, want %q", name, s, err, want)
+		}
+		if format, again := data.Format(t.Context(), name); format != "" || again == nil || again.Error() != err.Error() {
+			t.Errorf("Format: %q, %v", format, again)
+		}
+	}
+	if _, err := data.Open(t.Context(), filepath.Join(root, "none"), data.Config{}); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("no file: %v", err)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"strings"
+
+	"github.com/robust-transfer/rtx/featurize"
 )
 
 // objects adds the objects of the file.
@@ -38,6 +40,45 @@ func (r *cocoReader) objects(ctx context.Context) error {
 		if r.object(&o, a, &r.Images[at], where) {
 			r.Images[at].Objects = append(r.Images[at].Objects, o)
 		}
+	}
+	return r.odd.check(r.file.name)
+}
+
+// oddBoxes counts boxes that are written otherwise than COCO's: x, y, width, height in
+// pixels.
+type oddBoxes struct {
+	all       int
+	fractions int // within the first pixel
+	corners   int // width and height are beyond x and y, as x2 and y2 would be
+	outside   int // of their images
+}
+
+func (c *oddBoxes) add(v []float64, img *Image) {
+	if !finite(v) {
+		return
+	}
+	c.all++
+	if v[0]+v[2] <= 1.01 && v[1]+v[3] <= 1.01 {
+		c.fractions++
+	}
+	if v[2] > v[0] && v[3] > v[1] {
+		c.corners++
+	}
+	if img.Width > 0 && (v[0]+v[2] > float64(img.Width)+1 || v[1]+v[3] > float64(img.Height)+1) {
+		c.outside++
+	}
+}
+
+// check refuses a file all of whose boxes are written otherwise.
+func (c *oddBoxes) check(file string) error {
+	const fewest = 5 // boxes that are no coincidence
+	switch {
+	case c.all < fewest:
+		return nil
+	case c.fractions == c.all:
+		return fmt.Errorf("data: %q: all %d boxes lie within the first pixel, as fractions of the image's size do, expected pixels: %w", file, c.all, featurize.ErrData)
+	case c.corners == c.all && 4*c.outside > c.all:
+		return fmt.Errorf("data: %q: in all %d boxes the third and fourth number are above the first two, and %d boxes reach out of their images, as corners x1, y1, x2, y2 do, expected x, y, width, height: %w", file, c.all, c.outside, featurize.ErrData)
 	}
 	return nil
 }
@@ -90,6 +131,7 @@ func (r *cocoReader) cocoBox(o *Object, raw []byte, img *Image, where place) boo
 		r.find.add(BoxMalformed, "%s: bbox %s", where, short(raw))
 		return false
 	}
+	r.odd.add(list, img)
 	o.given = [4]float64(list)
 	o.Box = [4]float64{list[0], list[1], list[0] + list[2], list[1] + list[3]}
 	if list[2] < 0 || list[3] < 0 {

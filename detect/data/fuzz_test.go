@@ -1,21 +1,18 @@
 package data_test
 
 import (
-	"context"
 	"errors"
 	"math"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/robust-transfer/rtx/detect/data"
 	"github.com/robust-transfer/rtx/featurize"
 )
 
-// checkOpened opens a set with a file of any contents. Either it is refused as unusable, or
+// checkOpened opens a set of any contents. Either it is refused as unusable, or
 // what it holds is as package data promises.
-func checkOpened(t *testing.T, root string) {
-	s, err := data.Open(context.Background(), root, data.Config{})
+func checkOpened(t *testing.T, set files) {
+	s, err := data.OpenFiles(t.Context(), set)
 	if err != nil {
 		if !errors.Is(err, featurize.ErrData) {
 			t.Fatal(err)
@@ -67,13 +64,7 @@ func checkOpened(t *testing.T, root string) {
 
 // fuzz runs with other contents of one file of a set.
 func fuzz(f *testing.F, set files, name string) {
-	root := set.folder(f)
-	f.Fuzz(func(t *testing.T, content []byte) {
-		if err := os.WriteFile(filepath.Join(root, name), content, 0o666); err != nil {
-			t.Fatal(err)
-		}
-		checkOpened(t, root)
-	})
+	f.Fuzz(func(t *testing.T, content []byte) { checkOpened(t, set.with(files{name: string(content)})) })
 }
 
 func FuzzCOCO(f *testing.F) {

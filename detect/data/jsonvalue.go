@@ -86,17 +86,18 @@ func floats(raw []byte) (list []float64, ok bool) {
 	if len(raw) < 2 || raw[0] != '[' {
 		return nil, false
 	}
-	inner := bytes.TrimSpace(raw[1 : len(raw)-1])
-	if len(inner) == 0 {
+	inner := strings.TrimSpace(string(raw[1 : len(raw)-1])) // of which the parts are slices
+	if inner == "" {
 		return nil, true
 	}
-	list = make([]float64, 0, bytes.Count(inner, []byte(","))+1)
-	for part := range bytes.SplitSeq(inner, []byte(",")) {
-		part = bytes.TrimSpace(part)
-		if len(part) == 0 || part[0] == '[' || part[0] == '{' {
+	list = make([]float64, 0, strings.Count(inner, ",")+1)
+	for more := true; more; {
+		var part string
+		part, inner, more = strings.Cut(inner, ",")
+		if part = strings.TrimSpace(part); part == "" || part[0] == '[' || part[0] == '{' {
 			return nil, false
 		}
-		list = append(list, parseFloat(string(bytes.Trim(part, `" `))))
+		list = append(list, parseFloat(strings.Trim(part, `" `)))
 	}
 	return list, true
 }

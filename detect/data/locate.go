@@ -47,8 +47,8 @@ type found struct {
 // find finds an image file by the name that an annotation file has for it.
 func (l *locator) find(name string) (found, bool) {
 	names := spellings(name)
-	if l.t.asked != "" {
-		names = append(names, path.Base(names[0]))
+	if base := path.Base(names[0]); l.t.asked != "" && base != names[0] {
+		names = append(names, base)
 	}
 	for _, clean := range names {
 		for i, dir := range l.dirs {

@@ -2,7 +2,6 @@ package data
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path"
@@ -52,12 +51,19 @@ func recognise(ctx context.Context, name string, c Config) (*tree, *source, erro
 		}
 	}
 	t, err := openTree(ctx, name)
-	if errors.Is(err, featurize.ErrData) && !info.IsDir() {
-		return nil, nil, fmt.Errorf("data: %q is no folder, tar or zip archive, .json or data.yaml: %w", name, ErrUnknown)
-	}
 	if err != nil {
 		return nil, nil, err
 	}
+	from, err := t.recognise()
+	if err != nil {
+		t.Close()
+		return nil, nil, err
+	}
+	return t, from, nil
+}
+
+// recognise finds the form of the set in a tree. What else there is, it notes.
+func (t *tree) recognise() (*source, error) {
 	var found []*source
 	for _, f := range forms {
 		if s := f.recognise(t); s != nil {
@@ -65,16 +71,15 @@ func recognise(ctx context.Context, name string, c Config) (*tree, *source, erro
 		}
 	}
 	if len(found) == 0 {
-		t.Close()
-		return nil, nil, t.unknown()
+		return nil, t.unknown()
 	}
 	for _, more := range found[0].more {
 		t.notes = append(t.notes, fmt.Sprintf("%q is another set of the form %s, which was not read", more, found[0].format))
 	}
 	for _, other := range found[1:] {
-		t.notes = append(t.notes, fmt.Sprintf("%q holds a set of the form %s too, which was not read", name, other.format))
+		t.notes = append(t.notes, fmt.Sprintf("%q holds a set of the form %s too, which was not read", t.name, other.format))
 	}
-	return t, found[0], nil
+	return found[0], nil
 }
 
 // unknown is the error for a tree without a data set. It says what was looked for.

@@ -80,12 +80,17 @@ type Config struct {
 // .json file of COCO or Label Studio, or a data.yaml of YOLO. Images are not decoded. It
 // reads the sizes of image files only where the data lack them.
 func Open(ctx context.Context, name string, c Config) (*Set, error) {
-	t, sources, err := recognise(ctx, name, c)
+	t, from, err := recognise(ctx, name, c)
 	if err != nil {
 		return nil, err
 	}
-	s := &Set{Format: sources.format, tree: t}
-	if err := s.read(ctx, sources); err != nil {
+	return newSet(ctx, t, from)
+}
+
+// newSet reads a set from its files. If that fails, they are closed.
+func newSet(ctx context.Context, t *tree, from *source) (*Set, error) {
+	s := &Set{Format: from.format, tree: t}
+	if err := s.read(ctx, from); err != nil {
 		t.Close()
 		return nil, err
 	}
@@ -96,12 +101,12 @@ func Open(ctx context.Context, name string, c Config) (*Set, error) {
 // Format tells the form of a data set without reading all of it. The error for one that
 // is not recognised says what was looked for, and wraps featurize.ErrData.
 func Format(ctx context.Context, name string) (string, error) {
-	t, sources, err := recognise(ctx, name, Config{})
+	t, from, err := recognise(ctx, name, Config{})
 	if err != nil {
 		return "", err
 	}
 	t.Close()
-	return sources.format, nil
+	return from.format, nil
 }
 
 // Close closes the archive that the images are read from, if any.

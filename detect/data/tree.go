@@ -32,6 +32,10 @@ func openTree(ctx context.Context, name string) (*tree, error) {
 	if err != nil {
 		return nil, err
 	}
+	return newTree(name, listed), nil
+}
+
+func newTree(name string, listed *featurize.FileTree) *tree {
 	t := &tree{name: name, files: map[string]featurize.File{}, images: map[string][]string{}, notes: listed.Notes, close: listed.Close}
 	for _, f := range listed.Files {
 		t.files[f.Path] = f
@@ -40,7 +44,7 @@ func openTree(ctx context.Context, name string) (*tree, error) {
 			t.images[stem(f.Path)] = append(t.images[stem(f.Path)], f.Path)
 		}
 	}
-	return t, nil
+	return t
 }
 
 // askTree is the tree of a folder that is not listed.

@@ -70,7 +70,9 @@ func (s *Set) readVOC(ctx context.Context, names []string) error {
 	if len(r.files) == 0 {
 		return bad
 	}
-	r.base()
+	if err := r.base(); err != nil {
+		return err
+	}
 	r.classes()
 	r.images()
 	return ctx.Err()
@@ -78,16 +80,26 @@ func (s *Set) readVOC(ctx context.Context, names []string) error {
 
 // base finds out whether corners count from 1, as VOC's do, or from 0, as some tools
 // write them.
-func (r *vocReader) base() {
+func (r *vocReader) base() error {
+	all, fractions := 0, 0
 	for _, f := range r.files {
 		for i := range f.Objects {
 			b, ok := f.Objects[i].corners()
+			if ok && finite(b[:]) {
+				if all++; max(b[0], b[1], b[2], b[3]) <= 1.01 {
+					fractions++
+				}
+			}
 			if ok && (b[0] < 1 || b[1] < 1) {
 				r.find.add(BoxesFromZero, "%s: object %d: xmin %v, ymin %v", f.name, i+1, b[0], b[1])
 				r.fromZero = true
 			}
 		}
 	}
+	if all >= 5 && fractions == all {
+		return fmt.Errorf("data: %q: all %d boxes lie within the first pixel, as fractions of the image's size do, expected pixels: %w", r.files[0].name, all, featurize.ErrData)
+	}
+	return nil
 }
 
 // classes collects the classes of the objects, which no file lists.
