@@ -134,11 +134,8 @@ func (d *detecting) openForeign(c detectorConfig) (detect.Detector, io.Closer, e
 	if err := d.override(&m.Spec); err != nil {
 		return nil, nil, err
 	}
-	if d.InputSize != "" {
-		if m.Fit.Size != [2]int{} && !m.Fit.Open && m.Fit.Size != m.Spec.InputSize {
-			return nil, nil, &usageError{msg: fmt.Sprintf("--input-size is %s, and %s takes images of %dx%d only", d.InputSize, d.model.Name(), m.Fit.Size[0], m.Fit.Size[1]), hint: "leave --input-size out"}
-		}
-		m.Fit.Size = m.Spec.InputSize
+	if d.InputSize != "" && m.Fit.Size != [2]int{} && !m.Fit.Open && m.Fit.Size != m.Spec.InputSize {
+		return nil, nil, &usageError{msg: fmt.Sprintf("--input-size is %s, and %s takes images of %dx%d only", d.InputSize, d.model.Name(), m.Fit.Size[0], m.Fit.Size[1]), hint: "leave --input-size out"}
 	}
 	d.tellForeign(m, c.labels != nil)
 	graph, err := m.Graph()

@@ -12,6 +12,7 @@ import (
 	"github.com/robust-transfer/rtx/cli/catalogue"
 	"github.com/robust-transfer/rtx/detect/coco"
 	"github.com/robust-transfer/rtx/detect/data"
+	"github.com/robust-transfer/rtx/detect/foreign"
 	"github.com/robust-transfer/rtx/featurize"
 	"github.com/robust-transfer/rtx/featurize/output"
 	"github.com/robust-transfer/rtx/finetune"
@@ -117,7 +118,10 @@ var verdicts = []struct {
 	{is(finetune.ErrNoBatchNorm), 65, "a model whose batch norms were folded has no statistics left; rtx import without --fold-bn keeps them"},
 	{is(finetune.ErrNotFinite), 65, "rtx inspect shows how pixels are normalised"},
 	{is(onnx.ErrNoLogits), 65, "eval and predict take a classifier; rtx finetune and rtx probe --attach give a backbone a head; rtx inspect shows the model's outputs"},
-	{is(onnx.ErrNoClasses, onnx.ErrHead, onnx.ErrDetector), 65, ""},
+	{openForm, 65, "--form says which it is; rtx inspect shows the model's outputs"},
+	{as[*foreign.MissingError], 65, "rtx inspect shows what is known of the model; --labels FILE names the classes of a detector"},
+	{is(foreign.ErrOutput), 65, "--form says of which form the outputs are, and rtx inspect what they were taken for"},
+	{is(onnx.ErrNoClasses, onnx.ErrHead, onnx.ErrDetector, foreign.ErrNotDetector), 65, ""},
 	{as[*onnx.ClassMismatch], 65, ""},
 	{is(onnx.ErrOpset), 65, "onnx.version_converter converts it, or export it anew with another opset"},
 	{is(onnx.ErrFormat), 65, "a model is an ONNX file, a PyTorch checkpoint or a name that rtx models lists"},
@@ -147,6 +151,12 @@ func is(targets ...error) func(error) bool {
 
 // as reports whether an error is of a type.
 func as[E error](err error) bool { return errors.As(err, new(E)) }
+
+// openForm is a detector whose outputs may be read in several ways.
+func openForm(err error) bool {
+	var m *foreign.MissingError
+	return errors.As(err, &m) && len(m.Forms) > 0
+}
 
 // nearestMismatch is a checkpoint that was compared with the architecture that is
 // nearest, and not with one that was named.

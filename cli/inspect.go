@@ -62,7 +62,8 @@ func (e *env) inspectModel(ctx context.Context, path string, verified bool) erro
 		return err
 	}
 	info := m.Inspect()
-	own, rows := inspectObject(info), inspectTable(info)
+	detector := recognize(m)
+	own, rows := append(inspectObject(info), detector.object()...), detector.rows(inspectTable(info))
 	var failed error
 	if verified {
 		v, err := verify.NewReport(ctx, path, m)

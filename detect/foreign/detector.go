@@ -88,9 +88,11 @@ func (m *Model) Open(network detect.Network, c Config) (detect.Detector, error) 
 	if d.classes == nil {
 		return nil, &MissingError{Path: m.source.Name(), What: m.What, Missing: "it does not say which classes there are: their names must be given"}
 	}
-	if m.Fit.Size == [2]int{} && m.Fit.Way != Whole && m.Fit.Way != Shortest {
-		return nil, fmt.Errorf("foreign: %q needs a size of its input: %w", m.source.Name(), onnx.ErrSpec)
+	fit, err := m.Fit.sized(m.Spec.InputSize)
+	if err != nil {
+		return nil, fmt.Errorf("foreign: %q: %w", m.source.Name(), err)
 	}
+	d.fit = fit
 	return d, nil
 }
 
@@ -100,6 +102,7 @@ type detector struct {
 	network detect.Network
 	config  Config
 	classes []onnx.DetectClass
+	fit     Fit
 	resize  pixels.Resampler
 }
 
@@ -111,11 +114,7 @@ func (d *detector) Detect(ctx context.Context, img *pixels.Image) ([]detect.Dete
 		return nil, fmt.Errorf("foreign: an image of %dx%d with %d bytes", img.Width, img.Height, len(img.Pix))
 	}
 	m := d.model
-	fit := m.Fit
-	if fit.Open && fit.Size != [2]int{} {
-		fit.Size = m.Spec.InputSize
-	}
-	p, err := fit.place(&d.resize, img)
+	p, err := d.fit.place(&d.resize, img)
 	if err != nil {
 		return nil, err
 	}

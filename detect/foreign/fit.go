@@ -1,15 +1,16 @@
 package foreign
 
 import (
+	"fmt"
 	"math"
 
 	"github.com/robust-transfer/rtx/featurize/pixels"
+	"github.com/robust-transfer/rtx/onnx"
 )
 
 // Ways in which an image of any size becomes the network's input.
 const (
-	// Letterbox scales the image to fit, and pads it on both sides with grey, 114. An
-	// input of open size is padded to a multiple of the stride only.
+	// Letterbox scales the image to fit, and pads it on both sides with grey, 114.
 	Letterbox = "letterbox"
 	// Corner scales the image to fit, and pads it right and below with grey, 114.
 	Corner = "corner"
@@ -41,10 +42,30 @@ type Fit struct {
 	// too. 0 with Shortest and Whole.
 	Size     [2]int `json:"size"`
 	Open     bool   `json:"open"`
-	Multiple int    `json:"multiple,omitempty"` // of Letterbox with an open size
+	Multiple int    `json:"multiple,omitempty"` // of which sizes of Letterbox are
+	Rect     bool   `json:"rect,omitempty"`     // Letterbox pads to Multiple only, not to Size
 
 	MinSize int `json:"min_size,omitempty"` // of Shortest
 	MaxSize int `json:"max_size,omitempty"`
+}
+
+// sized is the Fit to inputs of another size: a letterbox is made of a multiple of the
+// stride, as Ultralytics does, and what would keep the aspect ratio does no longer.
+func (f Fit) sized(size [2]int) (Fit, error) {
+	switch {
+	case size == f.Size:
+		return f, nil
+	case !f.Open || f.Way == Whole:
+		return f, fmt.Errorf("an input size of %dx%d is asked for; %s: %w", size[0], size[1], f, onnx.ErrSpec)
+	case f.Way == Shortest:
+		f.Way = Stretch
+	case f.Way == Letterbox:
+		for i, s := range size {
+			size[i] = (s + f.Multiple - 1) / f.Multiple * f.Multiple
+		}
+	}
+	f.Size = size
+	return f, nil
 }
 
 // placed is an image within the network's input.
@@ -105,7 +126,7 @@ func (f Fit) letterbox(w, h int) *placed {
 	r := min(float64(f.Size[0])/float64(h), float64(f.Size[1])/float64(w))
 	p := &placed{w: max(1, int(math.RoundToEven(float64(w)*r))), h: max(1, int(math.RoundToEven(float64(h)*r)))}
 	dw, dh := f.Size[1]-p.w, f.Size[0]-p.h
-	if f.Open {
+	if f.Rect {
 		dw, dh = dw%f.Multiple, dh%f.Multiple
 	}
 	p.width, p.height = p.w+dw, p.h+dh

@@ -42,7 +42,7 @@ func TestLetterbox(t *testing.T) {
 		if _, err := fmt.Sscan(lines.Text(), &w, &h, &height, &width, &stride, &want); err != nil {
 			t.Fatal(err)
 		}
-		fit := Fit{Way: Letterbox, Filter: OpenCV, Size: [2]int{height, width}, Open: stride > 0, Multiple: stride}
+		fit := Fit{Way: Letterbox, Filter: OpenCV, Size: [2]int{height, width}, Open: stride > 0, Rect: stride > 0, Multiple: stride}
 		p, err := fit.place(&pixels.Resampler{}, drawn(w, h))
 		if err != nil {
 			t.Fatal(err)
@@ -81,6 +81,29 @@ func TestOtherFits(t *testing.T) {
 	} {
 		if p := c.fit.geometry(c.w, c.h); p.width != c.width || p.height != c.height || p.w != c.nw || p.h != c.nh {
 			t.Errorf("%s: %dx%d is %dx%d in %dx%d, want %dx%d in %dx%d", c.fit, c.w, c.h, p.w, p.h, p.width, p.height, c.nw, c.nh, c.width, c.height)
+		}
+	}
+}
+
+// TestSized asks for other sizes of the input.
+func TestSized(t *testing.T) {
+	letterbox := Fit{Way: Letterbox, Size: [2]int{640, 640}, Open: true, Multiple: 32}
+	shortest := Fit{Way: Shortest, Filter: Pillow, Open: true, MinSize: 800, MaxSize: 1333}
+	for _, c := range []struct {
+		fit  Fit
+		size [2]int
+		want Fit
+		fits bool
+	}{
+		{letterbox, [2]int{640, 640}, letterbox, true},
+		{letterbox, [2]int{500, 320}, Fit{Way: Letterbox, Size: [2]int{512, 320}, Open: true, Multiple: 32}, true},
+		{shortest, [2]int{}, shortest, true},
+		{shortest, [2]int{300, 400}, Fit{Way: Stretch, Filter: Pillow, Open: true, MinSize: 800, MaxSize: 1333, Size: [2]int{300, 400}}, true},
+		{Fit{Way: Letterbox, Size: [2]int{640, 640}, Multiple: 32}, [2]int{320, 320}, Fit{}, false},
+		{Fit{Way: Whole, Open: true}, [2]int{320, 320}, Fit{}, false},
+	} {
+		if got, err := c.fit.sized(c.size); (err == nil) != c.fits || c.fits && got != c.want {
+			t.Errorf("%s at %v: %+v, %v", c.fit, c.size, got, err)
 		}
 	}
 }

@@ -86,6 +86,7 @@ func (r *reader) fit() {
 	if s, err := strconv.Atoi(r.m.Metadata("stride")); err == nil && s > 0 {
 		f.Multiple = max(f.Multiple, s)
 	}
+	f.Rect = f.Open && out.Form != YOLOv5
 	switch out.Form {
 	case YOLOX, YOLOXRaw:
 		f.Way = Corner
@@ -121,7 +122,7 @@ func (f Fit) String() string {
 	switch f.Way {
 	case Letterbox:
 		text := fmt.Sprintf("images scaled to fit %s and padded with grey on both sides", size)
-		if f.Open {
+		if f.Rect {
 			text += fmt.Sprintf(" to multiples of %d", f.Multiple)
 		}
 		return text

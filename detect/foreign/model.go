@@ -41,8 +41,8 @@ type Model struct {
 	Assumed []string // what it does not tell and is assumed, in words
 
 	// Spec says how pixels are fed: its range, normalisation, channels and layout, which
-	// may be changed before Open. InputSize is read where Fit.Open is set; Resize and
-	// Crop are not read.
+	// may be changed before Open. InputSize is another size for Fit, which Fit.Open must
+	// allow; Resize and Crop are not read.
 	Spec onnx.Spec
 	Fit  Fit
 

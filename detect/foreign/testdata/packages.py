@@ -206,7 +206,7 @@ def make_yolov5(seg=False, dynamic=False):
             y = [torch.from_numpy(v) for v in session.run(None, {"images": x.numpy()})]
             d = non_max_suppression(y[0], 0.001 if val else 0.25, 0.6 if val else 0.45, multi_label=val, max_det=300 if val else 1000, nm=32 if seg else 0)[0]
             d[:, :4] = scale_boxes(x.shape[2:], d[:, :4], image.shape)
-            masks = process_mask_native(y[1][0], d[:, 6:], d[:, :4], image.shape[:2]) if seg else None
+            masks = ([] if not len(d) else process_mask_native(y[1][0], d[:, 6:], d[:, :4], image.shape[:2])) if seg else None
             out.append(detections(d[:, :4], d[:, 4], d[:, 5], masks))
         return out
 
@@ -308,11 +308,14 @@ def make_transformers(kind, size=None):
         return net
 
     def processor():
-        import transformers as t
+        # Those of Pillow, with which the models were trained; torchvision's round otherwise.
+        from transformers.models.detr.image_processing_pil_detr import DetrImageProcessorPil
+        from transformers.models.rt_detr.image_processing_pil_rt_detr import RTDetrImageProcessorPil
+        from transformers.models.yolos.image_processing_pil_yolos import YolosImageProcessorPil
 
         if kind == "rtdetr":
-            return t.RTDetrImageProcessor(size={"height": 320, "width": 320})
-        return (t.DetrImageProcessor if kind == "detr" else t.YolosImageProcessor)(**({"size": {"height": size[0], "width": size[1]}} if size else {}))
+            return RTDetrImageProcessorPil(size={"height": 320, "width": 320})
+        return (DetrImageProcessorPil if kind == "detr" else YolosImageProcessorPil)(**({"size": {"height": size[0], "width": size[1]}} if size else {}))
 
     def make(file, paths):
         net = network(paths)
@@ -331,13 +334,15 @@ def make_transformers(kind, size=None):
                           dynamic_axes=None if size or kind == "rtdetr" else {"pixel_values": {2: "height", 3: "width"}})
 
     def find(file, paths, val):
-        net, p = network(paths), processor()
-        out = []
+        from types import SimpleNamespace
+
+        import onnxruntime
+
+        session, p, out = onnxruntime.InferenceSession(file), processor(), []
         for path in paths:
             image = Image.open(path)
-            x = p(images=image, return_tensors="pt")
-            with torch.no_grad():
-                o = net(x["pixel_values"])
+            x = p(images=image, return_tensors="pt")["pixel_values"].numpy()
+            o = SimpleNamespace(**dict(zip(("logits", "pred_boxes"), map(torch.from_numpy, session.run(None, {"pixel_values": x})))))
             d = p.post_process_object_detection(o, threshold=-1 if val else 0.5, target_sizes=[(image.height, image.width)])[0]
             out.append(detections(d["boxes"], d["scores"], d["labels"]))
         return out
