@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -161,5 +162,34 @@ func TestDetectRefuses(t *testing.T) {
 	o := call("detect", "check", lost, "--json")
 	if r := object(t, o.stdout); o.code != 65 || r["status"] != "failed" || !strings.Contains(fmt.Sprint(r["unusable"]), "can be read") {
 		t.Errorf("%+v", o)
+	}
+}
+
+// TestDetectStreams runs a detector over a data set for detection as a folder, as
+// archives that can be read at will and in order only, and on standard input, where its
+// images alone are taken.
+func TestDetectStreams(t *testing.T) {
+	model, data, dir := withDetector(t, spotter{}), vocFolder(t, 6), t.TempDir()
+	for name, flags := range map[string]string{"x.tar": "-cf", "x.tar.gz": "-czf"} {
+		if out, err := exec.Command("tar", flags, filepath.Join(dir, name), "-C", data, "Annotations", "JPEGImages").CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	for _, source := range []string{data, filepath.Join(dir, "x.tar"), filepath.Join(dir, "x.tar.gz")} {
+		o := call("predict", "-m", model, "-d", source, "--json")
+		if r := object(t, o.stdout); o.code != 0 || r["images"] != 6.0 {
+			t.Errorf("%s: %+v", source, o)
+		}
+	}
+	input, err := os.Open(filepath.Join(dir, "x.tar.gz"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer input.Close()
+	stdin := os.Stdin
+	defer func() { os.Stdin = stdin }()
+	os.Stdin = input
+	if o := call("predict", "-m", model, "-d", "-"); o.code != 0 || strings.Count(o.stdout, "\n") != 6 {
+		t.Errorf("standard input: %+v", o)
 	}
 }

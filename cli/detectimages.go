@@ -53,10 +53,18 @@ func (o *objectImages) size(s featurize.Sample) (width, height int) {
 // set, or those of whatever else --data names.
 func (p *predictingObjects) listImages(ctx context.Context) error {
 	if len(p.o.Images) > 0 || p.Data == "-" {
+		p.network.objects = true
 		return p.network.images(ctx, p.o.Images)
 	}
 	if !strings.EqualFold(filepath.Ext(p.Data), ".json") {
-		if err := p.network.source(ctx); !errors.Is(err, featurize.ErrObjects) {
+		err := p.network.source(ctx)
+		if err == nil && p.listing.Stream != nil { // what it is would show at its end
+			if _, other := data.Format(ctx, p.Data); other == nil {
+				p.listing.Close()
+				err = featurize.ErrObjects
+			}
+		}
+		if !errors.Is(err, featurize.ErrObjects) {
 			return err
 		}
 	}

@@ -118,6 +118,7 @@ type network struct {
 	assumed    bool
 	batch      int // images a run
 	listing    *featurize.Listing
+	objects    bool // the images may be those of a data set for detection
 	told       int  // of the listing's notes
 	toldLabels bool // the LabelNote has been told
 	library    runtime.Library
@@ -236,7 +237,7 @@ func (n *network) load() error {
 // source lists what --data names.
 func (n *network) source(ctx context.Context) error {
 	var err error
-	config := featurize.SourceConfig{Root: n.Root, LabelKey: n.LabelKey, Objects: n.spec.Detect != nil}
+	config := featurize.SourceConfig{Root: n.Root, LabelKey: n.LabelKey, Objects: n.objects}
 	if n.Data == "-" {
 		config.Stdin = interruptibleReader(ctx, os.Stdin)
 	}
