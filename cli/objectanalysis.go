@@ -199,7 +199,7 @@ func (v *evaluatingObjects) voc(r *objectEvaluation) error {
 			images[i].Objects = append(images[i].Objects, voc.Object{Class: o.Class, Box: o.Box, Difficult: o.Difficult})
 		}
 	}
-	for i, c := range v.truth.set.Classes {
+	for i, c := range v.truth.Categories { // in the order of the set's classes
 		class[c.ID] = i
 	}
 	for _, d := range v.found {
@@ -210,7 +210,7 @@ func (v *evaluatingObjects) voc(r *objectEvaluation) error {
 		m := &images[place[d.ImageID]]
 		m.Detections = append(m.Detections, voc.Detection{Class: k, Box: [4]float64{d.Box[0], d.Box[1], d.Box[0] + d.Box[2], d.Box[1] + d.Box[3]}, Score: d.Score})
 	}
-	got, err := voc.Evaluate(images, len(v.truth.set.Classes), voc.Config{Area: v.metric() == "voc10", Rounded: v.o.Rounding})
+	got, err := voc.Evaluate(images, len(v.truth.Categories), voc.Config{Area: v.metric() == "voc10", Rounded: v.o.Rounding})
 	if err != nil {
 		return fmt.Errorf("%q: %w", v.Data, err)
 	}

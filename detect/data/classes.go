@@ -11,8 +11,8 @@ import (
 // classList collects the classes of a set from the lists of its files, by name.
 type classList struct {
 	s      *Set
-	splits map[string]map[string]bool // the classes that the list of each split names
-	first  map[string]int64           // the number of each class
+	splits map[string]map[string]int64 // the numbers that the list of each split gives its classes
+	first  map[string]int64            // the number of each class
 }
 
 // name is the name of a class as the set has it.
@@ -28,12 +28,12 @@ func (c *classList) name(where, written string) string {
 // it, unless another class has that.
 func (c *classList) add(where, split, name string, id int64) {
 	if c.first == nil {
-		c.first, c.splits = map[string]int64{}, map[string]map[string]bool{}
+		c.first, c.splits = map[string]int64{}, map[string]map[string]int64{}
 	}
 	if c.splits[split] == nil {
-		c.splits[split] = map[string]bool{}
+		c.splits[split] = map[string]int64{}
 	}
-	c.splits[split][name] = true
+	c.splits[split][name] = id
 	known, ok := c.first[name]
 	if ok {
 		if known != id {
@@ -66,7 +66,7 @@ func (c *classList) index() map[string]int {
 func (c *classList) remark() {
 	for _, k := range c.s.Classes {
 		for _, split := range sortedSplits(c.splits) {
-			if !c.splits[split][k.Name] {
+			if _, listed := c.splits[split][k.Name]; !listed {
 				c.s.find.add(ClassOneSplit, "%q is not in %q", k.Name, split)
 				break
 			}

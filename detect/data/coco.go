@@ -31,6 +31,7 @@ func (s *Set) readCOCO(ctx context.Context, names []string) error {
 		tables[i] = s.cocoClasses(f, &classes)
 	}
 	index := classes.index()
+	s.listed = classes.splits
 	classes.remark()
 	for i, f := range files {
 		r := &cocoReader{Set: s, file: f, class: map[string]int{}, image: map[string]int{}}

@@ -183,3 +183,34 @@ func TestNoSet(t *testing.T) {
 		t.Errorf("no file: %v", err)
 	}
 }
+
+// TestSplitNumbers gives each split the numbers of its own list of classes, by which
+// detections in it are told.
+func TestSplitNumbers(t *testing.T) {
+	list := func(image, class, categories string) string {
+		return `{"images": [{"id": 1, "file_name": "` + image + `", "width": 10, "height": 10}],
+"annotations": [{"id": 1, "image_id": 1, "category_id": ` + class + `, "bbox": [1, 1, 3, 3], "area": 9, "iscrowd": 0}], "categories": [` + categories + `]}`
+	}
+	s := open(t, files{
+		"annotations/instances_train.json": list("a.png", "1", `{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}, {"id": 3, "name": "cow"}`),
+		"annotations/instances_val.json":   list("b.png", "1", `{"id": 1, "name": "dog"}, {"id": 3, "name": "cat"}`),
+		"train/a.png":                      picture(10, 10), "val/b.png": picture(10, 10),
+	}.folder(t))
+	for split, want := range map[string]string{
+		"":      "[{1 cat } {2 dog } {3 cow }] 1 2",
+		"train": "[{1 cat } {2 dog } {3 cow }] 1",
+		"val":   "[{3 cat } {1 dog } {4 cow }] 1",
+	} {
+		d, err := s.COCO(t.Context(), split, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := fmt.Sprint(d.Categories)
+		for _, a := range d.Annotations {
+			got += fmt.Sprint(" ", a.CategoryID)
+		}
+		if got != want {
+			t.Errorf("split %q: %s, want %s", split, got, want)
+		}
+	}
+}

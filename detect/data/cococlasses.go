@@ -1,6 +1,7 @@
 package data
 
 import (
+	"cmp"
 	"slices"
 )
 
@@ -18,7 +19,7 @@ func (s *Set) cocoClasses(f *cocoFile, classes *classList) map[string]string {
 	slices.SortStableFunc(f.Categories, func(a, b cocoCategory) int {
 		x, _ := a.ID.integer()
 		y, _ := b.ID.integer()
-		return int(max(-1, min(1, x-y)))
+		return cmp.Compare(x, y)
 	})
 	table, ids := map[string]string{}, map[string]int64{}
 	var listed []int64

@@ -10,12 +10,14 @@ import (
 // COCO returns the images of a split and their objects for the evaluation; those of all
 // splits for "". The images are in the order of the set. Image and class ids are those of
 // the data, annotation ids too if they are above 0 and unique; otherwise each is numbered
-// from 1 on. Lost images are among them. Masks are made only on request, as that takes
+// from 1 on. Where splits number classes in different ways, those of a split have its
+// numbers. Lost images are among them. Masks are made only on request, as that takes
 // time.
 func (s *Set) COCO(ctx context.Context, split string, masks bool) (*coco.Dataset, error) {
 	d := &coco.Dataset{}
-	for _, c := range s.Classes {
-		d.Categories = append(d.Categories, coco.Category{ID: c.ID, Name: c.Name})
+	classes := s.classIDs(split)
+	for i, c := range s.Classes {
+		d.Categories = append(d.Categories, coco.Category{ID: classes[i], Name: c.Name})
 	}
 	var of []*Image
 	images, objects := map[int64]bool{}, map[int64]bool{}
@@ -31,7 +33,7 @@ func (s *Set) COCO(ctx context.Context, split string, masks bool) (*coco.Dataset
 				objects[o.ID] = true
 			}
 			d.Annotations = append(d.Annotations, coco.Annotation{
-				ID: o.ID, CategoryID: s.Classes[o.Class].ID, Box: o.xywh(), Area: o.Area, Crowd: o.Crowd,
+				ID: o.ID, CategoryID: classes[o.Class], Box: o.xywh(), Area: o.Area, Crowd: o.Crowd,
 			})
 		}
 	}
@@ -61,4 +63,28 @@ func (s *Set) COCO(ctx context.Context, split string, masks bool) (*coco.Dataset
 		}
 	}
 	return d, nil
+}
+
+// classIDs are the ids of the classes in a split. A class that its list does not name
+// keeps its own id, unless another class of the split has that.
+func (s *Set) classIDs(split string) []int64 {
+	ids, taken, highest := make([]int64, len(s.Classes)), map[int64]bool{}, int64(0)
+	var rest []int
+	for i, c := range s.Classes {
+		highest = max(highest, c.ID)
+		id, listed := s.listed[split][c.Name]
+		if !listed || taken[id] {
+			rest = append(rest, i)
+			continue
+		}
+		ids[i], taken[id], highest = id, true, max(highest, id)
+	}
+	for _, i := range rest {
+		if ids[i] = s.Classes[i].ID; taken[ids[i]] {
+			highest++
+			ids[i] = highest
+		}
+		taken[ids[i]] = true
+	}
+	return ids
 }

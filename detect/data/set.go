@@ -24,6 +24,8 @@ type Set struct {
 	Notes    []string
 	Findings []Finding // flaws, in the order of the kinds
 
+	listed map[string]map[string]int64 // of COCO: the numbers of the classes in the list of each split
+
 	tree *tree
 	find findings
 	said []string // notes on what is no flaw
