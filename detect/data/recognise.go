@@ -142,6 +142,9 @@ func (s *Set) read(ctx context.Context, from *source) error {
 	if err != nil {
 		return err
 	}
+	if from.format == VOC || from.format == YOLO || from.format == Masks {
+		s.numberByName()
+	}
 	s.complete()
 	return nil
 }

@@ -39,7 +39,7 @@ type Class struct {
 
 // Image is an image of a Set.
 type Image struct {
-	ID            int64  // in the data, unique in the split; from 1 on where they have none
+	ID            int64  // in the data, unique in the split; where they have none, the number that the file is called by, or a free one
 	Name          string // as the data call it
 	Path          string // in the folder or archive, with slashes; that of a lost image is its name
 	Split         string // "train", "val", "test" or another; "" if there are no splits
