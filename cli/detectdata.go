@@ -22,13 +22,14 @@ import (
 // of the split.
 type truth struct {
 	coco.Dataset
-	name    string             // as --data names it
-	split   string             // "all": of all splits
-	all     coco.Dataset       // of all splits; of the split alone where ids of others are the same
-	samples []featurize.Sample // the image files of the split, in its order; Read is nil for a lost one
-	objects [][]data.Object    // of each image of the split
-	masks   bool               // every object has a mask
-	set     *data.Set
+	name       string             // as --data names it
+	split      string             // "all": of all splits
+	all        coco.Dataset       // of all splits; the images of other splits have negative ids where splits have ids in common
+	renumbered bool               // all splits are taken, and some have ids in common, so that images have others
+	samples    []featurize.Sample // the image files of the split, in its order; Read is nil for a lost one
+	objects    [][]data.Object    // of each image of the split
+	masks      bool               // every object has a mask
+	set        *data.Set
 }
 
 // quiet are flaws that do not change a figure, or that most sets have. Verbs pass them
@@ -132,13 +133,14 @@ func (t *truth) read(ctx context.Context) error {
 	if len(t.Annotations) == 0 {
 		return hinted{fmt.Errorf("%q shows no objects, so that nothing can be found: %w", t.name, featurize.ErrData), "a file of annotations has images, annotations and categories"}
 	}
-	if name != "" {
+	if name == "" {
+		t.renumbered = !t.unique(d)
+	} else {
 		if d, err = t.set.COCO(ctx, "", false); err != nil {
 			return err
 		}
-		if t.unique(d) {
-			t.all = *d
-		}
+		t.number(d)
+		t.all = *d
 	}
 	for i := range t.set.Images {
 		if img := &t.set.Images[i]; name == "" || img.Split == name {
@@ -148,6 +150,35 @@ func (t *truth) read(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// mapNames gives images that results tell by names their ids: those in the split if it has
+// images of these names. It returns the names that are not of one image.
+func (t *truth) mapNames(r *coco.Results) (unknown []string) {
+	if r.MapNames(&t.Dataset) == nil {
+		return nil
+	}
+	return r.MapNames(&t.all)
+}
+
+// number keeps the ids of the images of the split in the set of all splits, where images of
+// other splits have the same ones: those get others, which no file holds.
+func (t *truth) number(all *coco.Dataset) {
+	if t.unique(all) {
+		return
+	}
+	of, free := t.Images, int64(-1)
+	for _, image := range of {
+		free = min(free, image.ID-1)
+	}
+	for i := range all.Images {
+		if t.set.Images[i].Split == t.split {
+			all.Images[i].ID, of = of[0].ID, of[1:]
+			continue
+		}
+		all.Images[i].ID = free
+		free--
+	}
 }
 
 // unique reports whether images of all splits have the ids that the data give them.

@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -307,5 +308,50 @@ func TestPredictObjectsOfData(t *testing.T) {
 				t.Errorf("%+v", o)
 			}
 		})
+	}
+}
+
+// TestEvalPredictionsOfSplits judges results for sets whose splits have images of the same
+// ids, names and class numbers, as Roboflow's have. Ids are those of the split.
+func TestEvalPredictionsOfSplits(t *testing.T) {
+	root := t.TempDir()
+	for split, cats := range map[string][2]string{"train": {"cat", "dog"}, "valid": {"dog", "cat"}} {
+		s := cocoSet{Categories: []map[string]any{{"id": 1, "name": cats[0]}, {"id": 2, "name": cats[1]}}}
+		for i := range 3 {
+			s.Images = append(s.Images, map[string]any{"id": i + 1, "file_name": fmt.Sprintf("%s%d.png", split, i), "width": 99, "height": 99})
+			s.Annotations = append(s.Annotations, map[string]any{"id": i + 1, "image_id": i + 1, "category_id": 1 + i%2, "bbox": []int{9 * i, 9, 30, 30}, "area": 900, "iscrowd": 0})
+		}
+		text, _ := json.Marshal(s)
+		file := filepath.Join(root, split, "_annotations.coco.json")
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o777), os.WriteFile(file, text, 0o666)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	results := func(name func(split string, i int) any, splits ...string) string {
+		s := &cocoSet{}
+		for _, split := range splits {
+			for i := range 3 {
+				s.results = append(s.results, map[string]any{"image_id": name(split, i), "category_id": 1 + i%2, "bbox": []int{9 * i, 9, 30, 30}, "score": .5})
+			}
+		}
+		return jsonFile(t, "p.json", s.results)
+	}
+	id := func(_ string, i int) any { return i + 1 }
+	name := func(split string, i int) any { return fmt.Sprint(split, i) }
+	for _, c := range []struct {
+		what, file, split string
+		code              int
+		ap                float64
+	}{
+		{"ids of the split", results(id, "valid"), "val", 0, 1},
+		{"names of the split", results(name, "valid"), "val", 0, 1},
+		{"names of all splits", results(name, "valid", "train"), "val", 0, 1},
+		{"ids that two splits have", results(id, "valid"), "all", 65, 0},
+	} {
+		o := call("eval", "--predictions", c.file, "-d", root, "--split", c.split, "--json")
+		var r struct{ BBox struct{ AP float64 } }
+		if err := json.Unmarshal([]byte(o.stdout), &r); o.code != c.code || err != nil || math.Abs(r.BBox.AP-c.ap) > 1e-9 {
+			t.Errorf("%s: %+v", c.what, o)
+		}
 	}
 }

@@ -52,11 +52,16 @@ func (e *env) readPredictions(flag, file string, data *truth) (*predictionsFile,
 		return nil, hinted{fmt.Errorf("%q: %w", file, err), resultsHint(err)}
 	}
 	p := &predictionsFile{File: file, SHA256: hex.EncodeToString(sum.Sum(nil))}
+	numbered := read.Names == nil
 	if err := e.namedImages(file, read, data); err != nil {
 		return nil, err
 	}
-	if err := e.foldersIDs(file, read.Detections, data); err != nil {
+	byName, err := e.foldersIDs(file, read.Detections, data)
+	if err != nil {
 		return nil, err
+	}
+	if data.renumbered && numbered && !byName && len(read.Detections) > 0 {
+		return nil, hinted{fmt.Errorf("%q tells images by numbers, which are those of several images of %q: %w", file, data.name, featurize.ErrData), "--split names the split that they are of; or tell images by their file names in image_id"}
 	}
 	if p.detections, err = e.ofSplit(file, read.Detections, data); err != nil {
 		return nil, err
@@ -85,7 +90,7 @@ func (e *env) namedImages(file string, read *coco.Results, data *truth) error {
 			n++
 		}
 	}
-	if unknown := read.MapNames(&data.all); len(unknown) > 0 {
+	if unknown := data.mapNames(read); len(unknown) > 0 {
 		return hinted{fmt.Errorf("%q: %d names in image_id are not of one image of %q, such as %q: %w", file, len(unknown), data.name, unknown[0], featurize.ErrData), "a name is the file_name of an image, without folders and extension if only one image has it; or its id"}
 	}
 	e.warn("%s tells %d images by names or by ids in quotes; they are found among the images of %s", filepath.Base(file), n, data.name)
@@ -94,10 +99,11 @@ func (e *env) namedImages(file string, read *coco.Results, data *truth) error {
 
 // foldersIDs gives detections of a folder of predict the ids of the data: there
 // images.json and categories.json tell which file and which class each id stands for.
-func (e *env) foldersIDs(file string, found []coco.Detection, data *truth) error {
+// told is false of other files.
+func (e *env) foldersIDs(file string, found []coco.Detection, data *truth) (told bool, err error) {
 	dir := filepath.Dir(file)
 	if _, err := os.Stat(filepath.Join(dir, "predict.json")); err != nil {
-		return nil
+		return false, nil
 	}
 	var images []struct {
 		ID   int64  `json:"id"`
@@ -108,14 +114,14 @@ func (e *env) foldersIDs(file string, found []coco.Detection, data *truth) error
 		Name string `json:"name"`
 	}
 	if err := errors.Join(readBeside(dir, "images.json", &images), readBeside(dir, "categories.json", &categories)); err != nil {
-		return err
+		return false, err
 	}
 	files := coco.Results{Detections: make([]coco.Detection, len(images))}
 	for _, one := range images {
 		files.Names = append(files.Names, one.Name)
 	}
-	if unknown := files.MapNames(&data.all); len(unknown) > 0 {
-		return fmt.Errorf("%q: %d of its images are not in %q, such as %q: %w", filepath.Join(dir, "images.json"), len(unknown), data.name, unknown[0], featurize.ErrData)
+	if unknown := data.mapNames(&files); len(unknown) > 0 {
+		return false, fmt.Errorf("%q: %d of its images are not in %q, such as %q: %w", filepath.Join(dir, "images.json"), len(unknown), data.name, unknown[0], featurize.ErrData)
 	}
 	imageID, categoryID, moved := map[int64]int64{}, map[int64]int64{}, false
 	for i, one := range images {
@@ -129,7 +135,7 @@ func (e *env) foldersIDs(file string, found []coco.Detection, data *truth) error
 		moved = moved || one.ID != categoryID[one.ID]
 	}
 	if !moved {
-		return nil
+		return true, nil
 	}
 	for i, d := range found {
 		if id, ok := imageID[d.ImageID]; ok {
@@ -140,7 +146,7 @@ func (e *env) foldersIDs(file string, found []coco.Detection, data *truth) error
 		}
 	}
 	e.warn("the ids in %s are those of images.json and categories.json beside it; images and classes are found in %s by their names", filepath.Base(file), data.name)
-	return nil
+	return true, nil
 }
 
 // readBeside reads a JSON file of a folder, which may not be there.
