@@ -155,6 +155,32 @@ func TestForEvaluation(t *testing.T) {
 	}
 }
 
+// TestMark reads files with a byte order mark, as Windows programs write them.
+func TestMark(t *testing.T) {
+	const mark = "\ufeff"
+	for name, f := range layouts() {
+		marked := files{}
+		for path, content := range f {
+			if filepath.Ext(path) != ".png" {
+				content = mark + content
+			}
+			marked[path] = content
+		}
+		plain, err := data.OpenFiles(t.Context(), f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := data.OpenFiles(t.Context(), marked)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if got, want := summary(t, s, true), summary(t, plain, true); got != want {
+			t.Errorf("%s:\n%s\nwant\n%s", name, got, want)
+		}
+	}
+}
+
 // TestNoSet refuses files that are no data set.
 func TestNoSet(t *testing.T) {
 	cut := cocoSet.archive(t, ".tar", "")

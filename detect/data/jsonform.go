@@ -53,7 +53,7 @@ var cocoKeys = []string{"info", "images", "annotations", "categories", "licenses
 // jsonForm is the form of a JSON file: COCO, LabelStudio, or what else it is known to
 // hold, in words; "" if it is not known.
 func jsonForm(t *tree, name string) string {
-	head := bytes.TrimSpace(bytes.TrimPrefix(t.head(name, 4096), []byte("\xef\xbb\xbf")))
+	head := bytes.TrimSpace(bytes.TrimPrefix(t.head(name, 4096), []byte(mark)))
 	if len(head) == 0 {
 		return ""
 	}

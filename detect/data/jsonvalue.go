@@ -102,11 +102,9 @@ func floats(raw []byte) (list []float64, ok bool) {
 	return list, true
 }
 
-// jsonOf returns the contents of a JSON file as encoding/json reads them: without a byte
-// order mark, and with a text of the same length for NaN and Infinity, which Python writes
-// and JSON does not have.
-func jsonOf(data []byte) (plain []byte, nan bool) {
-	plain = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
+// jsonOf returns the contents of a JSON file as encoding/json reads them: with a text of
+// the same length for NaN and Infinity, which Python writes and JSON does not have.
+func jsonOf(plain []byte) (_ []byte, nan bool) {
 	if !bytes.Contains(plain, []byte("NaN")) && !bytes.Contains(plain, []byte("Infinity")) {
 		return plain, false
 	}

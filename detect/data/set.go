@@ -33,7 +33,7 @@ type Set struct {
 
 // Class is a class of objects.
 type Class struct {
-	ID   int64 // in the data; of VOC, which has none, from 1 on
+	ID   int64 // in the data; from 1 on for VOC and Label Studio, which have none
 	Name string
 }
 
@@ -65,7 +65,7 @@ type Object struct {
 	Crowd     bool       // many objects that were not told apart
 	Difficult bool       // hard to recognise; VOC does not count it
 	Truncated bool       // it goes on beyond the image
-	Area      float64    // of the mask if there is one; > 0
+	Area      float64    // as the data say, or else of the mask, or of the box; > 0
 	Mask      *Mask      // nil: none
 
 	given [4]float64 // x, y, width, height as the file has them, if Box is made of them

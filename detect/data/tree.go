@@ -1,6 +1,7 @@
 package data
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -82,10 +83,14 @@ func (t *tree) has(name string) bool {
 	return ok
 }
 
+// mark is the byte order mark in UTF-8.
+const mark = "\xef\xbb\xbf"
+
 // maxText is the largest annotation file that is read, in bytes.
 const maxText = 4 << 30
 
-// read reads an annotation file.
+// read reads an annotation file, without the byte order mark that Windows programs put at
+// the beginning of UTF-8.
 func (t *tree) read(name string) ([]byte, error) {
 	f, ok := t.file(name)
 	if !ok {
@@ -95,7 +100,7 @@ func (t *tree) read(name string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("data: read %q: %w", name, err)
 	}
-	return data, nil
+	return bytes.TrimPrefix(data, []byte(mark)), nil
 }
 
 // head reads the first bytes of a file.

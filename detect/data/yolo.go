@@ -51,7 +51,7 @@ func findYOLO(t *tree) *source {
 
 // isLabels reports whether the first line of a text is one of YOLO's.
 func isLabels(head []byte) bool {
-	line, _, _ := strings.Cut(strings.TrimSpace(string(head)), "\n")
+	line, _, _ := strings.Cut(strings.TrimSpace(strings.TrimPrefix(string(head), mark)), "\n")
 	fields := strings.Fields(line)
 	if len(fields) < 5 {
 		return false
