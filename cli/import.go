@@ -184,7 +184,7 @@ func (e *env) parseImport(c *cli.Context) (*importing, error) {
 
 // checkKind refuses flags that mean nothing for the kind of file.
 func (v *importing) checkKind(c *cli.Context) error {
-	flags, says := []string{"range", "channels"}, "--%s goes with an ONNX file, and %q is a PyTorch checkpoint: the network that is made takes RGB in 0..1"
+	flags, says := []string{"range", "channels"}, "--%s goes with an ONNX file, and %q is a PyTorch checkpoint: the model that is made takes RGB in 0..1"
 	if !v.kind.Checkpoint() {
 		flags, says = []string{"arch", "index", "key-map", "bn-eps"}, "--%s goes with a PyTorch checkpoint, and %q is an ONNX file"
 	}

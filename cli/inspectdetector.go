@@ -27,9 +27,22 @@ func detectorRows(s *onnx.Spec) [][2]string {
 	if d.Images.Inside {
 		size += ", by the network itself"
 	}
-	anchors := fmt.Sprintf("sizes %v, ratios %v at each position", d.Anchors.Sizes, d.Anchors.Ratios)
+	var sizes []string
+	for _, s := range d.Anchors.Sizes {
+		sizes = append(sizes, numbers(s))
+	}
+	anchors := fmt.Sprintf("sizes %s; ratios %s", strings.Join(sizes, " | "), numbers(d.Anchors.Ratios))
 	kept := fmt.Sprintf("score above %g, NMS %g, best %d", d.Test.Score, d.Test.NMS, d.Test.Keep)
 	return append(rows, [2]string{"images", size}, [2]string{"anchors", anchors}, [2]string{"kept", kept})
+}
+
+// numbers lists numbers to four digits.
+func numbers(v []float64) string {
+	var out []string
+	for _, x := range v {
+		out = append(out, fmt.Sprintf("%.4g", x))
+	}
+	return strings.Join(out, " ")
 }
 
 // classesText counts the classes and names the first few.
@@ -57,6 +70,9 @@ func conventionsText(d *onnx.Detect) string {
 		parts = append(parts, "background "+d.Background+" in the checkpoint")
 	}
 	parts = append(parts, fmt.Sprintf("batch norm epsilon %g", d.BatchNormEps))
+	if c := d.Deployed; c != nil && c.Core.Channels == "bgr" {
+		parts = append(parts, fmt.Sprintf("BGR in %g to %g inside", c.Core.Range[0], c.Core.Range[1]))
+	}
 	if r := d.RoI; r != nil {
 		parts = append(parts, map[bool]string{false: "RoIAlign as it was first", true: "RoIAlign shifted by half a pixel"}[r.Aligned])
 	}

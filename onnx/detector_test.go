@@ -1,6 +1,7 @@
 package onnx_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -78,5 +79,25 @@ func TestAreScores(t *testing.T) {
 		if why := c.model.AreScores(c.value, c.columns); (why == "") != (c.says == "") || !strings.Contains(why, c.says) {
 			t.Errorf("%s: %q, want %q", name, why, c.says)
 		}
+	}
+}
+
+// TestDetectorSpec asks a model whose Spec is that of a detector for features.
+func TestDetectorSpec(t *testing.T) {
+	spec := onnx.Spec{Version: 1, InputSize: [2]int{64, 64}, Crop: "none", Interpolation: "bilinear", Range: [2]float64{0, 1}, Channels: "rgb", Layout: "nchw", Detect: &onnx.Detect{}}
+	g := &pb.GraphProto{
+		Input:  []*pb.ValueInfoProto{onnx.NewValue("images", pb.TensorProto_FLOAT, onnx.Named("N"), onnx.Sized(3), onnx.Named("H"), onnx.Named("W"))},
+		Output: []*pb.ValueInfoProto{onnx.NewValue("p2", pb.TensorProto_FLOAT, onnx.Named("N"), onnx.Sized(3), onnx.Named("H"), onnx.Named("W"))},
+		Node:   []*pb.NodeProto{onnx.NewNode("Relu", "p2", []string{"images"})},
+	}
+	m, err := onnx.New(&pb.ModelProto{IrVersion: onnx.IRVersion, Graph: g, OpsetImport: []*pb.OperatorSetIdProto{{Version: onnx.Opset}}}).WithSpec(spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.Feature(spec); !errors.Is(err, onnx.ErrDetector) {
+		t.Errorf("its features: %v", err)
+	}
+	if i := m.Inspect(); i.Feature != "" || i.Classifier != nil || i.Detector == "" || len(i.Problems) > 0 {
+		t.Errorf("%+v", i)
 	}
 }

@@ -285,7 +285,7 @@ func TestDetectorFaults(t *testing.T) {
 	}
 	for part, says := range map[string]string{
 		"roi_heads.keypoint_head.0.weight": "Keypoint R-CNN", "head.regression_head.bbox_ctrness.weight": "FCOS",
-		"head.classification_head.module_list.0.weight": "an SSD", "roi_heads.res5.0.conv1.weight": "C4", "res2_0_branch2a_w": "Caffe2",
+		"head.classification_head.module_list.0.weight": "an SSD", "roi_heads.res5.0.conv1.weight": "C4", "res2_0_branch2a_w": "Caffe2", "backbone.body.16.0.weight": "MobileNetV3",
 	} {
 		_, err := arch.Recognize(append(newStyle.file(t, "fasterrcnn_tiny_fpn", 5), float(part, []int64{1}, 1)))
 		var u *arch.Unbuilt
@@ -321,4 +321,29 @@ func TestDetectorFaults(t *testing.T) {
 			t.Errorf("%s %+v: %v, expected %q", c.name, c.config, err, c.says)
 		}
 	}
+}
+
+// TestDetectron2Backbone takes a ResNet as Detectron2's tools convert it there and back.
+func TestDetectron2Backbone(t *testing.T) {
+	s := style{renames: [][2]string{
+		{`^conv1\.`, "stem.conv1."}, {`^bn1\.`, "stem.conv1.norm."}, {`^fc\.`, "stem.fc."},
+		{`^layer1\.(\d)\.conv(\d)\.`, "res2.$1.conv$2."}, {`^layer1\.(\d)\.bn(\d)\.`, "res2.$1.conv$2.norm."},
+	}}
+	for i := 2; i <= 4; i++ {
+		layer, res := fmt.Sprintf(`^layer%d\.(\d)\.`, i), fmt.Sprintf("res%d.$1.", i+1)
+		s.renames = append(s.renames, [][2]string{{layer + `conv(\d)\.`, res + "conv$2."}, {layer + `bn(\d)\.`, res + "conv$2.norm."}, {layer + `downsample\.0\.`, res + "shortcut."}, {layer + `downsample\.1\.`, res + "shortcut.norm."}}...)
+	}
+	want := s.file(t, "resnet18", 10)
+	if name, err := arch.Recognize(want); name != "resnet18" || err != nil {
+		t.Fatalf("recognised %q, %v", name, err)
+	}
+	m, err := arch.Build("resnet18", want, arch.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := arch.Weights(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, got, want)
 }

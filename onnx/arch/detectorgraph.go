@@ -264,12 +264,7 @@ func (b *builder) upsample(x, name string, factor int) string {
 	s := b.shapes[x]
 	b.shapes[name] = [3]int{s[0], s[1] * factor, s[2] * factor}
 	scales := b.constant(name+"/scales", onnx.NewFloats("", []int64{4}, 1, 1, float64(factor), float64(factor)))
-	return b.node("Resize", name, []string{x, "", scales}, text("mode", "nearest"), text("coordinate_transformation_mode", "asymmetric"), text("nearest_mode", "floor"))
-}
-
-// text is an attribute that holds a string.
-func text(name, v string) *pb.AttributeProto {
-	return &pb.AttributeProto{Name: name, Type: pb.AttributeProto_STRING, S: []byte(v)}
+	return b.node("Resize", name, []string{x, "", scales}, onnx.String("mode", "nearest"), onnx.String("coordinate_transformation_mode", "asymmetric"), onnx.String("nearest_mode", "floor"))
 }
 
 // transposed adds a transposed convolution that doubles height and width.

@@ -165,6 +165,15 @@ func (d dialect) fromDetectron2(name string) string {
 	return name
 }
 
+// fromDetectron2Backbone is torchvision's name of a tensor of a backbone alone.
+func fromDetectron2Backbone(name string) string {
+	const theirs, own = "backbone.bottom_up.", "backbone.body."
+	if rest, ok := strings.CutPrefix(dialect{conventions: detectron2}.fromDetectron2(theirs+name), own); ok {
+		return rest
+	}
+	return strings.TrimPrefix(name, "stem.") // the last linear layer
+}
+
 // toDetectron2 is the other way.
 func (d dialect) toDetectron2(name string) string {
 	at := strings.LastIndexByte(name, '.')

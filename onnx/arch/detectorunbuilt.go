@@ -23,6 +23,7 @@ var unbuiltNames = []struct{ part, network string }{
 	{"head.classification_head.module_list.", "an SSD"},
 	{"roi_heads.box_predictor.0.", "Cascade R-CNN"},
 	{"roi_heads.res5.", "a detector of Detectron2 without a feature pyramid (C4)"},
+	{"backbone.body.16.0.weight", "a detector on MobileNetV3"},
 	{"res2_0_branch2a_w", "a network of Detectron or Caffe2"},
 }
 

@@ -1,6 +1,9 @@
 package arch
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // resnet is one of torchvision's residual networks: ResNet ("Deep Residual
 // Learning for Image Recognition", He et al. 2016) with the stride of a bottleneck
@@ -48,8 +51,12 @@ var resnets = func() (out []architecture) {
 // nn.Sequential of them, or of the first of them, tensors have the index instead.
 var children = []string{"conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4", "avgpool", "fc"}
 
-// childName is the name of a tensor of a residual network in its own class.
+// childName is the name of a tensor of a residual network in its own class. Files that
+// Detectron2's tools convert from torchvision have its names of backbones.
 func childName(name string) string {
+	if strings.HasPrefix(name, "stem.") || strings.HasPrefix(name, "res") {
+		return fromDetectron2Backbone(name)
+	}
 	if len(name) > 2 && name[0] >= '0' && name[0] <= '9' && name[1] == '.' {
 		return children[name[0]-'0'] + name[1:]
 	}

@@ -29,7 +29,7 @@ func (c *Checkpoint) find(asked string) (string, error) {
 	if err == nil {
 		return name, c.listOthers(asked)
 	}
-	if c.within != nil || isDetector(err) {
+	if c.within != nil {
 		return name, err
 	}
 	places, e := c.places(asked)
