@@ -177,8 +177,7 @@ func (d *detector) detection(b box.Box, score float32, class int64, p *placed) (
 
 // clip limits a box to the image.
 func (p *placed) clip(b box.Box) box.Box {
-	w, h := float32(p.from.Width), float32(p.from.Height)
-	return box.Box{max(0, min(w, b[0])), max(0, min(h, b[1])), max(0, min(w, b[2])), max(0, min(h, b[3]))}
+	return b.Clip(float32(p.from.Width), float32(p.from.Height))
 }
 
 // checkScore refuses what can be no score, as rounding alone does not leave [0,1] by
