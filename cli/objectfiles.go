@@ -150,7 +150,9 @@ func (v *evaluatingObjects) classCurves() *report.Chart {
 		var points []report.Point
 		precision, _ := v.precisions(k, 0)
 		for i, p := range precision {
-			points = append(points, report.Point{X: v.boxes.Config.Recalls[i], Y: p})
+			if p > 0 { // beyond, the recall is not reached
+				points = append(points, report.Point{X: v.boxes.Config.Recalls[i], Y: p})
+			}
 		}
 		c.Groups = append(c.Groups, report.Group{Name: classes[k].Name, Joined: true, Bare: true, Points: points})
 	}
@@ -169,7 +171,7 @@ func (v *evaluatingObjects) overlapCurves() *report.Chart {
 func unit(label string) report.Axis { return report.Axis{Label: label, Percent: true, High: 1} }
 
 // meanCurve is the mean precision of all classes with objects, at a place among the
-// overlaps.
+// overlaps, up to the highest recall that is reached.
 func (v *evaluatingObjects) meanCurve(iou int) (points []report.Point) {
 	for i, recall := range v.boxes.Config.Recalls {
 		sum, n := 0.0, 0.0
@@ -178,7 +180,9 @@ func (v *evaluatingObjects) meanCurve(iou int) (points []report.Point) {
 				sum, n = sum+precision[i], n+1
 			}
 		}
-		points = append(points, report.Point{X: recall, Y: sum / n})
+		if sum > 0 {
+			points = append(points, report.Point{X: recall, Y: sum / n})
+		}
 	}
 	return points
 }

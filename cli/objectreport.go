@@ -82,7 +82,7 @@ func (v *evaluatingObjects) figureSection(r *objectEvaluation) report.Section {
 		Note: "In percent, by the rules of pycocotools. AP is the mean over IoU .5 to .95; AR1, AR10 and AR100 are the recalls with at most so many detections of an image and class. Intervals are of 1,000 bootstrap samples of the images; the spread over training runs is not in them.",
 	}
 	if f := r.VOC; f != nil {
-		s.Text = fmt.Sprintf("By the rules of Pascal VOC (%s): AP50 %s %%, AP75 %s %%, AP over IoU .5 to .95 %s %%.", f.Metric, hundredths(f.AP50), hundredths(f.AP75), hundredths(f.AP))
+		s.Note += fmt.Sprintf(" By the rules of Pascal VOC (%s%s): AP50 %s %%, AP75 %s %%, AP over IoU .5 to .95 %s %%.", f.Metric, map[bool]string{true: ", rounded as Detectron2 does"}[f.Rounding], hundredths(f.AP50), hundredths(f.AP75), hundredths(f.AP))
 	}
 	return s
 }
@@ -168,7 +168,7 @@ func (r *objectEvaluation) confusionSection() report.Section {
 
 const (
 	mostWorst = 12  // pictures on the page
-	worstSide = 800 // their longer side, in pixels
+	worstSide = 960 // their longer side, in pixels
 )
 
 // worstSection draws the images with most errors.
