@@ -27,19 +27,38 @@ func detectorKind(m *onnx.Model, form string) (kind string, err error) {
 	if m.Metadata(onnx.SpecKey) != "" {
 		return "", nil
 	}
+	if form != "" {
+		if err := oneOf("form", form, strings.Split(formNames(), ", ")...); err != nil {
+			return "", err
+		}
+	}
 	_, err = foreign.As(m, foreign.Form(form))
 	var missing *foreign.MissingError
 	switch {
 	case err == nil || errors.As(err, new(*onnx.InputConflict)):
 		return "foreign", nil
 	case form != "":
-		return "", err
+		return "", choice(err)
 	case errors.As(err, &missing):
 		if _, no := m.ClassOutput(); no != nil { // else it is a classifier first
-			return "", err
+			return "", choice(err)
 		}
 	}
 	return "", nil
+}
+
+// choice adds the flags that may help to the error of a detector that lacks something.
+func choice(err error) error {
+	var missing *foreign.MissingError
+	switch {
+	case !errors.As(err, &missing):
+		return err
+	case len(missing.Forms) > 0:
+		return hinted{err, "--form " + string(missing.Forms[0]) + " says which, if you know it"}
+	case strings.Contains(missing.Missing, "names"):
+		return hinted{err, "--labels FILE names the classes, one a line"}
+	}
+	return err
 }
 
 // namesDetector reports whether --model names a detector, and is silent about it.
@@ -156,7 +175,7 @@ func (d *detecting) openForeign(c detectorConfig) (detect.Detector, io.Closer, e
 	detector, err := m.Open(network, config)
 	if err != nil {
 		network.Close()
-		return nil, nil, err
+		return nil, nil, choice(err)
 	}
 	return detector, network, nil
 }

@@ -134,6 +134,8 @@ var verdicts = []struct {
 	{is(torch.ErrIndex), 2, "rtx import --index chooses one"},
 	{is(data.ErrUnknown), 65, "folders of classes, without boxes, are for rtx featurize, compare and finetune"},
 	{is(featurize.ErrObjects), 65, "rtx detect check tells what such a data set holds; to classify whole images, give a folder for each class, a list file, or the folder of the images alone"},
+	{as[*foreign.MissingError], 65, "rtx inspect shows the model's outputs"},
+	{is(foreign.ErrNotDetector, foreign.ErrOutput), 65, "rtx inspect shows the model's outputs"},
 	{as[*coco.ResultsError], 65, ""},
 	{as[*coco.InputError], 65, ""},
 	{is(featurize.ErrUnfinished), 65, "rtx featurize is at work on it, or goes on with it when it is run again"},
