@@ -45,7 +45,7 @@ func evalCommand(e *env) *cli.Command {
 			text("predictions", "", "judge the detections of a COCO results `FILE` instead of a model's; DATA is a detection data set"),
 			text("against", "", "a second COCO results `FILE`: tell whether the detections differ from it by more than chance"),
 			text("metric", "", "`RULES` that detections are judged by: coco, or voc07 or voc10 beside them, Pascal VOC's of 2007 (11 points) or from 2010 on (default: coco)"),
-			toggle("voc-rounding", "round detections as Detectron2 does before it judges them by VOC's rules: scores to 3 decimals, boxes to 1"),
+			text("voc-rounding", "", "`HOW` detections are rounded before they are judged by VOC's rules: d2, as Detectron2 does, scores to 3 decimals and boxes to 1 (default: they are not)"),
 		}, detectorFlags(), runFlags(), skipFlags(), outputFlags(), []cli.Flag{
 			toggle("overwrite", "start over where OUT holds something else"),
 		}, specFlags()),
@@ -62,7 +62,7 @@ type evalOptions struct {
 	Predictions string `flag:"predictions"`
 	Against     string `flag:"against"`
 	Metric      string `flag:"metric"`
-	Rounding    bool   `flag:"voc-rounding"`
+	Rounding    string `flag:"voc-rounding"`
 	detectorOptions
 	runOptions
 	skipOptions

@@ -2,9 +2,7 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"os"
 	"slices"
 
 	cli "github.com/urfave/cli/v2"
@@ -78,8 +76,13 @@ func (v *evaluatingObjects) checkObjects(c *cli.Context) (err error) {
 	if err := oneOf("metric", v.metric(), "coco", "voc07", "voc10"); err != nil {
 		return err
 	}
-	if v.o.Rounding && v.metric() == "coco" {
-		return &usageError{msg: "--voc-rounding goes with --metric voc07 or voc10, and --metric is coco"}
+	if v.o.Rounding != "" {
+		if err := oneOf("voc-rounding", v.o.Rounding, "d2"); err != nil {
+			return err
+		}
+		if v.metric() == "coco" {
+			return &usageError{msg: "--voc-rounding goes with --metric voc07 or voc10, and --metric is coco"}
+		}
 	}
 	if v.o.Split != "" {
 		if err := oneOf("split", v.o.Split, "test", "val", "train", "all"); err != nil {
@@ -138,7 +141,7 @@ func (v *evaluatingObjects) addMasks(ctx context.Context) error {
 		return err
 	}
 	if !v.truth.masks {
-		v.warn("the detections have masks, and not all objects of %s do: boxes alone are judged", v.Data)
+		v.warn("the detections have masks, and not all objects of %s have one: boxes alone are judged", v.Data)
 	}
 	return nil
 }
@@ -157,6 +160,9 @@ func (v *evaluatingObjects) evaluate() (*objectEvaluation, error) {
 	r := v.figures()
 	v.tellStrays(r)
 	v.tellReadings(r)
+	if v.file != nil {
+		v.tellEmpty(v.file)
+	}
 	if err := v.analyse(r); err != nil {
 		return nil, err
 	}
@@ -210,102 +216,6 @@ func (v *evaluatingObjects) figures() *objectEvaluation {
 		}
 	}
 	return r
-}
-
-// tellStrays warns of detections of classes that the data do not have.
-func (v *evaluatingObjects) tellStrays(r *objectEvaluation) {
-	if r.Strays == 0 {
-		return
-	}
-	known, strange := map[int64]bool{}, map[int64]bool{}
-	for _, c := range v.truth.Categories {
-		known[c.ID] = true
-	}
-	for _, d := range v.found {
-		if !known[d.CategoryID] {
-			strange[d.CategoryID] = true
-		}
-	}
-	v.warn("%d of %d detections are of %d classes that the data do not have, and count for nothing, as in pycocotools; category_id %s, and the data have %s", r.Strays, r.Detections, len(strange), idList(strange), idList(known))
-}
-
-// tellReadings warns where next to nothing is found, or most detections are of unknown
-// classes, and the detections read in another way would find much more: labels counted
-// from another number, boxes of another form.
-func (v *evaluatingObjects) tellReadings(r *objectEvaluation) {
-	const nothing, much = 0.01, 0.1
-	few := max(10, r.Objects/10)
-	if r.Detections < few || !(float64(r.BBox.AP50) < nothing) && 2*r.Strays < r.Detections {
-		return
-	}
-	other, err := coco.OtherReading(&v.truth.Dataset, v.found)
-	if err != nil || !(other.AP50 >= max(much, 2*float64(r.BBox.AP50))) {
-		return // it is an aid for people, not a result
-	}
-	words := other.Labels
-	if other.Boxes != "" && words != "" {
-		words += ", and " + other.Boxes
-	} else if words == "" {
-		words = other.Boxes
-	}
-	v.warn("AP50 is %s; if %s, it would be %s: see how the file was written (the figures here are as it stands)", hundredths(r.BBox.AP50)+" %", words, hundredths(share(other.AP50))+" %")
-}
-
-// objectSettings are what an evaluation of detections depends on.
-type objectSettings struct {
-	Predictions string            `json:"predictions,omitempty"` // SHA-256
-	Detector    *detectorSettings `json:"detector,omitempty"`
-	Against     string            `json:"against,omitempty"`
-	Split       string            `json:"split"`
-	Data        string            `json:"data"`
-	Metric      string            `json:"metric"`
-	Rounding    bool              `json:"voc_rounding"`
-}
-
-func (v *evaluatingObjects) settings() objectSettings {
-	s := objectSettings{Split: v.truth.split, Data: v.truth.identity(), Metric: v.metric(), Rounding: v.o.Rounding}
-	if v.file != nil {
-		s.Predictions = v.file.SHA256
-	} else {
-		s.Detector = v.detectorSettings()
-	}
-	if v.other != nil {
-		s.Against = v.other.SHA256
-	}
-	return s
-}
-
-// openFolder locks OUT, where there is one.
-func (v *evaluatingObjects) openFolder() (err error) {
-	if dir := v.o.Out; dir != "" {
-		if v.folder, err = output.Open(dir, objectsLayout); err == nil {
-			v.folder.Keep(v.Data, v.config, v.o.Predictions, v.o.Against)
-			if v.model != nil {
-				v.folder.Keep(append(v.model.Files(), v.Model)...)
-			}
-		}
-	}
-	return err
-}
-
-// there returns the evaluation that OUT holds already; nil: there is something to do.
-func (v *evaluatingObjects) there() (*objectEvaluation, error) {
-	if v.folder == nil || v.o.Overwrite {
-		return nil, nil
-	}
-	begun, err := v.folder.Compare(v.settings())
-	if err != nil || !begun || !v.folder.Done() {
-		return nil, err
-	}
-	old := &objectEvaluation{}
-	data, err := os.ReadFile(v.folder.Path("eval.json"))
-	if err == nil {
-		err = json.Unmarshal(data, old)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("output %q: eval.json: %w: %w", v.folder.Path(), err, output.ErrConfig)
-	}
-	return old, nil
 }
 
 // report tells what came out.

@@ -355,3 +355,41 @@ func TestEvalPredictionsOfSplits(t *testing.T) {
 		}
 	}
 }
+
+// TestEvalAgainst compares predictions with better ones, with themselves, and with some
+// that are of a few images only.
+func TestEvalAgainst(t *testing.T) {
+	s := madeSet(1, 60)
+	gt, predictions := s.files(t)
+	better := *s
+	better.results = nil
+	for _, a := range s.Annotations {
+		b := a["bbox"].([]float64)
+		better.find(a["image_id"].(int), a["category_id"].(int), .9, b[0], b[1], b[2], b[3])
+	}
+	few := *s
+	few.results = s.results[:20]
+	for name, c := range map[string]struct {
+		other *cocoSet
+		low   bool // this is worse than the other
+		p     [2]float64
+		warn  string
+	}{
+		"better": {&better, true, [2]float64{0, .01}, ""}, "the same": {s, false, [2]float64{1, 1}, ""}, "few": {&few, false, [2]float64{0, .01}, "which count as missed: is it of another split?"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			other := jsonFile(t, "other.json", c.other.results)
+			o := call("eval", "--predictions", predictions, "-d", gt, "--against", other, "--json")
+			r := object(t, o.stdout)
+			d := at(r, "against", "bbox", "ap")
+			value, p := at(d, "value").(float64), at(d, "p").(float64)
+			want := judged(t, gt, predictions).AP - judged(t, gt, other).AP
+			if o.code != 0 || math.Abs(value-want) > 1e-12 || value < 0 != c.low || p < c.p[0] || p > c.p[1] || at(d, "low").(float64) > value || at(d, "high").(float64) < value {
+				t.Errorf("want %v: %v", want, d)
+			}
+			if said := fmt.Sprint(r["warnings"]); c.warn == "" && said != "[]" || !strings.Contains(said, c.warn) {
+				t.Errorf("warnings %s", said)
+			}
+		})
+	}
+}

@@ -155,6 +155,7 @@ func (v *evaluatingObjects) against(r *objectEvaluation) error {
 	if v.other == nil {
 		return nil
 	}
+	v.tellEmpty(v.other)
 	other, err := v.evaluation(v.other.detections, false)
 	if err != nil {
 		return err
@@ -180,7 +181,7 @@ func (v *evaluatingObjects) against(r *objectEvaluation) error {
 // vocFigures are average precision by the rules of Pascal VOC.
 type vocFigures struct {
 	Metric   string `json:"metric"` // voc07 or voc10
-	Rounding bool   `json:"rounding"`
+	Rounding string `json:"rounding"`
 	AP       share  `json:"ap"` // mean over IoU .5 to .95, which Detectron2 calls AP
 	AP50     share  `json:"ap50"`
 	AP75     share  `json:"ap75"`
@@ -210,7 +211,7 @@ func (v *evaluatingObjects) voc(r *objectEvaluation) error {
 		m := &images[place[d.ImageID]]
 		m.Detections = append(m.Detections, voc.Detection{Class: k, Box: [4]float64{d.Box[0], d.Box[1], d.Box[0] + d.Box[2], d.Box[1] + d.Box[3]}, Score: d.Score})
 	}
-	got, err := voc.Evaluate(images, len(v.truth.Categories), voc.Config{Area: v.metric() == "voc10", Rounded: v.o.Rounding})
+	got, err := voc.Evaluate(images, len(v.truth.Categories), voc.Config{Area: v.metric() == "voc10", Rounded: v.o.Rounding == "d2"})
 	if err != nil {
 		return fmt.Errorf("%q: %w", v.Data, err)
 	}
