@@ -6,6 +6,14 @@
 // [Within] finds networks among other tensors, behind any prefix, also without their
 // last linear layer.
 //
+// [Detectors] are Faster R-CNN, Mask R-CNN and RetinaNet on a feature pyramid, under
+// the names of torchvision, old and new, or of Detectron2. What is made of their
+// tensors is a core: a trunk from "images" to the maps of the pyramid, with the logits
+// and deltas of anchors, and heads from the features of boxes to classes, deltas and
+// masks. The Spec's Detect names these values, and says what package detect must do
+// between them. No file says that: it is the default of the project whose names the
+// tensors have.
+//
 // To make a model of a checkpoint's tensors, from package onnx/torch:
 //
 //	name, err := arch.Recognize(tensors) // "resnet50", or a *Mismatch
@@ -35,7 +43,8 @@
 // # Errors
 //
 // Tensors that do not fit an architecture are a [*Mismatch], which lists what is
-// missing, unknown or of another shape.
+// missing, unknown or of another shape. Those of a detector of which no model is made
+// are an [*Unbuilt].
 //
 // A file of this package holds one family of networks, written once as the
 // sequence of its layers, with the paper that it follows; building, recognising

@@ -19,6 +19,9 @@
 // Every model has the input "images", float32 [N,3,H,W] in RGB and [0,1], and the
 // outputs "logits" [N,K] and "features" [N,D].
 //
+// Of a detector the model is the core that package arch describes; package detect makes
+// one graph of it that finds objects.
+//
 // Training programs save more than the network: losses, metrics, counters, projection
 // heads, queues, a second network that follows the first. Where the tensors are not
 // those of an architecture as a whole, it is looked for within them, behind any prefix
@@ -45,7 +48,8 @@
 // # Errors
 //
 // A network that is not recognised is an [*arch.Mismatch], which names the
-// nearest architecture and the tensors that differ. Several networks in one file
+// nearest architecture and the tensors that differ, a detector of which no model is made
+// an [*arch.Unbuilt]. Several networks in one file
 // are a [torch.ErrIndex], a quantised one is an [ErrQuantized], a damaged or foreign file is a [torch.ErrFormat], a
 // number of labels other than that of the classes is a [*LabelsError], and a file
 // that is not what the caller's [Claim] says is a [*ClaimError].

@@ -1,7 +1,8 @@
 // Package torch reads PyTorch checkpoints without Python: the .pt, .pth, .th
 // and .ckpt files of torch.save, both the zip archives of PyTorch 1.6 and later
-// and the older format that PyTorch calls legacy, and .safetensors, and pickles of numpy arrays. Each of them
-// may be compressed by gzip.
+// and the older format that PyTorch calls legacy, .safetensors, and pickles of numpy
+// arrays, as the .pkl files of Detectron2's model zoo are. Each of them may be
+// compressed by gzip.
 //
 // Open a file and ask it for its network:
 //
