@@ -1,12 +1,15 @@
 package cli_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -191,5 +194,36 @@ func TestDetectStreams(t *testing.T) {
 	os.Stdin = input
 	if o := call("predict", "-m", model, "-d", "-"); o.code != 0 || strings.Count(o.stdout, "\n") != 6 {
 		t.Errorf("standard input: %+v", o)
+	}
+}
+
+// TestDetectCheckInterrupted ends a check while it reads images.
+func TestDetectCheckInterrupted(t *testing.T) {
+	data, out := vocFolder(t, 400), filepath.Join(t.TempDir(), "out")
+	cmd := command(t, "detect", "check", data, "-o", out, "-j", "1", "--json", "--progress", "jsonl")
+	var stdout bytes.Buffer
+	cmd.Stdout = &stdout
+	events, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line := make([]byte, 1)
+	if _, err := io.ReadFull(events, line); err != nil { // the first event
+		t.Fatal(err)
+	}
+	cmd.Process.Signal(syscall.SIGINT)
+	io.Copy(io.Discard, events)
+	cmd.Wait()
+	if code, o := cmd.ProcessState.ExitCode(), object(t, stdout.String()); code != 130 || o["schema"] != "rtx.detect.check/1" || o["status"] != "interrupted" {
+		t.Fatalf("exit %d, %s", code, stdout.String())
+	}
+	if _, err := os.Stat(out); err == nil {
+		t.Error("something was left in the output")
+	}
+	if o := call("detect", "check", data, "-o", out); o.code != 0 {
+		t.Errorf("again: %+v", o)
 	}
 }

@@ -76,7 +76,7 @@ func (e *env) detectCheck(c *cli.Context) error {
 	}
 	found := k.result(r)
 	if err := k.write(ctx, r, found); err != nil {
-		return err
+		return k.interrupted(ctx, err)
 	}
 	return k.report("done", found)
 }
@@ -87,7 +87,7 @@ func (k *checking) open(ctx context.Context) (err error) {
 	if errors.Is(err, fs.ErrNotExist) && !errors.Is(err, featurize.ErrData) {
 		return hinted{fmt.Errorf("%w: %w", err, featurize.ErrData), "DATA is a folder, an archive, or a .json or data.yaml file"}
 	}
-	return err
+	return k.interrupted(ctx, err)
 }
 
 // run reads all images.
@@ -95,10 +95,15 @@ func (k *checking) run(ctx context.Context) (*data.Report, error) {
 	p := newProgress(k.env)
 	r, err := k.set.Check(ctx, data.CheckConfig{Workers: cores(k.Workers), Progress: p.concurrent()})
 	p.end()
-	if errors.As(err, new(signalled)) {
-		return nil, hinted{partial{err, k.env.result("rtx.detect.check/1", "interrupted", k.Out, nil)}, "nothing was written; the same command starts over"}
+	return r, k.interrupted(ctx, err)
+}
+
+// interrupted adds to the error of a check that a signal has ended what is left of it.
+func (k *checking) interrupted(ctx context.Context, err error) error {
+	if err == nil || !errors.As(context.Cause(ctx), new(signalled)) {
+		return err
 	}
-	return r, err
+	return hinted{partial{context.Cause(ctx), k.env.result("rtx.detect.check/1", "interrupted", k.Out, nil)}, "nothing was written; the same command starts over"}
 }
 
 var checkLayout = output.Layout{Kind: "check of a data set", Files: []string{"args.yaml", "per_class.csv", "check.html", "check.json"}}
@@ -184,12 +189,12 @@ func (k *checking) write(ctx context.Context, r *data.Report, found *checkResult
 		return err
 	}
 	head := append(k.env.result("rtx.detect.check/1", "done", k.Out, found.fields()), object{{"rtx", buildVersion()}, {"config", k.settings()}}...)
-	return nothingWritten(k.folder.Put(ctx,
+	return k.folder.Put(ctx,
 		output.Content{Name: "args.yaml", Write: output.Bytes(k.args)},
 		output.Content{Name: "per_class.csv", Write: func(w io.Writer) error { return csv.NewWriter(w).WriteAll(found.classRows()) }},
 		output.Content{Name: "check.html", Write: output.Bytes(page.Bytes())},
 		output.Content{Name: "check.json", Write: output.JSON(head)},
-	))
+	)
 }
 
 // report tells what was found, and fails where the data cannot be used.

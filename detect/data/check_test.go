@@ -132,6 +132,7 @@ func TestOddBoxes(t *testing.T) {
 	s := &Set{Classes: []Class{{1, "cat"}, {2, "dog"}}, Images: []Image{
 		with("1", "", 100, 100, nil, at(0, 0, 0, 100, 100), at(0, 10, 10, 50, 50), at(1, 10, 10, 50, 50), at(0, 10, 10, 50, 51), crowd),
 		with("2", "", 100, 100, nil, at(0, 5, 5, 5.5, 60), at(0, 5, 5, 7, 60), at(0, 0, 0, 100, 98), at(1, 20, 20, 40, 40), at(1, 20, 20, 40, 41.2)),
+		with("crowd first", "", 100, 100, nil, crowd, at(0, 0, 0, 100, 98)),
 		with("3", "", 0, 0, nil, at(0, 1, 1, 21, 3), at(0, 1, 1, 22, 3), at(1, 0.8, 1, 21.5, 3)),
 	}}
 	var got []string

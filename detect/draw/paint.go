@@ -62,6 +62,8 @@ func (p *picture) outline(it item) {
 		width = max(1, int(float64(width)*matchedFactor))
 	case s != nil:
 		width = max(2, int(float64(width)*thickness))
+	case it.Mask != nil: // whose edge is drawn as well
+		width = max(1, width/2)
 	}
 	r := it.at
 	if grow := 3*width - r.Dx(); grow > 0 {
