@@ -67,7 +67,7 @@ func (r *reader) torchvision() (bool, error) {
 			labels = append(labels, o)
 		case n == 1:
 			scores = append(scores, o)
-		case n == 4 && o.Shape[1].Size == 1:
+		case n == 4 && (o.Shape[1].Size == 1 || o.Shape[1].Size < 0):
 			masks = append(masks, o)
 		}
 	}

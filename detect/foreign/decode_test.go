@@ -41,6 +41,9 @@ func TestDETR(t *testing.T) {
 	if want := fmt.Sprintf("[%v 0.875 of 0 %v 0.75 of 1 %v 0.625 of 0]", whole, left, left); err != nil || fmt.Sprint(texts(got)) != want {
 		t.Errorf("sigmoids: %v, want %s, %v", texts(got), want, err)
 	}
+	if got, err = find(t, m, foreign.Config{Val: true}, sigmoids, boxes); err != nil || len(got) != 3 {
+		t.Errorf("sigmoids, for evaluating: %v, want as many as queries, %v", texts(got), err)
+	}
 }
 
 // TestRows decodes the other forms of rows: fractions of the image, and offsets from
@@ -74,7 +77,7 @@ func TestRows(t *testing.T) {
 func TestMask(t *testing.T) {
 	m := sketch(square, []string{"Conv c images w", "Sigmoid s c", "Mul b c k", "Conv m images w", "ConcatMid bs b s", "ConcatMid out bs m", "Conv p images w"}, []string{"out float 1 7 2100", "p float 1 2 80 80"})
 	rows := map[[2]int]float32{}
-	put(rows, true, 3, 160, 160, 320, 80, .75, 1, 2) // pixels (0,20) to (160,60) of the image
+	put(rows, true, 3, 180, 160, 280, 80, .75, 1, 2) // pixels (20,20) to (160,60) of the image
 	put(rows, true, 9, 160, 220, 20, 20, .5, -1, -1) // nothing is in its mask
 	protos := onnx.Array{Dims: []int{1, 2, 80, 80}, Floats: make([]float32, 2*80*80)}
 	for i := range 80 * 80 { // -1 + 2*(-1) on the left, -1 + 2*1 on the right
@@ -95,7 +98,7 @@ func TestMask(t *testing.T) {
 	for _, c := range []struct {
 		x, y int
 		in   bool
-	}{{0, 30, false}, {70, 30, false}, {90, 30, true}, {159, 59, true}, {90, 19, false}, {90, 60, false}, {70, 58, true}} {
+	}{{0, 30, false}, {70, 30, false}, {90, 30, true}, {159, 59, true}, {90, 19, false}, {90, 60, false}, {70, 58, true}, {19, 58, false}, {20, 58, true}} {
 		if on(c.x, c.y) != c.in {
 			t.Errorf("pixel %d,%d: %v", c.x, c.y, !c.in)
 		}

@@ -95,6 +95,7 @@ func TestRecognize(t *testing.T) {
 		{"rt-detr", sketch([]string{"pixel_values float N 3 640 640"}, []string{"TopK k pixel_values n", "MatMul l k w", "MatMul x k w", "Sigmoid b x"}, []string{"l float N 300 80", "b float N 300 4"}), foreign.DETRSigmoid, 80, foreign.Stretch},
 		{"torchvision", sketch([]string{"image float 3 h w"}, nil, []string{"boxes float n 4", "labels int64 n", "scores float n"}), foreign.Torchvision, 0, foreign.Whole},
 		{"torchvision, masks, other order", sketch([]string{"image float 3 h w"}, nil, []string{"a float n 4", "c float n", "b int64 n", "m float n 1 h w"}), foreign.Torchvision, 0, foreign.Whole},
+		{"torchvision, masks of open sizes", sketch([]string{"image float 3 h w"}, nil, []string{"a float n 4", "c float n", "b int64 n", "m float n one h w"}), foreign.Torchvision, 0, foreign.Whole},
 		{"torchvision, one size", sketch([]string{"image float 3 300 300"}, nil, []string{"boxes float n 4", "scores float n", "labels int64 n"}), foreign.Torchvision, 0, foreign.Stretch},
 		{"tensorflow", sketch([]string{"input_tensor uint8 1 h w 3"}, nil, []string{"detection_boxes float 1 100 4", "detection_classes float 1 100", "detection_scores float 1 100", "num_detections float 1", "raw_detection_scores float 1 1917 91"}), foreign.TensorFlow, 90, foreign.Whole},
 	} {
@@ -103,10 +104,37 @@ func TestRecognize(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if masks := strings.Contains(c.name, "masks") || strings.HasPrefix(c.name, "segmentation"); m.Masks != masks {
+				t.Errorf("%s: masks %v", m.What, m.Masks)
+			}
 			if m.Form != c.form || len(m.Classes) != c.classes || m.Fit.Way != c.way {
 				t.Errorf("%s: form %s, %d classes, %s, want %s, %d, %s", m.What, m.Form, len(m.Classes), m.Fit.Way, c.form, c.classes, c.way)
 			}
 		})
+	}
+}
+
+// TestPixels checks how pixels are fed where the graph does not tell: as the packages do.
+func TestPixels(t *testing.T) {
+	for form, want := range map[string]string{
+		"yolox":  "bgr [0 255] []",
+		"yolov8": "rgb [0 1] []",
+		"detr":   "rgb [0 1] [0.485 0.456 0.406]",
+		"uint8":  "rgb [0 255] []",
+	} {
+		m := map[string]*onnx.Model{
+			"yolox":  sketch(square, append(focus, "Concat out v s"), []string{"out float 1 2100 85"}),
+			"yolov8": sketch(square, columns, []string{"out float 1 84 2100"}),
+			"detr":   sketch([]string{"pixel_values float N 3 h w"}, detrNodes, []string{"l float N 100 92", "b float N 100 4"}),
+			"uint8":  sketch([]string{"t uint8 1 h w 3"}, nil, []string{"detection_boxes float 1 2 4", "detection_classes float 1 2", "detection_scores float 1 2", "num_detections float 1"}),
+		}[form]
+		r, err := foreign.Recognize(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := fmt.Sprint(r.Spec.Channels, " ", r.Spec.Range, " ", r.Spec.Mean); got != want {
+			t.Errorf("%s: %s, want %s", form, got, want)
+		}
 	}
 }
 
@@ -132,6 +160,7 @@ func TestRefused(t *testing.T) {
 		{"eight images at once", sketch([]string{"images float 8 3 320 320"}, columns, []string{"out float 8 84 2100"}), "several images", 0},
 		{"tensorflow without classes", sketch([]string{"t uint8 1 h w 3"}, nil, []string{"detection_boxes float 1 100 4", "detection_scores float 1 100"}), "detection_classes", 0},
 		{"detr with probabilities", sketch(square, []string{"MatMul l images w", "Softmax p l", "Sigmoid b images"}, []string{"p float 1 100 92", "b float 1 100 4"}), "activation", 0},
+		{"detr with names of other classes", sketch(square, []string{"MatMul l images w", "Sigmoid b images"}, []string{"l float 1 100 92", "b float 1 100 4"}, "names", "['a']"), "names 1", 0},
 		{"a plugin of TensorRT", sketch(square, []string{"EfficientNMS_TRT n images"}, []string{"n float 1 100 4"}), "no form that is known", 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -209,7 +238,7 @@ func TestYOLO(t *testing.T) {
 	v8, v5 := map[[2]int]float32{}, map[[2]int]float32{}
 	for i, c := range []struct {
 		x, y, w, h, a, b float32
-	}{{40, 120, 40, 40, .875, .25}, {41, 120, 40, 40, .5, .75}, {120, 90, 40, 60, .25, .5}, {42, 120, 40, 40, .5, 0}} {
+	}{{40, 120, 40, 40, .875, .25}, {41, 120, 40, 40, .5, .75}, {120, 90, 40, 60, .25, .5}, {44, 120, 40, 40, .5, 0}} {
 		put(v8, true, 7*i, c.x, c.y, c.w, c.h, c.a, c.b)
 		put(v5, false, 7*i, c.x, c.y, c.w, c.h, 1, c.a, c.b)
 	}
@@ -259,7 +288,7 @@ func float32nan() float32 { zero := float32(0); return zero / zero }
 
 // TestChosen reads the outputs of graphs that choose boxes.
 func TestChosen(t *testing.T) {
-	want := fmt.Sprintf("%v 0.75 of 1", box.Box{16, 8, 80, 40})
+	want := fmt.Sprintf("%v 0.75 of 1", box.Box{32, 8, 96, 40})
 	floats := func(dims []int, v ...float32) onnx.Array { return onnx.Array{Dims: dims, Floats: v} }
 	labels := foreign.Config{Labels: []string{"a", "b"}}
 	one := func(name string, got []detect.Detection, err error) {
@@ -269,12 +298,12 @@ func TestChosen(t *testing.T) {
 		}
 	}
 	rows := map[[2]int]float32{}
-	put(rows, false, 0, 32, 96, 160, 160, .75, 1)
+	put(rows, false, 0, 64, 96, 192, 160, .75, 1)
 	got, err := find(t, sketch(square, append(columns, "TopK k out n", "Concat all k k"), []string{"all float 1 300 6"}), labels, filled(300, 6, rows))
 	one("end to end", got, err)
 
 	tv := sketch([]string{"image float 3 h w"}, nil, []string{"scores float n", "labels int64 n", "boxes float n 4"})
-	got, err = find(t, tv, labels, floats([]int{1, 4}, 16, 8, 80, 40), onnx.Array{Dims: []int{1}, Ints: []int64{2}}, floats([]int{1}, .75))
+	got, err = find(t, tv, labels, floats([]int{1, 4}, 32, 8, 96, 40), onnx.Array{Dims: []int{1}, Ints: []int64{2}}, floats([]int{1}, .75))
 	one("torchvision", got, err)
 	if got, err = find(t, tv, labels, floats([]int{1, 4}, 1, 1, 2, 2), onnx.Array{Dims: []int{1}, Ints: []int64{3}}, floats([]int{1}, .75)); !errors.Is(err, foreign.ErrOutput) {
 		t.Errorf("a class that is not there: %v, %v", got, err)
@@ -284,7 +313,7 @@ func TestChosen(t *testing.T) {
 	}
 
 	tf := sketch([]string{"t uint8 1 h w 3"}, nil, []string{"detection_boxes float 1 2 4", "detection_classes float 1 2", "detection_scores float 1 2", "num_detections float 1"})
-	got, err = find(t, tf, labels, floats([]int{1, 2, 4}, .1, .1, .5, .5, 0, 0, 1, 1), floats([]int{1, 2}, 2, 1), floats([]int{1, 2}, .75, .9), floats([]int{1}, 1))
+	got, err = find(t, tf, labels, floats([]int{1, 2, 4}, .1, .2, .5, .6, 0, 0, 1, 1), floats([]int{1, 2}, 2, 1), floats([]int{1, 2}, .75, .9), floats([]int{1}, 1))
 	one("tensorflow", got, err)
 }
 

@@ -248,9 +248,9 @@ def make_torchvision(kind, size=None):
             images = list(x)
             if kind in ("faster", "mask"):  # boxes that are no slivers, which rounding moves
                 spread(net, images, [net.rpn.head.bbox_pred], 0.2, 0)
-                spread(net, images, [net.roi_heads.box_predictor.bbox_pred], 0.5, 0)
+                spread(net, images, [net.roi_heads.box_predictor.bbox_pred], 0.2, 0)
             for name in final:
-                spread(net, images, [net.get_submodule(name)], 2, 0)
+                spread(net, images, [net.get_submodule(name)], 1, 0)
             if kind in ("ssd300", "ssdlite"):
                 spread(net, images, [m if isinstance(m, torch.nn.Conv2d) else m[-1] for m in net.head.classification_head.module_list], 1.5, 0)
             if kind == "retinanet":
