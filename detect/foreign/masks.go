@@ -2,16 +2,16 @@ package foreign
 
 import (
 	"math"
-	"slices"
 
 	"github.com/robust-transfer/rtx/detect/box"
 	"github.com/robust-transfer/rtx/detect/mask"
 	"github.com/robust-transfer/rtx/onnx"
 )
 
-// mask is that of a row, of the image's size, by process_mask_native of Ultralytics:
-// the prototypes [1,M,h,w] are added up by the row's coefficients, brought to the
-// image's size, and cut to the box. nil: no pixel is in it.
+// mask is that of a row, of the image's size, by process_mask_native of Ultralytics or
+// YOLOv5: the prototypes [1,M,h,w] are added up by the row's coefficients, brought to
+// the image's size, and cut to the box. nil: no pixel is in it, which Ultralytics takes
+// for no detection, and YOLOv5 does not.
 func (d *detector) mask(prototypes onnx.Array, r rows, row int, b box.Box, p *placed) (*mask.RLE, error) {
 	m := d.model.prototypes
 	if err := shape(prototypes, 1, m, -1, -1); err != nil {
@@ -19,13 +19,22 @@ func (d *detector) mask(prototypes onnx.Array, r rows, row int, b box.Box, p *pl
 	}
 	mh, mw := prototypes.Dims[2], prototypes.Dims[3]
 	logits := make([]float32, mh*mw)
+	factor := float32(1)
+	if d.model.Form == YOLOv5 { // multiplies all behind objectness by it
+		factor = r.at(row, 4)
+	}
 	for c := range m {
-		k, plane := r.at(row, r.columns-m+c), prototypes.Floats[c*mh*mw:][:mh*mw]
+		k, plane := r.at(row, r.columns-m+c)*factor, prototypes.Floats[c*mh*mw:][:mh*mw]
 		for i, v := range plane {
 			logits[i] += k * v
 		}
 	}
 	w, h := p.from.Width, p.from.Height
+	if d.model.Form == YOLOv5 {
+		full := make([]float32, w*h)
+		sigmoidAndScale(full, w, h, logits, mw, mh)
+		return inside(full, w, h, .5, b)
+	}
 	gain := min(float64(4*mh)/float64(h), float64(4*mw)/float64(w))
 	padH, padW := 4*mh-side(h, gain), 4*mw-side(w, gain)
 	pad := padH | padW
@@ -36,19 +45,41 @@ func (d *detector) mask(prototypes onnx.Array, r rows, row int, b box.Box, p *pl
 	}
 	full := make([]float32, w*h)
 	cutAndScale(full, w, h, logits, mw, mh)
+	found, err := inside(full, w, h, 0, b)
+	if err != nil || found.Area() == 0 {
+		return nil, err
+	}
+	return found, nil
+}
+
+// inside is the mask of the pixels within a box whose values are above a threshold.
+func inside(values []float32, w, h int, threshold float32, b box.Box) (*mask.RLE, error) {
 	bits := make([]byte, w*h) // by columns
 	for x := range w {
 		for y := range h {
 			in := float32(x) >= b[0] && float32(x) < b[2] && float32(y) >= b[1] && float32(y) < b[3]
-			if in && full[y*w+x] > 0 {
+			if in && values[y*w+x] > threshold {
 				bits[x*h+y] = 1
 			}
 		}
 	}
-	if !slices.Contains(bits, 1) {
-		return nil, nil
-	}
 	return mask.FromBitmap(bits, h, w)
+}
+
+// sigmoidAndScale takes the padding from a letterboxed map and resizes probabilities,
+// as process_mask_native of YOLOv5 does.
+func sigmoidAndScale(dst []float32, w, h int, logits []float32, sw, sh int) {
+	gain := min(float64(sh)/float64(h), float64(sw)/float64(w))
+	padW, padH := (float64(sw)-float64(w)*gain)/2, (float64(sh)-float64(h)*gain)/2
+	left, top := int(padW), int(padH)
+	nw, nh := max(1, int(float64(sw)-padW)-left), max(1, int(float64(sh)-padH)-top)
+	cut := make([]float32, nw*nh)
+	for y := range nh {
+		for x := range nw {
+			cut[y*nw+x] = float32(1 / (1 + math.Exp(-float64(logits[(top+y)*sw+left+x]))))
+		}
+	}
+	interpolate(dst, w, h, cut, nw, nh)
 }
 
 // side is that of an image within a letterbox.

@@ -176,7 +176,7 @@ func (d *difference) masks(t *testing.T, file string, got *mask.RLE, counts []ui
 		}
 		area += int(b[i])
 	}
-	share := float64(differ) / float64(area)
+	share := float64(differ) / float64(max(1, area))
 	if d.mask = max(d.mask, share); share > 1e-3 {
 		t.Errorf("%s: %d pixels of a mask of %d differ", file, differ, area)
 	}
