@@ -80,6 +80,7 @@ parity: build
 	FOREIGN_PYTHONS="$(FOREIGN_PYTHONS)" $(GO) test -count=1 -v -timeout 60m -run 'TestParity' ./detect/foreign
 	RTX_TRACES=all $(GO) test -count=1 -v -timeout 60m -run 'TestTorch|TestFamilies' ./finetune
 	PYTHON=$(PYTHON) $(GO) test -count=1 -v -run 'TestOtherReaders' ./featurize
+	RTX_PARITY_IMAGES=50 PYTHON=$(DETECT_PYTHON) $(GO) test -count=1 -v -timeout 120m -run 'TestParityTorchvision' ./detect
 	RTX_PARITY=1 PYTHON=$(DETECT_PYTHON) $(GO) test -count=1 -v -run 'TestPycocotools' ./detect/mask ./detect/coco ./detect/data
 
 bench: build

@@ -201,6 +201,24 @@ func made(name string, low, high float64, n int) []float32 {
 	return out
 }
 
+// TestGrid places anchors: torchvision divides the canvas by the map, and rounds.
+func TestGrid(t *testing.T) {
+	spec, _, err := small(t, "fasterrcnn_tiny_fpn", 3, nil).Spec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := detect.NewGrid(spec.Detect, 4, madeMaps[4], madeCanvas)
+	for index, want := range map[int]box.Box{0: {-362, -181, 362, 181}, 2: {106 - 362, -181, 106 + 362, 181}, 6 + 4: {53 - 256, 64 - 256, 53 + 256, 64 + 256}, 17: {106 - 181, 64 - 362, 106 + 181, 64 + 362}} {
+		if got := g.Anchor(index); got != want {
+			t.Errorf("anchor %d is %v, expected %v", index, got, want)
+		}
+	}
+	spec.Detect.Anchors.FixedStride = true
+	if got, want := detect.NewGrid(spec.Detect, 4, madeMaps[4], madeCanvas).Anchor(10), (box.Box{64 - 256, 64 - 256, 64 + 256, 64 + 256}); got != want {
+		t.Errorf("at fixed strides: %v, expected %v", got, want)
+	}
+}
+
 // TestScaled compares the sizes that images are scaled to with those of torchvision
 // and Detectron2.
 func TestScaled(t *testing.T) {
