@@ -240,4 +240,3 @@ func TestScaled(t *testing.T) {
 		}
 	}
 }
-
