@@ -135,3 +135,28 @@ func TestEvalDetectorRefuses(t *testing.T) {
 		})
 	}
 }
+
+// TestReportPictures draws the images with errors on the report page, and names them
+// where their files are not at hand.
+func TestReportPictures(t *testing.T) {
+	dir, out := cocoFolder(t, [2]int{80, 40}, [2]int{20, 60}, [2]int{64, 64}), filepath.Join(t.TempDir(), "out")
+	model := withDetector(t, called{spotter{}, []string{"left", "", "down"}}) // never "up"
+	if o := call("eval", "-m", model, "-d", dir, "-o", out, "-q"); o.code != 0 {
+		t.Fatalf("%+v", o)
+	}
+	page := string(readFile(t, out, "report.html"))
+	if n := strings.Count(page, `src="data:image/jpeg;base64,`); n != 3 || strings.Count(page, "1 missed") != 3 {
+		t.Errorf("%d pictures, want 3 with one missed object each", n)
+	}
+	for i := range 3 {
+		os.Remove(filepath.Join(dir, fmt.Sprintf("%d.png", i)))
+	}
+	again := filepath.Join(t.TempDir(), "again")
+	if o := call("eval", "--predictions", filepath.Join(out, "predictions.json"), "-d", dir, "-o", again, "-q"); o.code != 0 {
+		t.Fatalf("%+v", o)
+	}
+	page = string(readFile(t, again, "report.html"))
+	if strings.Contains(page, "data:image/jpeg") || !strings.Contains(page, "cannot be drawn") || !strings.Contains(page, "2.png (0 false, 1 missed)") {
+		t.Error("the page does not name the images whose files are gone")
+	}
+}
