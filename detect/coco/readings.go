@@ -11,6 +11,8 @@ type Reading struct {
 	Labels string  // what category_id holds, in words; "": what COCO says
 	Boxes  string  // what the boxes hold, in words; "": what COCO says
 	AP50   float64 // of boxes at IoU .5, with this reading
+
+	AsWritten float64 // the same with what COCO says, of the same images
 }
 
 // mostRead is the number of images by which readings are judged.
@@ -29,6 +31,7 @@ func OtherReading(gt *Dataset, dt []Detection) (Reading, error) {
 	if best.AP50, err = ap50(gt, dt); err != nil {
 		return best, err
 	}
+	best.AsWritten = best.AP50
 	sizes := map[int64]Image{}
 	for _, image := range gt.Images {
 		sizes[image.ID] = image
@@ -53,7 +56,7 @@ func OtherReading(gt *Dataset, dt []Detection) (Reading, error) {
 				return best, err
 			}
 			if ap > best.AP50 || math.IsNaN(best.AP50) {
-				best = Reading{l.words, b.words, ap}
+				best.Labels, best.Boxes, best.AP50 = l.words, b.words, ap
 			}
 		}
 	}

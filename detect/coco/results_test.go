@@ -99,6 +99,38 @@ func TestMapNames(t *testing.T) {
 	}
 }
 
+// TestNamesOrIDs maps digits that are the id of one image and the file name of another.
+func TestNamesOrIDs(t *testing.T) {
+	gt := &coco.Dataset{}
+	for i := range int64(4) {
+		gt.Images = append(gt.Images, coco.Image{ID: i + 1, FileName: fmt.Sprintf("%d.jpg", i)})
+	}
+	for _, c := range []struct {
+		names []string
+		want  string
+	}{
+		{[]string{"1", "2", "4"}, "[1 2 4] []"}, // there is no 4.jpg
+		{[]string{"1", "2", "0"}, "[2 3 1] []"}, // there is no image 0
+		{[]string{"1", "2"}, "[-1 -1] [1 2]"},
+		{[]string{"4", "0"}, "[4 1] []"},
+		{[]string{"4", "0", "2"}, "[4 1 -1] [2]"},
+		{[]string{"1", "3.jpg"}, "[2 4] []"},
+	} {
+		r := &coco.Results{Names: c.names}
+		for range c.names {
+			r.Detections = append(r.Detections, coco.Detection{ImageID: -1})
+		}
+		unknown := r.MapNames(gt)
+		var ids []int64
+		for _, d := range r.Detections {
+			ids = append(ids, d.ImageID)
+		}
+		if got := fmt.Sprint(ids, " ", unknown); got != c.want {
+			t.Errorf("%q: %s, want %s", c.names, got, c.want)
+		}
+	}
+}
+
 func TestResultsErrors(t *testing.T) {
 	const good = `{"image_id":7,"category_id":4,"score":1,"bbox":[0,0,4,2]}`
 	with := func(old, new string) string { return strings.Replace(good, old, new, 1) }
