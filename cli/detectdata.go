@@ -26,6 +26,7 @@ type truth struct {
 	split      string             // "all": of all splits
 	all        coco.Dataset       // of all splits; the images of other splits have negative ids where splits have ids in common
 	renumbered bool               // all splits are taken, and some have ids in common, so that images have others
+	textIDs    map[string]int64   // the ids of images whose id in the data is a text
 	samples    []featurize.Sample // the image files of the split, in its order; Read is nil for a lost one
 	objects    [][]data.Object    // of each image of the split
 	masks      bool               // every object has a mask
@@ -142,8 +143,13 @@ func (t *truth) read(ctx context.Context) error {
 		t.number(d)
 		t.all = *d
 	}
+	t.textIDs = map[string]int64{}
 	for i := range t.set.Images {
-		if img := &t.set.Images[i]; name == "" || img.Split == name {
+		img, own := &t.set.Images[i], name == "" || t.set.Images[i].Split == name
+		if _, known := t.textIDs[img.TextID]; img.TextID != "" && (own || !known) {
+			t.textIDs[img.TextID] = t.all.Images[i].ID
+		}
+		if own {
 			s, _ := img.Sample()
 			s.Size, s.ModTime = t.stat(img)
 			t.samples, t.objects = append(t.samples, s), append(t.objects, img.Objects)
@@ -152,9 +158,15 @@ func (t *truth) read(ctx context.Context) error {
 	return nil
 }
 
-// mapNames gives images that results tell by names their ids: those in the split if it has
-// images of these names. It returns the names that are not of one image.
+// mapNames gives images that results tell by names or by ids that are texts their ids:
+// those in the split if it has images of these names. It returns the names that are not of
+// one image.
 func (t *truth) mapNames(r *coco.Results) (unknown []string) {
+	for i, name := range r.Names {
+		if id, ok := t.textIDs[name]; ok && name != "" {
+			r.Detections[i].ImageID, r.Names[i] = id, ""
+		}
+	}
 	if r.MapNames(&t.Dataset) == nil {
 		return nil
 	}
@@ -242,7 +254,8 @@ func (t *truth) categoryOf(name string) *coco.Category {
 	return nil
 }
 
-// identity tells sets apart by all that the figures depend on.
+// identity tells sets apart by all that the figures depend on. Masks are told apart as the
+// data have them, so that it is the same before and after addMasks.
 func (t *truth) identity() string {
 	h := sha256.New()
 	for _, m := range t.Images {
@@ -252,11 +265,19 @@ func (t *truth) identity() string {
 		fmt.Fprintf(h, "%d %q\n", c.ID, c.Name)
 	}
 	for _, a := range t.Annotations {
-		fmt.Fprintf(h, "%d %d %d %v %v %t", a.ID, a.ImageID, a.CategoryID, a.Box, a.Area, a.Crowd)
-		if a.Mask != nil {
-			fmt.Fprintf(h, " %v", a.Mask.Counts)
+		fmt.Fprintf(h, "%d %d %d %v %v %t\n", a.ID, a.ImageID, a.CategoryID, a.Box, a.Area, a.Crowd)
+	}
+	for _, objects := range t.objects {
+		for _, o := range objects {
+			fmt.Fprintf(h, "%t", o.Difficult)
+			if m := o.Mask; m != nil {
+				fmt.Fprintf(h, " %v", m.Polygons)
+				if m.RLE != nil {
+					fmt.Fprintf(h, " %d %v", m.RLE.H, m.RLE.Counts)
+				}
+			}
+			fmt.Fprintln(h)
 		}
-		fmt.Fprintln(h)
 	}
 	return fmt.Sprintf("%d images, %d objects, %s", len(t.Images), len(t.Annotations), hex.EncodeToString(h.Sum(nil))[:16])
 }

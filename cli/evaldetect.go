@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	cli "github.com/urfave/cli/v2"
 
@@ -135,6 +134,9 @@ func (v *evaluatingObjects) judge(ctx context.Context) error {
 // addMasks makes the masks of the objects where the detections have masks.
 func (v *evaluatingObjects) addMasks(ctx context.Context) error {
 	if !v.withMasks() {
+		if n := v.withoutMask(); n < len(v.found) {
+			v.warn("%d of %d detections have no mask: boxes alone are judged", n, len(v.found))
+		}
 		return nil
 	}
 	if err := v.truth.addMasks(ctx); err != nil {
@@ -182,7 +184,17 @@ func (v *evaluatingObjects) evaluation(found []coco.Detection, masks bool) (*coc
 
 // withMasks reports whether every detection has a mask.
 func (v *evaluatingObjects) withMasks() bool {
-	return len(v.found) > 0 && !slices.ContainsFunc(v.found, func(d coco.Detection) bool { return d.Mask == nil })
+	return len(v.found) > 0 && v.withoutMask() == 0
+}
+
+// withoutMask counts the detections without a mask.
+func (v *evaluatingObjects) withoutMask() (n int) {
+	for _, d := range v.found {
+		if d.Mask == nil {
+			n++
+		}
+	}
+	return n
 }
 
 // figures puts the result together.

@@ -172,6 +172,54 @@ func TestEvalNames(t *testing.T) {
 	}
 }
 
+// TestEvalTextIDs has the same figures where images have ids in quotes, be they numbers or
+// words, and files are called by other numbers.
+func TestEvalTextIDs(t *testing.T) {
+	for _, form := range []string{"%d", "image-%d"} {
+		s := madeSet(1, 60)
+		gt, predictions := s.files(t)
+		want := judged(t, gt, predictions)
+		for i, m := range s.Images {
+			m["file_name"], m["id"] = fmt.Sprintf("%d.png", i), fmt.Sprintf(form, m["id"])
+		}
+		for _, d := range slices.Concat(s.Annotations, s.results) {
+			d["image_id"] = fmt.Sprintf(form, d["image_id"])
+		}
+		gt, predictions = s.files(t)
+		o := call("eval", "--predictions", predictions, "-d", gt, "--json")
+		if o.code != 0 || at(object(t, o.stdout), "bbox", "ap") != want.AP {
+			t.Errorf("%s: %+v", form, o)
+		}
+	}
+}
+
+// TestEvalMasksTwice finds an evaluation of masks done, and another one where a mask of
+// the data has changed. Where a detection has no mask, that is told.
+func TestEvalMasksTwice(t *testing.T) {
+	s := madeSet(1, 5)
+	for _, d := range slices.Concat(s.Annotations, s.results) {
+		b := d["bbox"].([]float64)
+		d["segmentation"] = [][]float64{{b[0], b[1], b[0] + b[2], b[1], b[0] + b[2], b[1] + b[3]}}
+	}
+	gt, predictions := s.files(t)
+	args := []string{"eval", "--predictions", predictions, "-d", gt, "-o", filepath.Join(t.TempDir(), "out"), "--json"}
+	for _, want := range []string{"done", "cached"} {
+		if o := call(args...); o.code != 0 || object(t, o.stdout)["status"] != want || object(t, o.stdout)["segm"] == nil {
+			t.Fatalf("want %s: %+v", want, o)
+		}
+	}
+	s.Annotations[0]["segmentation"].([][]float64)[0][0]++
+	args[4], _ = s.files(t)
+	if o := call(args...); o.code != 2 || !strings.Contains(o.stdout, "data is 5 images") {
+		t.Errorf("another mask: %+v", o)
+	}
+	delete(s.results[1], "segmentation")
+	_, some := s.files(t)
+	if o := call("eval", "--predictions", some, "-d", gt, "--json"); o.code != 0 || !strings.Contains(o.stdout, "detections have no mask: boxes alone are judged") {
+		t.Errorf("a mask less: %+v", o)
+	}
+}
+
 // TestEvalReadings has eval tell how detections were probably meant that find nothing.
 func TestEvalReadings(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -196,6 +244,26 @@ func TestEvalReadings(t *testing.T) {
 				t.Errorf("want %q: %+v", c.want, o)
 			}
 		})
+	}
+}
+
+// TestEvalSomeImages says nothing of other readings where detections are right, and of few
+// images only.
+func TestEvalSomeImages(t *testing.T) {
+	s := madeSet(1, 200)
+	few := slices.DeleteFunc(slices.Clone(s.results), func(d map[string]any) bool { return d["image_id"].(int) > 8 })
+	gt, _ := s.files(t)
+	if o := call("eval", "--predictions", jsonFile(t, "p.json", few), "-d", gt); o.code != 0 || strings.Contains(o.stderr, "it would be") || len(few) < 10 {
+		t.Errorf("%d detections: %+v", len(few), o)
+	}
+	for _, d := range few { // some are found as corners, too
+		b := slices.Clone(d["bbox"].([]float64))
+		b[2], b[3] = b[2]+b[0], b[3]+b[1]
+		d["bbox"] = b
+	}
+	few[0]["bbox"] = s.Annotations[0]["bbox"]
+	if o := call("eval", "--predictions", jsonFile(t, "p.json", few), "-d", gt); o.code != 0 || !strings.Contains(o.stderr, "if boxes are x1, y1, x2, y2, it would be") {
+		t.Errorf("corners: %+v", o)
 	}
 }
 

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"math"
 	"path/filepath"
 
 	"github.com/robust-transfer/rtx/detect/coco"
@@ -42,17 +43,17 @@ func (v *evaluatingObjects) tellEmpty(p *predictionsFile) {
 	}
 }
 
-// tellReadings warns where next to nothing is found, or most detections are of unknown
+// tellReadings warns where less than half is found, or most detections are of unknown
 // classes, and the detections read in another way would find much more: labels counted
-// from another number, boxes of another form.
+// from another number, boxes of another form. Boxes of another form may find something
+// where they begin at the upper left corner.
 func (v *evaluatingObjects) tellReadings(r *objectEvaluation) {
-	const nothing, much = 0.01, 0.1
-	few := max(10, r.Objects/10)
-	if r.Detections < few || !(float64(r.BBox.AP50) < nothing) && 2*r.Strays < r.Detections {
+	const low, times, more = 0.5, 1.5, 0.1
+	if r.Detections < 10 || !(float64(r.BBox.AP50) < low) && 2*r.Strays < r.Detections {
 		return
 	}
 	other, err := coco.OtherReading(&v.truth.Dataset, v.found)
-	if err != nil || !(other.AP50 >= max(much, 2*float64(r.BBox.AP50))) {
+	if err != nil || other.Labels == "" && other.Boxes == "" || !(other.AP50 >= max(times*other.AsWritten, other.AsWritten+more)) {
 		return // it is an aid for people, not a result
 	}
 	words := other.Labels
@@ -61,5 +62,9 @@ func (v *evaluatingObjects) tellReadings(r *objectEvaluation) {
 	} else if words == "" {
 		words = other.Boxes
 	}
-	v.warn("AP50 is %s; if %s, it would be %s: see how the file was written (the figures here are as it stands)", hundredths(r.BBox.AP50)+" %", words, hundredths(share(other.AP50))+" %")
+	of := ""
+	if math.Abs(other.AsWritten-float64(r.BBox.AP50)) > 0.01 {
+		of = " of the first images with detections"
+	}
+	v.warn("AP50%s is %s; if %s, it would be %s: see how the file was written (the figures here are as it stands)", of, hundredths(share(other.AsWritten))+" %", words, hundredths(share(other.AP50))+" %")
 }

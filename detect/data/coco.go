@@ -131,11 +131,12 @@ func (r *cocoReader) images() error {
 		if e.ID.text || !ok {
 			r.find.add(ImageIDText, "%s: image id %q", r.file.name, e.ID.raw)
 		}
-		if !ok {
-			texts++
-		}
 		r.image[key] = len(r.Images)
 		img := Image{ID: id, Name: string(e.FileName), Split: r.file.split, Width: e.Width.size(), Height: e.Height.size()}
+		if !ok {
+			texts++
+			img.TextID = e.ID.raw
+		}
 		r.attach(&img, find, r.file.name)
 		r.known(&img, r.file.name)
 		if other, again := owner[img.Path]; again {

@@ -40,6 +40,7 @@ type Class struct {
 // Image is an image of a Set.
 type Image struct {
 	ID            int64  // in the data, unique in the split; where they have none, the number that the file is called by, or a free one
+	TextID        string // the id in the data, where that is a text and no number
 	Name          string // as the data call it
 	Path          string // in the folder or archive, with slashes; that of a lost image is its name
 	Split         string // "train", "val", "test" or another; "" if there are no splits
