@@ -138,6 +138,29 @@ func TestDetectCheckFolder(t *testing.T) {
 	}
 }
 
+// TestDetectCheckAgain finds a check done of a COCO file whose images have other sizes than
+// it says, which the check itself adds to what is known of the set; and not done where an
+// image file has changed.
+func TestDetectCheckAgain(t *testing.T) {
+	root, voc := t.TempDir(), vocFolder(t, 2)
+	for i := range 2 {
+		put(t, filepath.Join(root, "images", fmt.Sprintf("%d.png", i)), readFile(t, filepath.Join(voc, "JPEGImages", fmt.Sprintf("%03d.png", i))))
+	}
+	truth := filepath.Join(root, "truth.json")
+	put(t, truth, []byte(`{"images": [{"id": 1, "file_name": "0.png", "width": 99, "height": 99}, {"id": 2, "file_name": "1.png", "width": 99, "height": 99}],
+"annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 1, 9, 9], "area": 81, "iscrowd": 0}], "categories": [{"id": 1, "name": "a"}]}`))
+	out := filepath.Join(t.TempDir(), "out")
+	for _, want := range []string{"done", "cached"} {
+		if o := call("detect", "check", truth, "-o", out, "--json"); o.code != 0 || object(t, o.stdout)["status"] != want || !strings.Contains(o.stdout, "image_size_differs") {
+			t.Fatalf("want %s: %+v", want, o)
+		}
+	}
+	put(t, filepath.Join(root, "images", "1.png"), readFile(t, filepath.Join(root, "images", "0.png")))
+	if o := call("detect", "check", truth, "-o", out, "--json"); o.code != 2 {
+		t.Errorf("another image file: %+v", o)
+	}
+}
+
 // TestDetectRefuses gives rtx detect what it cannot use.
 func TestDetectRefuses(t *testing.T) {
 	empty, broken, lost := t.TempDir(), t.TempDir(), vocFolder(t, 2)

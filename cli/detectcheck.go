@@ -13,6 +13,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	cli "github.com/urfave/cli/v2"
 
@@ -38,6 +39,7 @@ type checking struct {
 	command string
 	args    []byte
 	set     *data.Set
+	sum     string         // identity of set as it was opened: the check adds to it
 	folder  *output.Folder // nil: nothing is kept
 }
 
@@ -60,6 +62,7 @@ func (e *env) detectCheck(c *cli.Context) error {
 		return err
 	}
 	defer k.set.Close()
+	k.sum = k.identity()
 	if k.Out != "" {
 		if k.folder, err = output.Open(k.Out, checkLayout); err != nil {
 			return err
@@ -117,7 +120,7 @@ type checkSettings struct {
 }
 
 func (k *checking) settings() checkSettings {
-	return checkSettings{k.identity(), pixels.JPEGDecoderKey(), pixels.Version, 1}
+	return checkSettings{k.sum, pixels.JPEGDecoderKey(), pixels.Version, 1}
 }
 
 // identity tells data sets apart: by what the annotations say, and by the sizes and times
@@ -132,7 +135,12 @@ func (k *checking) identity() string {
 	root := k.data
 	if info, err := os.Stat(k.data); err == nil && !info.IsDir() {
 		stamp(k.data)
-		if root = k.Root; root == "" {
+		switch file, err := filepath.Abs(k.data); {
+		case k.Root != "":
+			root = k.Root
+		case err == nil && strings.EqualFold(filepath.Ext(file), ".json"):
+			root = filepath.Dir(filepath.Dir(file)) // paths begin with the folder of the file
+		default:
 			root = filepath.Dir(k.data)
 		}
 	}
