@@ -166,6 +166,29 @@ func TestPredictCOCO(t *testing.T) {
 	if o := call(append(args, "--score", "0.5", "--overwrite")...); o.code != 0 || strings.Count(string(readFile(t, out, "predictions.json")), "image_id") != 2 {
 		t.Errorf("overwritten: %+v", o)
 	}
+	t.Cleanup(cli.SetDetector(called{spotter{masks: true}, []string{"links"}}))
+	if o := call(append(args, "--score", "0.5")...); o.code != 2 || !strings.Contains(o.stdout, "classes is [\\\"left\\\") {
+		t.Errorf("other names of classes: %+v", o)
+	}
+}
+
+// TestPredictOtherIDs does not take the predictions that a folder holds for those of a
+// data set whose images have other ids now.
+func TestPredictOtherIDs(t *testing.T) {
+	model, dir := withDetector(t, spotter{}), cocoFolder(t, [2]int{20, 10})
+	args := []string{"predict", "-m", model, "-d", dir, "-o", filepath.Join(t.TempDir(), "out"), "--format", "coco", "--json"}
+	if o := call(args...); o.code != 0 {
+		t.Fatalf("%+v", o)
+	}
+	truths, _ := filepath.Glob(filepath.Join(dir, "annotations", "*.json"))
+	if len(truths) != 1 {
+		t.Fatalf("%q", truths)
+	}
+	text, _ := os.ReadFile(truths[0])
+	os.WriteFile(truths[0], []byte(strings.ReplaceAll(string(text), `"id":10`, `"id":11`)), 0o666)
+	if o := call(args...); o.code != 2 || !strings.Contains(o.stdout, "holds another configuration") {
+		t.Errorf("%+v", o)
+	}
 }
 
 // TestPredictYOLO reads the lines of --format yolo, and finds one picture an image.

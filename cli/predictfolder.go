@@ -43,10 +43,22 @@ type predictionSettings struct {
 	Format  string  `json:"format"`
 	Draw    bool    `json:"draw"`
 	Data    string  `json:"data"`
+
+	Form    string   `json:"form"`
+	Classes []string `json:"classes"`
+	Input   string   `json:"input"` // flags that change how images are fed
+	Truth   string   `json:"truth"` // of a detection data set, whose ids and sizes of images count
 }
 
 func (p *predictingObjects) settings() predictionSettings {
+	ids := ""
+	if p.truth != nil {
+		named := truth{Dataset: p.truth.Dataset}
+		named.Annotations = nil
+		ids = named.identity()
+	}
 	return predictionSettings{
+		Form: p.form, Classes: p.classNames(), Input: fmt.Sprint(p.pixelFlags()), Truth: ids,
 		Model: p.sum, Library: p.library.Version, Device: p.deviceKind(), Decoder: pixels.JPEGDecoderKey(), Exif: p.ExifRotate,
 		Score: p.least, Format: p.format(), Draw: p.o.Draw, Data: identity(p.listing.Samples),
 	}
