@@ -182,21 +182,28 @@ func (s *set) check(t *testing.T) {
 			t.Errorf("%s, %s: %v", s.Name, kind, err)
 			continue
 		}
-		for i, got := range figures(e.Summary()) {
-			if w.Stats == nil {
-				break
-			}
-			if math.IsNaN(got) {
-				got = -1
-			}
-			if math.Abs(got-w.Stats[i]) > 1e-12 {
-				t.Errorf("%s, %s, figure %d: got %v, want %v", s.Name, kind, i, got, w.Stats[i])
-			}
-		}
-		compare(t, s.Name+", "+kind+", precision", axes(e, e.Precision, len(e.Config.Recalls)), w.Precision, w.Arrays.Precision)
-		compare(t, s.Name+", "+kind+", recall", axes(e, e.Recall, 1), w.Recall, w.Arrays.Recall)
-		compare(t, s.Name+", "+kind+", scores", axes(e, e.Scores, len(e.Config.Recalls)), w.Scores, w.Arrays.Scores)
+		w.check(t, s.Name+", "+kind, e)
 	}
+}
+
+// check holds an evaluation against pycocotools': each figure within 1e-12, and each
+// array.
+func (w *want) check(t *testing.T, name string, e *coco.Evaluation) {
+	t.Helper()
+	for i, got := range figures(e.Summary()) {
+		if w.Stats == nil {
+			break
+		}
+		if math.IsNaN(got) {
+			got = -1
+		}
+		if math.Abs(got-w.Stats[i]) > 1e-12 {
+			t.Errorf("%s, figure %d: got %v, want %v", name, i, got, w.Stats[i])
+		}
+	}
+	compare(t, name+", precision", axes(e, e.Precision, len(e.Config.Recalls)), w.Precision, w.Arrays.Precision)
+	compare(t, name+", recall", axes(e, e.Recall, 1), w.Recall, w.Arrays.Recall)
+	compare(t, name+", scores", axes(e, e.Scores, len(e.Config.Recalls)), w.Scores, w.Arrays.Scores)
 }
 
 func figures(s coco.Summary) []float64 {

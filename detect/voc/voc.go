@@ -76,17 +76,35 @@ type Class struct {
 // Detections of equal scores are gone through in the order of images and of their
 // Detections; those whose score is NaN come last.
 func Evaluate(images []Image, classes int, c Config) (*Result, error) {
-	found := make([][]outcome, classes)
+	found, objects, err := outcomes(images, classes, c.Rounded)
+	if err != nil {
+		return nil, err
+	}
 	r := &Result{Classes: make([]Class, classes)}
+	for k := range r.Classes {
+		class := &r.Classes[k]
+		class.Objects = objects[k]
+		for t := range class.AP {
+			class.AP[t] = averagePrecision(found[k], class.Objects, Threshold(t), c.Area)
+		}
+	}
+	r.means()
+	return r, nil
+}
+
+// outcomes are the detections of each class in all images, by falling scores, and the
+// numbers of its objects that are not difficult.
+func outcomes(images []Image, classes int, rounded bool) (found [][]outcome, objects []int, err error) {
+	found, objects = make([][]outcome, classes), make([]int, classes)
 	before := 0 // objects of earlier images
 	for i, img := range images {
 		if err := check(img, classes); err != nil {
-			return nil, fmt.Errorf("voc: image %d: %w", i, err)
+			return nil, nil, fmt.Errorf("voc: image %d: %w", i, err)
 		}
-		img = counted(img, c.Rounded)
+		img = counted(img, rounded)
 		for _, o := range img.Objects {
 			if !o.Difficult {
-				r.Classes[o.Class].Objects++
+				objects[o.Class]++
 			}
 		}
 		for _, d := range img.Detections {
@@ -94,15 +112,10 @@ func Evaluate(images []Image, classes int, c Config) (*Result, error) {
 		}
 		before += len(img.Objects)
 	}
-	for k := range r.Classes {
-		class := &r.Classes[k]
+	for k := range found {
 		slices.SortStableFunc(found[k], func(a, b outcome) int { return cmp.Compare(b.score, a.score) })
-		for t := range class.AP {
-			class.AP[t] = averagePrecision(found[k], class.Objects, Threshold(t), c.Area)
-		}
 	}
-	r.means()
-	return r, nil
+	return found, objects, nil
 }
 
 // check returns an error for a class that there is not.

@@ -3,6 +3,7 @@
 
     golden.py                 writes sets.jsonl.gz: 200 sets, with all arrays for every 40th
     golden.py --all SEED N    writes N other sets, with all arrays, as JSON lines to standard output
+    golden.py --judge         reads {"gt", "dt", "kind", "params"} and writes what pycocotools says of it, with all arrays
 
 A line is {"name", "gt": instances, "dt": results, "want": {"bbox", "segm"}}, and of some
 sets "bbox custom" and "segm custom" with the thresholds of CUSTOM; each of want has the
@@ -172,15 +173,16 @@ class Set:
         return dict(images=self.images, categories=[dict(id=c, name=f"class {c}") for c in self.cats], annotations=self.gt)
 
 
-def judged(gt, dt, kind, arrays):
+def judged(gt, dt, kind, arrays, params={}):
     with contextlib.redirect_stdout(io.StringIO()):
         g = COCO()
         g.dataset = json.loads(json.dumps(gt))
         g.createIndex()
-        e = COCOeval(g, g.loadRes(json.loads(json.dumps(dt))), kind.split()[0])
-        if kind.endswith("custom"):
-            for name, v in CUSTOM.items():
-                setattr(e.params, name, v)
+        # loadRes fails without detections
+        found = g.loadRes(json.loads(json.dumps(dt))) if dt else COCO()
+        e = COCOeval(g, found, kind.split()[0])
+        for name, v in (CUSTOM if kind.endswith("custom") else params).items():
+            setattr(e.params, name, v)
         e.evaluate()
         e.accumulate()
         if not kind.endswith("custom"):
@@ -203,7 +205,11 @@ def lines(seed, n, every):
         yield json.dumps(dict(name=s.name, gt=gt, dt=s.dt, want=want), separators=(",", ":")) + "\n"
 
 
-if sys.argv[1:2] == ["--all"]:
+if sys.argv[1:2] == ["--judge"]:
+    case = json.load(sys.stdin)
+    params = {name: np.array(v) for name, v in case["params"].items()}
+    print(json.dumps(judged(case["gt"], case["dt"], case["kind"], True, params)))
+elif sys.argv[1:2] == ["--all"]:
     for line in lines(int(sys.argv[2]), int(sys.argv[3]), 1):
         sys.stdout.write(line)
 else:
