@@ -100,4 +100,9 @@ func TestDetectorSpec(t *testing.T) {
 	if i := m.Inspect(); i.Feature != "" || i.Classifier != nil || i.Detector == "" || len(i.Problems) > 0 {
 		t.Errorf("%+v", i)
 	}
+	m.Proto.Graph.Output = append(m.Proto.Graph.Output, onnx.NewValue("boxes", pb.TensorProto_FLOAT, onnx.Named("D"), onnx.Sized(4)))
+	m.Proto.Graph.Node = append(m.Proto.Graph.Node, onnx.NewNode("Abs", "boxes", []string{"images"}))
+	if i := m.Inspect(); i.Feature != "" || len(i.Problems) > 0 {
+		t.Errorf("with boxes, too: %q, %q", i.Feature, i.Problems)
+	}
 }

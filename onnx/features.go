@@ -12,7 +12,7 @@ func (m *Model) Feature(spec Spec) (string, error) {
 		return spec.Feature, nil
 	}
 	if spec.Detect != nil {
-		return "", fmt.Errorf("onnx: the model is %s: %w", m.Detector(), ErrDetector)
+		return "", fmt.Errorf("onnx: %q is %s: %w", m.Name(), m.Detector(), ErrDetector)
 	}
 	return m.FeatureValue()
 }

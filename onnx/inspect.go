@@ -77,7 +77,7 @@ func (m *Model) Inspect() Info {
 	i.Detector = m.Detector()
 	if f, err := m.FeatureValue(); err == nil && !m.detects() {
 		i.Feature = f
-	} else if err != nil && !m.onlyMaps() {
+	} else if err != nil && i.Detector == "" && !m.onlyMaps() {
 		i.Problems = append(i.Problems, strings.TrimPrefix(err.Error(), "onnx: "))
 	}
 	if o, err := m.ClassOutput(); err == nil && !m.detects() {
