@@ -208,8 +208,11 @@ func (f found) details(s *onnx.Spec) error {
 		switch rest := t.Name[len(f.prefix):]; {
 		case rest == "pixel_mean" && len(v) == 3:
 			s.Mean = v
-			if v[0] > v[2] { // of ImageNet's colours red is the brightest, and blue the darkest
+			switch { // of ImageNet's colours red is the brightest, and blue the darkest
+			case v[0] > v[2]:
 				s.Channels = "rgb"
+			case v[0] < v[2]:
+				s.Channels = "bgr"
 			}
 		case rest == "pixel_std" && len(v) == 3 && v[0] > 0 && v[1] > 0 && v[2] > 0:
 			s.Std = v

@@ -244,6 +244,17 @@ func TestDetectorSpec(t *testing.T) {
 	if a := s.Detect.Anchors; s.Channels != "rgb" || s.Std[0] < 58 || a.Sizes[4][0] != 256 || !slices.Equal(a.Ratios, []float64{0.5, 1, 3}) {
 		t.Errorf("anchors and statistics of the file: %v %v %+v", s.Channels, s.Std, a)
 	}
+	for i := range other {
+		switch other[i].Name {
+		case "pixel_mean":
+			other[i] = float("pixel_mean", []int64{3, 1, 1}, 103.53, 116.28, 123.675)
+		case "pixel_std":
+			other[i] = float("pixel_std", []int64{3, 1, 1}, 57.375, 57.12, 58.395)
+		}
+	}
+	if s = spec("fasterrcnn_tiny_fpn", other, arch.Config{}); s.Channels != "bgr" || s.Std[0] > 58 {
+		t.Errorf("a mean of blue first: %v %v", s.Channels, s.Std)
+	}
 }
 
 // TestDetectorFaults gives Recognize and Build damaged detectors, and others.
