@@ -34,6 +34,9 @@ func (r *reader) spec() error {
 	case out.Form == YOLOX || out.Form == YOLOXRaw:
 		out.Spec.Range, out.Spec.Channels = [2]float64{0, 255}, "bgr"
 		tell("input in [0,255], not normalised, as YOLOX has it (before its version 0.2 it was otherwise)")
+	case out.Form == TensorFlow:
+		out.Spec.Range = [2]float64{0, 255}
+		r.assumed("input in [0,255], as TensorFlow's Object Detection API has it")
 	case out.Form == Torchvision:
 		tell("input in [0,1], which the graph normalises, as torchvision's detectors do")
 	default:
@@ -79,11 +82,30 @@ func (r *reader) pixels() (s onnx.Spec, f onnx.InputFinding, err error) {
 
 var twoSizes = regexp.MustCompile(`^\[(\d+), *(\d+)\]$`)
 
+// largestSide is the largest height and width of an input.
+const largestSide = 1 << 14
+
+// metadataSize is the height and width that Ultralytics' metadata has.
+func (r *reader) metadataSize() (size [2]int, ok bool) {
+	m := twoSizes.FindStringSubmatch(strings.TrimSpace(r.m.Metadata("imgsz")))
+	if m == nil {
+		return size, false
+	}
+	for i := range size {
+		n, err := strconv.Atoi(m[i+1])
+		if err != nil || n < 1 || n > largestSide {
+			return size, false
+		}
+		size[i] = n
+	}
+	return size, true
+}
+
 // fit sets how images reach the size of the input.
 func (r *reader) fit() {
 	out := r.out
 	f := Fit{Way: Letterbox, Filter: OpenCV, Size: [2]int{r.height, r.width}, Open: r.height == 0, Multiple: 32}
-	if s, err := strconv.Atoi(r.m.Metadata("stride")); err == nil && s > 0 {
+	if s, err := strconv.Atoi(r.m.Metadata("stride")); err == nil && 0 < s && s <= largestSide {
 		f.Multiple = max(f.Multiple, s)
 	}
 	f.Rect = f.Open && out.Form != YOLOv5
@@ -105,9 +127,8 @@ func (r *reader) fit() {
 	}
 	if f.Open && f.Size == [2]int{} && (f.Way == Letterbox || f.Way == Corner || f.Way == Stretch) {
 		f.Size = [2]int{640, 640}
-		if m := twoSizes.FindStringSubmatch(strings.TrimSpace(r.m.Metadata("imgsz"))); m != nil {
-			f.Size[0], _ = strconv.Atoi(m[1])
-			f.Size[1], _ = strconv.Atoi(m[2])
+		if size, ok := r.metadataSize(); ok {
+			f.Size = size
 			r.known("input size %dx%d, by the metadata imgsz", f.Size[0], f.Size[1])
 		} else {
 			r.assumed("input size 640x640")

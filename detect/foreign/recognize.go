@@ -86,6 +86,9 @@ func (r *reader) input() error {
 	if shape[0].Size > 0 && shape[1].Size > 0 {
 		r.height, r.width = int(shape[0].Size), int(shape[1].Size)
 	}
+	if max(r.height, r.width) > largestSide {
+		return r.missing("a model whose input is "+v.String(), fmt.Sprintf("images of at most %d pixels a side are made for it", largestSide))
+	}
 	if n := v.Shape[0].Size; len(v.Shape) == 4 && n > 1 {
 		return r.missing("a model whose input "+v.String()+" takes several images at once", "one is needed that takes a single image, or any number")
 	}

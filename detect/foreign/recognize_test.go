@@ -114,6 +114,22 @@ func TestRecognize(t *testing.T) {
 	}
 }
 
+// TestInputSizes reads sizes of inputs that are possible, and no others.
+func TestInputSizes(t *testing.T) {
+	open := []string{"images float N 3 h w"}
+	for imgsz, want := range map[string][2]int{
+		"[320, 416]": {320, 416}, "[0, 640]": {640, 640}, "[640, 99999999]": {640, 640}, "[99999999999999999999, 640]": {640, 640},
+	} {
+		m, err := foreign.Recognize(sketch(open, columns, []string{"out float N 6 boxes"}, "task", "detect", "names", "{0: 'a', 1: 'b'}", "stride", "9223372036854775807", "imgsz", imgsz))
+		if err != nil || m.Fit.Size != want || m.Fit.Multiple > 1<<14 {
+			t.Errorf("imgsz %s: %+v, %v, want %v", imgsz, m, err, want)
+		}
+	}
+	if m, err := foreign.Recognize(sketch([]string{"images float 1 3 3000000000 3000000000"}, columns, []string{"out float 1 6 2100"}, ultra...)); !errors.As(err, new(*foreign.MissingError)) {
+		t.Errorf("an input of 3000000000 pixels: %v, %v", m, err)
+	}
+}
+
 // TestPixels checks how pixels are fed where the graph does not tell: as the packages do.
 func TestPixels(t *testing.T) {
 	for form, want := range map[string]string{
@@ -121,12 +137,14 @@ func TestPixels(t *testing.T) {
 		"yolov8": "rgb [0 1] []",
 		"detr":   "rgb [0 1] [0.485 0.456 0.406]",
 		"uint8":  "rgb [0 255] []",
+		"float":  "rgb [0 255] []", // of the same API
 	} {
 		m := map[string]*onnx.Model{
 			"yolox":  sketch(square, append(focus, "Concat out v s"), []string{"out float 1 2100 85"}),
 			"yolov8": sketch(square, columns, []string{"out float 1 84 2100"}),
 			"detr":   sketch([]string{"pixel_values float N 3 h w"}, detrNodes, []string{"l float N 100 92", "b float N 100 4"}),
 			"uint8":  sketch([]string{"t uint8 1 h w 3"}, nil, []string{"detection_boxes float 1 2 4", "detection_classes float 1 2", "detection_scores float 1 2", "num_detections float 1"}),
+			"float":  sketch([]string{"t float 1 h w 3"}, nil, []string{"detection_boxes float 1 2 4", "detection_classes float 1 2", "detection_scores float 1 2", "num_detections float 1"}),
 		}[form]
 		r, err := foreign.Recognize(m)
 		if err != nil {
