@@ -163,7 +163,7 @@ func (d *detecting) openForeign(c detectorConfig) (detect.Detector, io.Closer, e
 	}
 	config := foreign.Config{Val: c.val, Labels: c.labels}
 	if d.scored {
-		config.Score = math.Nextafter(float64(d.least), -1) // those of the score itself are kept, too
+		config.Score = scoreBelow(d.least) // those of the score itself are kept, too
 	}
 	if d.library, err = runtime.Find(d.Library); err != nil {
 		return nil, nil, err
@@ -179,6 +179,9 @@ func (d *detecting) openForeign(c detectorConfig) (detect.Detector, io.Closer, e
 	}
 	return detector, network, nil
 }
+
+// scoreBelow is the next lower score. A detector computes scores in float32.
+func scoreBelow(score float32) float64 { return float64(math.Nextafter32(score, -1)) }
 
 // tellForeign says what a model of another tool is taken for.
 func (d *detecting) tellForeign(m *foreign.Model, labelled bool) {

@@ -74,7 +74,7 @@ func conventionsText(d *onnx.Detect) string {
 		parts = append(parts, fmt.Sprintf("BGR in %g to %g inside", c.Core.Range[0], c.Core.Range[1]))
 	}
 	if r := d.RoI; r != nil {
-		parts = append(parts, map[bool]string{false: "RoIAlign as it was first", true: "RoIAlign shifted by half a pixel"}[r.Aligned])
+		parts = append(parts, map[bool]string{false: "RoIAlign without the shift by half a pixel", true: "RoIAlign shifted by half a pixel"}[r.Aligned])
 	}
 	if d.Anchors.Rounded {
 		parts = append(parts, "rounded anchors")

@@ -97,11 +97,23 @@ func (p *progress) rate() (perSecond, left float64) {
 	return perSecond, left
 }
 
+// speedText is a speed as people read it: that of less than one per second is the time
+// that each takes.
+func speedText(perSecond float64, noun string) string {
+	switch {
+	case perSecond >= 9.95 || perSecond <= 0:
+		return fmt.Sprintf("%.0f %s/s", perSecond, noun)
+	case perSecond >= 1:
+		return fmt.Sprintf("%.1f %s/s", perSecond, noun)
+	}
+	return fmt.Sprintf("%.1f s for each of the %s", 1/perSecond, noun)
+}
+
 func (p *progress) draw() {
 	perSecond, left := p.rate()
-	line := fmt.Sprintf("%d/%d %s, %.0f %s/s, %s left", p.done, p.total, p.noun, perSecond, p.noun, time.Duration(left*float64(time.Second)).Round(time.Second))
+	line := fmt.Sprintf("%d/%d %s, %s, %s left", p.done, p.total, p.noun, speedText(perSecond, p.noun), time.Duration(left*float64(time.Second)).Round(time.Second))
 	if p.total == 0 { // a stream has not told yet
-		line = fmt.Sprintf("%d %s, %.0f %s/s", p.done, p.noun, perSecond, p.noun)
+		line = fmt.Sprintf("%d %s, %s", p.done, p.noun, speedText(perSecond, p.noun))
 	}
 	if p.about != "" {
 		line += "; " + p.about
