@@ -101,6 +101,7 @@ type deployment struct {
 	images int // how many are told apart, at most
 
 	count        string // number of images
+	present      string // [N]: the numbers of the images that are there
 	padded       string // what the trunk reads
 	height       string // of the input without its padding
 	width        string

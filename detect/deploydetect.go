@@ -122,6 +122,7 @@ func (b *deployment) single(f found, masks string) {
 // rows of all images, one image after the other.
 func (b *deployment) batch(all []found, masks string) {
 	var boxes, labels, scores, nums, padded []string
+	b.present = b.op("Range", b.scalar(0), b.op("Squeeze", b.count), b.scalar(1))
 	at := b.ints(0)
 	for _, f := range all {
 		n := b.size(f.scores, 0)
@@ -138,7 +139,7 @@ func (b *deployment) batch(all []found, masks string) {
 	b.given("boxes", boxes)
 	b.given("labels", labels)
 	b.given("scores", scores)
-	b.named("num", "Slice", []string{b.concat(0, nums...), b.ints(0), b.count, b.ints(0)})
+	b.given("num", nums)
 	if masks != "" {
 		b.given("masks", padded)
 	}
@@ -155,9 +156,10 @@ func (b *deployment) rows(x, n string, rank int) string {
 	return b.unsqueeze(b.op("Pad", x, b.concat(0, parts...)), 0)
 }
 
-// given makes an output of the values of the images that are there.
+// given makes an output of the values of the images that are there. More images than
+// the graph tells apart are an error of Gather.
 func (b *deployment) given(name string, images []string) {
-	b.named(name, "Slice", []string{b.concat(0, images...), b.ints(0), b.count, b.ints(0)})
+	b.named(name, "Gather", []string{b.concat(0, images...), b.present}, onnx.Int("axis", 0))
 }
 
 // outputInfo describes the outputs.

@@ -118,6 +118,15 @@ func (d *Model) read(out []onnx.Array, size, given Size) ([]Detection, error) {
 	if len(out[0].Floats) < 4*n || len(out[1].Ints) < n {
 		return nil, fmt.Errorf("detect: outputs of shapes %v, %v and %v: %w", out[0].Dims, out[1].Dims, out[2].Dims, onnx.ErrFormat)
 	}
+	each := 0 // numbers of a mask
+	if masked {
+		if each = s.Mask.Out * s.Mask.Out; s.Deployed.Masks == MasksImage {
+			each = size.H * size.W
+		}
+		if len(out[3].Floats) < n*each || len(out[3].Floats) != each*len(out[2].Floats) {
+			return nil, fmt.Errorf("detect: output masks has shape %v, expected %d numbers of each: %w", out[3].Dims, each, onnx.ErrFormat)
+		}
+	}
 	var found []Detection
 	for i := range n {
 		class := s.Class(int(out[1].Ints[i]))
@@ -127,7 +136,6 @@ func (d *Model) read(out []onnx.Array, size, given Size) ([]Detection, error) {
 		f := Detection{Box: box.Box(out[0].Floats[4*i:]), Class: class, Score: out[2].Floats[i]}
 		f.Box = d.back(f.Box, size, given, s.Images.Inside)
 		if masked {
-			each := len(out[3].Floats) / max(1, len(out[2].Floats))
 			d.setMask(&f, out[3].Floats[i*each:][:each], size, given)
 		}
 		found = append(found, f)

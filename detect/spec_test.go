@@ -1,0 +1,86 @@
+package detect_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/robust-transfer/rtx/detect"
+	"github.com/robust-transfer/rtx/onnx"
+)
+
+// TestSpecNumbers refuses Specs with numbers that cannot be, before anything is
+// computed.
+func TestSpecNumbers(t *testing.T) {
+	for what, change := range map[string]func(*onnx.Detect){
+		"keep":      func(d *onnx.Detect) { d.Test.Keep = -1 },
+		"no keep":   func(d *onnx.Detect) { d.Test.Keep = 0 },
+		"pre_nms":   func(d *onnx.Detect) { d.Proposals.PreNMS = 0 },
+		"post_nms":  func(d *onnx.Detect) { d.Proposals.PostNMS = -5 },
+		"box":       func(d *onnx.Detect) { d.Box.Size = -7 },
+		"sampling":  func(d *onnx.Detect) { d.RoI.Sampling = 1 << 30 },
+		"out":       func(d *onnx.Detect) { d.Mask.Out = -28 },
+		"mask size": func(d *onnx.Detect) { d.Mask.Size = 1 << 30 },
+		"max_size":  func(d *onnx.Detect) { d.Images.MaxSize = 1 << 40 },
+		"min_size":  func(d *onnx.Detect) { d.Images.MinSize = 1 << 40 },
+		"multiple":  func(d *onnx.Detect) { d.Images.Multiple = 1 << 40 },
+		"batch":     func(d *onnx.Detect) { d.Deployed = &onnx.DetectDeployed{Batch: -1} },
+		"masks":     func(d *onnx.Detect) { d.Mask, d.Deployed = nil, &onnx.DetectDeployed{Masks: detect.MasksBox} },
+	} {
+		_, err := detect.Open(small(t, "maskrcnn_tiny_fpn", 4, change), func(*onnx.Model) (detect.Network, error) { return nil, nil })
+		if !errors.Is(err, onnx.ErrFormat) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if _, err := detect.Open(small(t, "retinanet_tiny_fpn", 4, func(d *onnx.Detect) { d.Test.TopK = 0 }), nil); !errors.Is(err, onnx.ErrFormat) {
+		t.Errorf("top_k: %v", err)
+	}
+}
+
+// outputs is a network that has one answer.
+type outputs []onnx.Array
+
+func (o outputs) Run(context.Context, ...onnx.Array) ([]onnx.Array, error) { return o, nil }
+
+// TestMaskOutput refuses masks that have not the size that the Spec says.
+func TestMaskOutput(t *testing.T) {
+	for _, masks := range []string{detect.MasksBox, detect.MasksImage} {
+		for size, right := range map[int]bool{28: masks == detect.MasksBox, 10: masks == detect.MasksImage, 7: false} {
+			m := small(t, "maskrcnn_tiny_fpn", 4, func(d *onnx.Detect) {
+				d.Deployed, d.Images.Inside = &onnx.DetectDeployed{Masks: masks}, true
+			})
+			out := outputs{
+				{Dims: []int{1, 4}, Floats: []float32{1, 1, 5, 5}}, {Dims: []int{1}, Ints: []int64{1}}, {Dims: []int{1}, Floats: []float32{.5}},
+				{Dims: []int{1, 1, size, size}, Floats: make([]float32, size*size)},
+			}
+			d, err := detect.Open(m, func(*onnx.Model) (detect.Network, error) { return out, nil })
+			if err != nil {
+				t.Fatal(err)
+			}
+			found, err := d.Detect(context.Background(), picture(10, 10, 1))
+			if right && (err != nil || len(found) != 1) || !right && !errors.Is(err, onnx.ErrFormat) {
+				t.Errorf("masks in %s of %dx%d: %v, %v", masks, size, size, found, err)
+			}
+		}
+	}
+}
+
+// TestTooManyImages gives a graph more images than it tells apart.
+func TestTooManyImages(t *testing.T) {
+	for batch := 1; batch <= 2; batch++ {
+		m, err := detect.Deploy(small(t, "fasterrcnn_tiny_fpn", 4, nil), detect.DeployConfig{Batch: batch})
+		if err != nil {
+			t.Fatal(err)
+		}
+		g, err := opener(t)(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n := 1; n <= 3; n++ {
+			_, err := g.Run(context.Background(), onnx.Array{Dims: []int{n, 3, 40, 50}, Floats: floats(n, 40, 50)})
+			if (err == nil) != (n <= batch) {
+				t.Errorf("%d images in a batch of up to %d: %v", n, batch, err)
+			}
+		}
+	}
+}
