@@ -180,6 +180,17 @@ func (d *detecting) openForeign(c detectorConfig) (detect.Detector, io.Closer, e
 	return detector, network, nil
 }
 
+// tellScore warns where an imported detector itself leaves out objects that are asked for.
+func (d *detecting) tellScore() {
+	if d.kind != "imported" {
+		return
+	}
+	spec, _, err := d.model.Spec()
+	if err == nil && float64(d.least) < spec.Detect.Test.Score {
+		d.warn("%s finds only objects whose score is above %g; rtx export --score makes a file of it that finds others, too", d.model.Name(), spec.Detect.Test.Score)
+	}
+}
+
 // scoreBelow is the next lower score. A detector computes scores in float32.
 func scoreBelow(score float32) float64 { return float64(math.Nextafter32(score, -1)) }
 

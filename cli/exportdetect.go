@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -66,6 +67,9 @@ func exportDetector(c *cli.Context, m *onnx.Model) (*onnx.Model, error) {
 		return nil, err
 	}
 	deployed, err := detect.Deploy(core, config)
+	if errors.Is(err, onnx.ErrFormat) { // it is the model's fault, not that of the flags
+		return nil, err
+	}
 	if err != nil {
 		return nil, &usageError{msg: err.Error(), hint: "rtx help export"}
 	}

@@ -99,6 +99,29 @@ func TestExportDetector(t *testing.T) {
 	}
 }
 
+// TestExportDamagedDetector tells a fault of the model from one of the flags.
+func TestExportDamagedDetector(t *testing.T) {
+	m, err := onnx.Load(syntheticDetector(t, "fasterrcnn_tiny_fpn"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec, _, err := m.Spec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec.Normalized, spec.NormNodes, spec.Detect.Images.Value = true, []string{"lost"}, ""
+	if m, err = m.WithSpec(spec); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "m.onnx")
+	if err := m.Save(file); err != nil {
+		t.Fatal(err)
+	}
+	if o := call("export", file, "-o", file+".out.onnx"); o.code != 65 || !strings.Contains(o.stderr, "lost") {
+		t.Errorf("exit %d: %s", o.code, o.stderr)
+	}
+}
+
 // TestImportDetector imports a detector as one file, which finds objects, and takes its
 // weights out again.
 func TestImportDetector(t *testing.T) {

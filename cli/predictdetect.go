@@ -74,6 +74,9 @@ func (e *env) predictObjects(c *cli.Context, o predictOptions) error {
 		return err
 	}
 	defer p.close()
+	if p.o.Score != "" {
+		p.tellScore()
+	}
 	p.tellClasses()
 	if p.intoFolder() {
 		return p.fillFolder(ctx)

@@ -284,3 +284,29 @@ func TestPredictObjectsRefuses(t *testing.T) {
 		})
 	}
 }
+
+// TestPredictLowScore asks for scores that the model itself leaves out.
+func TestPredictLowScore(t *testing.T) {
+	t.Cleanup(cli.SetDetector(spotter{}))
+	model := variant(t, func(m *onnx.Model) *onnx.Model {
+		spec, _, err := m.Spec()
+		if err != nil {
+			t.Fatal(err)
+		}
+		spec.Detect = &onnx.Detect{Kind: "retinanet", Classes: spotter{}.Classes(), Test: onnx.DetectTest{Score: 0.25}}
+		if m, err = m.WithSpec(spec); err != nil {
+			t.Fatal(err)
+		}
+		return m
+	})
+	dir := reds(t, [2]int{8, 4})
+	for score, told := range map[string]bool{"0.01": true, "0.25": false, "0.5": false, "": false} {
+		args := []string{"predict", "-m", model, "-d", dir}
+		if score != "" {
+			args = append(args, "--score", score)
+		}
+		if o := call(args...); o.code != 0 || strings.Contains(o.stderr, "above 0.25") != told {
+			t.Errorf("--score %s: exit %d: %s", score, o.code, o.stderr)
+		}
+	}
+}
