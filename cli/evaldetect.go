@@ -121,11 +121,14 @@ func (v *evaluatingObjects) judge(ctx context.Context) error {
 	if err := v.addMasks(ctx); err != nil {
 		return err
 	}
-	found, err := v.evaluate()
-	if err != nil {
-		return err
+	found, err := v.evaluate(ctx)
+	if err == nil {
+		err = v.write(ctx, found)
 	}
-	if err := v.write(ctx, found); err != nil {
+	switch {
+	case err != nil && (v.file != nil || v.folder == nil):
+		return nothingWritten(err)
+	case err != nil:
 		return err
 	}
 	return v.report("done", found)
@@ -148,16 +151,20 @@ func (v *evaluatingObjects) addMasks(ctx context.Context) error {
 	return nil
 }
 
-// evaluate judges boxes, and masks where both sides have them.
-func (v *evaluatingObjects) evaluate() (*objectEvaluation, error) {
+// evaluate judges boxes, and masks where both sides have them. It ends between two steps
+// when ctx does.
+func (v *evaluatingObjects) evaluate(ctx context.Context) (*objectEvaluation, error) {
 	var err error
 	if v.boxes, err = v.evaluation(v.found, false); err != nil {
 		return nil, err
 	}
-	if v.truth.masks {
+	if v.truth.masks && ctx.Err() == nil {
 		if v.masks, err = v.evaluation(v.found, true); err != nil {
 			return nil, err
 		}
+	}
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
 	}
 	r := v.figures()
 	v.tellStrays(r)
@@ -165,13 +172,15 @@ func (v *evaluatingObjects) evaluate() (*objectEvaluation, error) {
 	if v.file != nil {
 		v.tellEmpty(v.file)
 	}
-	if err := v.analyse(r); err != nil {
-		return nil, err
+	for _, step := range []func(*objectEvaluation) error{v.analyse, v.voc, v.against} {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		if err := step(r); err != nil {
+			return nil, err
+		}
 	}
-	if err := v.voc(r); err != nil {
-		return nil, err
-	}
-	return r, v.against(r)
+	return r, nil
 }
 
 func (v *evaluatingObjects) evaluation(found []coco.Detection, masks bool) (*coco.Evaluation, error) {

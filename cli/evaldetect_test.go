@@ -1,6 +1,7 @@
 package cli_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,7 +11,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/robust-transfer/rtx/detect/coco"
 )
@@ -217,6 +220,35 @@ func TestEvalMasksTwice(t *testing.T) {
 	_, some := s.files(t)
 	if o := call("eval", "--predictions", some, "-d", gt, "--json"); o.code != 0 || !strings.Contains(o.stdout, "detections have no mask: boxes alone are judged") {
 		t.Errorf("a mask less: %+v", o)
+	}
+}
+
+// TestEvalPredictionsInterrupted ends eval between reading and judging: the predictions
+// come through a pipe, and the signal before them.
+func TestEvalPredictionsInterrupted(t *testing.T) {
+	gt, predictions := madeSet(1, 60).files(t)
+	pipe, out := filepath.Join(t.TempDir(), "pipe"), filepath.Join(t.TempDir(), "out")
+	if err := syscall.Mkfifo(pipe, 0o666); err != nil {
+		t.Skip(err)
+	}
+	cmd := command(t, "eval", "--predictions", pipe, "-d", gt, "-o", out, "--json")
+	var stdout bytes.Buffer
+	cmd.Stdout = &stdout
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	w, err := os.OpenFile(pipe, os.O_WRONLY, 0) // when the command reads it
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Process.Signal(syscall.SIGINT)
+	time.Sleep(time.Second)
+	text, _ := os.ReadFile(predictions)
+	w.Write(text)
+	w.Close()
+	cmd.Wait()
+	if o := object(t, stdout.String()); cmd.ProcessState.ExitCode() != 130 || !strings.Contains(fmt.Sprint(o["hint"]), "nothing was written") {
+		t.Errorf("exit %d: %v", cmd.ProcessState.ExitCode(), o)
 	}
 }
 
