@@ -76,8 +76,16 @@ func (b *deployment) imagesOf(boxes []string) string {
 func (b *deployment) oneStage(image int) found {
 	c := b.levels(image, b.d.Test.TopK)
 	scores := b.op("Sigmoid", c.logits)
-	boxes := b.decode(c.anchors, c.deltas, b.d.Coder)
-	return b.finish(boxes, c.groups, scores, b.op("Greater", scores, b.floats(b.d.Test.Score)))
+	good := b.op("Greater", scores, b.floats(b.d.Test.Score))
+	if !b.d.Test.ClipLast {
+		return b.finish(b.decode(c.anchors, c.deltas, b.d.Coder), c.groups, scores, good)
+	}
+	upper, lower := b.moved(c.anchors, c.deltas, b.d.Coder)
+	t := b.d.Test
+	rows, best := b.suppress(b.concat(1, upper, lower), scores, c.groups, good, len(b.d.Classes), t.NMS, t.Keep)
+	boxes := b.concat(1, b.clipped(b.gather(upper, rows, 0)), b.clipped(b.gather(lower, rows, 0)))
+	large := b.where(b.op("GreaterOrEqual", b.shortest(boxes), b.floats(t.MinSide)))
+	return found{b.gather(boxes, large, 0), b.gather(b.gather(c.groups, rows, 0), large, 0), b.gather(best, large, 0)}
 }
 
 // finish chooses the detections among candidates, where keep is true, as Select

@@ -84,8 +84,20 @@ func (b *deployment) stride(level int, padded, size string) string {
 	return b.op("Div", padded, size)
 }
 
-// decode moves boxes [M,4] by deltas [M,4], and clips them, as box.Coder does.
+// decode moves boxes [M,4] by deltas [M,4], as box.Coder does, and clips them.
 func (b *deployment) decode(boxes, deltas string, weights [4]float64) string {
+	low, high := b.moved(boxes, deltas, weights)
+	return b.concat(1, b.clipped(low), b.clipped(high))
+}
+
+// clipped is the part of corners [M,2] in the image.
+func (b *deployment) clipped(corners string) string {
+	return b.op("Max", b.op("Min", corners, b.limits), b.floats(0))
+}
+
+// moved moves boxes [M,4] by deltas [M,4]. It returns the upper left and the lower right
+// corners, [M,2].
+func (b *deployment) moved(boxes, deltas string, weights [4]float64) (upper, lower string) {
 	low, high := b.slice(boxes, 1, 0, 2), b.slice(boxes, 1, 2, 4)
 	half := b.floats(0.5)
 	size := b.op("Sub", high, low)
@@ -94,10 +106,7 @@ func (b *deployment) decode(boxes, deltas string, weights [4]float64) string {
 	grow := b.op("Min", b.op("Div", b.slice(deltas, 1, 2, 4), b.floats(weights[2:]...)), b.floats(b.d.Clamp))
 	centre = b.op("Add", b.op("Mul", move, size), centre)
 	side := b.op("Mul", b.op("Mul", b.op("Exp", grow), size), half)
-	corner := func(op string) string {
-		return b.op("Max", b.op("Min", b.op(op, centre, side), b.limits), b.floats(0))
-	}
-	return b.concat(1, corner("Sub"), corner("Add"))
+	return b.op("Sub", centre, side), b.op("Add", centre, side)
 }
 
 // shortest is the shorter side of each box, [M].

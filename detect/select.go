@@ -43,13 +43,22 @@ func SelectOneStage(d *onnx.Detect, levels []LevelOutput, size Size) []Detection
 			}
 			channel, at := i/n, i%n
 			anchor := channel/classes*n + at
-			b := coder.Decode(level.deltas(anchor), level.Grid.Anchor(anchor)).Clip(float32(size.W), float32(size.H))
-			if hasSides(b, d.Test.MinSide) {
+			b := coder.Decode(level.deltas(anchor), level.Grid.Anchor(anchor))
+			if d.Test.ClipLast {
+				c.add(b, p, channel%classes)
+			} else if b = b.Clip(float32(size.W), float32(size.H)); hasSides(b, d.Test.MinSide) {
 				c.add(b, p, channel%classes)
 			}
 		}
 	}
-	return c.detections(d)
+	found := c.detections(d)
+	if !d.Test.ClipLast {
+		return found
+	}
+	for i := range found {
+		found[i].Box = found[i].Box.Clip(float32(size.W), float32(size.H))
+	}
+	return slices.DeleteFunc(found, func(f Detection) bool { return !hasSides(f.Box, d.Test.MinSide) })
 }
 
 // detections are the best of the candidates.

@@ -3,9 +3,11 @@ package detect_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/robust-transfer/rtx/detect"
+	"github.com/robust-transfer/rtx/detect/box"
 	"github.com/robust-transfer/rtx/onnx"
 )
 
@@ -81,6 +83,27 @@ func TestTooManyImages(t *testing.T) {
 			if (err == nil) != (n <= batch) {
 				t.Errorf("%d images in a batch of up to %d: %v", n, batch, err)
 			}
+		}
+	}
+}
+
+// TestClipLast chooses among three boxes at the border of an image: as they are, two
+// overlap by 60/140, and clipped by 60/100; the third is outside.
+func TestClipLast(t *testing.T) {
+	d := &onnx.Detect{Kind: "retinanet", Classes: []onnx.DetectClass{{ID: 1, Name: "a"}}, Coder: [4]float64{1, 1, 1, 1},
+		Test: onnx.DetectTest{Score: 0.05, NMS: 0.5, Keep: 9, TopK: 9, MinSide: 1e-3}}
+	level := detect.LevelOutput{
+		Grid:   detect.Grid{Map: detect.Size{H: 1, W: 1}, StrideY: 8, StrideX: 8, Bases: []box.Box{{-4, 10, 6, 20}, {0, 10, 10, 20}, {-30, 10, -20, 20}}},
+		Logits: []float32{2, 1, 0}, Deltas: make([]float32, 12),
+	}
+	for last, want := range map[bool][]box.Box{false: {{0, 10, 6, 20}}, true: {{0, 10, 6, 20}, {0, 10, 10, 20}}} {
+		d.Test.ClipLast = last
+		var got []box.Box
+		for _, f := range detect.SelectOneStage(d, []detect.LevelOutput{level}, detect.Size{H: 40, W: 40}) {
+			got = append(got, f.Box)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("clip_last %v: %v, want %v", last, got, want)
 		}
 	}
 }

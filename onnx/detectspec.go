@@ -148,6 +148,10 @@ type DetectTest struct {
 	Keep    int     `json:"keep"`            // the best of an image
 	TopK    int     `json:"top_k,omitempty"` // before NMS, of each level of a one-stage detector
 	MinSide float64 `json:"min_side"`
+
+	// ClipLast says that boxes of a one-stage detector are clipped to the image, and
+	// those with shorter sides left out, after everything else and not before NMS.
+	ClipLast bool `json:"clip_last,omitempty"`
 }
 
 // DetectDeployed says what the outputs of a deployed detector are: boxes, labels,

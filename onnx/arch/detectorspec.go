@@ -81,6 +81,7 @@ func (c conventions) detectron2(s *onnx.Detect) {
 	s.Images.Antialias, s.Images.Rounding = true, "half"
 	s.Anchors.Rounded, s.Anchors.FixedStride, s.Anchors.SizesFirst = false, true, true
 	s.Test.Keep, s.Test.MinSide = 100, positive
+	s.Test.ClipLast = s.Kind == "retinanet"
 	if s.Kind == "rcnn" {
 		s.Background = "last"
 		s.Proposals.MinSide = positive
