@@ -19,6 +19,9 @@ func Core(m *onnx.Model) (*onnx.Model, error) {
 	if spec.Detect.Deployed == nil {
 		return m, nil
 	}
+	if len(m.Proto.Graph.Input) == 0 {
+		return nil, fmt.Errorf("detect: %q has no input: %w", m.Name(), onnx.ErrFormat)
+	}
 	core, behind := spec.Detect.Deployed.Core, spec.Input
 	spec.Range, spec.Channels, spec.Mean, spec.Std, spec.Clamp, spec.Normalized = core.Range, core.Channels, core.Mean, core.Std, core.Clamp, core.Normalized
 	if spec.Normalized {

@@ -50,7 +50,7 @@ func normalizedValue(m *onnx.Model, spec onnx.Spec) (string, error) {
 	}
 	last := ""
 	for _, n := range m.Proto.Graph.Node {
-		if slices.Contains(spec.NormNodes, n.Name) {
+		if slices.Contains(spec.NormNodes, n.Name) && len(n.Output) > 0 {
 			last = n.Output[0]
 		}
 	}

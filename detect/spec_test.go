@@ -107,3 +107,35 @@ func TestClipLast(t *testing.T) {
 		}
 	}
 }
+
+// TestDamagedGraphs takes apart detectors that lack parts of their graph.
+func TestDamagedGraphs(t *testing.T) {
+	deployed, err := detect.Deploy(small(t, "fasterrcnn_tiny_fpn", 4, nil), detect.DeployConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	deployed.Proto.Graph.Input = nil
+	if _, err := detect.Core(deployed); !errors.Is(err, onnx.ErrFormat) {
+		t.Errorf("no input: %v", err)
+	}
+	core, err := small(t, "fasterrcnn_tiny_fpn", 4, nil).Normalize()
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec, _, err := core.Spec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec.Detect.Images.Value = ""
+	if core, err = core.WithSpec(spec); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range core.Proto.Graph.Node {
+		if slices.Contains(spec.NormNodes, n.Name) {
+			n.Output = nil
+		}
+	}
+	if _, err := detect.Split(core); !errors.Is(err, onnx.ErrFormat) {
+		t.Errorf("nodes without outputs: %v", err)
+	}
+}

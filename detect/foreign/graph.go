@@ -105,7 +105,10 @@ func axis(n *pb.NodeProto) int64 {
 // YOLOX and the first versions of YOLOv5 do.
 func (g *graph) focus(input string) bool {
 	first, slices := g.readers[input], 0
-	for len(first) == 1 && first[0].OpType == "Cast" {
+	for range len(g.producer) { // a damaged graph may have cycles
+		if len(first) != 1 || first[0].OpType != "Cast" || len(first[0].Output) == 0 {
+			break
+		}
 		first = g.readers[first[0].Output[0]]
 	}
 	for _, n := range first {

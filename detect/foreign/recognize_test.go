@@ -196,6 +196,10 @@ func TestRefused(t *testing.T) {
 	if _, err := foreign.Recognize(classifier); !errors.Is(err, foreign.ErrNotDetector) {
 		t.Errorf("a classifier: %v", err)
 	}
+	cycle := sketch(square, []string{"Cast a images", "Cast b a", "Cast a b", "Conv c w w", "Sigmoid s c", "Concat out c s"}, []string{"out float 1 2100 85"})
+	if _, err := foreign.Recognize(cycle); !errors.As(err, new(*foreign.MissingError)) {
+		t.Errorf("a cycle: %v", err)
+	}
 	tokens := sketch([]string{"x float N 3 224 224"}, []string{"MatMul out x w"}, []string{"out float N 197 768"})
 	if _, err := foreign.Recognize(tokens); !errors.Is(err, foreign.ErrNotDetector) {
 		t.Errorf("tokens of a transformer: %v", err)
