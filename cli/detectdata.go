@@ -26,6 +26,7 @@ type truth struct {
 	split      string             // "all": of all splits
 	all        coco.Dataset       // of all splits; the images of other splits have negative ids where splits have ids in common
 	renumbered bool               // all splits are taken, and some have ids in common, so that images have others
+	sizes      map[string][2]int  // width and height of the image files of the split, by path
 	textIDs    map[string]int64   // the ids of images whose id in the data is a text
 	samples    []featurize.Sample // the image files of the split, in its order; Read is nil for a lost one
 	objects    [][]data.Object    // of each image of the split
@@ -143,7 +144,7 @@ func (t *truth) read(ctx context.Context) error {
 		t.number(d)
 		t.all = *d
 	}
-	t.textIDs = map[string]int64{}
+	t.textIDs, t.sizes = map[string]int64{}, map[string][2]int{}
 	for i := range t.set.Images {
 		img, own := &t.set.Images[i], name == "" || t.set.Images[i].Split == name
 		if _, known := t.textIDs[img.TextID]; img.TextID != "" && (own || !known) {
@@ -153,6 +154,7 @@ func (t *truth) read(ctx context.Context) error {
 			s, _ := img.Sample()
 			s.Size, s.ModTime = t.stat(img)
 			t.samples, t.objects = append(t.samples, s), append(t.objects, img.Objects)
+			t.sizes[img.Path] = [2]int{img.Width, img.Height}
 		}
 	}
 	return nil
@@ -225,12 +227,8 @@ func (t *truth) classNames() (names []string) {
 
 // sizeOf is the width and height of an image file as the data say them; 0, 0: they do not.
 func (t *truth) sizeOf(path string) (width, height int) {
-	for i, s := range t.samples {
-		if s.Path == path {
-			return t.Images[i].Width, t.Images[i].Height
-		}
-	}
-	return 0, 0
+	size := t.sizes[path]
+	return size[0], size[1]
 }
 
 // each yields samples.
