@@ -160,5 +160,8 @@ func specOf(m *onnx.Model) (onnx.Spec, error) {
 	if spec.Detect == nil {
 		return spec, fmt.Errorf("detect: %q: %w", m.Name(), ErrNoDetector)
 	}
-	return spec, checkSpec(spec)
+	if err := checkSpec(spec); err != nil {
+		return spec, err
+	}
+	return spec, checkShapes(m, spec.Detect)
 }

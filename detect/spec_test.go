@@ -139,3 +139,39 @@ func TestDamagedGraphs(t *testing.T) {
 		t.Errorf("nodes without outputs: %v", err)
 	}
 }
+
+// TestSpecShapes gives detectors Specs of other numbers of classes and anchors than
+// their graphs have.
+func TestSpecShapes(t *testing.T) {
+	for _, name := range []string{"maskrcnn_tiny_fpn", "retinanet_tiny_fpn"} {
+		for what, change := range map[string]func(*onnx.Detect){
+			"classes": func(d *onnx.Detect) { d.Classes = d.Classes[1:] },
+			"ratios":  func(d *onnx.Detect) { d.Anchors.Ratios = d.Anchors.Ratios[1:] },
+			"sizes":   func(d *onnx.Detect) { d.Anchors.Sizes[1] = append(d.Anchors.Sizes[1], 99) },
+			"box": func(d *onnx.Detect) {
+				if d.Classes = d.Classes[1:]; d.Box != nil {
+					d.Classes, d.Box.Size = append(d.Classes, onnx.DetectClass{ID: 9, Name: "z"}), 8
+				}
+			},
+		} {
+			if _, err := detect.Deploy(small(t, name, 4, change), detect.DeployConfig{}); !errors.Is(err, onnx.ErrFormat) {
+				t.Errorf("%s, other %s: %v", name, what, err)
+			}
+			deployed, err := detect.Deploy(small(t, name, 4, nil), detect.DeployConfig{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			spec, _, err := deployed.Spec()
+			if err != nil {
+				t.Fatal(err)
+			}
+			change(spec.Detect)
+			if deployed, err = deployed.WithSpec(spec); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := detect.Core(deployed); !errors.Is(err, onnx.ErrFormat) {
+				t.Errorf("%s deployed, other %s: %v", name, what, err)
+			}
+		}
+	}
+}
