@@ -122,6 +122,34 @@ func TestExportDamagedDetector(t *testing.T) {
 	}
 }
 
+// TestInspectDamagedDetector tells what is wrong with the Spec of a detector, and nothing
+// of one that is whole.
+func TestInspectDamagedDetector(t *testing.T) {
+	file := syntheticDetector(t, "fasterrcnn_tiny_fpn")
+	if o := call("inspect", file); o.code != 0 || strings.Contains(o.stdout, "problem") {
+		t.Errorf("exit %d: %s%s", o.code, o.stdout, o.stderr)
+	}
+	m, err := onnx.Load(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec, _, err := m.Spec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec.Detect.Classes = spec.Detect.Classes[1:]
+	if m, err = m.WithSpec(spec); err != nil {
+		t.Fatal(err)
+	}
+	damaged := filepath.Join(t.TempDir(), "m.onnx")
+	if err := m.Save(damaged); err != nil {
+		t.Fatal(err)
+	}
+	if o := call("inspect", damaged); o.code != 0 || !strings.Contains(o.stdout, "problem") || !strings.Contains(o.stdout, "box/deltas") {
+		t.Errorf("exit %d: %s%s", o.code, o.stdout, o.stderr)
+	}
+}
+
 // TestImportDetector imports a detector as one file, which finds objects, and takes its
 // weights out again.
 func TestImportDetector(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 
 	cli "github.com/urfave/cli/v2"
 
+	"github.com/robust-transfer/rtx/detect"
 	"github.com/robust-transfer/rtx/onnx"
 	"github.com/robust-transfer/rtx/onnx/verify"
 )
@@ -62,6 +63,11 @@ func (e *env) inspectModel(ctx context.Context, path string, verified bool) erro
 		return err
 	}
 	info := m.Inspect()
+	if isDetector(m) {
+		if _, err := detect.Core(m); err != nil {
+			info.Problems = append(info.Problems, err.Error())
+		}
+	}
 	detector := recognize(m)
 	own, rows := append(inspectObject(info), detector.object()...), detector.rows(inspectTable(info))
 	var failed error

@@ -2,6 +2,8 @@ package detect
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/robust-transfer/rtx/onnx"
 	"github.com/robust-transfer/rtx/onnx/pb"
@@ -16,9 +18,10 @@ func checkShapes(m *onnx.Model, d *onnx.Detect) error {
 			declared[v.Name] = v.GetType().GetTensorType().GetShape().GetDim()
 		}
 	}
-	for name, want := range valueSizes(d) {
+	sizes := valueSizes(d)
+	for _, name := range slices.Sorted(maps.Keys(sizes)) {
 		dims := declared[name]
-		for i, n := range want {
+		for i, n := range sizes[name] {
 			if i >= len(dims) || n == 0 {
 				continue
 			}
