@@ -157,6 +157,37 @@ func TestEvalPredictions(t *testing.T) {
 	}
 }
 
+// TestEvalAsGiven has the figures that the library gives for the numbers of the file, so
+// those of pycocotools, where they are odd.
+func TestEvalAsGiven(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(s *cocoSet)
+		told   string // of the only warning
+	}{
+		"two classes of one name": {func(s *cocoSet) { s.Categories[1]["name"] = "cat" }, `have the name of another class; they are kept apart, with their id in their name`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := madeSet(3, 60)
+			c.change(s)
+			gt, predictions := s.files(t)
+			want := judged(t, gt, predictions)
+			o := call("eval", "--predictions", predictions, "-d", gt, "--json")
+			r := object(t, o.stdout)
+			for key, v := range map[string]float64{"ap": want.AP, "ap50": want.AP50, "ap_s": want.APs, "ap_m": want.APm, "ap_l": want.APl, "ar_s": want.ARs, "ar100": want.AR100} {
+				if at(r, "bbox", key) != v {
+					t.Errorf("%s is %v, want %v", key, at(r, "bbox", key), v)
+				}
+			}
+			if told := r["warnings"].([]any); len(told) != 1 || !strings.Contains(told[0].(string), c.told) {
+				t.Errorf("warnings %q", told)
+			}
+			if r["strays"] != 0.0 || r["objects"] != float64(len(s.Annotations)) {
+				t.Errorf("strays %v, objects %v of %d", r["strays"], r["objects"], len(s.Annotations))
+			}
+		})
+	}
+}
+
 // TestEvalNames has the same figures where results tell images by names.
 func TestEvalNames(t *testing.T) {
 	s := madeSet(1, 60)

@@ -140,7 +140,9 @@ var broken = []struct {
 	{"class id 0", cocoOf(goodImage, object(`"category_id": 1`, `"category_id": 0`), `[{"id": 0, "name": "cat"}]`), "class_ids 1", "1 1", ""},
 	{"Roboflow's group", cocoOf(goodImage, goodObject, `[{"id": 0, "name": "pets", "supercategory": "none"}, {"id": 1, "name": "cat", "supercategory": "pets"}]`), "class_super 1", "1 1", ""},
 	{"no categories", cocoOf(goodImage, goodObject, `[]`), "class_unnamed 1", "1 1", ""},
-	{"a class twice", cocoOf(goodImage, goodObject+","+object(`"id": 1, "image_id": 1, "category_id": 1, "bbox": [1,`, `"id": 2, "image_id": 1, "category_id": 2, "bbox": [3,`), `[{"id": 1, "name": "cat"}, {"id": 2, "name": "cat "}]`), "class_repeated 1, class_names 1", "1 2", ""},
+	{"a class twice", cocoOf(goodImage, goodObject+","+object(`"id": 1, "image_id": 1, "category_id": 1, "bbox": [1,`, `"id": 2, "image_id": 1, "category_id": 2, "bbox": [3,`), `[{"id": 1, "name": "cat"}, {"id": 2, "name": "cat "}]`), "class_same_name 1, class_names 1", "1 2", ""},
+	{"a class id twice", cocoOf(goodImage, goodObject, `[{"id": 1, "name": "cat"}, {"id": 1, "name": "cat"}, {"id": 1, "name": "dog"}]`), "class_repeated 2", "1 1",
+		`2 class(es) are listed twice with the same id; the first entry was taken (the first: annotations/instances_train.json: id 1: "cat" and "cat")`},
 	{"other numbers and names in val", cocoOf(goodImage, goodObject, `[{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}]`).with(files{
 		"annotations/instances_val.json": `{"images": [{"id": 1, "file_name": "c.png", "width": 40, "height": 30}], "annotations": [` + goodObject + `], "categories": [{"id": 1, "name": "dog"}, {"id": 2, "name": "Cat"}]}`,
 		"val/c.png":                      picture(40, 30)}), "class_id_moved 2, class_one_split 2, class_unused 1, class_case 1", "2 2", ""},
@@ -215,7 +217,7 @@ var broken = []struct {
 	{"YOLO path of another machine", yoloOf("0 .5 .5 .2 .2\n1 .5 .5 .1 .1\n").with(files{"data.yaml": "path: /content/set\ntrain: images\nval: more\nnames: {0: cat, 2: dog}\n"}), "object_no_class 1, class_ids 1, class_unused 1, path_missing 1, path_moved 1", "1 1",
 		`1 folder(s) are not where the data say (the first: data.yaml: path "/content/set"; the folder of the file is taken)`},
 	{"YOLO without names", yoloOf("0 .5 .5 .2 .2\n1 .5 .5 .1 .1\n").with(files{"data.yaml": ""}), "class_unnamed 2", "1 2", ""},
-	{"YOLO names empty and twice", yoloOf("0 .5 .5 .2 .2\n1 .5 .5 .1 .1\n2 .5 .5 .3 .3\n").with(files{"data.yaml": "train: images\nnames: [cat, '', cat]\n"}), "class_repeated 1, class_unnamed 1", "1 3", ""},
+	{"YOLO names empty and twice", yoloOf("0 .5 .5 .2 .2\n1 .5 .5 .1 .1\n2 .5 .5 .3 .3\n").with(files{"data.yaml": "train: images\nnames: [cat, '', cat]\n"}), "class_same_name 1, class_unnamed 1", "1 3", ""},
 	{"YOLO two images of a text", yoloOf("0 .5 .5 .2 .2\n1 .5 .5 .1 .1\n").with(files{"images/a.jpg": photo(40, 30, 1)}), "image_one_name 1", "2 4", ""},
 
 	// Label Studio.

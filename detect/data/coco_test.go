@@ -240,3 +240,34 @@ func TestSplitNumbers(t *testing.T) {
 		}
 	}
 }
+
+// TestSameNames keeps classes of one name apart, as pycocotools does, which tells classes
+// by their ids.
+func TestSameNames(t *testing.T) {
+	object := func(id, class int) string {
+		return fmt.Sprintf(`{"id": %d, "image_id": 1, "category_id": %d, "bbox": [%d, 1, 3, 3], "area": 9, "iscrowd": 0}`, id, class, id)
+	}
+	s := open(t, files{
+		"gt.json": `{"images": [{"id": 1, "file_name": "a.png", "width": 10, "height": 10}], "annotations": [` + object(1, 7) + "," + object(2, 1) + "," + object(3, 9) + "," + object(4, 8) + `],
+"categories": [{"id": 1, "name": "dog"}, {"id": 7, "name": "dog"}, {"id": 8, "name": "dog (id 9)"}, {"id": 9, "name": "dog"}]}`,
+		"a.png": picture(10, 10),
+	}.folder(t))
+	d, err := s.COCO(t.Context(), "", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := fmt.Sprint(d.Categories)
+	for _, a := range d.Annotations {
+		got += fmt.Sprint(" ", a.CategoryID)
+	}
+	if want := "[{1 dog } {7 dog (id 7) } {8 dog (id 9) } {9 dog (id 9) (id 9) }] 7 1 9 8"; got != want {
+		t.Errorf("%s\nwant %s", got, want)
+	}
+	if s.Count(data.ClassSameName) != 2 {
+		t.Error(s.Findings)
+	}
+	yolo := open(t, files{"data.yaml": "train: images\nnames: [cat, dog, cat]\n", "images/a.png": picture(40, 30), "labels/a.txt": "2 .5 .5 .2 .2\n0 .3 .5 .2 .2\n1 .1 .5 .1 .1\n"}.folder(t))
+	if got, want := fmt.Sprint(yolo.Classes), "[{0 cat} {1 dog} {2 cat (id 2)}]"; got != want || yolo.Images[0].Objects[0].Class != 2 {
+		t.Errorf("YOLO: %s, %+v, want %s", got, yolo.Images[0].Objects, want)
+	}
+}

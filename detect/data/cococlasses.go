@@ -38,16 +38,29 @@ func (s *Set) cocoClasses(f *cocoFile, classes *classList) map[string]string {
 			name = c.ID.key()
 			s.find.add(ClassUnnamed, "%s: the class of id %q", f.name, name)
 		}
-		if _, again := ids[name]; again {
-			s.find.add(ClassRepeated, "%s: %q", f.name, name)
-			table[c.ID.key()] = name
+		if known, again := table[c.ID.key()]; again {
+			s.find.add(ClassRepeated, "%s: id %s: %q and %q", f.name, c.ID.key(), known, name)
 			continue
+		}
+		if _, taken := ids[name]; taken {
+			name = distinct(name, c.ID.key(), ids)
+			s.find.add(ClassSameName, "%s: %q", f.name, name)
 		}
 		table[c.ID.key()], ids[name] = name, id
 		classes.add(f.name, f.split, name, id)
 	}
 	s.gaps(f.name, listed)
 	return table
+}
+
+// distinct is the name of a class that has the name of another one, as "dog (id 7)".
+func distinct[V any](name, id string, taken map[string]V) string {
+	for {
+		name += " (id " + id + ")"
+		if _, again := taken[name]; !again {
+			return name
+		}
+	}
 }
 
 // gaps notes that the numbers of classes do not go from 1 on without gaps.

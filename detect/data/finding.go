@@ -58,7 +58,8 @@ const (
 	ClassIDs      Kind = "class_ids"       // with gaps, or not from 1; mapped
 	ClassIDMoved  Kind = "class_id_moved"  // another number in another split; mapped by name
 	ClassOneSplit Kind = "class_one_split" // not among the classes of every split; kept
-	ClassRepeated Kind = "class_repeated"  // two entries of one name; taken for one
+	ClassRepeated Kind = "class_repeated"  // two entries of one id; the first is taken
+	ClassSameName Kind = "class_same_name" // the name of another class; kept apart, with the id in the name
 	ClassUnnamed  Kind = "class_unnamed"   // named by its number
 	ClassUnused   Kind = "class_unused"    // no object; kept
 	ClassCase     Kind = "class_case"      // two names that differ in case only; kept apart
@@ -130,7 +131,8 @@ var said = []struct {
 	{ClassIDs, "class number(s) are left out between 1 and the last one, or below 1"},
 	{ClassIDMoved, "class(es) have another number in another split; classes are told by name"},
 	{ClassOneSplit, "class(es) are not in the lists of all splits"},
-	{ClassRepeated, "class(es) are listed twice; each was taken for one"},
+	{ClassRepeated, "class(es) are listed twice with the same id; the first entry was taken"},
+	{ClassSameName, "class(es) have the name of another class; they are kept apart, with their id in their name"},
 	{ClassUnnamed, "class(es) have no name; their numbers are taken as names"},
 	{ClassUnused, "class(es) have no object"},
 	{ClassCase, "class(es) have a name that differs from another's in upper and lower case only"},

@@ -136,21 +136,18 @@ func (r *yoloReader) classList() {
 		numbers = append(numbers, n)
 	}
 	slices.Sort(numbers)
-	known := map[string]int{}
+	known := map[string]bool{}
 	for i, n := range numbers {
 		if n != i {
 			r.find.add(ClassIDs, "class %d where %d would be next", n, i)
 		}
 		name := list.name("class "+strconv.Itoa(n), r.names[n])
-		at, again := known[name]
-		if again {
-			r.find.add(ClassRepeated, "%q", name)
-		} else {
-			at = len(r.Classes)
-			known[name] = at
-			r.Classes = append(r.Classes, Class{ID: int64(n), Name: name})
+		if known[name] {
+			name = distinct(name, strconv.Itoa(n), known)
+			r.find.add(ClassSameName, "%q", name)
 		}
-		index[n] = at
+		known[name], index[n] = true, len(r.Classes)
+		r.Classes = append(r.Classes, Class{ID: int64(n), Name: name})
 	}
 	list.cases()
 	for i := range r.Images {
