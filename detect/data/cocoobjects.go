@@ -3,6 +3,7 @@ package data
 import (
 	"context"
 	"fmt"
+	"math"
 	"strings"
 
 	"github.com/robust-transfer/rtx/featurize"
@@ -108,9 +109,12 @@ func (r *cocoReader) object(o *Object, a *cocoAnnotation, img *Image, where plac
 	if !r.cocoBox(o, a.Box, img, where) {
 		return false
 	}
-	o.Area = a.Area.float()
-	if !(o.Area > 0) || o.Area > 1e300 {
-		r.find.add(AreaMissing, "%s: area %q", where, a.Area.raw)
+	switch o.Area = a.Area.float(); {
+	case !a.Area.given():
+		r.find.add(AreaMissing, "%s", where)
+		o.Area = o.area()
+	case !(o.Area >= 0) || math.IsInf(o.Area, 0):
+		r.find.add(AreaMalformed, "%s: area %q", where, a.Area.raw)
 		o.Area = o.area()
 	}
 	return true

@@ -43,7 +43,8 @@ const (
 
 	// Of objects.
 	CrowdMissing     Kind = "crowd_missing"     // iscrowd; taken for 0
-	AreaMissing      Kind = "area_missing"      // or not above 0; that of the mask or box is taken
+	AreaMissing      Kind = "area_missing"      // that of the mask or box is taken
+	AreaMalformed    Kind = "area_malformed"    // negative, not finite or no number; that of the mask or box is taken
 	ObjectID         Kind = "object_id"         // 0, repeated or no integer; numbered from 1 on for the evaluation
 	ObjectNoImage    Kind = "object_no_image"   // of an image that the data do not have; dropped
 	ObjectNoClass    Kind = "object_no_class"   // of a class that the data do not have, or of none; dropped
@@ -118,7 +119,8 @@ var said = []struct {
 	{MaskMissing, "object(s) have no mask, where others have one"},
 	{MaskNotRead, "mask(s) are of a form that is not read"},
 	{CrowdMissing, "object(s) do not say iscrowd; 0 was taken"},
-	{AreaMissing, "object(s) have no area above 0; that of the mask or box was taken"},
+	{AreaMissing, "object(s) do not say their area; that of the mask or box was taken"},
+	{AreaMalformed, "object(s) have an area that is negative or no finite number; that of the mask or box was taken"},
 	{ObjectID, "object(s) have the id 0, one that another has, or no integer; they are numbered for the evaluation"},
 	{ObjectNoImage, "object(s) are of images that the data do not have; they were dropped"},
 	{ObjectNoClass, "object(s) are of no class that the data have; they were dropped"},

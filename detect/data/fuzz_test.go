@@ -25,7 +25,7 @@ func checkOpened(t *testing.T, set files) {
 			t.Errorf("%q: %dx%d", img.Name, img.Width, img.Height)
 		}
 		for _, o := range img.Objects {
-			if !(o.Box[0] < o.Box[2] && o.Box[1] < o.Box[3] && o.Area > 0) || math.IsInf(o.Area, 0) || o.Class < 0 || o.Class >= len(s.Classes) {
+			if !(o.Box[0] < o.Box[2] && o.Box[1] < o.Box[3] && o.Area >= 0) || math.IsInf(o.Area, 0) || o.Class < 0 || o.Class >= len(s.Classes) {
 				t.Errorf("%q: %+v", img.Name, o)
 			}
 			if img.Width > 0 && img.Height > 0 && (o.Box[0] < -.02 || o.Box[2] > float64(img.Width)+.02 || o.Box[1] < -.02 || o.Box[3] > float64(img.Height)+.02) {

@@ -66,7 +66,7 @@ type Object struct {
 	Crowd     bool       // many objects that were not told apart
 	Difficult bool       // hard to recognise; VOC does not count it
 	Truncated bool       // it goes on beyond the image
-	Area      float64    // as the data say, or else of the mask, or of the box; > 0
+	Area      float64    // as the data say, which may be 0; or else of the mask, or of the box
 	Mask      *Mask      // nil: none
 
 	given [4]float64 // x, y, width, height as the file has them, if Box is made of them
