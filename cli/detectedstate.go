@@ -21,9 +21,9 @@ type detectedState struct {
 // stateOf reads the state of a folder that was begun. A line that was cut off is
 // dropped.
 func stateOf(f *output.Folder) (*detectedState, error) {
-	file, err := os.OpenFile(f.State("detected.jsonl"), os.O_RDWR|os.O_CREATE, 0o666)
+	file, err := f.OpenState("detected.jsonl")
 	if err != nil {
-		return nil, fmt.Errorf("output: %w", err)
+		return nil, err
 	}
 	s := &detectedState{file: file}
 	whole := int64(0)

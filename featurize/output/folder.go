@@ -96,6 +96,16 @@ func (f *Folder) State(name ...string) string {
 	return filepath.Join(append([]string{f.dir, f.layout.State}, name...)...)
 }
 
+// OpenState opens a file of the state to be read and written, and creates it where it is
+// not there, such as a journal of what a job has done.
+func (f *Folder) OpenState(name ...string) (*os.File, error) {
+	file, err := os.OpenFile(f.State(name...), os.O_RDWR|os.O_CREATE, 0o666)
+	if err != nil {
+		return nil, fmt.Errorf("output: %w", err)
+	}
+	return file, nil
+}
+
 // Done reports whether the folder is finished: whether its mark is there.
 func (f *Folder) Done() bool {
 	_, err := os.Stat(f.Path(f.mark()))
