@@ -81,10 +81,10 @@ func (s *state) openPart() error {
 	if err != nil {
 		return err
 	}
-	if s.rows, err = os.OpenFile(s.State("part.f32"), os.O_CREATE|os.O_RDWR, 0o666); err != nil {
+	if s.rows, err = s.OpenState("part.f32"); err != nil {
 		return err
 	}
-	if s.lines, err = os.OpenFile(s.State("part.jsonl"), os.O_CREATE|os.O_RDWR, 0o666); err != nil {
+	if s.lines, err = s.OpenState("part.jsonl"); err != nil {
 		return err
 	}
 	info, err := s.rows.Stat()
