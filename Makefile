@@ -62,7 +62,7 @@ test: lint
 	@$(RTX) runtime path >/dev/null 2>&1 || echo "missing: onnxruntime, its tests are skipped (make build && bin/rtx runtime install)"
 	@$(RTX) doctor 2>/dev/null | grep -q 'libjpeg-turbo' || echo "missing: libjpeg-turbo, its tests are skipped (apt-get install libturbojpeg0)"
 	@[ -d "$${RTX_SHARED_DATA:-../shared/data}" ] || echo "missing: the shared test data, its tests are skipped (RTX_SHARED_DATA names the folder)"
-	$(GO) test -race -short -timeout 20m ./assets/... ./onnx ./onnx/pb ./onnx/checkpoint ./onnx/safetensors ./onnx/torch ./onnx/verify ./featurize/... ./detect/box ./detect/coco ./detect/mask ./detect/voc ./finetune/... ./cli/catalogue ./cli/help ./cli/report
+	$(GO) test -race -short -timeout 20m ./assets/... ./onnx ./onnx/pb ./onnx/checkpoint ./onnx/safetensors ./onnx/torch ./onnx/verify ./featurize/... ./detect/box ./detect/coco ./detect/data ./detect/draw ./detect/foreign ./detect/mask ./detect/voc ./finetune/... ./cli/catalogue ./cli/help ./cli/report
 	$(GO) test -timeout 20m ./...
 
 lint: build
