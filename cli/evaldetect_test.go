@@ -61,6 +61,15 @@ func (s *cocoSet) find(image, class int, score, x, y, w, h float64) {
 	s.results = append(s.results, map[string]any{"image_id": image, "category_id": class, "score": score, "bbox": []float64{x, y, w, h}})
 }
 
+// boxes gives every fifth object another box, which a detection has too.
+func (s *cocoSet) boxes(x, y, w, h float64) {
+	for i := 0; i < len(s.Annotations); i += 5 {
+		a := s.Annotations[i]
+		a["bbox"] = []float64{x, y, w, h}
+		s.find(a["image_id"].(int), a["category_id"].(int), .9, x, y, w, h)
+	}
+}
+
 // files writes both, and returns their names.
 func (s *cocoSet) files(t *testing.T) (gt, predictions string) {
 	t.Helper()
@@ -170,6 +179,10 @@ func TestEvalAsGiven(t *testing.T) {
 				a["area"] = 0.0
 			}
 		}, ""},
+		"boxes that reach out": {func(s *cocoSet) { s.boxes(-5, 200, 40, 80) }, "reach out of their images"},
+		"boxes beyond":         {func(s *cocoSet) { s.boxes(400, 10, 40, 80) }, "lie wholly outside"},
+		"empty boxes":          {func(s *cocoSet) { s.boxes(40, 10, 0, 80) }, "side of 0"},
+		"negative boxes":       {func(s *cocoSet) { s.boxes(40, 10, -10, 80) }, "negative side"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := madeSet(3, 60)

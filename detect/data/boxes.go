@@ -9,11 +9,9 @@ const rounding = 0.011
 // fit cuts a box at the border of its image; false: it is dropped. where is a
 // fmt.Stringer or a text.
 func (s *Set) fit(b *[4]float64, img *Image, where any) bool {
-	for _, v := range b {
-		if math.IsNaN(v) || math.IsInf(v, 0) || math.Abs(v) > 1e9 {
-			s.find.add(BoxNotFinite, "%v: %v", where, *b)
-			return false
-		}
+	if !judgeable(*b) {
+		s.find.add(BoxNotFinite, "%v: %v", where, *b)
+		return false
 	}
 	whole := *b
 	switch w, h := b[2]-b[0], b[3]-b[1]; {
@@ -34,6 +32,16 @@ func (s *Set) fit(b *[4]float64, img *Image, where any) bool {
 	case distance(cut, whole) > rounding:
 		s.find.add(BoxOutside, "%v: %v in an image of %dx%d", where, whole, img.Width, img.Height)
 		*b = cut
+	}
+	return true
+}
+
+// judgeable reports whether numbers are finite and in the range of coordinates.
+func judgeable(b [4]float64) bool {
+	for _, v := range b {
+		if !(math.Abs(v) <= 1e9) {
+			return false
+		}
 	}
 	return true
 }
@@ -62,16 +70,39 @@ func (o *Object) area() float64 {
 			return a
 		}
 	}
-	return (o.Box[2] - o.Box[0]) * (o.Box[3] - o.Box[1])
+	return max(o.Box[2]-o.Box[0], 0) * max(o.Box[3]-o.Box[1], 0)
 }
 
-// xywh is the box as x, y, width, height, with the numbers of the file where there are.
+// xywh is the box as x, y, width, height, with the numbers of the file where there are,
+// even if they reach out of the image.
 func (o *Object) xywh() [4]float64 {
-	g := o.given
-	if o.Box == [4]float64{g[0], g[1], g[0] + g[2], g[1] + g[3]} {
-		return g
+	if o.known && o.Box == o.fitted {
+		return o.given
 	}
 	return [4]float64{o.Box[0], o.Box[1], o.Box[2] - o.Box[0], o.Box[3] - o.Box[1]}
+}
+
+// unfitObject is an object that was dropped for its box, which is empty or not in the image.
+// It counts in an evaluation, as in pycocotools.
+type unfitObject struct {
+	Object
+	at int // how many objects of the image come before it
+}
+
+// judged yields the objects of an image for an evaluation, in the order of the file.
+func (img *Image) judged(yield func(o *Object, fits bool) bool) {
+	rest := img.unfit
+	for i := range len(img.Objects) + 1 {
+		for len(rest) > 0 && (rest[0].at <= i || i == len(img.Objects)) {
+			if !yield(&rest[0].Object, false) {
+				return
+			}
+			rest = rest[1:]
+		}
+		if i < len(img.Objects) && !yield(&img.Objects[i], true) {
+			return
+		}
+	}
 }
 
 // repeated notes objects with the class and box of another one in their image.

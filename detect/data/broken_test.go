@@ -100,7 +100,7 @@ var broken = []struct {
 	{"side of 0", box("[1, 2, 0, 20]"), "box_empty 1, class_unused 1, image_no_objects 1", "1 0", ""},
 	{"thin box", box("[1, 2, 0.5, 20]"), "box_thin 1", "1 1", ""},
 	{"box partly outside", box("[-5, 2, 10, 20]"), "box_outside 1", "1 1",
-		"1 box(es) reach out of their images and were cut at the border (the first: annotations/instances_train.json: annotation 1: [-5 2 5 22] in an image of 40x30)"},
+		"1 box(es) reach out of their images and were cut at the border; an evaluation takes those of COCO files as they are (the first: annotations/instances_train.json: annotation 1: [-5 2 5 22] in an image of 40x30)"},
 	{"box beyond the image", box("[50, 2, 10, 20]"), "box_beyond 1, class_unused 1, image_no_objects 1", "1 0", ""},
 	{"rounded to two decimals", box("[30, 2, 10.01, 28.01]"), "", "1 1", ""},
 	{"fractions for pixels", boxes("[0.1, 0.2, 0.3, 0.4]", 6), "", "", `data: "annotations/instances_train.json": all 6 boxes lie within the first pixel, as fractions of the image's size do, expected pixels: unusable data`},

@@ -271,3 +271,36 @@ func TestSameNames(t *testing.T) {
 		t.Errorf("YOLO: %s, %+v, want %s", got, yolo.Images[0].Objects, want)
 	}
 }
+
+// TestUnfitBoxes has the boxes of the file in an evaluation, in its order, and boxes that
+// lie in the image otherwise.
+func TestUnfitBoxes(t *testing.T) {
+	boxes := []string{"[12, 1, 3, 3]", "[-2, 1, 5, 3]", "[1, 1, 0, 3]", "[6, 6, -2, 3]", "[1, 2, 3, 4]", "[1, 1, 3, NaN]", "[1, 1, 3, 1e300]", "[20, 20, 1, 1]"}
+	segmentations := []string{"[]", "[[0, 1, 3, 1, 3, 4]]", "[[1, 1, 4, 1, 4, 4]]", "null", "[[1, 2, 4, 2, 4, 6]]", "[]", "[]", "[]"}
+	var objects []string
+	for i, b := range boxes {
+		objects = append(objects, fmt.Sprintf(`{"id": %d, "image_id": 1, "category_id": 1, "bbox": %s, "segmentation": %s, "area": %d, "iscrowd": 0}`, i+1, b, segmentations[i], i))
+	}
+	s := open(t, files{
+		"gt.json": `{"images": [{"id": 1, "file_name": "a.png", "width": 10, "height": 10}], "annotations": [` + strings.Join(objects, ",") + `], "categories": [{"id": 1, "name": "dog"}]}`,
+		"a.png":   picture(10, 10),
+	}.folder(t))
+	d, err := s.COCO(t.Context(), "", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, a := range d.Annotations {
+		got = append(got, fmt.Sprint(a.ID, a.Box, a.Area, " ", a.Mask.Area()))
+	}
+	if got, want := strings.Join(got, ", "), "1 [12 1 3 3] 0 0, 2 [-2 1 5 3] 1 3, 3 [1 1 0 3] 2 3, 4 [6 6 -2 3] 3 0, 5 [1 2 3 4] 4 6, 8 [20 20 1 1] 7 0"; got != want {
+		t.Errorf("%s\nwant %s", got, want)
+	}
+	if o := s.Images[0].Objects; len(o) != 2 || o[0].Box != [4]float64{0, 1, 3, 4} || o[1].Box != [4]float64{1, 2, 4, 6} {
+		t.Errorf("%+v", o)
+	}
+	s.Images[0].Objects[0].Box[2] = 2
+	if d, err = s.COCO(t.Context(), "", false); err != nil || d.Annotations[1].Box != [4]float64{0, 1, 2, 3} {
+		t.Errorf("a changed box: %v, %v", d.Annotations[1], err)
+	}
+}

@@ -37,9 +37,11 @@ func (r *cocoReader) objects(ctx context.Context) error {
 			r.find.add(ObjectNoClass, "%s: category_id %q", where, a.CategoryID.raw)
 			continue
 		}
-		o := Object{ID: id, Class: class}
-		if r.object(&o, a, &r.Images[at], where) {
-			r.Images[at].Objects = append(r.Images[at].Objects, o)
+		o, img := Object{ID: id, Class: class}, &r.Images[at]
+		if r.object(&o, a, img, where) {
+			img.Objects = append(img.Objects, o)
+		} else if o.known {
+			img.unfit = append(img.unfit, unfitObject{o, len(img.Objects)})
 		}
 	}
 	return r.odd.check(r.file.name)
@@ -98,7 +100,8 @@ func (p place) String() string {
 	return fmt.Sprintf("%s: annotation at place %d", p.file, p.at)
 }
 
-// object reads the box, the mask and the rest of an object; false: it is dropped.
+// object reads the box, the mask and the rest of an object; false: it is dropped, but
+// counts in an evaluation if its box is given.
 func (r *cocoReader) object(o *Object, a *cocoAnnotation, img *Image, where place) bool {
 	if !a.Crowd.given() {
 		r.find.add(CrowdMissing, "%s", where)
@@ -106,7 +109,8 @@ func (r *cocoReader) object(o *Object, a *cocoAnnotation, img *Image, where plac
 	crowd := a.Crowd.float()
 	o.Crowd = crowd != 0 && crowd == crowd
 	o.Mask = r.segmentation(a.Segmentation, img, where)
-	if !r.cocoBox(o, a.Box, img, where) {
+	fits := r.cocoBox(o, a.Box, img, where)
+	if !fits && !o.known {
 		return false
 	}
 	switch o.Area = a.Area.float(); {
@@ -117,7 +121,7 @@ func (r *cocoReader) object(o *Object, a *cocoAnnotation, img *Image, where plac
 		r.find.add(AreaMalformed, "%s: area %q", where, a.Area.raw)
 		o.Area = o.area()
 	}
-	return true
+	return fits
 }
 
 // cocoBox reads x, y, width, height.
@@ -136,18 +140,11 @@ func (r *cocoReader) cocoBox(o *Object, raw []byte, img *Image, where place) boo
 		return false
 	}
 	r.odd.add(list, img)
-	o.given = [4]float64(list)
+	o.given, o.known = [4]float64(list), judgeable([4]float64(list))
 	o.Box = [4]float64{list[0], list[1], list[0] + list[2], list[1] + list[3]}
-	if list[2] < 0 || list[3] < 0 {
-		r.find.add(BoxNegative, "%s: bbox %s", where, short(raw))
-		return false
-	}
-	whole := o.Box
-	ok = r.fit(&o.Box, img, where)
-	if o.Box != whole {
-		o.given = [4]float64{}
-	}
-	return ok
+	fits := r.fit(&o.Box, img, where)
+	o.fitted = o.Box
+	return fits
 }
 
 // short is the beginning of a text.

@@ -5,14 +5,17 @@ import (
 	"fmt"
 
 	"github.com/robust-transfer/rtx/detect/coco"
+	"github.com/robust-transfer/rtx/detect/mask"
 )
 
 // COCO returns the images of a split and their objects for the evaluation; those of all
 // splits for "". The images are in the order of the set. Image and class ids are those of
 // the data, annotation ids too if they are above 0 and unique; otherwise each is numbered
 // from 1 on. Where splits number classes in different ways, those of a split have its
-// numbers. Lost images are among them. Masks are made only on request, as that takes
-// time.
+// numbers. Lost images are among them. Boxes are those of the data, as pycocotools takes
+// them: of COCO's files also those that Image.Objects lacks because they are empty or not
+// in the image, and those that reach out of it whole. Masks are made only on request, as
+// that takes time.
 func (s *Set) COCO(ctx context.Context, split string, masks bool) (*coco.Dataset, error) {
 	d := &coco.Dataset{}
 	classes := s.classIDs(split)
@@ -28,7 +31,7 @@ func (s *Set) COCO(ctx context.Context, split string, masks bool) (*coco.Dataset
 		}
 		of = append(of, img)
 		images[img.ID] = true
-		for _, o := range img.Objects {
+		for o := range img.judged {
 			if o.ID > 0 {
 				objects[o.ID] = true
 			}
@@ -47,18 +50,21 @@ func (s *Set) COCO(ctx context.Context, split string, masks bool) (*coco.Dataset
 			id = int64(i + 1)
 		}
 		d.Images = append(d.Images, coco.Image{ID: id, FileName: img.Name, Width: img.Width, Height: img.Height})
-		for j := range img.Objects {
+		for o, fits := range img.judged {
 			a := &d.Annotations[next]
 			next++
 			a.ImageID = id
 			if len(objects) < len(d.Annotations) {
 				a.ID = int64(next)
 			}
-			if m := img.Objects[j].Mask; masks && m != nil {
+			switch {
+			case masks && o.Mask != nil:
 				var err error
-				if a.Mask, err = m.Runs(img.Height, img.Width); err != nil {
-					return nil, fmt.Errorf("data: %q: object %d: %w", img.Path, j, err)
+				if a.Mask, err = o.Mask.Runs(img.Height, img.Width); err != nil {
+					return nil, fmt.Errorf("data: %q: annotation %d: %w", img.Path, a.ID, err)
 				}
+			case masks && !fits: // an empty one, which nothing finds
+				a.Mask, _ = mask.FromBox([4]float64{}, img.Height, img.Width) // nil for an image of an unknown size
 			}
 		}
 	}

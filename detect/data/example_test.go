@@ -47,5 +47,5 @@ func Example() {
 	// yolo train images/1.png 40 30
 	// cat [10 12 30 18]
 	// dog [28 12 40 18]
-	// 1 box(es) reach out of their images and were cut at the border (the first: labels/1.txt:2: [28 12 44 18] in an image of 40x30)
+	// 1 box(es) reach out of their images and were cut at the border; an evaluation takes those of COCO files as they are (the first: labels/1.txt:2: [28 12 44 18] in an image of 40x30)
 }

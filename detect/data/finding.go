@@ -17,7 +17,7 @@ type Finding struct {
 
 // Kinds of flaws. The comments say what is done with what has them.
 const (
-	// Of boxes.
+	// Of boxes. Set.COCO has those of COCO files whose four numbers are finite as they are.
 	BoxNotFinite Kind = "box_not_finite" // NaN or infinite; dropped
 	BoxMalformed Kind = "box_malformed"  // not four numbers; dropped
 	BoxMissing   Kind = "box_missing"    // taken from the mask; without one, dropped
@@ -101,10 +101,10 @@ var said = []struct {
 	{BoxNotFinite, "box(es) with NaN or infinity were dropped"},
 	{BoxMalformed, "box(es) that are not four numbers were dropped"},
 	{BoxMissing, "object(s) have no box; it was taken from the mask, and those without a mask were dropped"},
-	{BoxNegative, "box(es) with a negative side were dropped"},
-	{BoxEmpty, "box(es) with a side of 0 were dropped"},
-	{BoxBeyond, "box(es) lie wholly outside of their images and were dropped"},
-	{BoxOutside, "box(es) reach out of their images and were cut at the border"},
+	{BoxNegative, "box(es) with a negative side were dropped; an evaluation takes those of COCO files as they are"},
+	{BoxEmpty, "box(es) with a side of 0 were dropped; an evaluation takes those of COCO files as they are"},
+	{BoxBeyond, "box(es) lie wholly outside of their images and were dropped; an evaluation takes those of COCO files as they are"},
+	{BoxOutside, "box(es) reach out of their images and were cut at the border; an evaluation takes those of COCO files as they are"},
 	{BoxThin, "box(es) have a side below one pixel"},
 	{BoxRepeated, "object(s) have the class and the box of another one in their image"},
 	{BoxRotated, "rotated box(es) were replaced by the upright boxes around them"},

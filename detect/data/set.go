@@ -55,13 +55,14 @@ type Image struct {
 	// for an image whose file was not found. Several goroutines may call it.
 	Read func(dst []byte) ([]byte, error)
 
-	open func() (io.ReadCloser, error)
+	open  func() (io.ReadCloser, error)
+	unfit []unfitObject // in the order of the file
 }
 
 // Object is an object in an image.
 type Object struct {
 	ID        int64      // in the data; 0 if they have none
-	Box       [4]float64 // x1, y1, x2, y2; x1 < x2 and y1 < y2
+	Box       [4]float64 // x1, y1, x2, y2, in the image; x1 < x2 and y1 < y2
 	Class     int        // index among the classes of the set
 	Crowd     bool       // many objects that were not told apart
 	Difficult bool       // hard to recognise; VOC does not count it
@@ -69,7 +70,9 @@ type Object struct {
 	Area      float64    // as the data say, which may be 0; or else of the mask, or of the box
 	Mask      *Mask      // nil: none
 
-	given [4]float64 // x, y, width, height as the file has them, if Box is made of them
+	given  [4]float64 // x, y, width, height as the file has them, if known is set
+	fitted [4]float64 // Box as it was made of given
+	known  bool
 }
 
 // Config changes how a data set is read. The zero value is the default.
