@@ -172,11 +172,11 @@ func (v *evaluatingObjects) evaluate(ctx context.Context) (*objectEvaluation, er
 	if v.file != nil {
 		v.tellEmpty(v.file)
 	}
-	for _, step := range []func(*objectEvaluation) error{v.analyse, v.voc, v.against} {
+	for _, step := range []func(context.Context, *objectEvaluation) error{v.analyse, v.voc, v.against} {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		if err := step(r); err != nil {
+		if err := step(ctx, r); err != nil {
 			return nil, err
 		}
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"math"
 
@@ -33,8 +34,8 @@ type spreadRange struct {
 func rangeOf(s coco.Spread) spreadRange { return spreadRange{share(s.SD), share(s.Low), share(s.High)} }
 
 // spreadOf draws bootstrap samples of the images.
-func spreadOf(e *coco.Evaluation) (figureSpread, error) {
-	ap, ap50, err := e.Bootstrap(coco.BootstrapConfig{})
+func spreadOf(ctx context.Context, e *coco.Evaluation) (figureSpread, error) {
+	ap, ap50, err := e.Bootstrap(ctx, coco.BootstrapConfig{})
 	return figureSpread{rangeOf(ap), rangeOf(ap50)}, err
 }
 
@@ -94,8 +95,8 @@ func testOf(d coco.Difference) differenceTest {
 	return differenceTest{share(d.Value), rangeOf(d.Spread), d.P}
 }
 
-func compared(this, other *coco.Evaluation) (figureTest, error) {
-	ap, ap50, err := coco.Compare(other, this, coco.BootstrapConfig{})
+func compared(ctx context.Context, this, other *coco.Evaluation) (figureTest, error) {
+	ap, ap50, err := coco.Compare(ctx, other, this, coco.BootstrapConfig{})
 	return figureTest{testOf(ap), testOf(ap50)}, err
 }
 
@@ -107,14 +108,14 @@ func bestOf(o coco.Operating) *bestScore {
 }
 
 // analyse adds to the figures what goes beyond COCO's.
-func (v *evaluatingObjects) analyse(r *objectEvaluation) error {
+func (v *evaluatingObjects) analyse(ctx context.Context, r *objectEvaluation) error {
 	var err error
 	r.Spread = &objectSpread{}
-	if r.Spread.BBox, err = spreadOf(v.boxes); err != nil {
+	if r.Spread.BBox, err = spreadOf(ctx, v.boxes); err != nil {
 		return err
 	}
 	if v.masks != nil {
-		s, err := spreadOf(v.masks)
+		s, err := spreadOf(ctx, v.masks)
 		if err != nil {
 			return err
 		}
@@ -151,7 +152,7 @@ func (r *objectEvaluation) score() float64 {
 }
 
 // against compares with the other file.
-func (v *evaluatingObjects) against(r *objectEvaluation) error {
+func (v *evaluatingObjects) against(ctx context.Context, r *objectEvaluation) error {
 	if v.other == nil {
 		return nil
 	}
@@ -161,14 +162,14 @@ func (v *evaluatingObjects) against(r *objectEvaluation) error {
 		return err
 	}
 	d := &objectDifference{File: v.other.File, SHA256: v.other.SHA256}
-	if d.BBox, err = compared(v.boxes, other); err != nil {
+	if d.BBox, err = compared(ctx, v.boxes, other); err != nil {
 		return err
 	}
 	if v.masks != nil && v.other.masks {
 		if other, err = v.evaluation(v.other.detections, true); err != nil {
 			return err
 		}
-		t, err := compared(v.masks, other)
+		t, err := compared(ctx, v.masks, other)
 		if err != nil {
 			return err
 		}
@@ -188,7 +189,7 @@ type vocFigures struct {
 }
 
 // voc judges by the rules of Pascal VOC, where --metric asks for it.
-func (v *evaluatingObjects) voc(r *objectEvaluation) error {
+func (v *evaluatingObjects) voc(_ context.Context, r *objectEvaluation) error {
 	if v.metric() == "coco" {
 		return nil
 	}

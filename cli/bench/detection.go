@@ -104,7 +104,7 @@ func (b *bench) analyses(gt *coco.Dataset, kind string) error {
 		return err
 	}
 	start := time.Now()
-	if _, _, err := e.Bootstrap(coco.BootstrapConfig{}); err != nil {
+	if _, _, err := e.Bootstrap(context.Background(), coco.BootstrapConfig{}); err != nil {
 		return err
 	}
 	bootstrap := time.Since(start)

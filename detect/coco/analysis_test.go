@@ -2,6 +2,7 @@ package coco_test
 
 import (
 	"compress/gzip"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -246,7 +247,7 @@ func checkBootstrap(t *testing.T, images int) {
 	gt, dt := drawn(5, images)
 	e := evaluated(t, gt, dt, coco.Config{})
 	c := coco.BootstrapConfig{Seed: 3, Samples: 50}
-	ap, ap50, err := e.Bootstrap(c)
+	ap, ap50, err := e.Bootstrap(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -300,10 +301,10 @@ func checkBootstrap(t *testing.T, images int) {
 			t.Errorf("%s: %+v, want sd %v from %v to %v", v.name, v.got, math.Sqrt(square), low, high)
 		}
 	}
-	if again, _, _ := e.Bootstrap(c); again != ap {
+	if again, _, _ := e.Bootstrap(t.Context(), c); again != ap {
 		t.Errorf("the same seed gives %+v, then %+v", ap, again)
 	}
-	if other, _, _ := e.Bootstrap(coco.BootstrapConfig{Seed: 4, Samples: 50}); other == ap {
+	if other, _, _ := e.Bootstrap(t.Context(), coco.BootstrapConfig{Seed: 4, Samples: 50}); other == ap {
 		t.Errorf("another seed gives the same")
 	}
 }
@@ -312,7 +313,7 @@ func checkBootstrap(t *testing.T, images int) {
 func TestCompare(t *testing.T) {
 	gt, dt := drawn(8, 30)
 	e := evaluated(t, gt, dt, coco.Config{})
-	same, _, err := coco.Compare(e, e, coco.BootstrapConfig{Samples: 200})
+	same, _, err := coco.Compare(t.Context(), e, e, coco.BootstrapConfig{Samples: 200})
 	if err != nil || same.Value != 0 || same.P != 1 || same.SD != 0 {
 		t.Errorf("the same detections: %+v, %v", same, err)
 	}
@@ -321,29 +322,57 @@ func TestCompare(t *testing.T) {
 		perfect = append(perfect, coco.Detection{ImageID: a.ImageID, CategoryID: a.CategoryID, Box: a.Box, Score: 1})
 	}
 	p := evaluated(t, gt, perfect, coco.Config{})
-	better, half, err := coco.Compare(e, p, coco.BootstrapConfig{Samples: 199})
+	better, half, err := coco.Compare(t.Context(), e, p, coco.BootstrapConfig{Samples: 199})
 	if err != nil || better.P != 2/200. || half.P != 2/200. || better.Low <= 0 {
 		t.Errorf("perfect detections: %+v, %+v, %v", better, half, err)
 	}
 	if want := p.Summary().AP - e.Summary().AP; better.Value != want || better.High < want || better.Low > want {
 		t.Errorf("difference %+v, want %v", better, want)
 	}
-	worse, _, _ := coco.Compare(p, e, coco.BootstrapConfig{Samples: 199})
+	worse, _, _ := coco.Compare(t.Context(), p, e, coco.BootstrapConfig{Samples: 199})
 	if worse.Value != -better.Value || worse.P != better.P || math.Abs(worse.Low+better.High) > 1e-12 {
 		t.Errorf("the other way round: %+v, want the opposite of %+v", worse, better)
 	}
 	// Pairing: the spread of the difference is less than without it.
 	few := evaluated(t, gt, dt[:len(dt)-5], coco.Config{})
-	paired, _, _ := coco.Compare(e, few, coco.BootstrapConfig{Samples: 200})
-	if alone, _, _ := e.Bootstrap(coco.BootstrapConfig{Samples: 200}); paired.SD >= alone.SD {
+	paired, _, _ := coco.Compare(t.Context(), e, few, coco.BootstrapConfig{Samples: 200})
+	if alone, _, _ := e.Bootstrap(t.Context(), coco.BootstrapConfig{Samples: 200}); paired.SD >= alone.SD {
 		t.Errorf("the difference of nearly equal detections has sd %v, AP has %v", paired.SD, alone.SD)
 	}
 	other, found := drawn(9, 30)
-	if _, _, err := coco.Compare(e, evaluated(t, other, found, coco.Config{}), coco.BootstrapConfig{}); err == nil {
+	if _, _, err := coco.Compare(t.Context(), e, evaluated(t, other, found, coco.Config{}), coco.BootstrapConfig{}); err == nil {
 		t.Error("other objects are compared")
 	}
-	if _, _, err := coco.Compare(e, evaluated(t, gt, dt, coco.Config{IoUs: []float64{0.5}}), coco.BootstrapConfig{}); err == nil {
+	if _, _, err := coco.Compare(t.Context(), e, evaluated(t, gt, dt, coco.Config{IoUs: []float64{0.5}}), coco.BootstrapConfig{}); err == nil {
 		t.Error("other thresholds are compared")
+	}
+}
+
+// ending is a context that is cancelled once it was asked a few times.
+type ending struct {
+	context.Context
+	left int
+}
+
+func (e *ending) Err() error {
+	if e.left--; e.left < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+// TestBootstrapEnds cancels the bootstrap between two of very many samples.
+func TestBootstrapEnds(t *testing.T) {
+	gt, dt := drawn(8, 30)
+	e := evaluated(t, gt, dt, coco.Config{})
+	c := coco.BootstrapConfig{Samples: 20_000}
+	ctx := &ending{t.Context(), 5}
+	if ap, _, err := e.Bootstrap(ctx, c); !errors.Is(err, context.Canceled) || ap != (coco.Spread{}) || ctx.left < -3 {
+		t.Errorf("Bootstrap: %+v, %v, asked %d times", ap, err, 5-ctx.left)
+	}
+	ctx = &ending{t.Context(), 5}
+	if ap, _, err := coco.Compare(ctx, e, e, c); !errors.Is(err, context.Canceled) || ap != (coco.Difference{}) || ctx.left < -3 {
+		t.Errorf("Compare: %+v, %v, asked %d times", ap, err, 5-ctx.left)
 	}
 }
 

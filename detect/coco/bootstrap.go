@@ -1,6 +1,7 @@
 package coco
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -41,8 +42,9 @@ type Spread struct {
 // image was drawn. A category that a sample has no objects of is left out of its mean.
 // AP50 is NaN if .5 is not among Config.IoUs.
 //
-// The draws depend on the seed, the numbers of samples and of images alone.
-func (e *Evaluation) Bootstrap(c BootstrapConfig) (ap, ap50 Spread, err error) {
+// The draws depend on the seed, the numbers of samples and of images alone. If ctx is
+// cancelled, it ends after the sample that it is at, with the cause as the error.
+func (e *Evaluation) Bootstrap(ctx context.Context, c BootstrapConfig) (ap, ap50 Spread, err error) {
 	if c, err = c.resolve(); err != nil {
 		return ap, ap50, err
 	}
@@ -51,10 +53,13 @@ func (e *Evaluation) Bootstrap(c BootstrapConfig) (ap, ap50 Spread, err error) {
 	}
 	w := newResampled(e)
 	all, half := make([]float64, 0, c.Samples), make([]float64, 0, c.Samples)
-	draws(len(e.x.images), c, func(times []int32) {
+	err = draws(ctx, len(e.x.images), c, func(times []int32) {
 		a, h := w.ap(times)
 		all, half = append(all, a), append(half, h)
 	})
+	if err != nil {
+		return ap, ap50, err
+	}
 	return spreadOf(all, c.Level), spreadOf(half, c.Level), nil
 }
 
@@ -75,8 +80,9 @@ type Difference struct {
 // is whether the difference would be of the same sign on other images like these; that
 // other training runs would give it, it does not say.
 //
-// It is an error if the two do not have the same images, categories and thresholds.
-func Compare(first, second *Evaluation, c BootstrapConfig) (ap, ap50 Difference, err error) {
+// It is an error if the two do not have the same images, categories and thresholds,
+// or if ctx is cancelled.
+func Compare(ctx context.Context, first, second *Evaluation, c BootstrapConfig) (ap, ap50 Difference, err error) {
 	if c, err = c.resolve(); err != nil {
 		return ap, ap50, err
 	}
@@ -85,11 +91,14 @@ func Compare(first, second *Evaluation, c BootstrapConfig) (ap, ap50 Difference,
 	}
 	a, b := newResampled(first), newResampled(second)
 	var all, half []float64
-	draws(len(first.x.images), c, func(times []int32) {
+	err = draws(ctx, len(first.x.images), c, func(times []int32) {
 		allA, halfA := a.ap(times)
 		allB, halfB := b.ap(times)
 		all, half = append(all, allB-allA), append(half, halfB-halfA)
 	})
+	if err != nil {
+		return ap, ap50, err
+	}
 	sa, sb := first.Summary(), second.Summary()
 	return difference(sb.AP-sa.AP, all, c.Level), difference(sb.AP50-sa.AP50, half, c.Level), nil
 }
@@ -132,17 +141,22 @@ func difference(value float64, samples []float64, level float64) Difference {
 	return d
 }
 
-// draws calls f for each sample with the number of times that each image was drawn.
-func draws(images int, c BootstrapConfig, f func(times []int32)) {
+// draws calls f for each sample with the number of times that each image was drawn,
+// until ctx is cancelled.
+func draws(ctx context.Context, images int, c BootstrapConfig, f func(times []int32)) error {
 	r := rand.New(rand.NewPCG(c.Seed, 0))
 	times := make([]int32, images)
 	for range c.Samples {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		clear(times)
 		for range images {
 			times[r.IntN(images)]++
 		}
 		f(times)
 	}
+	return nil
 }
 
 // spreadOf leaves out samples that have no value, as no image in them has objects.
