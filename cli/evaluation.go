@@ -182,13 +182,18 @@ func (v *evaluating) there() (*evaluation, error) {
 	if err != nil || !begun || !v.folder.Done() {
 		return nil, err
 	}
-	old := &evaluation{}
-	data, err := os.ReadFile(v.folder.Path("eval.json"))
+	return readEvaluation[evaluation](v.folder)
+}
+
+// readEvaluation reads the eval.json of a folder that is done.
+func readEvaluation[T any](f *output.Folder) (*T, error) {
+	old := new(T)
+	data, err := os.ReadFile(f.Path("eval.json"))
 	if err == nil {
 		err = json.Unmarshal(data, old)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("output %q: eval.json: %w: %w", v.folder.Path(), err, output.ErrConfig)
+		return nil, fmt.Errorf("output %q: eval.json: %w: %w", f.Path(), err, output.ErrConfig)
 	}
 	return old, nil
 }

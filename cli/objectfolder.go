@@ -1,12 +1,6 @@
 package cli
 
-import (
-	"encoding/json"
-	"fmt"
-	"os"
-
-	"github.com/robust-transfer/rtx/featurize/output"
-)
+import "github.com/robust-transfer/rtx/featurize/output"
 
 // objectSettings are what an evaluation of detections depends on.
 type objectSettings struct {
@@ -54,13 +48,5 @@ func (v *evaluatingObjects) there() (*objectEvaluation, error) {
 	if err != nil || !begun || !v.folder.Done() {
 		return nil, err
 	}
-	old := &objectEvaluation{}
-	data, err := os.ReadFile(v.folder.Path("eval.json"))
-	if err == nil {
-		err = json.Unmarshal(data, old)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("output %q: eval.json: %w: %w", v.folder.Path(), err, output.ErrConfig)
-	}
-	return old, nil
+	return readEvaluation[objectEvaluation](v.folder)
 }

@@ -321,6 +321,24 @@ func (p *predicting) line(j prediction) object {
 	return o
 }
 
+// endLines ends the file of the lines, if there is one: it is whole after no error, keeps
+// what it has after an interruption, and is gone after another error. where says where
+// the lines are that were written.
+func endLines(out *output.File, err error) (where string, _ error) {
+	where = "the lines that were written are whole"
+	switch {
+	case out == nil:
+	case err == nil:
+		err = out.Commit()
+	case errors.As(err, new(signalled)):
+		name, kept := out.Keep()
+		where, err = fmt.Sprintf("the lines so far are in %q", name), errors.Join(err, kept)
+	default:
+		out.Discard()
+	}
+	return where, err
+}
+
 // finish completes the output and prints the result.
 func (p *predicting) finish(err error) error {
 	var sig signalled
@@ -328,17 +346,7 @@ func (p *predicting) finish(err error) error {
 	if err == nil && p.done == len(p.failed) {
 		err = p.noneUsable()
 	}
-	where := "the lines that were written are whole"
-	switch {
-	case p.out == nil:
-	case err == nil:
-		err = p.out.Commit()
-	case interrupted:
-		name, kept := p.out.Keep()
-		where, err = fmt.Sprintf("the lines so far are in %q", name), errors.Join(err, kept)
-	default:
-		p.out.Discard()
-	}
+	where, err := endLines(p.out, err)
 	status := "done"
 	if interrupted {
 		status = "interrupted"

@@ -202,17 +202,7 @@ func (p *predictingObjects) finishLines(err error) error {
 	if err == nil && p.done == len(p.failed) {
 		err = p.noneFound()
 	}
-	where := "the lines that were written are whole"
-	switch {
-	case p.out == nil:
-	case err == nil:
-		err = p.out.Commit()
-	case interrupted:
-		name, kept := p.out.Keep()
-		where, err = fmt.Sprintf("the lines so far are in %q", name), errors.Join(err, kept)
-	default:
-		p.out.Discard()
-	}
+	where, err := endLines(p.out, err)
 	own := p.figures()
 	if p.out == nil {
 		own = append(own, object{{"predictions", append([]object{}, p.listed...)}}...)
