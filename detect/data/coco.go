@@ -145,12 +145,29 @@ func (r *cocoReader) images() error {
 		owner[img.Path] = key
 		r.Images = append(r.Images, img)
 	}
-	if texts > 0 { // numbers that no other image has
-		for i := range r.Images[r.first:] {
-			r.Images[r.first+i].ID = int64(i + 1)
-		}
+	if texts > 0 {
+		numberTexts(r.Images[r.first:])
 	}
 	return nil
+}
+
+// numberTexts gives the images whose ids are texts numbers that no other one has.
+func numberTexts(images []Image) {
+	taken := map[int64]bool{}
+	for i := range images {
+		taken[images[i].ID] = images[i].TextID == "" || taken[images[i].ID]
+	}
+	next := int64(1)
+	for i := range images {
+		if images[i].TextID == "" {
+			continue
+		}
+		for taken[next] {
+			next++
+		}
+		images[i].ID = next
+		next++
+	}
 }
 
 // attach finds the file of an image.

@@ -304,3 +304,22 @@ func TestUnfitBoxes(t *testing.T) {
 		t.Errorf("a changed box: %v, %v", d.Annotations[1], err)
 	}
 }
+
+// TestMixedIDs keeps the ids of images that are numbers where others are texts.
+func TestMixedIDs(t *testing.T) {
+	set, list := files{}, []string{}
+	for i, id := range []string{`"a"`, "5", "1", `"b"`, `"2"`, "0", `"c"`} {
+		name := fmt.Sprintf("x%d.png", i)
+		set[name] = picture(10, 10)
+		list = append(list, fmt.Sprintf(`{"id": %s, "file_name": "%s", "width": 10, "height": 10}`, id, name))
+	}
+	set["gt.json"] = `{"images": [` + strings.Join(list, ",") + `], "annotations": [{"id": 1, "image_id": "b", "category_id": 1, "bbox": [1, 1, 3, 3], "area": 9, "iscrowd": 0}], "categories": [{"id": 1, "name": "dog"}]}`
+	s := open(t, set.folder(t))
+	var got []string
+	for _, img := range s.Images {
+		got = append(got, fmt.Sprint(img.ID, img.TextID, len(img.Objects)))
+	}
+	if got, want := strings.Join(got, ", "), "3a0, 50, 10, 4b1, 20, 00, 6c0"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
