@@ -6,6 +6,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+
+	"github.com/robust-transfer/rtx/finetune/metrics"
 )
 
 // BootstrapConfig changes how samples are drawn. The zero value is the default.
@@ -29,10 +31,7 @@ func (c BootstrapConfig) resolve() (BootstrapConfig, error) {
 }
 
 // Spread is how much a figure varies over bootstrap samples.
-type Spread struct {
-	SD        float64 // standard deviation
-	Low, High float64 // percentile interval: from 2.5 % to 97.5 % at a level of 0.95
-}
+type Spread = metrics.Spread
 
 // Bootstrap returns the spread of AP and of AP50 over bootstrap samples of the images
 // (Efron and Tibshirani 1993): each draws as many images as there are, with
@@ -163,26 +162,7 @@ func draws(ctx context.Context, images int, c BootstrapConfig, f func(times []in
 func spreadOf(values []float64, level float64) Spread {
 	values = slices.DeleteFunc(values, math.IsNaN)
 	if len(values) == 0 {
-		return Spread{math.NaN(), math.NaN(), math.NaN()}
+		return Spread{SD: math.NaN(), Low: math.NaN(), High: math.NaN()}
 	}
-	mean, square := 0.0, 0.0
-	for _, v := range values {
-		mean += v
-	}
-	mean /= float64(len(values))
-	for _, v := range values {
-		square += (v - mean) * (v - mean)
-	}
-	slices.Sort(values)
-	return Spread{
-		SD:  math.Sqrt(square / float64(len(values)-1)),
-		Low: percentile(values, (1-level)/2), High: percentile(values, (1+level)/2),
-	}
-}
-
-// percentile interpolates between sorted values, as numpy does.
-func percentile(sorted []float64, q float64) float64 {
-	at := q * float64(len(sorted)-1)
-	i := min(int(at), len(sorted)-1)
-	return sorted[i] + (at-float64(i))*(sorted[min(i+1, len(sorted)-1)]-sorted[i])
+	return metrics.SpreadOf(values, level)
 }

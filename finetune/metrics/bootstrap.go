@@ -62,7 +62,7 @@ func Bootstrap(labels []int, right []float64, c BootstrapConfig) (top1, perClass
 		}
 		accuracies[b], means[b] = averages(n, sum)
 	}
-	return spreadOf(accuracies, c.Level), spreadOf(means, c.Level), nil
+	return SpreadOf(accuracies, c.Level), SpreadOf(means, c.Level), nil
 }
 
 // unitsOf returns the units that are drawn: the samples of each group.
@@ -99,7 +99,9 @@ func averages(n, sum []float64) (all, byClass float64) {
 	return all / total, byClass / present
 }
 
-func spreadOf(values []float64, level float64) Spread {
+// SpreadOf is the spread of what bootstrap samples gave, which it sorts. The interval
+// holds the share level of them. One or more values; of a single one SD is NaN.
+func SpreadOf(values []float64, level float64) Spread {
 	mean, square := 0.0, 0.0
 	for _, v := range values {
 		mean += v
