@@ -20,11 +20,27 @@ import (
 
 var tinyClasses = []string{"left", "cat", "up", "dog", "emu"}
 
-// tinyDetector saves a detector of a few classes with made-up weights: its core, or
-// deployed as one graph.
+// tinyDetector saves a detector of the classes of tinyClasses: its core, or deployed as
+// one graph.
 func tinyDetector(t *testing.T, name string, deployed bool) string {
 	t.Helper()
-	m, err := arch.Synthetic(name, 5)
+	return madeDetector(t, name, 5, func(m *onnx.Model, spec onnx.Spec) (*onnx.Model, error) {
+		for i := range spec.Detect.Classes { // 5 of a one-stage detector, which has no background
+			spec.Detect.Classes[i] = onnx.DetectClass{ID: int64(i + 1), Name: tinyClasses[i]}
+		}
+		m, err := m.WithSpec(spec)
+		if err != nil || !deployed {
+			return m, err
+		}
+		return detect.Deploy(m, detect.DeployConfig{})
+	})
+}
+
+// madeDetector saves what finish makes of a detector for small images with made-up
+// weights.
+func madeDetector(t *testing.T, name string, outputs int, finish func(*onnx.Model, onnx.Spec) (*onnx.Model, error)) string {
+	t.Helper()
+	m, err := arch.Synthetic(name, outputs)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,16 +49,8 @@ func tinyDetector(t *testing.T, name string, deployed bool) string {
 		t.Fatal(err)
 	}
 	spec.Detect.Images.MinSize, spec.Detect.Images.MaxSize = 96, 160
-	for i := range spec.Detect.Classes { // 5 of a one-stage detector, which has no background
-		spec.Detect.Classes[i] = onnx.DetectClass{ID: int64(i + 1), Name: tinyClasses[i]}
-	}
-	if m, err = m.WithSpec(spec); err != nil {
+	if m, err = finish(m, spec); err != nil {
 		t.Fatal(err)
-	}
-	if deployed {
-		if m, err = detect.Deploy(m, detect.DeployConfig{}); err != nil {
-			t.Fatal(err)
-		}
 	}
 	file := filepath.Join(t.TempDir(), name+".onnx")
 	if err := m.Save(file); err != nil {

@@ -17,30 +17,13 @@ import (
 	"github.com/robust-transfer/rtx/detect"
 	"github.com/robust-transfer/rtx/featurize/pixels"
 	"github.com/robust-transfer/rtx/onnx"
-	"github.com/robust-transfer/rtx/onnx/arch"
 	"github.com/robust-transfer/rtx/onnx/runtime"
 )
 
 // syntheticDetector is the core of a small detector in a file.
 func syntheticDetector(t *testing.T, name string) string {
 	t.Helper()
-	m, err := arch.Synthetic(name, 4)
-	if err != nil {
-		t.Fatal(err)
-	}
-	spec, _, err := m.Spec()
-	if err != nil {
-		t.Fatal(err)
-	}
-	spec.Detect.Images.MinSize, spec.Detect.Images.MaxSize = 96, 160
-	if m, err = m.WithSpec(spec); err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(t.TempDir(), name+".onnx")
-	if err := m.Save(file); err != nil {
-		t.Fatal(err)
-	}
-	return file
+	return madeDetector(t, name, 4, func(m *onnx.Model, spec onnx.Spec) (*onnx.Model, error) { return m.WithSpec(spec) })
 }
 
 // TestExportDetector writes the forms of a detector's file, and the files beside it.
