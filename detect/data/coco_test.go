@@ -210,6 +210,31 @@ func TestNoSet(t *testing.T) {
 	}
 }
 
+// TestDamagedSplit does not lose a split whose annotation file is empty or cut off.
+func TestDamagedSplit(t *testing.T) {
+	whole := asCOCO("val", func(name string) string { return name })
+	for _, names := range [][2]string{
+		{"annotations/instances_train2017.json", "annotations/instances_val2017.json"},
+		{"train/_annotations.coco.json", "valid/_annotations.coco.json"},
+		{"train.json", "val.json"},
+	} {
+		for _, damaged := range []string{whole[:30], whole[:len(whole)-9], "", "\x00\x00"} {
+			if len(damaged) < 3 && names[1] == "val.json" {
+				continue // nothing tells that it is an annotation file
+			}
+			root := files{names[0]: asCOCO("train", func(name string) string { return name }), names[1]: damaged}.folder(t)
+			_, err := data.Open(t.Context(), root, data.Config{})
+			if !errors.Is(err, featurize.ErrData) || !strings.Contains(err.Error(), names[1]) {
+				t.Errorf("%s of %d bytes: %v", names[1], len(damaged), err)
+			}
+		}
+	}
+	file := filepath.Join(files{"gt.json": whole[:30]}.folder(t), "gt.json")
+	if _, err := data.Open(t.Context(), file, data.Config{}); !errors.Is(err, featurize.ErrData) || !strings.Contains(err.Error(), "JSON") || errors.Is(err, data.ErrUnknown) {
+		t.Errorf("a file by itself: %v", err)
+	}
+}
+
 // TestSplitNumbers gives each split the numbers of its own list of classes, by which
 // detections in it are told.
 func TestSplitNumbers(t *testing.T) {

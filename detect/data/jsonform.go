@@ -3,6 +3,7 @@ package data
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -76,6 +77,8 @@ func jsonForm(t *tree, name string) string {
 		return "captions"
 	case head[0] == '{' && has("images") && (has("annotations") || has("categories")):
 		return COCO
+	case head[0] == '{' && (has("images") || has("annotations") || has("categories")) && !json.Valid(data):
+		return COCO // cut off or damaged, which reading it tells
 	case head[0] == '[' && (has("original_width") || has("annotations") && has("result") || has("rectanglelabels")):
 		return LabelStudio
 	case head[0] == '[' && has("image_id") && has("score"):

@@ -99,6 +99,8 @@ func (t *tree) unknown() error {
 
 // findCOCO finds the annotation files of COCO's form. Where there are files called
 // instances_*, others, which hold captions or keypoints of the same images, are not read.
+// Files that are called as COCO's or Roboflow's are, and hold nothing known, are taken for
+// damaged ones, so that a split is not lost.
 func findCOCO(t *tree) *source {
 	var named, other []string
 	for _, p := range t.paths {
@@ -115,7 +117,12 @@ func findCOCO(t *tree) *source {
 		}
 	}
 	for _, list := range [][]string{named, other} {
-		list = slices.DeleteFunc(list, func(p string) bool { return jsonForm(t, p) != COCO })
+		list = slices.DeleteFunc(list, func(p string) bool {
+			base := strings.ToLower(path.Base(p))
+			form := jsonForm(t, p)
+			damaged := form == "" && (strings.HasPrefix(base, "instances_") || base == "_annotations.coco.json")
+			return form != COCO && !damaged
+		})
 		if len(list) > 0 {
 			return &source{format: COCO, files: list}
 		}
