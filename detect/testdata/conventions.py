@@ -6,6 +6,8 @@ a bin has pixels, epsilon within the logarithm, masks sampled at the centres of 
 """
 import json
 import math
+import os
+import sys
 
 import numpy as np
 import torch
@@ -18,21 +20,12 @@ from torchvision.models.detection.rpn import RegionProposalNetwork, concat_box_p
 from torchvision.models.detection._utils import BoxCoder
 from torchvision.ops import MultiScaleRoIAlign, batched_nms, roi_align
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "onnx", "arch", "testdata"))
+from rule import rule  # noqa: E402
+
 H, W, PH, PW, CHANNELS, CLASSES, OUT = 112, 150, 128, 160, 8, 4, 28
 CLAMP = math.log(1000.0 / 16)
 torch.set_num_threads(1)
-
-
-def rule(name, n, low, high):  # as in onnx/arch/testdata/rule.py
-    h = 0xCBF29CE484222325
-    for b in name.encode():
-        h = (h ^ b) * 0x100000001B3 % 2**64
-    with np.errstate(over="ignore"):
-        z = np.uint64(h) + (np.arange(n, dtype=np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
-        z = (z ^ z >> np.uint64(30)) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ z >> np.uint64(27)) * np.uint64(0x94D049BB133111EB)
-        z ^= z >> np.uint64(31)
-    return (low + (high - low) * ((z >> np.uint64(40)).astype(np.float64) / 2**24)).astype(np.float32)
 
 
 def made(name, low, high, *dims):

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -141,15 +140,7 @@ func TestDetectorWeights(t *testing.T) {
 				if bad := m.Validate(); len(bad) > 0 {
 					t.Fatal(bad)
 				}
-				file := filepath.Join(t.TempDir(), "m.onnx")
-				if err := m.Save(file); err != nil {
-					t.Fatal(err)
-				}
-				loaded, err := onnx.Load(file)
-				if err != nil {
-					t.Fatal(err)
-				}
-				got, err := arch.Weights(loaded)
+				got, err := arch.Weights(saved(t, m))
 				if err != nil {
 					t.Fatal(err)
 				}

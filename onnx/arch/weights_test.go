@@ -79,15 +79,7 @@ func TestWeights(t *testing.T) {
 					t.Errorf("initializer %q %v", x.Name, x.DType)
 				}
 			}
-			file := filepath.Join(t.TempDir(), "m.onnx")
-			if err := m.Save(file); err != nil {
-				t.Fatal(err)
-			}
-			loaded, err := onnx.Load(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, m := range []*onnx.Model{m, loaded} {
+			for _, m := range []*onnx.Model{m, saved(t, m)} {
 				if bad := m.Validate(); len(bad) > 0 {
 					t.Fatal(bad)
 				}
@@ -99,6 +91,20 @@ func TestWeights(t *testing.T) {
 			}
 		})
 	}
+}
+
+// saved is a model read back from its file.
+func saved(t *testing.T, m *onnx.Model) *onnx.Model {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "m.onnx")
+	if err := m.Save(file); err != nil {
+		t.Fatal(err)
+	}
+	loaded, err := onnx.Load(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return loaded
 }
 
 // TestDottedNames reads a DenseNet with the names of torchvision before 0.3.
