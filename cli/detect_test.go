@@ -174,7 +174,7 @@ func TestDetectRefuses(t *testing.T) {
 		want string
 	}{
 		"nothing named": {"detect check", 2, "expected one"}, "two sets": {"detect check a b", 2, "expected one"},
-		"no such data": {"detect check nowhere", 65, "nowhere"}, "an empty folder": {"detect check " + empty, 65, "COCO"}, "broken JSON": {"detect check " + broken, 65, "0 image(s), 1 .json"},
+		"no such data": {"detect check nowhere", 65, "nowhere"}, "an empty folder": {"detect check " + empty, 65, "COCO"}, "broken JSON": {"detect check " + broken, 65, `"instances_train.json": line 1: no JSON`},
 		"no image can be read": {"detect check " + lost, 65, "none of the 2 images can be read"},
 		"classes":              {"detect check " + drawn(t, 6), 65, "rtx featurize"},
 		"a flag for data":      {"detect check -d x", 2, "named without a flag"},
