@@ -34,6 +34,14 @@ type Data interface {
 	Load(ctx context.Context, s Split, epoch int, b *Batch) error
 }
 
+// Ordered is Data that decides in which order the training rows of an epoch, counted
+// from 0, are visited, such as images of similar shapes one after the other. Order
+// returns all of them. The same arguments give the same order.
+type Ordered interface {
+	Data
+	Order(seed uint64, epoch int) []int
+}
+
 // Batch holds some rows of a split. Steps and Scorers must not keep one, as its
 // memory is reused.
 type Batch struct {

@@ -45,6 +45,7 @@ func (m Mode) String() string {
 type Rules struct {
 	Mode        Mode
 	WeightDecay float64 // 0: 5e-4, negative: none
+	FixedNorms  bool    // scale and shift of the batch norms are not trained, except those of the head
 	NoNormDecay bool    // no weight decay for batch norms and biases
 	LayerDecay  float64 // the learning rate of a stage is that of the next deeper stage times LayerDecay; 0: 1
 }
@@ -97,6 +98,9 @@ func (r Rules) of(net *graph.Network) (func(graph.Param) (graph.Rule, bool), err
 			depth = max(stages-p.Stage, 0)
 		}
 		if p.Kind.Statistic() || !p.Head && (r.Mode.Fixed || r.Mode.Last > 0 && depth > r.Mode.Last) {
+			return graph.Rule{}, false
+		}
+		if r.FixedNorms && !p.Head && (p.Kind == graph.Scale || p.Kind == graph.Shift) {
 			return graph.Rule{}, false
 		}
 		rule := graph.Rule{LRScale: 1, WeightDecay: max(orDefault(r.WeightDecay, 5e-4), 0)}

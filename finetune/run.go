@@ -9,6 +9,7 @@ import (
 
 	"github.com/robust-transfer/rtx/featurize/output"
 	"github.com/robust-transfer/rtx/finetune/graph"
+	"github.com/robust-transfer/rtx/onnx"
 	"github.com/robust-transfer/rtx/onnx/verify"
 )
 
@@ -40,6 +41,10 @@ type Run struct {
 	Network func(seed uint64) (*graph.Network, error)
 	// Executor returns an executor for a training, which is closed afterwards.
 	Executor func() (Executor, error)
+
+	// Export makes what is written to the weights' files of a model that was trained;
+	// nil: the model itself.
+	Export func(m *onnx.Model) (*onnx.Model, error)
 
 	Config        Config    // of all trainings; Seed is the first seed; Store and Report are set by the run
 	LearningRates []float64 // to choose from; nil: Config.LearningRate alone

@@ -20,7 +20,7 @@ type Figure struct {
 type Score struct {
 	Epoch     int     // after which the weights were scored, counted from 1; 0: before training (Config.ScoreStart)
 	N         int     // number of rows; if it is 0, Loss and all figures are NaN
-	Loss      float64 // mean over the rows, as the task defines it
+	Loss      float64 // mean over the rows, as the task defines it; NaN if it computes none, and ranks by a figure
 	Figures   []Figure
 	TrainLoss float64 // mean over the steps of the epoch; NaN in a score of test rows or before training
 }

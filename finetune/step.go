@@ -66,7 +66,7 @@ func (t *trainer) evaluate(ctx context.Context, s Split) (Score, error) {
 	if name := t.task.Figure(); name != "" && !slices.ContainsFunc(score.Figures, func(f Figure) bool { return f.Name == name }) {
 		return Score{}, fmt.Errorf("finetune: epochs are to be ranked by the figure %q, which the task's Score does not have", name)
 	}
-	if score.N > 0 && !finite(score.Loss) {
+	if score.N > 0 && !finite(score.Loss) && !(math.IsNaN(score.Loss) && t.task.Figure() != "" && finite(score.Figure(t.task.Figure()))) {
 		return Score{}, t.diverged(s.String()+" loss", t.learningRate(max(t.state.Step-1, 0)))
 	}
 	t.scores = t.now().Sub(began)

@@ -101,6 +101,20 @@ func (p *Pass) Run(program *graph.Program, in, out map[string][]float32) error {
 	return p.x.Run(context.Background(), program, all, out) // a step that has begun is finished
 }
 
+// Forget frees what the executor holds for programs, which may run again. Variables
+// that they carry are no longer valid.
+func (p *Pass) Forget(programs ...*graph.Program) error {
+	x, ok := p.x.(interface{ Forget(*graph.Program) error })
+	if !ok {
+		return nil
+	}
+	var all []error
+	for _, program := range programs {
+		all = append(all, x.Forget(program))
+	}
+	return errors.Join(all...)
+}
+
 // Random returns random numbers for one purpose in this step. They are the same in
 // each training with the same seed.
 func (p *Pass) Random(purpose string) *rand.Rand { return newRand(p.seed, purpose, p.Step) }

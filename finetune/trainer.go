@@ -191,7 +191,13 @@ func (t *trainer) start(ctx context.Context) error {
 
 // rows returns the rows of the remaining steps of the epoch.
 func (t *trainer) rows() []int {
-	all := order(t.Seed, t.state.Epoch, t.plan.Rows)[:t.plan.Rows-t.plan.LeftOut]
+	var all []int
+	if d, ok := t.data.(Ordered); ok {
+		all = d.Order(t.Seed, t.state.Epoch)
+	} else {
+		all = order(t.Seed, t.state.Epoch, t.plan.Rows)
+	}
+	all = all[:t.plan.Rows-t.plan.LeftOut]
 	done := t.state.Epoch * t.plan.Epoch
 	return all[min((t.state.Step-done)*t.BatchSize, len(all)):min((t.plan.Steps-done)*t.BatchSize, len(all))]
 }

@@ -210,13 +210,29 @@ func (w *trialWriter) line(format string, a ...any) error {
 }
 
 func (w *trialWriter) save(ctx context.Context, m *onnx.Model, name string) error {
+	m, err := w.exported(m)
+	if err != nil {
+		return err
+	}
 	return output.WriteFile(ctx, w.path(name), m.Write)
+}
+
+// exported is what is written of a model.
+func (w *trialWriter) exported(m *onnx.Model) (*onnx.Model, error) {
+	if w.run.Export == nil {
+		return m, nil
+	}
+	return w.run.Export(m)
 }
 
 // saveVerified writes a model and has it read independently. That takes less than a
 // tenth of the time and memory of training, so it is always done.
 func (w *trialWriter) saveVerified(ctx context.Context, m *onnx.Model, name string) (*verify.Report, error) {
-	if err := w.save(ctx, m, name); err != nil {
+	m, err := w.exported(m)
+	if err != nil {
+		return nil, err
+	}
+	if err := output.WriteFile(ctx, w.path(name), m.Write); err != nil {
 		return nil, err
 	}
 	return verify.NewReport(ctx, w.path(name), m)

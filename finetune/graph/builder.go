@@ -44,15 +44,18 @@ type Builder struct {
 	values  map[string]Value   // of the model, by ONNX name
 	results []Value            // the values that the network was read for
 	added   []Added
-	slot    func(Param) Slot  // what an added parameter is read from: itself or its average
-	taken   func(string) bool // whether the model has a parameter of this name
-	at      string            // description of the ONNX node being read
-	count   int               // ids given to ops and constants
-	applied int               // ops in the graph
+	carried []Next                          // by Carry
+	find    func(name string) (Param, bool) // a parameter of the model
+	slot    func(Param) Slot                // what an added parameter is read from: itself or its average
+	taken   func(string) bool               // whether the model has a parameter of this name
+	at      string                          // description of the ONNX node being read
+	count   int                             // ids given to ops and constants
+	applied int                             // ops in the graph
 }
 
 func newBuilder(salt uint64) *Builder {
 	return &Builder{g: G.NewGraph(), salt: salt, leaves: map[leafID]leaf{}, names: map[*G.Node]string{}, values: map[string]Value{},
+		find: func(string) (Param, bool) { return Param{}, false },
 		slot: func(Param) Slot { return Parameter }, taken: func(string) bool { return false }}
 }
 
@@ -151,6 +154,24 @@ func (b *Builder) Param(p Param, start []float32) Value {
 		b.added = append(b.added, Added{p, start})
 	}
 	return b.leaf(id, p.Shape, nil)
+}
+
+// Parameter returns a parameter of the model, or its moving average with
+// Config.Averaged if it is trained. The values that the network was read for must
+// depend on it.
+func (b *Builder) Parameter(name string) Value {
+	p, ok := b.find(name)
+	if !ok {
+		b.fail("the model's part that is read has no parameter %q", name)
+	}
+	return b.Variable(Variable{name, b.slot(p)}, p.Shape)
+}
+
+// Carry keeps a value in the executor's memory as the variable {name, Carried}, which
+// other programs read (Variable, or a Given without an input). It is valid until the
+// program runs again. Programs for inputs of other sizes need other names.
+func (b *Builder) Carry(name string, v Value) {
+	b.carried = append(b.carried, Next{Variable{name, Carried}, v})
 }
 
 // Value returns a value of the model by its name in the ONNX graph. The values that

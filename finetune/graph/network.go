@@ -31,7 +31,7 @@ type Param struct {
 	Shape Shape
 	Kind  Kind
 	Stage int  // how many of the Spec's stages end before it; 0 for the stem and the first stage
-	Head  bool // of the last linear layer
+	Head  bool // of the last linear layer; of a detector, behind the stages of the backbone
 }
 
 // Network is a model that can be trained.
@@ -46,7 +46,9 @@ type Network struct {
 	learned  map[string]bool // the values that depend on a layer
 	params   []Param
 	dropouts []Dropout
-	collect  bool // Read's trial program is being built: params and dropouts are collected
+	more     []onnx.Value    // of a detector: the inputs of its heads
+	trunk    map[string]bool // of a detector: the parameters that its stages depend on
+	collect  bool            // Read's trial program is being built: params and dropouts are collected
 }
 
 // Rule says how a parameter is trained.
@@ -92,8 +94,9 @@ type Config struct {
 	EMA       float64   // decay of the moving averages of parameters; 0: none
 	Averaged  bool      // use the moving averages of the trained parameters, and update nothing
 
-	ImageGradient bool    // make the gradient with respect to the images an output "gradient/images"
-	Given         []Given // values that are given instead of computed
+	ImageGradient  bool     // make the gradient with respect to the images an output "gradient/images"
+	ValueGradients []string // make the gradients with respect to these values of the model outputs "gradient/VALUE"
+	Given          []Given  // values that are given instead of computed
 }
 
 // Given is a value of the model that a program reads instead of computing it and
@@ -102,6 +105,11 @@ type Given struct {
 	Value string // its name in the model
 	Shape Shape  // including the batch dimension
 	Input string // the input to read it from; "": the variable {Value, Carried}, which another program updates
+
+	// Build computes the value from inputs, variables, and values of the model that the
+	// network was read for before those that depend on this one; nil: it is read. Shape
+	// and Input are then not used.
+	Build func(b *Builder) Value
 }
 
 // Inputs of a Program. Each exists only if the config needs it.
@@ -117,7 +125,7 @@ const (
 	Loss     = "loss" // []
 	Logits   = "logits"
 	Norm     = "norm"
-	Gradient = "gradient/" // + name of a parameter, or "images"
+	Gradient = "gradient/" // + name of a parameter or of one of Config.ValueGradients, or "images"
 )
 
 // Model is what the network was read from.
@@ -205,9 +213,10 @@ func (n *Network) build(b *Builder, c Config, objective Objective) (p *Program, 
 		outputs = append(outputs, Named{Loss, loss})
 		o, u := r.gradients(loss, trained)
 		outputs, updates = append(outputs, o...), append(updates, u...)
-	} else if c.Optimizer != nil && len(trained) > 0 || c.ImageGradient {
-		b.fail("an optimizer, or a gradient by the images, and an objective without a loss")
+	} else if c.Optimizer != nil && len(trained) > 0 || c.ImageGradient || len(c.ValueGradients) > 0 {
+		b.fail("an optimizer, or a gradient by the images or another value, and an objective without a loss")
 	}
 	updates = append(updates, r.averages(updates)...)
+	updates = append(updates, b.carried...)
 	return b.program(outputs, updates), nil
 }

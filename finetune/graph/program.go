@@ -123,6 +123,9 @@ func (b *Builder) program(outputs []Named, updates []Next) *Program {
 			node.Name, node.Slot, node.Role, node.Data = id.Name, id.Slot, id.role, b.leaves[id].data
 		} else if x, ok := (Value{n}).number(); ok { // the gradient of the loss by itself
 			node.Role, node.Data = Constant, []float32{x}
+		} else if v, ok := n.Op().(*GorgoniaOp); ok && v.Op == Op(through{}) {
+			at[n] = visit(children(b.g, n)[0])
+			return at[n]
 		} else if v, ok := n.Op().(*GorgoniaOp); ok {
 			node.Op = v.Op
 			for _, c := range children(b.g, n) {

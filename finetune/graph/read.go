@@ -13,6 +13,9 @@ import (
 // any, they are the logits. Unsupported operators, dynamic shapes and weights of
 // other types than float32 are errors that name the node, the operator and the
 // opset.
+//
+// Of a detector (Spec.Detect) values of all its parts may be named. The inputs of its
+// heads are then inputs of programs, of Config.Batch rows unless they are Given.
 func Read(m *onnx.Model, values ...string) (*Network, error) {
 	spec, _, err := m.Spec()
 	if err != nil {
@@ -39,6 +42,12 @@ func Read(m *onnx.Model, values ...string) (*Network, error) {
 	if n.nodes, err = ordered(m, values, nil); err != nil {
 		return nil, err
 	}
+	if spec.Detect != nil {
+		n.more = slices.DeleteFunc(inputs, func(v onnx.Value) bool { return v.Name == n.input })
+		if n.trunk, err = trunkOf(m, spec.Stages); err != nil {
+			return nil, err
+		}
+	}
 	n.learned = learned(n.nodes)
 	// Building a program with all gradients checks the model and collects its parameters.
 	n.collect = true
@@ -47,6 +56,23 @@ func Read(m *onnx.Model, values ...string) (*Network, error) {
 	}
 	n.collect = false
 	return n, nil
+}
+
+// trunkOf returns the names of what the stages of a model depend on, parameters among
+// them.
+func trunkOf(m *onnx.Model, stages []onnx.Stage) (map[string]bool, error) {
+	var values []string
+	for _, s := range stages {
+		values = append(values, s.Value)
+	}
+	nodes, err := ordered(m, values, nil)
+	names := map[string]bool{}
+	for _, n := range nodes {
+		for _, in := range n.Input {
+			names[in] = true
+		}
+	}
+	return names, err
 }
 
 // total is the objective of Read's trial program: the sum of all elements of the
@@ -76,7 +102,9 @@ func (n *Network) param(p Param) Param {
 	if i := slices.IndexFunc(n.params, func(q Param) bool { return q.Name == p.Name }); i >= 0 {
 		return n.params[i]
 	}
-	if h := n.spec.Head; h != nil {
+	if n.spec.Detect != nil {
+		p.Head = !n.trunk[p.Name]
+	} else if h := n.spec.Head; h != nil {
 		p.Head = p.Name == h.Weight || p.Name == h.Bias
 	}
 	if n.collect {

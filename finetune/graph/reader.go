@@ -47,19 +47,21 @@ type reader struct {
 	net        *Network
 	config     Config
 	opset      int64
-	ints       map[string]intTensor       // known integer tensors, such as shapes
-	raw        map[string]*pb.TensorProto // initializers and values of Constant nodes
-	sizes      map[string]bool            // those of raw that follow from shapes
-	statistics []Next                     // updates of running statistics
-	batches    map[string][]Value         // batch statistics, by the name of the running statistic
-	found      map[string]Param           // parameters read so far
-	stages     map[string]int             // last value of each stage -> number of the stage, from 1
-	stage      int                        // number of the last stage that has ended
+	ints       map[string]intTensor            // known integer tensors, such as shapes
+	raw        map[string]*pb.TensorProto      // initializers and values of Constant nodes
+	sizes      map[string]bool                 // those of raw that follow from shapes
+	statistics []Next                          // updates of running statistics
+	batches    map[string][]Value              // batch statistics, by the name of the running statistic
+	found      map[string]Param                // parameters read so far
+	stages     map[string]int                  // last value of each stage -> number of the stage, from 1
+	building   map[string]func(*Builder) Value // the given values that are built when they are read
+	probes     map[string]Value                // leaves whose gradients are Config.ValueGradients
+	stage      int                             // number of the last stage that has ended
 }
 
 func newReader(n *Network, b *Builder, c Config) *reader {
 	r := &reader{Builder: b, net: n, config: c, opset: n.model.Opset(), ints: map[string]intTensor{},
-		raw: map[string]*pb.TensorProto{}, sizes: map[string]bool{}, found: map[string]Param{}, stages: map[string]int{}, batches: map[string][]Value{}}
+		raw: map[string]*pb.TensorProto{}, sizes: map[string]bool{}, found: map[string]Param{}, stages: map[string]int{}, batches: map[string][]Value{}, building: map[string]func(*Builder) Value{}, probes: map[string]Value{}}
 	for _, t := range n.model.Proto.Graph.Initializer {
 		r.raw[t.Name] = t
 	}
@@ -69,6 +71,7 @@ func newReader(n *Network, b *Builder, c Config) *reader {
 	b.taken = func(name string) bool {
 		return slices.ContainsFunc(n.params, func(p Param) bool { return p.Name == name })
 	}
+	b.find = func(name string) (Param, bool) { p, ok := r.found[name]; return p, ok }
 	b.slot = func(p Param) Slot {
 		if _, trained := r.rule(p); trained && c.Averaged {
 			return Average
@@ -88,6 +91,7 @@ func (r *reader) read() {
 	if len(r.config.Given) == 0 || slices.ContainsFunc(nodes, func(n *pb.NodeProto) bool { return slices.Contains(n.Input, r.net.input) }) {
 		r.preprocess()
 	}
+	r.inputs()
 	r.nodes(nodes)
 	r.at = ""
 	for _, name := range r.net.results {
@@ -107,10 +111,13 @@ func (r *reader) read() {
 func (r *reader) given() []*pb.NodeProto {
 	known := map[string]bool{}
 	for _, g := range r.config.Given {
-		if known[g.Value] = true; g.Input != "" {
-			r.values[g.Value] = r.Input(g.Input, g.Shape)
+		known[g.Value] = true
+		if g.Build != nil {
+			r.building[g.Value] = g.Build
+		} else if g.Input != "" {
+			r.values[g.Value] = r.probed(g.Value, r.Input(g.Input, g.Shape))
 		} else {
-			r.values[g.Value] = r.Variable(Variable{g.Value, Carried}, g.Shape)
+			r.values[g.Value] = r.probed(g.Value, r.Variable(Variable{g.Value, Carried}, g.Shape))
 		}
 	}
 	nodes, err := ordered(r.net.model, r.net.results, known)
@@ -120,9 +127,32 @@ func (r *reader) given() []*pb.NodeProto {
 	return nodes
 }
 
+// inputs makes inputs of the program of a detector's inputs behind the trunk, unless
+// they are given.
+func (r *reader) inputs() {
+	for _, in := range r.net.more {
+		if _, given := r.values[in.Name]; given || r.building[in.Name] != nil {
+			continue
+		}
+		shape := make(Shape, len(in.Shape))
+		for i, d := range in.Shape {
+			if shape[i] = int(d.Size); d.Size < 1 {
+				shape[i] = r.config.Batch
+			}
+		}
+		r.values[in.Name] = r.probed(in.Name, r.Input(in.Name, shape))
+	}
+}
+
 // nodes reads nodes in order.
 func (r *reader) nodes(list []*pb.NodeProto) {
 	for _, n := range list {
+		for _, in := range n.Input {
+			if build := r.building[in]; build != nil {
+				delete(r.building, in)
+				r.values[in] = r.probed(in, build(r.Builder))
+			}
+		}
 		r.at = describe(n, r.opset)
 		if r.fold(n) {
 			continue
@@ -138,6 +168,7 @@ func (r *reader) nodes(list []*pb.NodeProto) {
 // set names a value. Readers of operators with several outputs call it for all but
 // the first.
 func (r *reader) set(name string, v Value) {
+	v = r.probed(name, v)
 	r.values[name] = v
 	if _, ok := r.names[v.node]; !ok {
 		r.names[v.node] = name

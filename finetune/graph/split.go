@@ -15,7 +15,7 @@ var splits atomic.Int64
 // and returns them as outputs, together with the program's outputs among their
 // dependencies. The second computes the rest. All other outputs and all updates of
 // the program are the second's, so that both halves read the state before the
-// step.
+// step; but what Builder.Carry keeps is the first's, if it is computed there.
 //
 // Values of the first program that the second reads stay in the executor's memory
 // as variables of the slot Carried, which are valid until the first program runs
@@ -62,6 +62,10 @@ func (p *Program) Split(at ...string) (first, second *Program, err error) {
 		}
 	}
 	for _, u := range p.Updates {
+		if u.Slot == Carried && before[u.Node] {
+			s.first.p.Updates = append(s.first.p.Updates, Update{u.Variable, s.early(u.Node)})
+			continue
+		}
 		node := s.late(u.Node)
 		s.second.p.Updates = append(s.second.p.Updates, Update{u.Variable, node})
 	}
@@ -140,6 +144,11 @@ func (s *splitter) late(i int) int {
 	n := s.p.Nodes[i]
 	if !s.before[i] || n.Op == nil {
 		return s.second.take(s.p, i, s.late)
+	}
+	for _, u := range s.p.Updates {
+		if u.Node == i && u.Slot == Carried { // by Builder.Carry
+			return s.second.add(i, Node{Role: State, Name: u.Name, Slot: u.Slot, Shape: n.Shape})
+		}
 	}
 	v := Variable{fmt.Sprintf("%d of split %d", i, s.number), Carried}
 	s.first.p.Updates = append(s.first.p.Updates, Update{v, s.early(i)})

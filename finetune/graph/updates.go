@@ -38,6 +38,13 @@ func (r *reader) gradients(loss Value, trained []Param) (outputs []Named, update
 		}
 		by = append(by, images.node)
 	}
+	for _, name := range r.config.ValueGradients {
+		probe, ok := r.probes[name]
+		if !ok {
+			r.fail("the model's part that is read has no value %q, by which there is to be a gradient", name)
+		}
+		by = append(by, probe.node)
+	}
 	if len(by) == 0 {
 		return nil, nil
 	}
@@ -51,9 +58,13 @@ func (r *reader) gradients(loss Value, trained []Param) (outputs []Named, update
 	if err != nil {
 		r.fail("the loss has no gradient: %w", err)
 	}
+	others := diffs[len(trained):]
 	if r.config.ImageGradient {
-		last := len(diffs) - 1
-		outputs = append(outputs, Named{Gradient + Images, Value{diffs[last]}})
+		outputs = append(outputs, Named{Gradient + Images, Value{others[0]}})
+		others = others[1:]
+	}
+	for i, name := range r.config.ValueGradients {
+		outputs = append(outputs, Named{Gradient + name, Value{others[i]}})
 	}
 	gradients := make([]Value, len(trained))
 	for i := range trained {
