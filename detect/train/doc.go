@@ -1,0 +1,30 @@
+// Package train trains detectors: Faster R-CNN (Ren et al. 2015), Mask R-CNN (He et al.
+// 2017) and RetinaNet (Lin et al. 2017) on feature pyramids.
+//
+// What is trained is the core of a detector, an onnx.Model whose Spec has a Detect:
+// that of an imported detector (detect.Core), or heads that package onnx/arch has put on
+// a backbone.
+//
+// # A step
+//
+// A step of a two-stage detector is several programs on one executor, with Go code
+// between them:
+//
+//   - The trunk computes the pyramid, and for each anchor its logit and deltas.
+//   - Go chooses proposals, matches anchors and proposals with the objects, samples
+//     them, and encodes what is to be learned.
+//   - The heads compute their losses on the features of the sampled regions, and the
+//     gradients by their parameters and by those features. Masks are learned in chunks
+//     of a few regions.
+//   - Go computes the gradient of RoIAlign.
+//   - The trunk's losses are added, gradients flow back, and all parameters are updated.
+//
+// Feature maps stay in the executor's memory from one program to the next. As in
+// torchvision and Detectron2, no gradient flows through proposals.
+//
+// # Sampling
+//
+// Which anchors and proposals are sampled depends on keys that belong to the anchor or
+// the object, not on the rank of a proposal, which a rounding error would change. So a
+// training is the same with any number of threads, and nearly the same on any executor.
+package train
