@@ -26,6 +26,9 @@ type Case struct {
 	Batch  int
 	Adapt  bool      // batch norms use the statistics of the batch
 	Images []float64 // [Batch,3,H,W]; float32 holds them exactly
+
+	Objective graph.Objective      // nil: CrossEntropy
+	Inputs    map[string][]float64 // of the objective, besides Targets
 }
 
 // Margin is the least distance of values from kinks and from each other.
@@ -37,6 +40,7 @@ func Cases(rng *rand.Rand) []Case {
 	out = append(out, convolutions(rng)...)
 	out = append(out, batchNorms(rng)...)
 	out = append(out, operators(rng)...)
+	out = append(out, losses(rng)...)
 	return out
 }
 
@@ -47,10 +51,14 @@ func (c Case) Program() (*graph.Network, *graph.Program, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	objective := c.Objective
+	if objective == nil {
+		objective = CrossEntropy
+	}
 	p, err := n.Program(graph.Config{
 		Batch: c.Batch, Adapt: c.Adapt, ImageGradient: true,
 		Train: func(graph.Param) (graph.Rule, bool) { return graph.Rule{LRScale: 1}, true },
-	}, CrossEntropy)
+	}, objective)
 	return n, p, err
 }
 
@@ -64,8 +72,8 @@ func CrossEntropy(b *graph.Builder) (loss graph.Value, outputs []graph.Named) {
 	return b.Apply(graph.CrossEntropy{}, logits, b.Input(Targets, logits.Shape())), []graph.Named{{Name: graph.Logits, Value: logits}}
 }
 
-// Feed returns values for each input and variable of a program: the case's images,
-// targets whose rows are distributions (the last with half the weight), the model's
+// Feed returns values for each input and variable of a program: the case's images and
+// inputs, targets whose rows are distributions (the last with half the weight), the model's
 // parameters, and masks of zeros and twos.
 func (c Case) Feed(n *graph.Network, p *graph.Program, rng *rand.Rand) (map[string][]float64, error) {
 	feed := map[string][]float64{}
@@ -82,6 +90,8 @@ func (c Case) Feed(n *graph.Network, p *graph.Program, rng *rand.Rand) (map[stri
 			feed[node.Name] = c.Images
 		case node.Name == Targets:
 			feed[node.Name] = targets(rng, node.Shape[0], node.Shape[1])
+		case c.Inputs[node.Name] != nil:
+			feed[node.Name] = c.Inputs[node.Name]
 		case strings.HasPrefix(node.Name, graph.Masks):
 			v := make([]float64, node.Shape.Size())
 			for k := range v {
