@@ -44,6 +44,7 @@ var never = map[string][]string{
 	"finetune/attack":   {"finetune"},
 	"finetune/probe":    {"finetune"},
 	"finetune/metrics":  {"*"},
+	"finetune/roialign": {"*"},
 	"finetune/stratify": {"*"},
 	"finetune/graph":    {"finetune"},
 	"onnx":              {"onnx/runtime", "onnx/torch", "onnx/arch", "onnx/verify", "onnx/checkpoint"},
