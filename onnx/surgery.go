@@ -170,9 +170,9 @@ func (m *Model) openSize() {
 	if err != nil {
 		return
 	}
-	dims := []*pb.TensorShapeProto_Dimension{Named("N"), Sized(3), Named("H"), Named("W")}
+	dims := []*pb.TensorShapeProto_Dimension{Named("N"), Sized(in.channels), Named("H"), Named("W")}
 	if in.layout == "nhwc" {
-		dims = []*pb.TensorShapeProto_Dimension{Named("N"), Named("H"), Named("W"), Sized(3)}
+		dims = []*pb.TensorShapeProto_Dimension{Named("N"), Named("H"), Named("W"), Sized(in.channels)}
 	}
 	g := m.Proto.Graph
 	g.Input = slices.Clone(g.Input)

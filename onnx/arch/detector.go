@@ -38,12 +38,15 @@ type detector struct {
 	eps float64 // of batch norms
 }
 
-// The names of the kinds of detectors, in those of the networks.
+// The kinds of detectors, which the names of the networks begin with.
 const (
-	fasterRCNN = "fasterrcnn"
-	maskRCNN   = "maskrcnn"
-	retinaNet  = "retinanet"
+	FasterRCNN = "fasterrcnn"
+	MaskRCNN   = "maskrcnn"
+	RetinaNet  = "retinanet"
 )
+
+// kinds are all of them.
+var kinds = []string{FasterRCNN, MaskRCNN, RetinaNet}
 
 // defaultEps is what PyTorch's batch norms add to variances, and the frozen ones of
 // torchvision and Detectron2.
@@ -113,7 +116,7 @@ func detectorNamed(name string, classes int) (detector, bool) {
 	rest, v2 := strings.CutSuffix(rest, "_v2")
 	rest, pyramid := strings.CutSuffix(rest, "_fpn")
 	body, known := trunkNamed(rest)
-	if !known || !pyramid || !slices.Contains([]string{fasterRCNN, maskRCNN, retinaNet}, kind) || body.msra && v2 {
+	if !known || !pyramid || !slices.Contains(kinds, kind) || body.msra && v2 {
 		return detector{}, false
 	}
 	d := detector{kind: kind, body: body, channels: 256, classes: classes, depth: 1, laterals: []int{0, 1, 2, 3}, eps: defaultEps}
@@ -121,7 +124,7 @@ func detectorNamed(name string, classes int) (detector, bool) {
 	if body.name == tinyTrunk {
 		d.channels, hidden = 32, 24
 	}
-	if kind == retinaNet {
+	if kind == RetinaNet {
 		d.laterals, d.anchors, d.depth, d.headNorm, d.p6FromC5 = []int{1, 2, 3}, 9, 4, v2, v2 || body.msra
 		return d, true
 	}
@@ -130,7 +133,7 @@ func detectorNamed(name string, classes int) (detector, bool) {
 	if v2 {
 		d.depth, d.boxConvs, d.boxLinear = 2, convs, []int{hidden}
 	}
-	if kind == maskRCNN {
+	if kind == MaskRCNN {
 		d.maskConvs, d.maskNorm, d.maskHidden = convs, v2, d.channels
 	}
 	return d, true
@@ -140,7 +143,7 @@ func detectorNamed(name string, classes int) (detector, bool) {
 // "_msra" those of Detectron2 that have the stride of bottlenecks in the first
 // convolution. Build takes these names, too, and Recognize returns them.
 var Detectors = func() (names []string) {
-	for _, kind := range []string{fasterRCNN, maskRCNN, retinaNet} {
+	for _, kind := range kinds {
 		for _, n := range namedResnets {
 			names = append(names, kind+"_"+n.name+"_fpn")
 			if n.bottleneck && n.groups == 1 && n.perGroup == 64 {
@@ -155,7 +158,7 @@ var Detectors = func() (names []string) {
 // isDetector tells whether a name is that of a detector.
 func isDetector(name string) bool {
 	kind, rest, _ := strings.Cut(name, "_")
-	return slices.Contains([]string{fasterRCNN, maskRCNN, retinaNet}, kind) && rest != ""
+	return slices.Contains(kinds, kind) && rest != ""
 }
 
 // nominalSize is the height and width for which shapes are computed while a detector

@@ -103,7 +103,7 @@ func (f found) as(name string) (found, error) {
 
 // adapted returns the tensors with the background in front of the other classes.
 func (f found) adapted() []onnx.Tensor {
-	if f.names.conventions != detectron2 || f.kind == retinaNet {
+	if f.names.conventions != detectron2 || f.kind == RetinaNet {
 		return f.tensors
 	}
 	out := slices.Clone(f.tensors)

@@ -11,7 +11,7 @@ import (
 // torchvision, numbered as in COCO's files, gaps and all, and 80 of Detectron2.
 func (c conventions) classes(d detector) []onnx.DetectClass {
 	n, first := d.classes, int64(1)
-	if d.kind != retinaNet {
+	if d.kind != RetinaNet {
 		n-- // the background
 	} else if c == torchvision {
 		first = 0

@@ -23,14 +23,20 @@ func (d detector) build(b *builder) {
 	b.eps = d.eps
 	b.strideFirst = d.body.msra
 	d.body.body(b, "backbone.body.", d.body.stem)
+	d.behindTrunk(b)
+}
+
+// behindTrunk adds the layers behind the trunk, whose feature maps are the builder's
+// stages: the pyramid and the heads.
+func (d detector) behindTrunk(b *builder) {
 	levels := d.pyramid(b)
-	if d.kind == retinaNet {
+	if d.kind == RetinaNet {
 		d.towers(b, levels)
 		return
 	}
 	d.proposals(b, levels)
 	d.boxHead(b)
-	if d.kind == maskRCNN {
+	if d.kind == MaskRCNN {
 		d.maskHead(b)
 	}
 }
@@ -42,7 +48,7 @@ func (d detector) strides(b *builder) []int {
 		out = append(out, b.stages[i].Stride)
 	}
 	extra := 1
-	if d.kind == retinaNet {
+	if d.kind == RetinaNet {
 		extra = 2
 	}
 	for range extra {
@@ -83,7 +89,7 @@ func (d detector) pyramid(b *builder) []string {
 		names[i] = b.convNorm(x, fmt.Sprintf(layer, i), levels[i].Value, 1)
 	}
 	n := len(d.laterals)
-	if d.kind != retinaNet { // every second pixel
+	if d.kind != RetinaNet { // every second pixel
 		b.pool("MaxPool", names[n-1], levels[n].Value, 1, 2, 0)
 		names[n] = levels[n].Value
 		return names

@@ -45,11 +45,11 @@ func (s shapes) kind() string {
 	for name := range s {
 		switch {
 		case strings.HasPrefix(name, "roi_heads.mask_"):
-			return maskRCNN
+			return MaskRCNN
 		case strings.HasPrefix(name, "rpn.head."), strings.HasPrefix(name, "roi_heads."):
-			kind = fasterRCNN
+			kind = FasterRCNN
 		case strings.HasPrefix(name, "head.classification_head."), strings.HasPrefix(name, "head.regression_head."):
-			return retinaNet
+			return RetinaNet
 		}
 	}
 	return kind
@@ -61,13 +61,13 @@ func (s shapes) detector(kind string) detector {
 	const inner = "backbone.fpn.inner_blocks.%d.0.weight"
 	d := detector{kind: kind, body: s.trunk(), eps: defaultEps, channels: s.at("backbone.fpn.layer_blocks.0.0.weight", 0, 256)}
 	d.laterals = s.laterals(inner, d.body)
-	if kind == retinaNet {
+	if kind == RetinaNet {
 		s.oneStage(&d)
 	} else {
 		s.twoStage(&d)
 	}
 	if len(d.laterals) == 0 {
-		d.laterals = map[bool][]int{false: {0, 1, 2, 3}, true: {1, 2, 3}}[kind == retinaNet]
+		d.laterals = map[bool][]int{false: {0, 1, 2, 3}, true: {1, 2, 3}}[kind == RetinaNet]
 	}
 	return d
 }
@@ -124,7 +124,7 @@ func (s shapes) twoStage(d *detector) {
 			d.boxSize = n
 		}
 	}
-	if d.kind == maskRCNN {
+	if d.kind == MaskRCNN {
 		d.maskConvs = s.widths("roi_heads.mask_head.%d.0.weight")
 		d.maskNorm = s.has("roi_heads.mask_head.0.1.weight")
 		d.maskHidden = s.at("roi_heads.mask_predictor.conv5_mask.weight", 1, 256)

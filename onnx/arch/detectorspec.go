@@ -55,7 +55,7 @@ func (c conventions) detect(d detector) *onnx.Detect {
 	s := &onnx.Detect{
 		Kind: "rcnn", Conventions: c.String(), BatchNormEps: d.eps, Background: "first",
 		Images:    onnx.DetectImages{MinSize: 800, MaxSize: 1333, Rounding: "floor", Multiple: 32, Value: "images"},
-		Anchors:   onnx.DetectAnchors{Sizes: d.anchorSizes(c), Ratios: []float64{0.5, 1, 2}, Rounded: true},
+		Anchors:   onnx.DetectAnchors{Sizes: d.anchorSizes(c, 32), Ratios: []float64{0.5, 1, 2}, Rounded: true},
 		Proposals: &onnx.DetectProposals{Coder: [4]float64{1, 1, 1, 1}, PreNMS: 1000, NMS: 0.7, PostNMS: 1000, MinSide: 1e-3},
 		RoI:       &onnx.DetectRoI{Levels: len(d.laterals), Sampling: 2, Epsilon: 1e-6},
 		Box:       &onnx.DetectBox{Size: d.boxSize, Features: boxFeatures, Logits: boxLogits, Deltas: boxDeltas},
@@ -63,10 +63,10 @@ func (c conventions) detect(d detector) *onnx.Detect {
 		Test:    onnx.DetectTest{Score: 0.05, NMS: 0.5, Keep: 100, MinSide: 1e-2},
 		Classes: c.classes(d),
 	}
-	if d.kind == maskRCNN {
+	if d.kind == MaskRCNN {
 		s.Mask = &onnx.DetectMask{Size: 2 * d.boxSize, Out: 4 * d.boxSize, Features: maskFeatures, Logits: maskLogits, Paste: c.String()}
 	}
-	if d.kind == retinaNet {
+	if d.kind == RetinaNet {
 		s.Kind, s.Background, s.Proposals, s.RoI, s.Box, s.Coder = "retinanet", "", nil, nil, nil, [4]float64{1, 1, 1, 1}
 		s.Test = onnx.DetectTest{Score: 0.05, NMS: 0.5, Keep: 300, TopK: 1000}
 	}
@@ -89,16 +89,17 @@ func (c conventions) detectron2(s *onnx.Detect) {
 	}
 }
 
-// anchorSizes are the usual sizes of the anchors of each level: one of a two-stage
-// detector, and three of RetinaNet, which torchvision rounds down.
-func (d detector) anchorSizes(c conventions) (out [][]float64) {
+// anchorSizes are the usual sizes of the anchors of each level, which double from the
+// finest on: one of a two-stage detector, and three of RetinaNet, which torchvision
+// rounds down.
+func (d detector) anchorSizes(c conventions, finest int) (out [][]float64) {
 	levels := len(d.laterals) + 1
-	if d.kind == retinaNet {
+	if d.kind == RetinaNet {
 		levels++
 	}
 	for i := range levels {
-		size := float64(int(32) << i)
-		if d.kind != retinaNet {
+		size := float64(finest << i)
+		if d.kind != RetinaNet {
 			out = append(out, []float64{size})
 			continue
 		}

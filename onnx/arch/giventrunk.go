@@ -1,0 +1,212 @@
+package arch
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/robust-transfer/rtx/onnx"
+	"github.com/robust-transfer/rtx/onnx/pb"
+)
+
+// givenTrunk is a backbone as the trunk of a detector.
+type givenTrunk struct {
+	model  *onnx.Model  // computes the feature maps that the pyramid takes, of images of any size
+	spec   onnx.Spec    // of the backbone
+	stages []onnx.Stage // those feature maps
+	name   string       // of the backbone's architecture
+	eps    float64      // what its batch norms add to variances
+}
+
+// newTrunk makes the trunk of a detector of a backbone.
+func newTrunk(backbone *onnx.Model, kind string) (*givenTrunk, error) {
+	spec, _, err := backbone.Spec()
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case spec.Detect != nil:
+		return nil, fmt.Errorf("it is a detector, which has heads")
+	case spec.Layout != "nchw" || spec.ChannelCount() != 3:
+		return nil, fmt.Errorf("it takes %q images in the layout %q, expected colours in nchw", spec.Channels, spec.Layout)
+	case spec.Normalized && len(spec.NormNodes) == 0:
+		return nil, fmt.Errorf("the graph normalises images, but not by nodes of its own, so that the colour of padding cannot be told")
+	}
+	t := &givenTrunk{spec: spec, name: cmp.Or(spec.Arch, "backbone"), eps: defaultEps}
+	if t.stages, err = pyramidStages(kind, spec.Stages); err != nil {
+		return nil, err
+	}
+	values := make([]string, len(t.stages))
+	for i, s := range t.stages {
+		values[i] = s.Value
+	}
+	if t.model, err = backbone.Cut(values...); err != nil {
+		return nil, err
+	}
+	if t.model, err = t.model.WithOpset(onnx.Opset); err != nil {
+		return nil, err
+	}
+	if t.model, err = t.model.OpenSize(); err != nil {
+		return nil, err
+	}
+	return t, t.check()
+}
+
+// pyramidStages chooses the stages that the pyramid of a kind of detector takes.
+func pyramidStages(kind string, stages []onnx.Stage) (taken []onnx.Stage, err error) {
+	last := map[int]onnx.Stage{}
+	for _, s := range stages {
+		last[s.Stride] = s
+	}
+	for _, stride := range []int{4, 8, 16, 32} {
+		if s, ok := last[stride]; ok {
+			taken = append(taken, s)
+		}
+	}
+	if kind == RetinaNet && len(taken) > 2 && taken[0].Stride == 4 {
+		taken = taken[1:]
+	}
+	for i := range taken {
+		if i > 0 && taken[i].Stride != 2*taken[i-1].Stride || len(taken) < 2 {
+			taken = nil
+			break
+		}
+	}
+	if len(taken) < 2 {
+		var strides []int
+		for _, s := range stages {
+			strides = append(strides, s.Stride)
+		}
+		return nil, fmt.Errorf("the backbone has feature maps of strides %v; a feature pyramid takes those of 4, 8, 16 and 32, two or more of them without a gap", strides)
+	}
+	return taken, nil
+}
+
+// check tells whether the trunk's feature maps are what the stages say, at any size of
+// images, and reads its batch norms.
+func (t *givenTrunk) check() error {
+	if in := t.model.Inputs(); len(in) != 1 || in[0].Name != t.spec.Input || in[0].DType != pb.TensorProto_FLOAT {
+		return fmt.Errorf("it takes the inputs %v, expected %q of float32 alone", in, t.spec.Input)
+	}
+	for _, s := range t.stages {
+		is, err := t.model.Stage(s.Value)
+		if err != nil {
+			return err
+		}
+		if is != s {
+			return fmt.Errorf("stage %q has stride %d and %d channels, and its spec says %d and %d", s.Value, is.Stride, is.Channels, s.Stride, s.Channels)
+		}
+	}
+	for _, o := range t.model.Outputs() {
+		if o.DType != pb.TensorProto_FLOAT {
+			return fmt.Errorf("stage %q is of type %v, expected float32", o.Name, o.DType)
+		}
+	}
+	for _, n := range slices.Backward(t.model.Proto.Graph.Node) {
+		if n.OpType == "BatchNormalization" {
+			t.eps = defaultEps
+			for _, a := range n.Attribute {
+				if a.Name == "epsilon" {
+					t.eps = widened(a.F)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// widened is the shortest decimal number that rounds to a float32: 1e-5 for that of 1e-5.
+func widened(v float32) float64 {
+	x, _ := strconv.ParseFloat(strconv.FormatFloat(float64(v), 'g', -1, 32), 64)
+	return x
+}
+
+// builder is a builder whose stages are the trunk's, under names that are no values of
+// any graph.
+func (t *givenTrunk) builder() *builder {
+	b := &builder{size: [2]int{nominalSize, nominalSize}, eps: t.eps, shapes: map[string][3]int{}}
+	for i, s := range t.stages {
+		s.Value = stageName(i)
+		b.shapes[s.Value] = [3]int{s.Channels, nominalSize / s.Stride, nominalSize / s.Stride}
+		b.stages = append(b.stages, s)
+	}
+	return b
+}
+
+func stageName(i int) string { return fmt.Sprintf("\x00%d", i) }
+
+// joined returns the trunk with the nodes behind it, still without their parameters and
+// without inputs and outputs, and the new names of the trunk's values. These keep their
+// names but for the input, which becomes "images", and those that the nodes behind it
+// use, too.
+func (t *givenTrunk) joined(b *builder) (*onnx.Model, map[string]string, error) {
+	behind := map[string]bool{"images": true, boxFeatures: true, maskFeatures: true}
+	for _, n := range b.nodes {
+		for _, o := range n.Output {
+			behind[o] = true
+		}
+	}
+	for _, p := range b.params {
+		behind[p.name] = true
+	}
+	g := t.model.Proto.Graph
+	own := map[string]bool{}
+	for _, x := range g.Initializer {
+		own[x.Name] = true
+	}
+	for _, n := range g.Node {
+		for _, o := range n.Output {
+			own[o] = true
+		}
+	}
+	renamed := map[string]string{t.spec.Input: "images"}
+	for name := range own {
+		to := name
+		for behind[to] || to != name && own[to] {
+			to = "trunk/" + to
+		}
+		if to != name {
+			renamed[name] = to
+		}
+	}
+	m, err := t.model.Rename(renamed)
+	if err != nil {
+		return nil, nil, err
+	}
+	g = m.Proto.Graph
+	g.Input, g.Output, g.ValueInfo = nil, nil, nil
+	for i, s := range t.stages {
+		for _, n := range b.nodes {
+			for k, v := range n.Input {
+				if v == stageName(i) {
+					n.Input[k] = cmp.Or(renamed[s.Value], s.Value)
+				}
+			}
+		}
+	}
+	g.Node = append(g.Node, b.nodes...)
+	return m, renamed, nil
+}
+
+// detectorSpec is the Spec of the detector d on the trunk, still without levels. It
+// says of images what the backbone's says, and where the weights come from.
+func (t *givenTrunk) detectorSpec(d detector, conv conventions, renamed map[string]string) onnx.Spec {
+	s := t.spec
+	s.Arch, s.Input, s.Interpolation = d.name(), "images", "bilinear"
+	s.Feature, s.Head, s.Labels, s.Scores = "", nil, nil, nil
+	s.SourceNames, s.SourceTypes, s.Extra = nil, nil, nil
+	s.Stages = slices.Clone(t.stages)
+	for i := range s.Stages {
+		s.Stages[i].Value = cmp.Or(renamed[s.Stages[i].Value], s.Stages[i].Value)
+	}
+	s.Detect = conv.detect(d)
+	if s.Normalized {
+		for _, n := range t.model.Proto.Graph.Node {
+			if slices.Contains(s.NormNodes, n.Name) && len(n.Output) > 0 {
+				s.Detect.Images.Value = cmp.Or(renamed[n.Output[0]], n.Output[0])
+			}
+		}
+	}
+	return s
+}

@@ -1,0 +1,82 @@
+package onnx
+
+import (
+	"math"
+	"slices"
+
+	"github.com/robust-transfer/rtx/onnx/pb"
+)
+
+// OpenSize returns the model for images of any height and width. Inputs and feature
+// maps are declared with open sizes; a Reshape that names the height and width of the
+// map that it reads, such as those that shuffle channels, takes them from that map.
+//
+// Other layers may still need a certain size, such as a linear layer that reads a
+// flattened map: [Model.Stage] tells of a feature map whether it follows the size of
+// the images.
+func (m *Model) OpenSize() (*Model, error) {
+	if _, err := m.imageInput(); err != nil {
+		return nil, err
+	}
+	f := m.infer()
+	c := m.shallow()
+	g := c.Proto.Graph
+	taken := map[string]bool{}
+	names(g, taken)
+	g.Node, g.Initializer = nil, slices.Clip(g.Initializer)
+	for _, n := range m.Proto.Graph.Node {
+		if fixed, ok := f.mapReshape(n); ok {
+			n = c.openReshape(n, fixed, taken)
+		}
+		g.Node = append(g.Node, n)
+	}
+	c.openSize()
+	g.Output = slices.Clone(g.Output)
+	for i, o := range g.Output {
+		if v := valueOf(o); len(v.Shape) == 4 {
+			dims := slices.Clone(o.Type.GetTensorType().Shape.Dim)
+			dims[2], dims[3] = Named(o.Name+"_h"), Named(o.Name+"_w")
+			g.Output[i] = NewValue(o.Name, v.DType, dims...)
+		}
+	}
+	c.prune()
+	return c, nil
+}
+
+// mapReshape tells whether a node is a Reshape to a list of sizes that ends with the
+// height and width of what it reads, and returns the sizes before those.
+func (f inference) mapReshape(n *pb.NodeProto) (before []int64, ok bool) {
+	if n.OpType != "Reshape" || !standard(n) || len(n.Input) < 2 {
+		return nil, false
+	}
+	x := f.of(n, 0)
+	to, ok := f.of(n, 1).ints()
+	if !ok || len(x.dims) < 4 || len(to) < 4 {
+		return nil, false
+	}
+	for i := 1; i <= 2; i++ {
+		if to[len(to)-i] < 1 || x.dims[len(x.dims)-i].size() != to[len(to)-i] {
+			return nil, false
+		}
+	}
+	return to[:len(to)-2], true
+}
+
+// openReshape adds the nodes that list the sizes of a Reshape: those given, then the
+// height and width of the map that it reads.
+func (m *Model) openReshape(n *pb.NodeProto, before []int64, taken map[string]bool) *pb.NodeProto {
+	g := m.Proto.Graph
+	name := func(what string) string { return freshName(taken, n.Output[0]+"/"+what) }
+	list := func(what string, v ...int64) string {
+		t := NewInts(name(what), v...)
+		g.Initializer = append(g.Initializer, t)
+		return t.Name
+	}
+	all, size, sizes := name("all"), name("size"), name("sizes")
+	g.Node = append(g.Node, NewNode("Shape", all, []string{n.Input[0]}),
+		NewNode("Slice", size, []string{all, list("from", -2), list("to", math.MaxInt64)}),
+		NewNode("Concat", sizes, []string{list("before", before...), size}, Int("axis", 0)))
+	inputs := slices.Clone(n.Input)
+	inputs[1] = sizes
+	return &pb.NodeProto{OpType: n.OpType, Name: n.Name, Domain: n.Domain, Input: inputs, Output: n.Output, Attribute: n.Attribute}
+}
