@@ -6,7 +6,13 @@
 //	img := shapes.Draw(class, seed, shapes.Config{}) // 96x96
 //	name := shapes.Names[class]
 //
-// The command in shapes/draw writes a whole data set into class folders.
+// A scene holds several shapes, whose boxes and masks are known to the pixel:
+//
+//	scene := shapes.DrawScene(3, seed, shapes.SceneConfig{}) // 160x160
+//	box, mask := scene.Objects[0].Box, scene.Objects[0].Mask
+//
+// WriteCOCO writes a data set of scenes for detection and instance segmentation. The
+// command in shapes/draw writes whole data sets, of either kind.
 package shapes
 
 import (
@@ -24,11 +30,6 @@ type Config struct {
 	Noise float64 // standard deviation of additional Gaussian noise, as a fraction of full scale
 }
 
-const (
-	sensor  = 3.0 / 255 // standard deviation of the noise that every image has
-	samples = 3         // per side, of each pixel's grid of samples
-)
-
 // Draw draws an image of a class, an index into Names. The same class, seed and
 // configuration give the same image.
 func Draw(class int, seed uint64, c Config) *image.NRGBA {
@@ -36,72 +37,13 @@ func Draw(class int, seed uint64, c Config) *image.NRGBA {
 	if size == 0 {
 		size = 96
 	}
-	r := rand.New(rand.NewPCG(seed, uint64(class)))
-	between := func(a, b float64) float64 { return a + (b-a)*r.Float64() }
-
-	// Where the shape lies in the image: the unit shape is squeezed a little, then
-	// rotated, scaled and moved.
-	angle, scale := between(0, 2*math.Pi), between(0.24, 0.37)
-	squeeze, shear := between(0.82, 1.2), between(-0.18, 0.18)
-	cx, cy := between(-0.09, 0.09), between(-0.09, 0.09)
-	sin, cos := math.Sincos(angle)
-	inside := outlines[class]
-	mask := func(x, y float64) bool {
-		x, y = x-cx, y-cy
-		u, v := (cos*x+sin*y)/scale, (-sin*x+cos*y)/scale
-		return inside(u*squeeze+shear*v, v/squeeze)
-	}
-
-	back := between(0.42, 0.85)
-	backTint := [3]float64{1 + between(-0.05, 0.05), 1, 1 + between(-0.07, 0.07)}
-	rampX, rampY, vignette := between(-0.17, 0.17), between(-0.17, 0.17), between(0.08, 0.4)
-	front := colour(r, back)
-	light, shade := between(0, 2*math.Pi), between(0.12, 0.26)
-	lightY, lightX := math.Sincos(light)
-
-	m := image.NewNRGBA(image.Rect(0, 0, size, size))
-	for py := range size {
-		for px := range size {
-			covered := 0
-			for sy := range samples {
-				for sx := range samples {
-					if mask((float64(px)+(float64(sx)+0.5)/samples)/float64(size)-0.5, (float64(py)+(float64(sy)+0.5)/samples)/float64(size)-0.5) {
-						covered++
-					}
-				}
-			}
-			x, y := (float64(px)+0.5)/float64(size)-0.5, (float64(py)+0.5)/float64(size)-0.5
-			alpha := float64(covered) / (samples * samples)
-			ground := back + rampX*x + rampY*y - vignette*math.Hypot(x, y)*0.5
-			lit := shade * ((x-cx)*lightX + (y-cy)*lightY) / scale
-			grain := sensor * r.NormFloat64()
-			o := m.Pix[m.PixOffset(px, py):]
-			for k := range 3 {
-				v := (1-alpha)*ground*backTint[k] + alpha*(front[k]+lit) + grain
-				if c.Noise > 0 {
-					v += c.Noise * r.NormFloat64()
-				}
-				o[k] = uint8(math.Round(255 * min(1, max(0, v))))
-			}
-			o[3] = 255
-		}
-	}
-	return m
-}
-
-// colour draws a colour whose lightness differs clearly from the background's.
-func colour(r *rand.Rand, back float64) [3]float64 {
-	for {
-		hue, saturation, value := r.Float64(), 0.1+0.55*r.Float64(), 0.15+0.85*r.Float64()
-		var c [3]float64
-		for k := range 3 {
-			h := math.Mod(hue*6+float64(6-2*k), 6)
-			c[k] = value * (1 - saturation*(1-min(1, max(0, math.Abs(h-3)-1))))
-		}
-		if luminance := 0.299*c[0] + 0.587*c[1] + 0.114*c[2]; math.Abs(luminance-back) > 0.2 {
-			return c
-		}
-	}
+	r := random{rand.New(rand.NewPCG(seed, uint64(class)))}
+	f := r.pose(class, 0.24, 0.37)
+	f.x, f.y = r.between(-0.09, 0.09), r.between(-0.09, 0.09)
+	p := newPicture(size, size, r.ground())
+	r.look(&f, p.ground.lightness)
+	p.put(f, p.covers(&f))
+	return p.paint(r, c.Noise)
 }
 
 // outlines say, for each class, whether a point lies inside its unit shape.
