@@ -9,7 +9,8 @@ import (
 
 // Config says how a network is trained. The zero value is the recipe "default".
 type Config struct {
-	Epochs    int    // 0: 20, and more for few rows, so that there are 300 steps at least
+	Epochs    int    // 0: 20, and more for few rows, so that there are 300 steps at least; with Steps, as many as have them
+	Steps     int    // ends training before the end of an epoch; 0: as many as the epochs have
 	BatchSize int    // 0: 32
 	Size      [2]int // height and width of images; zero: those of the Spec
 	Seed      uint64 // of the order of rows and of all other randomness
@@ -75,6 +76,9 @@ func (c Config) Resolved(rows int) (Config, error) {
 	}
 	if given.Patience == 0 && given.Epochs == 0 {
 		c.Patience = c.Epochs / 2
+	}
+	if c.Steps > 0 {
+		c.Epochs = (c.Steps + epoch - 1) / max(epoch, 1)
 	}
 	c.Rules = c.Rules.resolved()
 	c.Schedule = completeSchedule(c.Schedule)

@@ -249,3 +249,43 @@ func TestSaveDiverged(t *testing.T) {
 }
 
 func inf() float64 { x := 0.; return 1 / x }
+
+// TestSteps trains for a number of steps that is no multiple of an epoch's, and goes on
+// with it after each of them.
+func TestSteps(t *testing.T) {
+	config := func(s finetune.Store) (*toy, finetune.Config) {
+		d, c := everything(s, graph.SGD{Momentum: .9})
+		c.Steps, c.Epochs = 7, 1
+		return d, c
+	}
+	whole, parts := store(t), store(t)
+	d, c := config(whole)
+	r := trainTask(t, toyNet(t, .3), &spy{}, random, d, c)
+	if r.Stop != finetune.AllSteps || r.Steps != 7 || r.Plan.Epochs != 3 || r.Plan.Steps != 7 || r.Last.Epoch != 3 {
+		t.Errorf("%d steps, plan %+v, last %+v, stop %q; want 7 in 3 epochs", r.Steps, r.Plan, r.Last, r.Stop)
+	}
+	for sittings := 0; ; sittings++ {
+		ctx, cancel := context.WithCancel(context.Background())
+		d, c := config(parts)
+		c.Report = func(e finetune.Event) error {
+			if e.Kind == finetune.Stepped {
+				cancel()
+			}
+			return nil
+		}
+		r, err := finetune.Train(ctx, toyNet(t, .3), &spy{}, random, d, c)
+		if err != nil || sittings > 9 {
+			t.Fatalf("sitting %d: %v", sittings, err)
+		}
+		if r.Stop == finetune.AllSteps {
+			break
+		}
+	}
+	if !bytes.Equal(saved(t, whole), saved(t, parts)) {
+		t.Error("a training that was interrupted after each step ends with another state")
+	}
+	d, c = config(whole)
+	if r := trainTask(t, toyNet(t, .3), &spy{}, random, d, c); r.Stop != finetune.AllSteps || r.Steps != 7 {
+		t.Errorf("again: %d steps, stop %q", r.Steps, r.Stop)
+	}
+}

@@ -47,6 +47,7 @@ type Rules struct {
 	WeightDecay float64 // 0: 5e-4, negative: none
 	FixedNorms  bool    // scale and shift of the batch norms are not trained, except those of the head
 	NoNormDecay bool    // no weight decay for batch norms and biases
+	BiasDecay   bool    // with NoNormDecay: biases have weight decay, batch norms do not
 	LayerDecay  float64 // the learning rate of a stage is that of the next deeper stage times LayerDecay; 0: 1
 }
 
@@ -107,7 +108,7 @@ func (r Rules) of(net *graph.Network) (func(graph.Param) (graph.Rule, bool), err
 		for range depth {
 			rule.LRScale *= orDefault(r.LayerDecay, 1)
 		}
-		if r.NoNormDecay && p.Kind != graph.Weight {
+		if r.NoNormDecay && p.Kind != graph.Weight && !(r.BiasDecay && p.Kind == graph.Bias) {
 			rule.WeightDecay = 0
 		}
 		return rule, true

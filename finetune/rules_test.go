@@ -54,6 +54,13 @@ func TestRules(t *testing.T) {
 			t.Errorf("%s: %+v %v, want %+v", p.Name, got, trained, w)
 		}
 	}
+	rule, _ = finetune.Rules{WeightDecay: .1, NoNormDecay: true, BiasDecay: true}.For(net)
+	for _, p := range net.Params() {
+		want := map[graph.Kind]float64{graph.Weight: .1, graph.Bias: .1}[p.Kind]
+		if got, trained := rule(p); trained && got.WeightDecay != want {
+			t.Errorf("%s: weight decay %v, want %v", p.Name, got.WeightDecay, want)
+		}
+	}
 	if rule, _ = (finetune.Rules{WeightDecay: -1}).For(net); rule != nil {
 		if r, _ := rule(net.Params()[0]); r.WeightDecay != 0 || r.LRScale != 1 {
 			t.Errorf("%+v", r)

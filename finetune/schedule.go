@@ -32,6 +32,45 @@ func (s StepDecay) Factor(step int, l Length) float64 {
 	return math.Pow(orDefault(s.Gamma, .1), float64(step/max(l.Epoch, 1)/orDefault(s.Every, 50)))
 }
 
+// MultiStep multiplies the learning rate by Gamma at each of several points of the
+// training, as torch's MultiStepLR. The points are shares of all steps, so that they
+// move with the length of a training that Config.MaxTime shortens: 16/26 of 26 epochs is
+// the end of the 16th.
+type MultiStep struct {
+	At    []float64 // shares of the steps, in (0,1)
+	Gamma float64   // 0: 0.1
+}
+
+// Factor is Gamma^n behind n of the points.
+func (m MultiStep) Factor(step int, l Length) float64 {
+	n := 0
+	for _, at := range m.At {
+		if step >= int(math.Round(at*float64(l.Steps))) {
+			n++
+		}
+	}
+	return math.Pow(orDefault(m.Gamma, .1), float64(n))
+}
+
+// Ramp multiplies the factors of Then by one that rises linearly from Start to 1 over
+// the first Steps steps, but over a quarter of the training at most. It is torch's
+// LinearLR beside another scheduler: unlike Warmup, it does not shift what follows.
+type Ramp struct {
+	Steps int
+	Start float64 // 0: 0.001
+	Then  Schedule
+}
+
+// Factor is Then's, times Start + (1-Start) step/Steps in the first steps.
+func (r Ramp) Factor(step int, l Length) float64 {
+	factor, rising := r.Then.Factor(step, l), min(r.Steps, l.Steps/4)
+	if step >= rising {
+		return factor
+	}
+	start := orDefault(r.Start, .001)
+	return factor * (start + (1-start)*float64(step)/float64(rising))
+}
+
 // Cosine lowers the learning rate to 0 along a cosine, (1 + cos(pi t/T)) / 2 in step
 // t of T, as torch's CosineAnnealingLR stepped in every step.
 type Cosine struct{}
@@ -87,6 +126,10 @@ func completeSchedule(s Schedule) Schedule {
 		return Cosine{}
 	case StepDecay:
 		return StepDecay{Every: orDefault(s.Every, 50), Gamma: orDefault(s.Gamma, .1)}
+	case MultiStep:
+		return MultiStep{At: s.At, Gamma: orDefault(s.Gamma, .1)}
+	case Ramp:
+		return Ramp{Steps: s.Steps, Start: orDefault(s.Start, .001), Then: completeSchedule(s.Then)}
 	case OneCycle:
 		return OneCycle{Rise: orDefault(s.Rise, .3), Start: orDefault(s.Start, 25), Final: orDefault(s.Final, 1e4)}
 	}

@@ -69,3 +69,30 @@ func TestWarmupTooLong(t *testing.T) {
 		}
 	}
 }
+
+// TestMultiStepRamp gives the learning rates of torchvision's reference training: 8 epochs
+// of 5 steps, lr 0.02, PyTorch's MultiStepLR(milestones=[4, 7], gamma=0.1) once an epoch,
+// and LinearLR(start_factor=1/1000, total_iters=4) in the first one.
+func TestMultiStepRamp(t *testing.T) {
+	s := finetune.Ramp{Steps: 4, Start: 1. / 1000, Then: finetune.MultiStep{At: []float64{4. / 8, 7. / 8}, Gamma: .1}}
+	l := finetune.Length{Steps: 40, Epoch: 5}
+	for step := range l.Steps {
+		want := []float64{2e-5, .005015, .01001, .015005, .02}[min(step, 4)]
+		if step >= 20 {
+			want = .002
+		}
+		if step >= 35 {
+			want = .0002
+		}
+		if got := .02 * s.Factor(step, l); math.Abs(got-want) > 1e-15 {
+			t.Errorf("step %d: %v, want %v", step, got, want)
+		}
+	}
+	zero := finetune.Ramp{Steps: 4, Then: finetune.MultiStep{At: []float64{.5}}}
+	if a, b := zero.Factor(0, l), zero.Factor(20, l); a != .001 || b != .1 {
+		t.Errorf("defaults: factors %v and %v, want 0.001 and 0.1", a, b)
+	}
+	if f := s.Factor(3, finetune.Length{Steps: 12, Epoch: 5}); f != 1 {
+		t.Errorf("the ramp of a training of 12 steps has not ended after a quarter of them: %v", f)
+	}
+}

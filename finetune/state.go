@@ -84,8 +84,8 @@ func (s *State) check(now *State) error {
 		return fmt.Errorf("finetune: the saved state is of another run: of %d steps of which %d are an epoch, now there are %d and %d",
 			s.Length.Steps, s.Length.Epoch, now.Length.Steps, now.Length.Epoch)
 	}
-	least, most := s.Epoch*s.Length.Epoch, (s.Epoch+1)*s.Length.Epoch
-	if s.Fitted { // the last epoch may be incomplete
+	least, most := min(s.Epoch*s.Length.Epoch, s.Length.Steps), (s.Epoch+1)*s.Length.Epoch // with Config.Steps the last epoch may be incomplete
+	if s.Fitted {                                                                          // so may the last epoch before training was shortened
 		least -= s.Length.Epoch
 	}
 	if s.Epoch < 0 || s.Step < max(least, 0) || s.Step > min(most, s.Length.Steps) || (s.Best == nil) != (s.Epoch == 0) {

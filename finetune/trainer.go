@@ -1,6 +1,7 @@
 package finetune
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -92,7 +93,7 @@ func (t *trainer) build(rows int) error {
 	}
 	t.plan.Rows, t.plan.Validation = rows, t.data.Rows(Validation)
 	t.plan.LeftOut, t.plan.Epoch = t.leftOut(rows), t.stepsPerEpoch(rows)
-	t.plan.Epochs, t.plan.Steps = t.Epochs, t.Epochs*t.plan.Epoch
+	t.plan.Epochs, t.plan.Steps = t.Epochs, cmp.Or(t.Steps, t.Epochs*t.plan.Epoch)
 	t.state = State{Seed: t.Seed, Batch: t.BatchSize, Rows: rows, Validation: t.plan.Validation, Length: t.plan.Length}
 	return nil
 }
