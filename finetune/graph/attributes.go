@@ -25,6 +25,14 @@ func (r *reader) float(n *pb.NodeProto, name string, value float64) float64 {
 	return value
 }
 
+// text returns an attribute of text of a node, or its default.
+func (r *reader) text(n *pb.NodeProto, name, value string) string {
+	if a := attribute(n, name); a != nil {
+		return string(a.S)
+	}
+	return value
+}
+
 // intList returns an attribute of integers of a node, or its default.
 func (r *reader) intList(n *pb.NodeProto, name string, value ...int) []int {
 	a := attribute(n, name)

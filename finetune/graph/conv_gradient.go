@@ -31,6 +31,17 @@ func (o Conv) check(x, w, dy Shape) error {
 	return err
 }
 
+// Wrt reports that both inputs have a derivative: the op is a transposed convolution
+// of dy.
+func (ConvGradientInput) Wrt(n int) []bool { return every(n) }
+
+// Diff returns the gradient by w, for which the given gradient and dy change places,
+// and the gradient by dy, which is a convolution of the given gradient.
+func (o ConvGradientInput) Diff(b *Builder, in []Value, _, dx Value) []Value {
+	w, dy := in[0], in[1]
+	return []Value{b.Apply(ConvGradientWeight{o.Conv, w.Shape()}, dx, dy), b.Apply(o.Conv, dx, w)}
+}
+
 // Run32 is the float32 kernel.
 func (o ConvGradientInput) Run32(c Call[float32]) { convGradientInput(o, c) }
 

@@ -69,8 +69,8 @@ func damage(rng *rand.Rand, g *pb.GraphProto) {
 			n.Input[rng.IntN(len(n.Input))] = value()
 		}
 	case 3:
-		ops := strings.Fields("Add AveragePool BatchNormalization Cast Clip Concat Constant ConstantOfShape Conv Div Dropout Flatten Gather Gemm " +
-			"GlobalAveragePool Identity MatMul MaxPool Mul Pad ReduceMean ReduceSum Relu Reshape Shape Slice Split Squeeze Sub Transpose Unsqueeze")
+		ops := strings.Fields("Add AveragePool BatchNormalization Cast Clip Concat Constant ConstantOfShape Conv ConvTranspose Div Dropout Flatten Gather Gemm " +
+			"GlobalAveragePool Identity MatMul MaxPool Mul Pad ReduceMean ReduceSum Relu Reshape Resize Shape Sigmoid Slice Split Squeeze Sub Transpose Unsqueeze Upsample")
 		n.OpType = ops[rng.IntN(len(ops))]
 	case 4:
 		for _, a := range n.Attribute {
@@ -79,7 +79,7 @@ func damage(rng *rand.Rand, g *pb.GraphProto) {
 			}
 		}
 	case 5:
-		names := strings.Fields("axis axes perm pads kernel_shape strides dilations group shape starts ends split keepdims ceil_mode value to ratio")
+		names := strings.Fields("axis axes perm pads kernel_shape strides dilations group shape starts ends split keepdims ceil_mode value to ratio output_padding scales")
 		a := &pb.AttributeProto{Name: names[rng.IntN(len(names))], I: number(), Ints: numbers(rng.IntN(5))}
 		if rng.IntN(3) == 0 {
 			a.T = &pb.TensorProto{DataType: int32(rng.IntN(9)), Dims: numbers(1)}

@@ -69,6 +69,24 @@ var limits = map[string]string{
 	"test_matmul_4d_1d":                                                             "products of two stacks of matrices",
 	"test_slice_start_out_of_bounds":                                                "empty tensors",
 	"test_cast_FLOAT_to_FLOAT16":                                                    "values of other types than float32",
+	"test_convtranspose_1d":                                                         "signals",
+	"test_convtranspose_autopad_same":                                               "sizes that padding follows from",
+	"test_convtranspose_output_shape":                                               "sizes that padding follows from",
+	"test_resize_downsample_scales_cubic":                                           "interpolation that is not repetition",
+	"test_resize_downsample_scales_cubic_A_n0p5_exclude_outside":                    "interpolation that is not repetition",
+	"test_resize_downsample_scales_linear_antialias":                                "interpolation that is not repetition",
+	"test_resize_downsample_sizes_linear_antialias":                                 "interpolation that is not repetition",
+	"test_resize_downsample_sizes_linear_pytorch_half_pixel":                        "interpolation that is not repetition",
+	"test_resize_downsample_sizes_nearest":                                          "interpolation that is not repetition",
+	"test_resize_tf_crop_and_resize":                                                "interpolation that is not repetition",
+	"test_resize_upsample_scales_cubic":                                             "interpolation that is not repetition",
+	"test_resize_upsample_scales_cubic_align_corners":                               "interpolation that is not repetition",
+	"test_resize_upsample_scales_cubic_asymmetric":                                  "interpolation that is not repetition",
+	"test_resize_upsample_scales_linear_half_pixel_symmetric":                       "interpolation that is not repetition",
+	"test_resize_upsample_sizes_cubic":                                              "interpolation that is not repetition",
+	"test_resize_upsample_sizes_nearest":                                            "interpolation that is not repetition",
+	"test_resize_upsample_sizes_nearest_floor_align_corners":                        "interpolation that is not repetition",
+	"test_resize_upsample_sizes_nearest_not_smaller":                                "interpolation that is not repetition",
 }
 
 // TestONNXNodes runs the cases of supported operators.
@@ -153,7 +171,7 @@ func nodeInputs(r *reader, m *pb.ModelProto, files map[string][]byte) (values ma
 			x.Name = in.Name
 			r.raw[in.Name] = x
 		case pb.TensorProto_FLOAT:
-			if limit := m.Graph.Node[0].OpType; i > 0 && (limit == "Clip" || limit == "Pad" || limit == "Dropout") {
+			if i > 0 && slices.Contains([]string{"Clip", "Dropout", "Pad", "Resize", "Upsample"}, m.Graph.Node[0].OpType) {
 				r.raw[in.Name] = x // a constant of the operator
 				continue
 			}

@@ -169,4 +169,4 @@ func promoted(m *onnx.Model) *onnx.Model {
 }
 
 // layers are the operators with parameters; an Add may hold a bias.
-var layers = map[string]bool{"Add": true, "BatchNormalization": true, "Conv": true, "Gemm": true, "MatMul": true}
+var layers = map[string]bool{"Add": true, "BatchNormalization": true, "Conv": true, "ConvTranspose": true, "Gemm": true, "MatMul": true}

@@ -17,6 +17,7 @@ var operators = map[string]func(*reader, *pb.NodeProto) Value{
 	"Clip":               readClip,
 	"Concat":             readConcat,
 	"Conv":               readConv,
+	"ConvTranspose":      readConvTranspose,
 	"Div":                readBinary,
 	"Dropout":            readDropout,
 	"Expand":             readExpand,
@@ -33,12 +34,15 @@ var operators = map[string]func(*reader, *pb.NodeProto) Value{
 	"ReduceSum":          readReduce,
 	"Relu":               func(r *reader, n *pb.NodeProto) Value { return r.Apply(Relu{}, r.in(n, 0)) },
 	"Reshape":            readReshape,
+	"Resize":             readResize,
+	"Sigmoid":            readSigmoid,
 	"Slice":              readSlice,
 	"Split":              readSplit,
 	"Squeeze":            readSqueeze,
 	"Sub":                readBinary,
 	"Transpose":          readTranspose,
 	"Unsqueeze":          readUnsqueeze,
+	"Upsample":           readResize,
 }
 
 // reader turns the nodes of a model into a graph.

@@ -18,6 +18,7 @@ func elementwise() map[string]network {
 		"per channel":          with(chain(3, 4, "y", node("Sub", "s", []string{"images", "m"}), node("Div", "y", []string{"s", "d"})), onnx.NewFloats("m", []int64{1, 3, 1, 1}, .1, .2, .3), onnx.NewFloats("d", []int64{3, 1, 1}, .5, 2, -1)),
 		"constant on the left": with(chain(3, 4, "y", node("Div", "s", []string{"c", "images"}), node("Mul", "t", []string{"c", "s"}), node("Add", "y", []string{"c", "t"})), onnx.NewFloats("c", nil, .5)),
 		"broadcast":            chain(3, 4, "y", node("ReduceMean", "m", []string{"images"}, onnx.Ints("axes", 2, 3)), node("Div", "d", []string{"images", "m"}), node("ReduceMean", "n", []string{"images"}, onnx.Ints("axes", 0, 1), onnx.Int("keepdims", 0)), node("Sub", "e", []string{"n", "d"}), node("Mul", "f", []string{"m", "e"}), node("Add", "y", []string{"f", "n"})),
+		"Sigmoid":              with(chain(3, 4, "y", node("Mul", "s", []string{"images", "c"}), node("Sigmoid", "p", []string{"s"}), node("Mul", "y", []string{"p", "images"})), onnx.NewFloats("c", []int64{3, 1, 1}, 1, -2, 5)),
 		"Identity":             chain(3, 4, "y", node("Identity", "x", []string{"images"}), node("Identity", "y", []string{"x"})),
 		"Dropout":              chain(3, 4, "y", node("Dropout", "y", []string{"images"})),
 		"Dropout two":          {h: 3, w: 4, opset: 10, nodes: []*pb.NodeProto{node("Dropout", "x", []string{"images"}, onnx.Float("ratio", .25)), node("Dropout", "y", []string{"x"}, onnx.Float("ratio", 0))}, value: "y"},

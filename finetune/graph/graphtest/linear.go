@@ -9,13 +9,7 @@ import (
 
 // linears are cases of matrix products with random weights.
 func linears(rng *rand.Rand) map[string]network {
-	weights := func(name string, dims ...int64) *pb.TensorProto {
-		n := int64(1)
-		for _, d := range dims {
-			n *= d
-		}
-		return onnx.NewFloats(name, dims, Uniform(rng, int(n), -1, 1)...)
-	}
+	weights := func(name string, dims ...int64) *pb.TensorProto { return uniform(rng, name, dims...) }
 	flat := node("Flatten", "x", []string{"images"})
 	gemm := func(a []*pb.AttributeProto, in string, init ...*pb.TensorProto) network {
 		names := []string{in}

@@ -80,7 +80,7 @@ func (n network) awayFrom(kinks ...float64) network {
 // operators are the cases of all other operators, sorted by name.
 func operators(rng *rand.Rand) (out []Case) {
 	all := map[string]network{}
-	for _, cases := range []map[string]network{poolings(), reductions(), elementwise(), slicing(), paddings(), reshapes(), linears(rng)} {
+	for _, cases := range []map[string]network{poolings(), reductions(), elementwise(), slicing(), paddings(), reshapes(), upsamplings(rng), linears(rng)} {
 		maps.Copy(all, cases)
 	}
 	for _, name := range slices.Sorted(maps.Keys(all)) {

@@ -9,6 +9,7 @@ func poolings() map[string]network {
 	ceil, include := onnx.Int("ceil_mode", 1), onnx.Int("count_include_pad", 1)
 	return map[string]network{
 		"MaxPool 2/2":               single(6, 4, "MaxPool", box(2, 2)...),
+		"MaxPool 1/2":               single(6, 5, "MaxPool", box(1, 2)...),
 		"MaxPool 3/2 pad 1":         single(7, 6, "MaxPool", box(3, 2, 1, 1, 1, 1)...),
 		"MaxPool 3/1 overlap":       single(5, 5, "MaxPool", box(3, 1, 1, 0, 0, 1)...),
 		"MaxPool ceil":              single(6, 7, "MaxPool", append(box(3, 2), ceil)...),
