@@ -29,7 +29,8 @@ type Event struct {
 	Epoch int // counted from 1; 0 before training
 	Step  int // steps done in total
 
-	Loss            float64 // of the step's batch, before the update
+	Loss            float64  // of the step's batch, before the update
+	Losses          []Figure // of Stepped: what Loss is the sum of, where the step is Itemized
 	LearningRate    float64
 	Rows            int           // in the step's batch
 	ImagesPerSecond float64       // over the last steps

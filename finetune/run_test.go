@@ -3,6 +3,7 @@ package finetune_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -47,6 +48,32 @@ func TestRunAdded(t *testing.T) {
 		if err != nil || len(list) != 2 || list[1].Name != "regress.w" || !slices.Equal(list[1].Shape, []int{1, 6, 1, 1}) {
 			t.Errorf("%q: %+v, %v", dir, list, err)
 		}
+	}
+	// The lines of the steps tell what the loss is the sum of.
+	metrics, err := os.ReadFile(filepath.Join(r.Folder, "seed-1", finetune.MetricsFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	steps := 0
+	for line := range bytes.Lines(metrics) {
+		var s struct {
+			Event         string
+			Loss          float64
+			Quarter, Rest *float64
+		}
+		line = bytes.ReplaceAll(line, []byte(`"loss_`), []byte(`"`))
+		if err := json.Unmarshal(line, &s); err != nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+		if s.Event == "step" {
+			steps++
+			if s.Quarter == nil || s.Rest == nil || *s.Quarter != s.Loss/4 || *s.Rest != 3*s.Loss/4 || s.Loss == 0 {
+				t.Errorf("the line of a step: %s", line)
+			}
+		}
+	}
+	if steps != 2 {
+		t.Errorf("%d lines of steps", steps)
 	}
 	// A learning rate that is given twice is trained with once for each seed.
 	r.Folder, r.LearningRates = t.TempDir(), []float64{.01, .01}

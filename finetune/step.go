@@ -9,22 +9,29 @@ import (
 	"github.com/robust-transfer/rtx/finetune/graph"
 )
 
-// step trains on a batch and returns the loss before the update.
-func (t *trainer) step(b *Batch, lr float64) (float64, error) {
+// step trains on a batch and returns the loss before the update, and what it is the sum
+// of if the step tells it.
+func (t *trainer) step(b *Batch, lr float64) (loss float64, losses []Figure, err error) {
 	t.miss(Training, b)
 	if b.N() == 0 || b.N() == 1 && !t.Frozen {
-		return 0, nil // too few rows could be read
+		return 0, nil, nil // too few rows could be read
 	}
 	s, err := t.stepOf(b.N())
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	p := t.pass(Training, b, s.Programs()...)
 	p.numbers = map[string]float64{graph.LR: lr}
 	for name, v := range t.Optimizer.Inputs(t.state.Step + 1) {
 		p.numbers[name] = v
 	}
-	return s.Run(p)
+	if loss, err = s.Run(p); err != nil {
+		return 0, nil, err
+	}
+	if s, ok := s.(Itemized); ok {
+		losses = slices.Clone(s.Losses())
+	}
+	return loss, losses, nil
 }
 
 // pass is a run of the task's programs on a batch.

@@ -38,6 +38,12 @@ type Step interface {
 	Run(p *Pass) (loss float64, err error)
 }
 
+// Itemized is a Step whose loss is a sum of several, such as those of a detector's heads.
+type Itemized interface {
+	Step
+	Losses() []Figure // what the loss of the last Run is the sum of, in a fixed order
+}
+
 // Scorer scores weights on rows, batch by batch.
 type Scorer interface {
 	Programs() []*graph.Program // all programs that Add runs

@@ -73,7 +73,7 @@ func Train(ctx context.Context, net *graph.Network, x Executor, task Task, data 
 				return t.end(ctx, err)
 			}
 			lr := t.learningRate(t.state.Step)
-			loss, err := t.step(b, lr)
+			loss, losses, err := t.step(b, lr)
 			if err != nil {
 				return nil, err
 			}
@@ -85,7 +85,7 @@ func Train(ctx context.Context, net *graph.Network, x Executor, task Task, data 
 			if b.N() > 0 {
 				t.noteLoss(loss)
 			}
-			if err := t.report(Event{Kind: Stepped, Loss: loss, LearningRate: lr, Rows: b.N()}); err != nil {
+			if err := t.report(Event{Kind: Stepped, Loss: loss, Losses: losses, LearningRate: lr, Rows: b.N()}); err != nil {
 				return nil, err
 			}
 			if ctx.Err() != nil {

@@ -85,7 +85,7 @@ func (w *trialWriter) event(ctx context.Context, e Event) error {
 	case Started:
 		return w.started(e)
 	case Stepped:
-		return w.line(`{"event":"step","step":%d,"epoch":%d,"loss":%s,"lr":%s}`, e.Step, e.Epoch, number(e.Loss), number(e.LearningRate))
+		return w.line(`{"event":"step","step":%d,"epoch":%d,"loss":%s%s,"lr":%s}`, e.Step, e.Epoch, number(e.Loss), fields(e.Losses), number(e.LearningRate))
 	case Evaluated:
 		return w.evaluated(ctx, e)
 	case Ended:
@@ -162,10 +162,7 @@ func (w *trialWriter) ended(e Event) error {
 // evaluation writes the line of an evaluation.
 func (w *trialWriter) evaluation(e Event) error {
 	s := e.Score
-	line := fmt.Sprintf(`{"event":"eval","epoch":%d,"split":%q,"n":%d,"loss":%s`, s.Epoch, e.Split, s.N, number(s.Loss))
-	for _, f := range s.Figures {
-		line += fmt.Sprintf(",%q:%s", f.Name, number(f.Value))
-	}
+	line := fmt.Sprintf(`{"event":"eval","epoch":%d,"split":%q,"n":%d,"loss":%s%s`, s.Epoch, e.Split, s.N, number(s.Loss), fields(s.Figures))
 	line += `,"train_loss":` + number(s.TrainLoss)
 	if e.Split == Validation {
 		line += fmt.Sprintf(`,"best":%t`, e.Best)
@@ -191,6 +188,14 @@ func (w *trialWriter) interrupted(ctx context.Context, r *Result) error {
 		return nil
 	}
 	return w.epoch(context.WithoutCancel(ctx), func() (*onnx.Model, error) { return r.LastModel, nil })
+}
+
+// fields writes figures as fields of a JSON object, with a comma in front of each.
+func fields(figures []Figure) (text string) {
+	for _, f := range figures {
+		text += fmt.Sprintf(",%q:%s", f.Name, number(f.Value))
+	}
+	return text
 }
 
 // number formats a number for JSON; null if it is not finite.
