@@ -296,7 +296,7 @@ func TestAdaptRefuses(t *testing.T) {
 	if o := call("export", backbone, "-o", folded, "--fold-bn", "-q"); o.code != 0 {
 		t.Fatalf("%+v", o)
 	}
-	sigmoid, node := operator(t, "Relu", "Sigmoid")
+	tanh, node := operator(t, "Relu", "Tanh")
 	bad, single := t.TempDir(), t.TempDir()
 	for i := range 3 {
 		if err := os.WriteFile(filepath.Join(bad, fmt.Sprintf("%d.png", i)), []byte("no image"), 0o666); err != nil {
@@ -332,7 +332,7 @@ func TestAdaptRefuses(t *testing.T) {
 		{"--onnxruntime nowhere.so", 69, "nowhere.so", ""},
 		{"-m nowhere.onnx", 2, "nowhere.onnx", "rtx models"},
 		{"-m " + folded, 65, "the model has no batch norms", "--fold-bn"},
-		{"-m " + sigmoid, 65, fmt.Sprintf("node %q (Sigmoid, opset 17)", node), "rtx inspect"},
+		{"-m " + tanh, 65, fmt.Sprintf("node %q (Tanh, opset 17)", node), "rtx inspect"},
 		{"-d nowhere", 65, "nowhere", ""},
 		{"-d " + bad, 65, "unusable", ""},
 		{"-d " + single, 65, "1 images to adapt to", ""},

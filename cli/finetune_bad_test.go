@@ -76,7 +76,7 @@ func TestFinetuneRefuses(t *testing.T) {
 	if o := call("export", model, "-o", half, "--precision", "fp16", "-q"); o.code != 0 {
 		t.Fatalf("%+v", o)
 	}
-	sigmoid, node := operator(t, "Relu", "Sigmoid")
+	tanh, node := operator(t, "Relu", "Tanh")
 	shape, _ := operator(t, "Relu", "NonZero")
 	nameless := variant(t, func(m *onnx.Model) *onnx.Model { return m.WithMetadata(onnx.ClassesKey, "") })
 	labels := write(t, "labels.txt", "arrow\ncat\n")
@@ -151,8 +151,8 @@ func TestFinetuneRefuses(t *testing.T) {
 		{"-m nowhere.onnx", 2, "nowhere.onnx", "rtx models"},
 		{"-m " + text, 65, "this is text", ""},
 		{"-m " + half, 65, "FLOAT16", "rtx inspect"},
-		{"-m " + sigmoid, 65, fmt.Sprintf("node %q (Sigmoid, opset 17)", node), "rtx inspect"},
-		{"-m " + sigmoid + " --engine tape", 65, "Sigmoid", "rtx inspect"},
+		{"-m " + tanh, 65, fmt.Sprintf("node %q (Tanh, opset 17)", node), "rtx inspect"},
+		{"-m " + tanh + " --engine tape", 65, "Tanh", "rtx inspect"},
 		{"-m " + shape, 65, "NonZero", ""},
 		{"-d nowhere", 65, "nowhere", "class folders"},
 		{"-d " + flat, 65, "no image has a class", ""},
