@@ -2,6 +2,7 @@ package arch
 
 import (
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/robust-transfer/rtx/onnx"
@@ -9,10 +10,12 @@ import (
 
 // The distributions that only detectors have.
 var (
-	xavier      distribution = func(in, _ float64) (bool, float64) { return false, math.Sqrt(3 / in) } // kaiming_uniform_, a=1: c2_xavier_fill
-	thousandth  distribution = func(_, _ float64) (bool, float64) { return true, 0.001 }               // normal_, 0, 0.001
-	priorChance              = 0.01                                                                    // of an anchor to be an object, as RetinaNet begins
+	xavier     distribution = func(in, _ float64) (bool, float64) { return false, math.Sqrt(3 / in) } // kaiming_uniform_, a=1: c2_xavier_fill
+	thousandth distribution = func(_, _ float64) (bool, float64) { return true, 0.001 }               // normal_, 0, 0.001
 )
+
+// priorChance is that of an anchor to be an object of a class, as RetinaNet begins.
+const priorChance = 0.01
 
 // layerInit is how a layer of a detector is initialised.
 type layerInit struct{ weight, bias distribution }
@@ -20,16 +23,17 @@ type layerInit struct{ weight, bias distribution }
 // layerInits are the layers behind the trunk, told by what their names begin with: the
 // first one that fits counts. They are those of torchvision 0.29 and Detectron2 0.6.
 func (c conventions) layerInits() []namedInit {
-	box, predictor, deltas, deconv, masks := layerInit{layerDefault, layerDefault}, layerInit{layerDefault, layerDefault}, layerInit{layerDefault, layerDefault}, layerInit{heOut, layerDefault}, layerInit{heOut, layerDefault}
+	plain := layerInit{layerDefault, layerDefault}
+	box, scores, deltas, deconv, masks := plain, plain, plain, layerInit{heOut, layerDefault}, layerInit{heOut, layerDefault}
 	if c == detectron2 {
-		box, predictor, deltas, deconv, masks = layerInit{xavier, zero}, layerInit{hundredth, zero}, layerInit{thousandth, zero}, layerInit{heOut, zero}, layerInit{thousandth, zero}
+		box, scores, deltas, deconv, masks = layerInit{xavier, zero}, layerInit{hundredth, zero}, layerInit{thousandth, zero}, layerInit{heOut, zero}, layerInit{thousandth, zero}
 	}
 	return []namedInit{
 		{"backbone.fpn.", layerInit{xavier, zero}},
 		{"rpn.head.", layerInit{hundredth, zero}},
 		{"head.", layerInit{hundredth, zero}},
 		{"roi_heads.box_head.", box},
-		{"roi_heads.box_predictor.cls_score", predictor},
+		{"roi_heads.box_predictor.cls_score", scores},
 		{"roi_heads.box_predictor.bbox_pred", deltas},
 		{"roi_heads.mask_head.", layerInit{heOut, zero}},
 		{"roi_heads.mask_predictor.conv5_mask", deconv},
@@ -42,28 +46,31 @@ type namedInit struct {
 	layerInit
 }
 
-// draw adds the parameters behind the trunk to the model, with random values.
+// draw adds the parameters behind the trunk to the model, with random values. A bias
+// follows the weight of its layer.
 func (d detector) draw(m *onnx.Model, b *builder, conv conventions, seed uint64) {
-	inits := conv.layerInits()
-	var fanIn, fanOut float64
+	var weight param
 	for _, p := range b.params {
-		t, n := initializer(m, p), onnx.Tensor{Dims: p.dims}.Elements()
-		var of layerInit
-		for _, i := range inits {
-			if of.weight == nil && strings.HasPrefix(p.name, i.prefix) {
-				of = i.layerInit
-			}
+		if len(p.dims) > 1 {
+			weight = p
 		}
-		values := of.bias
-		if len(p.dims) > 1 { // its bias follows
-			fanIn, fanOut = fans(p.dims)
-			values = of.weight
-		}
-		next := constant(-math.Log((1 - priorChance) / priorChance))
-		if p.name != "head.classification_head.cls_logits.bias" {
-			normal, scale := values(fanIn, fanOut)
-			next = drawn(seed, p.name, normal, scale)
-		}
-		m.SetPayload(t, 4*n, float32s(int(n), next))
+		n := onnx.Tensor{Dims: p.dims}.Elements()
+		m.SetPayload(initializer(m, p), 4*n, float32s(int(n), conv.initial(p, weight, seed)))
 	}
+}
+
+// initial returns what starts the sequence of the random values of a parameter behind the
+// trunk: the weight of a layer, or its bias.
+func (c conventions) initial(p, weight param, seed uint64) func() func() float64 {
+	if p.name == "head.classification_head.cls_logits.bias" {
+		return constant(-math.Log((1 - priorChance) / priorChance))
+	}
+	inits := c.layerInits()
+	of := inits[slices.IndexFunc(inits, func(i namedInit) bool { return strings.HasPrefix(p.name, i.prefix) })]
+	values := of.weight
+	if len(p.dims) == 1 {
+		values = of.bias
+	}
+	normal, scale := values(fans(weight.dims))
+	return drawn(seed, p.name, normal, scale)
 }

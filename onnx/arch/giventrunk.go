@@ -33,8 +33,14 @@ func newTrunk(backbone *onnx.Model, kind string) (*givenTrunk, error) {
 	case spec.Normalized && len(spec.NormNodes) == 0:
 		return nil, fmt.Errorf("the graph normalises images, but not by nodes of its own, so that the colour of padding cannot be told")
 	}
+	stages := spec.Stages
+	if len(stages) == 0 {
+		if stages, err = backbone.Stages(); err != nil {
+			return nil, err
+		}
+	}
 	t := &givenTrunk{spec: spec, name: cmp.Or(spec.Arch, "backbone"), eps: defaultEps}
-	if t.stages, err = pyramidStages(kind, spec.Stages); err != nil {
+	if t.stages, err = pyramidStages(kind, stages); err != nil {
 		return nil, err
 	}
 	values := make([]string, len(t.stages))

@@ -21,7 +21,7 @@ type DetectorConfig struct {
 	MaxSize int // unless the longer side were longer than this; 0: 1333 for 800, and in proportion
 
 	// AnchorSizes are the sides of the anchors of each level, fine to coarse, each of
-	// which comes with the ratios 1:2, 1:1 and 2:1. Nil: of a two-stage detector 8 times
+	// which comes with the ratios 1:2, 1:1 and 2:1. None: of a two-stage detector 8 times
 	// the level's stride; of RetinaNet 4 times the stride, and that times 2^(1/3) and
 	// 2^(2/3).
 	AnchorSizes [][]float64
@@ -37,10 +37,10 @@ type DetectorConfig struct {
 // its values, parameters and normalisation are as they were, and its input is called
 // "images".
 //
-// The feature maps are the Spec's stages: of each stride of 4, 8, 16 and 32 the last one;
-// RetinaNet leaves out stride 4 where the backbone has two coarser ones. They must be
-// two or more, each of twice the stride of the one before, and follow the size of the
-// images.
+// The feature maps are the Spec's stages, or where it has none those of
+// [onnx.Model.Stages]: of each stride of 4, 8, 16 and 32 the last one; RetinaNet leaves
+// out stride 4 where the backbone has two coarser ones. They must be two or more, each
+// of twice the stride of the one before, and follow the size of the images.
 //
 // Weights are drawn as torchvision and Detectron2 draw them: the pyramid from
 // kaiming_uniform_(a=1); the region proposal network and RetinaNet's heads from
@@ -147,7 +147,7 @@ func (c DetectorConfig) detector(kind string, t *givenTrunk, classes int) (detec
 	if kind == MaskRCNN {
 		d.maskConvs, d.maskHidden = []int{d.channels, d.channels, d.channels, d.channels}, d.channels
 	}
-	if c.AnchorSizes != nil {
+	if len(c.AnchorSizes) > 0 {
 		if d.anchors = 3 * len(c.AnchorSizes[0]); d.anchors == 0 {
 			return d, fmt.Errorf("no anchors of the finest level")
 		}
@@ -175,7 +175,7 @@ func (c DetectorConfig) sizes(d detector, conv conventions, s *onnx.Spec) error 
 		finest /= 2
 	}
 	s.Detect.Anchors.Sizes = d.anchorSizes(conv, finest)
-	if c.AnchorSizes == nil {
+	if len(c.AnchorSizes) == 0 {
 		return nil
 	}
 	if len(c.AnchorSizes) != len(s.Detect.Levels) {
