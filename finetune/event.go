@@ -30,7 +30,7 @@ type Event struct {
 	Step  int // steps done in total
 
 	Loss            float64  // of the step's batch, before the update
-	Losses          []Figure // of Stepped: what Loss is the sum of, where the step is Itemized
+	Losses          []Figure // what Loss is the sum of, if the task says it (Pass.Losses)
 	LearningRate    float64
 	Rows            int           // in the step's batch
 	ImagesPerSecond float64       // over the last steps

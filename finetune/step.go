@@ -10,7 +10,7 @@ import (
 )
 
 // step trains on a batch and returns the loss before the update, and what it is the sum
-// of if the step tells it.
+// of, if the task says it.
 func (t *trainer) step(b *Batch, lr float64) (loss float64, losses []Figure, err error) {
 	t.miss(Training, b)
 	if b.N() == 0 || b.N() == 1 && !t.Frozen {
@@ -25,13 +25,8 @@ func (t *trainer) step(b *Batch, lr float64) (loss float64, losses []Figure, err
 	for name, v := range t.Optimizer.Inputs(t.state.Step + 1) {
 		p.numbers[name] = v
 	}
-	if loss, err = s.Run(p); err != nil {
-		return 0, nil, err
-	}
-	if s, ok := s.(Itemized); ok {
-		losses = slices.Clone(s.Losses())
-	}
-	return loss, losses, nil
+	loss, err = s.Run(p)
+	return loss, p.Losses, err
 }
 
 // pass is a run of the task's programs on a batch.

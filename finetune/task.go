@@ -38,12 +38,6 @@ type Step interface {
 	Run(p *Pass) (loss float64, err error)
 }
 
-// Itemized is a Step whose loss is a sum of several, such as those of a detector's heads.
-type Itemized interface {
-	Step
-	Losses() []Figure // what the loss of the last Run is the sum of, in a fixed order
-}
-
 // Scorer scores weights on rows, batch by batch.
 type Scorer interface {
 	Programs() []*graph.Program // all programs that Add runs
@@ -66,6 +60,10 @@ type Pass struct {
 	*Batch
 	Split Split
 	Step  int // number of steps done before
+
+	// Losses may be set by Step.Run: what its loss is the sum of. They become those of
+	// the step's Event.
+	Losses []Figure
 
 	seed     uint64
 	programs []*graph.Program   // that may be run

@@ -50,13 +50,12 @@ func (r regression) Step(net *graph.Network, c graph.Config) (finetune.Step, err
 		return nil, err
 	}
 	first, second, err := whole.Split(prediction)
-	return &regressionStep{first: first, second: second, batch: c.Batch}, err
+	return &regressionStep{first, second, c.Batch}, err
 }
 
 type regressionStep struct {
 	first, second *graph.Program
 	batch         int
-	loss          float64
 }
 
 func (s *regressionStep) Programs() []*graph.Program { return []*graph.Program{s.first, s.second} }
@@ -76,15 +75,9 @@ func (s *regressionStep) Run(p *finetune.Pass) (float64, error) {
 	}
 	loss := []float32{0}
 	err := p.Run(s.second, in, map[string][]float32{graph.Loss: loss})
-	s.loss = float64(loss[0])
-	return s.loss, err
-}
-
-var _ finetune.Itemized = (*regressionStep)(nil)
-
-// Losses splits the loss, as a task of two losses would.
-func (s *regressionStep) Losses() []finetune.Figure {
-	return []finetune.Figure{{Name: "loss_quarter", Value: s.loss / 4}, {Name: "loss_rest", Value: 3 * s.loss / 4}}
+	sum := float64(loss[0])
+	p.Losses = []finetune.Figure{{Name: "loss_quarter", Value: sum / 4}, {Name: "loss_rest", Value: 3 * sum / 4}} // as of a task of two losses
+	return sum, err
 }
 
 func (r regression) Scorer(net *graph.Network, c graph.Config) (finetune.Scorer, error) {
