@@ -25,7 +25,7 @@ var doors = map[string][]string{
 	"gorgonia.org/gorgonia":             {"finetune/graph", "finetune/tape"},
 	"gorgonia.org/tensor":               {"finetune/graph", "finetune/tape", "onnx/verify"}, // onnx-go hands them out
 	"github.com/chewxy/hm":              {"finetune/graph"},                                 // the types of gorgonia's ops
-	"gonum.org/v1/gonum":                {"finetune/graph", "finetune/probe", "onnx/verify"},
+	"gonum.org/v1/gonum":                {"finetune/graph", "finetune/probe", "finetune/roialign", "onnx/verify"},
 	"github.com/parquet-go/parquet-go":  {"featurize"},
 	"github.com/klauspost/compress":     {"featurize", "featurize/pixels"},
 }

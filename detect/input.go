@@ -133,3 +133,10 @@ func resized(img *pixels.Image, to Size) (*pixels.Image, error) {
 func ratios(from, to Size) (x, y float32) {
 	return float32(to.W) / float32(from.W), float32(to.H) / float32(from.H)
 }
+
+// tap interpolates between two pixels of a row or column. Both weights are 0 where the
+// sample is outside of it.
+type tap struct {
+	low, high             int
+	lowWeight, highWeight float32
+}

@@ -42,6 +42,7 @@ func Cases(rng *rand.Rand) []Case {
 	out = append(out, operators(rng)...)
 	out = append(out, losses(rng)...)
 	out = append(out, picks(rng)...)
+	out = append(out, roiAligns(rng)...)
 	return out
 }
 
