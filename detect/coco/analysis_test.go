@@ -186,4 +186,21 @@ func TestWorst(t *testing.T) {
 	if _, err := e.Worst(3, 0.51, 0); err == nil {
 		t.Error("an IoU that was not evaluated is taken")
 	}
+	every, err := e.PerImage(0.5, best.Score)
+	if err != nil || len(every) != len(gt.Images) {
+		t.Fatalf("%d of %d images, %v", len(every), len(gt.Images), err)
+	}
+	right, withErrors := 0, 0
+	for i, m := range every {
+		right += len(m.Right)
+		if len(m.Wrong)+len(m.Missed) > 0 {
+			withErrors++
+		}
+		if i > 0 && m.ImageID <= every[i-1].ImageID {
+			t.Errorf("image %d comes after %d", m.ImageID, every[i-1].ImageID)
+		}
+	}
+	if right != best.Right || withErrors != len(all) {
+		t.Errorf("%d right in all images, %d images with errors; expected %d and %d", right, withErrors, best.Right, len(all))
+	}
 }

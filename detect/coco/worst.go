@@ -14,10 +14,27 @@ type ImageErrors struct {
 }
 
 // Worst returns the images with errors, those with the most wrong detections and missed
-// objects first; of equal ones that of the lower id. Only detections with at least a
-// score count, and a detection is right if it matches an object of its category at iou,
-// one of Config.IoUs. At most n images are returned; 0: all.
+// objects first; of equal ones that of the lower id. Errors are those of PerImage. At most
+// n images are returned; 0: all.
 func (e *Evaluation) Worst(n int, iou, score float64) ([]ImageErrors, error) {
+	images, err := e.PerImage(iou, score)
+	if err != nil {
+		return nil, err
+	}
+	images = slices.DeleteFunc(images, func(m ImageErrors) bool { return len(m.Wrong)+len(m.Missed) == 0 })
+	slices.SortStableFunc(images, func(a, b ImageErrors) int {
+		return cmp.Compare(len(b.Wrong)+len(b.Missed), len(a.Wrong)+len(a.Missed))
+	})
+	if n > 0 && len(images) > n {
+		images = images[:n]
+	}
+	return images, nil
+}
+
+// PerImage returns what was right and wrong in each image, by rising id. Only detections
+// with at least a score count, and a detection is right if it matches an object of its
+// category at iou, one of Config.IoUs.
+func (e *Evaluation) PerImage(iou, score float64) ([]ImageErrors, error) {
 	t, err := e.threshold(iou)
 	if err != nil {
 		return nil, err
@@ -52,13 +69,6 @@ func (e *Evaluation) Worst(n int, iou, score float64) ([]ImageErrors, error) {
 				images[g.image].Missed = append(images[g.image].Missed, int(x.objects[o].at))
 			}
 		}
-	}
-	images = slices.DeleteFunc(images, func(m ImageErrors) bool { return len(m.Wrong)+len(m.Missed) == 0 })
-	slices.SortStableFunc(images, func(a, b ImageErrors) int {
-		return cmp.Compare(len(b.Wrong)+len(b.Missed), len(a.Wrong)+len(a.Missed))
-	})
-	if n > 0 && len(images) > n {
-		images = images[:n]
 	}
 	return images, nil
 }
