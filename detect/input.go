@@ -129,6 +129,28 @@ func resized(img *pixels.Image, to Size) (*pixels.Image, error) {
 	return out, err
 }
 
+// Resize scales an image as a detector does in inference: the 8-bit image as Pillow does
+// where d has Antialias, and otherwise by interpolation. The result is planes [3,H,W],
+// RGB in [0,1].
+func Resize(d onnx.DetectImages, img *pixels.Image, to Size) ([]float32, error) {
+	if err := checkImage(img); err != nil {
+		return nil, err
+	}
+	from := Size{img.Height, img.Width}
+	if d.Antialias && from != to {
+		small, err := resized(img, to)
+		if err != nil {
+			return nil, fmt.Errorf("detect: %w", err)
+		}
+		img, from = small, to
+	}
+	x := planes(img)
+	if from != to {
+		x = interpolate(x, from, to)
+	}
+	return x, nil
+}
+
 // ratios scale boxes from one image size to another, in float32: of x and y.
 func ratios(from, to Size) (x, y float32) {
 	return float32(to.W) / float32(from.W), float32(to.H) / float32(from.H)

@@ -40,8 +40,9 @@ type window struct {
 // statistics are the running mean and standard deviation that a batch norm holds of
 // each of the input's channels.
 type statistics struct {
-	mean, std []float64
-	node      string
+	mean, std    []float64
+	node         string
+	scale, shift []float64 // what the batch norm multiplies the network's channels by, and adds
 }
 
 // inputChain follows the graph from its image input.
@@ -339,6 +340,7 @@ func (c *inputChain) batchNorm(n *pb.NodeProto) bool {
 		c.add(v[1])
 		c.perChannel = true
 	} else {
+		s.scale, s.shift = v[0], v[1]
 		c.statistics = s
 	}
 	c.tell(n)

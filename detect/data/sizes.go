@@ -38,6 +38,10 @@ func (img *Image) fileSize() (width, height, orientation int, err error) {
 	return pixels.Size(append(head, rest...))
 }
 
+// FileSize reads the size that the image's file says, before any turn, and its EXIF
+// orientation, 1 to 8, or 0 for none. The error of a lost image wraps fs.ErrNotExist.
+func (img *Image) FileSize() (width, height, orientation int, err error) { return img.fileSize() }
+
 // known gives an image whose size the data do not say that of its file.
 func (s *Set) known(img *Image, where string) {
 	if img.Width > 0 && img.Height > 0 {

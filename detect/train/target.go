@@ -16,7 +16,7 @@ type Target struct {
 
 	Boxes  []box.Box // of the objects; crowds are left out
 	Labels []int     // for each box, the index of its class in Spec.Detect.Classes
-	Masks  []*Bitmap // for each box; nil: the masks are not learned
+	Masks  []*Bitmap // for each box, nil where the mask of that object is not known; nil: the masks are not learned
 }
 
 // Bitmap is the mask of an object: a part of the image, outside of which the object has

@@ -1,0 +1,91 @@
+package train
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/robust-transfer/rtx/detect/coco"
+	"github.com/robust-transfer/rtx/finetune"
+)
+
+// Truth is what the images of a split show, to score detections with. Its i-th image is
+// row i, with the size of its file. Ids are those of data.Set.COCO for the images' split,
+// so that detections may be compared with the data themselves; CategoryIDs are those of
+// the detector's classes. masks says whether masks are made, which takes time.
+func (d *Data) Truth(ctx context.Context, s finetune.Split, masks bool) (*coco.Dataset, error) {
+	ids, err := d.imageIDs(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	part := *d.set
+	part.Images = nil
+	for _, p := range d.rows[s] {
+		part.Images = append(part.Images, d.set.Images[p.at])
+	}
+	t, err := part.COCO(ctx, d.splitName(s), masks)
+	if err != nil {
+		return nil, err
+	}
+	of := map[int64]int64{}
+	for row := range t.Images {
+		image, size := &t.Images[row], d.rows[s][row].size
+		of[image.ID] = ids[row]
+		image.ID, image.Width, image.Height = ids[row], size.W, size.H
+	}
+	for i := range t.Annotations {
+		t.Annotations[i].ImageID = of[t.Annotations[i].ImageID]
+	}
+	return t, nil
+}
+
+// imageIDs are the ids of the rows' images among those of their split.
+func (d *Data) imageIDs(ctx context.Context, s finetune.Split) ([]int64, error) {
+	name := d.splitName(s)
+	all, err := d.set.COCO(ctx, name, false)
+	if err != nil {
+		return nil, err
+	}
+	of, next := make([]int64, len(d.set.Images)), 0
+	for i := range d.set.Images {
+		if name == "" || d.set.Images[i].Split == name {
+			of[i] = all.Images[next].ID
+			next++
+		}
+	}
+	ids := make([]int64, len(d.rows[s]))
+	for row, p := range d.rows[s] {
+		ids[row] = of[p.at]
+	}
+	return ids, nil
+}
+
+// splitName is what the set calls the split of a split's images; "" where they are of
+// several, or of none.
+func (d *Data) splitName(s finetune.Split) (name string) {
+	for i, p := range d.rows[s] {
+		if of := d.set.Images[p.at].Split; i == 0 {
+			name = of
+		} else if of != name {
+			return ""
+		}
+	}
+	return name
+}
+
+// CategoryIDs are the ids of categories in the Truth of a split, by index among the
+// detector's classes; those that the set does not have are left out.
+func (d *Data) CategoryIDs(s finetune.Split) (map[int]int64, error) {
+	classes := *d.set
+	classes.Images = nil
+	t, err := classes.COCO(context.Background(), d.splitName(s), false)
+	if err != nil {
+		return nil, fmt.Errorf("detect: %w", err)
+	}
+	ids := map[int]int64{}
+	for i, at := range d.classes {
+		if at >= 0 {
+			ids[at] = t.Categories[i].ID
+		}
+	}
+	return ids, nil
+}
