@@ -140,9 +140,11 @@ func batches(ctx context.Context, data Data, s Split, rows []int, epoch, size in
 		go func() {
 			defer close(ended)
 			defer close(out)
-			for from := 0; from < len(rows); from += size {
+			for rest := rows; len(rest) > 0; {
 				b := <-free // blocks until the loop below is done with a batch
-				b.begin(rows[from:min(from+size, len(rows))], size)
+				n := batchLen(data, s, rest, size)
+				b.begin(rest[:n], size)
+				rest = rest[n:]
 				err := data.Load(ctx, s, epoch, b)
 				if err == nil {
 					b.compact()

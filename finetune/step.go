@@ -49,7 +49,7 @@ func (t *trainer) evaluate(ctx context.Context, s Split) (Score, error) {
 	if n == 0 {
 		return t.scorer.Score().unknown(), nil
 	}
-	for b, err := range batches(ctx, t.data, s, allRows(n), 0, t.BatchSize) {
+	for b, err := range batches(ctx, t.data, s, visits(t.data, s), 0, t.BatchSize) {
 		if err != nil {
 			return Score{}, err
 		}

@@ -76,7 +76,10 @@ type picture struct {
 	canvas int         // index among the canvases
 }
 
-var _ finetune.Ordered = (*Data)(nil)
+var (
+	_ finetune.Ordered = (*Data)(nil)
+	_ finetune.Grouped = (*Data)(nil)
+)
 
 // OpenData makes rows of the images of a set, for a detector whose core is given. The
 // caller closes the set after Data. It reads the sizes of all image files, and decodes
