@@ -6,7 +6,6 @@ import (
 
 	cli "github.com/urfave/cli/v2"
 
-	"github.com/robust-transfer/rtx/detect/coco"
 	"github.com/robust-transfer/rtx/featurize/output"
 )
 
@@ -17,14 +16,12 @@ type evaluatingObjects struct {
 	o          evalOptions
 	args       []byte
 	command    string
-	truth      *truth
 	file       *predictionsFile // nil: a detector makes them
 	other      *predictionsFile // of --against; nil: none
-	found      []coco.Detection
-	categories map[int]int64  // ids of the data, by the detector's classes
-	folder     *output.Folder // nil: nothing is kept
+	categories map[int]int64    // ids of the data, by the detector's classes
+	folder     *output.Folder   // nil: nothing is kept
 
-	boxes, masks *coco.Evaluation // nil: not judged
+	judged
 }
 
 // evalPredictions is eval with a file of predictions, without a model.
@@ -183,58 +180,13 @@ func (v *evaluatingObjects) evaluate(ctx context.Context) (*objectEvaluation, er
 	return r, nil
 }
 
-func (v *evaluatingObjects) evaluation(found []coco.Detection, masks bool) (*coco.Evaluation, error) {
-	e, err := coco.Evaluate(&v.truth.Dataset, found, coco.Config{Masks: masks})
-	if err != nil {
-		return nil, fmt.Errorf("%q: %w", v.Data, err)
-	}
-	return e, nil
-}
-
-// withMasks reports whether every detection has a mask.
-func (v *evaluatingObjects) withMasks() bool {
-	return len(v.found) > 0 && v.withoutMask() == 0
-}
-
-// withoutMask counts the detections without a mask.
-func (v *evaluatingObjects) withoutMask() (n int) {
-	for _, d := range v.found {
-		if d.Mask == nil {
-			n++
-		}
-	}
-	return n
-}
-
 // figures puts the result together.
 func (v *evaluatingObjects) figures() *objectEvaluation {
-	r := &objectEvaluation{
-		Protocol: v.truth.split, Split: v.truth.split, N: len(v.truth.Images), Detections: len(v.found), Classes: len(v.truth.Categories),
-		Metric: v.metric(), BBox: figuresOf(v.boxes.Summary()), Strays: v.boxes.Strays.Detections, Predictions: v.file,
-		PerClass: []objectClass{}, Skipped: len(v.failed),
-	}
+	r := v.judged.figures()
+	r.Metric, r.Predictions, r.Skipped = v.metric(), v.file, len(v.failed)
 	if v.file == nil {
 		speed := share(v.imagesPerSecond())
 		r.Model, r.ImagesPerSecond = &modelFile{v.model.Path(), v.sum}, &speed
-	}
-	for _, a := range v.truth.Annotations {
-		if a.Crowd {
-			r.Crowds++
-		} else {
-			r.Objects++
-		}
-	}
-	for _, c := range v.boxes.PerClass() {
-		r.PerClass = append(r.PerClass, objectClass{
-			Label: c.Name, ID: c.ID, N: c.Objects, Detections: c.Detections, AP: share(c.AP), AP50: share(c.AP50), AP75: share(c.AP75),
-		})
-	}
-	if v.masks != nil {
-		r.Segm = figuresOf(v.masks.Summary())
-		for i, c := range v.masks.PerClass() {
-			ap, ap50 := share(c.AP), share(c.AP50)
-			r.PerClass[i].SegmAP, r.PerClass[i].SegmAP50 = &ap, &ap50
-		}
 	}
 	return r
 }

@@ -108,7 +108,7 @@ func bestOf(o coco.Operating) *bestScore {
 }
 
 // analyse adds to the figures what goes beyond COCO's.
-func (v *evaluatingObjects) analyse(ctx context.Context, r *objectEvaluation) error {
+func (v *judged) analyse(ctx context.Context, r *objectEvaluation) error {
 	var err error
 	r.Spread = &objectSpread{}
 	if r.Spread.BBox, err = spreadOf(ctx, v.boxes); err != nil {

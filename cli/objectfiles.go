@@ -107,7 +107,7 @@ func (r *objectEvaluation) matrix() (labels []string, counts [][]int) {
 
 // precisions are those of a category at the recalls of the configuration, of boxes at
 // a place among the overlaps; -1 where the category has no objects.
-func (v *evaluatingObjects) precisions(category, iou int) (precision, score []float64) {
+func (v *judged) precisions(category, iou int) (precision, score []float64) {
 	c := v.boxes.Config
 	n := len(c.Recalls)
 	at := (((category*len(c.Areas))*len(c.MaxDets)+len(c.MaxDets)-1)*len(c.IoUs) + iou) * n
@@ -115,7 +115,7 @@ func (v *evaluatingObjects) precisions(category, iou int) (precision, score []fl
 }
 
 // curveRows is the table of the curves at IoU .5, with its header.
-func (v *evaluatingObjects) curveRows() [][]string {
+func (v *judged) curveRows() [][]string {
 	rows := [][]string{{"label", "iou", "recall", "precision", "score"}}
 	number := func(x float64) string { return strconv.FormatFloat(x, 'g', -1, 64) }
 	for k, c := range v.boxes.Categories {
@@ -134,7 +134,7 @@ const mostCurves = 12
 
 // classCurves shows precision over recall at IoU .5: of the classes with most objects, and
 // the mean of all.
-func (v *evaluatingObjects) classCurves() *report.Chart {
+func (v *judged) classCurves() *report.Chart {
 	c := &report.Chart{Title: "Precision and recall of boxes at IoU .5", X: unit("recall"), Y: unit("precision")}
 	c.Groups = append(c.Groups, report.Group{Name: "mean of all classes", Joined: true, Bare: true, Points: v.meanCurve(0)})
 	classes := v.boxes.PerClass()
@@ -160,7 +160,7 @@ func (v *evaluatingObjects) classCurves() *report.Chart {
 }
 
 // overlapCurves shows the mean over all classes at several overlaps.
-func (v *evaluatingObjects) overlapCurves() *report.Chart {
+func (v *judged) overlapCurves() *report.Chart {
 	c := &report.Chart{Title: "Precision and recall of boxes by overlap", X: unit("recall"), Y: unit("precision")}
 	for t, iou := range v.boxes.Config.IoUs {
 		c.Groups = append(c.Groups, report.Group{Name: "IoU " + strconv.FormatFloat(iou, 'f', 2, 64), Joined: true, Bare: true, Points: v.meanCurve(t)})
@@ -172,7 +172,7 @@ func unit(label string) report.Axis { return report.Axis{Label: label, Percent: 
 
 // meanCurve is the mean precision of all classes with objects, at a place among the
 // overlaps, up to the highest recall that is reached.
-func (v *evaluatingObjects) meanCurve(iou int) (points []report.Point) {
+func (v *judged) meanCurve(iou int) (points []report.Point) {
 	for i, recall := range v.boxes.Config.Recalls {
 		sum, n := 0.0, 0.0
 		for k := range v.boxes.Categories {

@@ -22,7 +22,7 @@ const (
 )
 
 // worstSection draws the images with most errors.
-func (v *evaluatingObjects) worstSection(ctx context.Context, r *objectEvaluation) (report.Section, error) {
+func (v *judged) worstSection(ctx context.Context, r *objectEvaluation) (report.Section, error) {
 	s := report.Section{Title: "The images with most errors"}
 	worst, err := v.boxes.Worst(mostWorst, analysisIoU, r.score())
 	if err != nil || len(worst) == 0 {
@@ -69,7 +69,7 @@ func worstText(worst []coco.ImageErrors, images []coco.Image, place map[int64]in
 }
 
 // errorPicture draws what was right and wrong in an image.
-func (v *evaluatingObjects) errorPicture(img *pixels.Image, m coco.ImageErrors, colours draw.Colours) (report.Picture, error) {
+func (v *judged) errorPicture(img *pixels.Image, m coco.ImageErrors, colours draw.Colours) (report.Picture, error) {
 	var objects []draw.Object
 	name := map[int64]string{}
 	for _, c := range v.truth.Categories {

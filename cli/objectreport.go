@@ -67,7 +67,7 @@ func crowdText(n int) string {
 	return fmt.Sprintf(", and %d crowds, which do not count", n)
 }
 
-func (v *evaluatingObjects) figureSection(r *objectEvaluation) report.Section {
+func (v *judged) figureSection(r *objectEvaluation) report.Section {
 	rows := r.figureRows()
 	s := report.Section{
 		Title: "COCO's figures", Table: &report.Grid{Header: rows[0], Rows: rows[1:]},
@@ -80,7 +80,7 @@ func (v *evaluatingObjects) figureSection(r *objectEvaluation) report.Section {
 }
 
 // sizeSection tells the figures by the size of objects.
-func (v *evaluatingObjects) sizeSection(r *objectEvaluation) report.Section {
+func (v *judged) sizeSection(r *objectEvaluation) report.Section {
 	count := map[string]int{}
 	for _, a := range v.truth.Annotations {
 		for _, area := range v.boxes.Config.Areas {
@@ -130,7 +130,7 @@ func (r *objectEvaluation) errorSection() report.Section {
 	}
 }
 
-func (v *evaluatingObjects) curveSection() report.Section {
+func (v *judged) curveSection() report.Section {
 	return report.Section{Title: "Precision and recall", Figures: []report.Figure{
 		{SVG: v.classCurves().Draw().SVG, Caption: fmt.Sprintf("At most %d classes are shown, those with most objects.", mostCurves)},
 		{SVG: v.overlapCurves().Draw().SVG, Caption: "Means over all classes."},
