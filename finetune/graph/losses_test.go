@@ -54,6 +54,35 @@ func TestSmoothL1AsPyTorch(t *testing.T) {
 	}
 }
 
+// TestFocalLossAsTorchvision computes the loss of a batch as RetinaNet's head does.
+func TestFocalLossAsTorchvision(t *testing.T) {
+	for _, raw := range lossGoldens(t, "focal") {
+		var o graph.FocalLoss
+		g := decode(t, raw, &o)
+		near(t, fmt.Sprintf("y of %+v", o), run(t, o, g["x"], g["labels"], g["w"]), g["y"])
+		near(t, fmt.Sprintf("dx of %+v", o), run(t, graph.FocalLossGradient(o), g["x"], g["labels"], g["w"]), g["dx"])
+		near(t, fmt.Sprintf("dx of %+v", o), run(t, graph.FocalLossGradient(o), g["x"], g["labels"], g["w"], scalar(-2)), times(-2, g["dx"]))
+	}
+}
+
+// TestFocalLossRefused: shapes and constants that do not fit are errors.
+func TestFocalLossRefused(t *testing.T) {
+	x, labels, w := graph.Shape{2, 6, 3, 4}, graph.Shape{2, 2, 3, 4}, graph.Shape{2}
+	for _, in := range [][]graph.Shape{{x, labels}, {x, labels, {3}}, {x, {2, 4, 3, 4}, w}, {x, {1, 2, 3, 4}, w}, {x, {2, 2, 4, 3}, w}, {{2, 6}, labels, w}, {x, {2, 0, 3, 4}, w}} {
+		if s, err := (graph.FocalLoss{Alpha: .25, Gamma: 2}).Infer(in); err == nil {
+			t.Errorf("%v has shape %v", in, s)
+		}
+		if s, err := (graph.FocalLossGradient{Alpha: .25, Gamma: 2}).Infer(in); err == nil {
+			t.Errorf("the gradient of %v has shape %v", in, s)
+		}
+	}
+	for _, o := range []graph.FocalLoss{{Alpha: 1.5}, {Gamma: -1}} {
+		if _, err := o.Infer([]graph.Shape{x, labels, w}); err == nil {
+			t.Errorf("%+v is accepted", o)
+		}
+	}
+}
+
 func times(by float64, a array) array {
 	out := array{a.Shape, make([]float64, len(a.Data))}
 	for i, v := range a.Data {

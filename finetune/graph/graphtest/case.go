@@ -41,6 +41,7 @@ func Cases(rng *rand.Rand) []Case {
 	out = append(out, batchNorms(rng)...)
 	out = append(out, operators(rng)...)
 	out = append(out, losses(rng)...)
+	out = append(out, focalLosses(rng)...)
 	out = append(out, picks(rng)...)
 	out = append(out, roiAligns(rng)...)
 	return out
