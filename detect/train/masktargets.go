@@ -38,19 +38,12 @@ func MaskTarget(b *Bitmap, image detect.Size, roi box.Box, size int, hard bool) 
 		}
 		taps = taps[n:]
 	}
-	return targetsOf(sums, hard)
-}
-
-// rounding is more than the error of a sum of a bin's weights.
-const rounding = 1e-5
-
-func targetsOf(sums []float64, hard bool) []float32 {
 	out := make([]float32, len(sums))
 	for i, v := range sums {
 		switch {
 		case !hard:
 			out[i] = float32(v)
-		case v >= .5-rounding:
+		case float32(v) >= .5:
 			out[i] = 1
 		}
 	}

@@ -120,7 +120,7 @@ func TestMatchAsByMatrix(t *testing.T) {
 
 func TestMatchMany(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
-	canvas := detect.Size{H: 224, W: 256}
+	canvas := detect.Size{H: 128, W: 96}
 	a, m := anchorsOf(detector("torchvision"), canvas), train.Matcher{High: .7, Low: .3, LowQuality: true}
 	objects := objectsOf(r, 300, canvas, false)
 	if !slices.Equal(m.Match(a, objects), byMatrix(m, a, objects)) {
