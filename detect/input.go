@@ -2,6 +2,7 @@ package detect
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/robust-transfer/rtx/featurize/pixels"
 	"github.com/robust-transfer/rtx/onnx"
@@ -131,8 +132,9 @@ func resized(img *pixels.Image, to Size) (*pixels.Image, error) {
 
 // Resize scales an image as a detector does in inference: the 8-bit image as Pillow does
 // where d has Antialias, and otherwise by interpolation. The result is planes [3,H,W],
-// RGB in [0,1].
-func Resize(d onnx.DetectImages, img *pixels.Image, to Size) ([]float32, error) {
+// RGB in [0,1]. It may be mirrored, left and right exchanged: as by Detectron2 once it is
+// scaled with Antialias, and otherwise before that, as by torchvision.
+func Resize(d onnx.DetectImages, img *pixels.Image, to Size, mirrored bool) ([]float32, error) {
 	if err := checkImage(img); err != nil {
 		return nil, err
 	}
@@ -145,6 +147,11 @@ func Resize(d onnx.DetectImages, img *pixels.Image, to Size) ([]float32, error) 
 		img, from = small, to
 	}
 	x := planes(img)
+	if mirrored {
+		for row := range slices.Chunk(x, from.W) {
+			slices.Reverse(row)
+		}
+	}
 	if from != to {
 		x = interpolate(x, from, to)
 	}

@@ -25,7 +25,7 @@ func (c *cached) scaled(l *loader, d onnx.DetectImages, to detect.Size) (*cached
 		err := l.resampler.Resize(small, c.image, pixels.Geometry{Width: to.W, Height: to.H})
 		return &cached{image: small}, err
 	case !d.Antialias && 4*3*to.H*to.W < given:
-		planes, err := detect.Resize(d, c.image, to)
+		planes, err := detect.Resize(d, c.image, to, false)
 		return &cached{planes: planes}, err
 	}
 	return c, nil

@@ -3,6 +3,7 @@ package train
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/robust-transfer/rtx/detect"
 	"github.com/robust-transfer/rtx/detect/data"
@@ -72,7 +73,7 @@ func (d *Data) Load(ctx context.Context, s finetune.Split, epoch int, b *finetun
 // load writes an image [3,H,W] of the canvas's size, and makes its target.
 func (d *Data) load(l *loader, p picture, scaling onnx.DetectImages, flip bool, canvas detect.Size, dst []float32) (*Target, error) {
 	to := detect.Scaled(scaling, p.size)
-	planes, err := d.planes(l, p, scaling, to)
+	planes, err := d.planes(l, p, scaling, to, flip)
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +82,7 @@ func (d *Data) load(l *loader, p picture, scaling onnx.DetectImages, flip bool, 
 		if d.spec.Channels == "bgr" {
 			from = 2 - c
 		}
-		place(dst[c*canvas.H*canvas.W:][:canvas.H*canvas.W], canvas.W, planes[from*to.H*to.W:][:to.H*to.W], to.W, flip, d.padding[c])
+		place(dst[c*canvas.H*canvas.W:][:canvas.H*canvas.W], canvas.W, planes[from*to.H*to.W:][:to.H*to.W], to.W, d.padding[c])
 	}
 	t := d.target(&d.set.Images[p.at], p.size, to, flip)
 	t.Canvas = canvas
@@ -90,30 +91,18 @@ func (d *Data) load(l *loader, p picture, scaling onnx.DetectImages, flip bool, 
 
 // place copies a plane of w columns to the upper left of one of width columns, and pads
 // the rest.
-func place(dst []float32, width int, plane []float32, w int, flip bool, padding float32) {
-	for len(dst) > 0 {
-		row := dst[:width]
-		dst = dst[width:]
-		n := 0
-		if len(plane) > 0 {
-			n = w
-			if flip {
-				for i, v := range plane[:w] {
-					row[w-1-i] = v
-				}
-			} else {
-				copy(row, plane[:w])
-			}
-			plane = plane[w:]
-		}
+func place(dst []float32, width int, plane []float32, w int, padding float32) {
+	for row := range slices.Chunk(dst, width) {
+		n := copy(row, plane[:min(w, len(plane))])
+		plane = plane[n:]
 		for i := n; i < width; i++ {
 			row[i] = padding
 		}
 	}
 }
 
-// planes are the pixels of a scaled image [3,H,W], RGB in [0,1].
-func (d *Data) planes(l *loader, p picture, scaling onnx.DetectImages, to detect.Size) ([]float32, error) {
+// planes are the pixels of a scaled image [3,H,W], RGB in [0,1], which may be mirrored.
+func (d *Data) planes(l *loader, p picture, scaling onnx.DetectImages, to detect.Size, flip bool) ([]float32, error) {
 	kept := d.cache[p.at].Load()
 	if kept == nil {
 		if err := l.decode(&d.set.Images[p.at], p); err != nil {
@@ -128,10 +117,17 @@ func (d *Data) planes(l *loader, p picture, scaling onnx.DetectImages, to detect
 		}
 		d.keep(p.at, kept)
 	}
-	if kept.planes != nil {
+	if kept.planes == nil {
+		return detect.Resize(scaling, kept.image, to, flip)
+	}
+	if !flip {
 		return kept.planes, nil
 	}
-	return detect.Resize(scaling, kept.image, to)
+	mirrored := slices.Clone(kept.planes)
+	for row := range slices.Chunk(mirrored, to.W) {
+		slices.Reverse(row)
+	}
+	return mirrored, nil
 }
 
 // decode reads an image and decodes it.

@@ -17,17 +17,9 @@ const (
 // of rows.
 func dataRand(seed uint64, purpose, row, epoch int) *rand.Rand {
 	for _, key := range []int{purpose, row, epoch} {
-		seed = spread(seed) ^ uint64(key)
+		seed = mix(seed) ^ uint64(key)
 	}
-	return rand.New(rand.NewPCG(spread(seed), spread(seed+1)))
-}
-
-// spread turns neighbouring seeds into very different ones: splitmix64.
-func spread(z uint64) uint64 {
-	z += 0x9e3779b97f4a7c15
-	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
-	z = (z ^ z>>27) * 0x94d049bb133111eb
-	return z ^ z>>31
+	return rand.New(rand.NewPCG(mix(seed), mix(seed+1)))
 }
 
 // groups are the training rows of each canvas.

@@ -1,12 +1,9 @@
 package train
 
 import (
-	"slices"
-
 	"github.com/robust-transfer/rtx/detect"
 	"github.com/robust-transfer/rtx/detect/box"
 	"github.com/robust-transfer/rtx/detect/data"
-	"github.com/robust-transfer/rtx/detect/mask"
 )
 
 // leastSide is what a side of an object must exceed, in pixels of the scaled image, to be
@@ -43,8 +40,9 @@ func (d *Data) target(img *data.Image, from, to detect.Size, flipped bool) *Targ
 	return t
 }
 
-// scaledMask scales a mask with its image: each pixel takes the one before which it
-// begins, as torchvision does. nil: there is none, or no pixel is left of it.
+// scaledMask scales a mask with its image, which may be mirrored before: each pixel has
+// the value of the one that its upper left corner is in, as torchvision's. nil: there is
+// none, or no pixel is left of it.
 func scaledMask(m *data.Mask, from, to detect.Size, flipped bool) *Bitmap {
 	if m == nil {
 		return nil
@@ -54,31 +52,27 @@ func scaledMask(m *data.Mask, from, to detect.Size, flipped bool) *Bitmap {
 		return nil
 	}
 	columns, rows := sources(from.W, to.W), sources(from.H, to.H)
-	x0, x1 := within(columns, runs.Bounds()[0], runs.Bounds()[2])
-	y0, y1 := within(rows, runs.Bounds()[1], runs.Bounds()[3])
+	at := runs.Bounds()
+	if flipped {
+		at[0] = float64(from.W) - at[0] - at[2]
+	}
+	x0, x1 := within(columns, at[0], at[2])
+	y0, y1 := within(rows, at[1], at[3])
 	if x0 >= x1 || y0 >= y1 {
 		return nil
 	}
 	b := &Bitmap{X: x0, Y: y0, W: x1 - x0, H: y1 - y0, Pixels: make([]bool, (x1-x0)*(y1-y0))}
-	b.sample(runs, columns[x0:x1], rows[y0:y1])
-	if flipped {
-		b.X = to.W - x1
-		for row := b.Pixels; len(row) > 0; row = row[b.W:] {
-			slices.Reverse(row[:b.W])
-		}
-	}
-	return b
-}
-
-// sample fills the bitmap from columns and rows of a mask.
-func (b *Bitmap) sample(runs *mask.RLE, columns, rows []int) {
 	pixels := runs.Bitmap()
-	for i, x := range columns {
-		column := pixels[x*runs.H:][:runs.H]
-		for k, y := range rows {
+	for i, x := range columns[x0:x1] {
+		if flipped {
+			x = from.W - 1 - x
+		}
+		column := pixels[x*from.H:][:from.H]
+		for k, y := range rows[y0:y1] {
 			b.Pixels[k*b.W+i] = column[y] != 0
 		}
 	}
+	return b
 }
 
 // sources are the pixels that those of a scaled side take their values of.
