@@ -11,6 +11,7 @@ import sys
 import torch
 import torchvision
 from torch import nn
+from distribution import describe
 from nets import NETWORKS, Cifar, make
 
 
@@ -19,15 +20,6 @@ def published(net):
     for m in net.modules():
         if isinstance(m, (nn.Conv2d, nn.Linear)):
             nn.init.kaiming_normal_(m.weight)
-
-
-def describe(x):
-    x = x.double()
-    if x.min() == x.max():
-        return "constant", x[0]
-    std, most = (x * x).mean().sqrt(), x.abs().max()
-    assert x.mean().abs() < 5 * std / x.numel() ** 0.5, "not around 0"
-    return ("uniform", most) if most < 1.95 * std else ("normal", std)
 
 
 torch.manual_seed(0)
