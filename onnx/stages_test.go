@@ -23,7 +23,7 @@ func chainOf(outputs string, nodes ...*pb.NodeProto) *onnx.Model {
 	for _, o := range strings.Fields(outputs) {
 		g.Output = append(g.Output, onnx.NewValue(o, pb.TensorProto_FLOAT))
 	}
-	g.Initializer = []*pb.TensorProto{onnx.NewFloats("w", []int64{4, 4, 3, 3}, make([]float64, 144)...), onnx.NewInts("to", 0, 2, 2, 32, 32), onnx.NewInts("back", 0, 4, 32, 32)}
+	g.Initializer = []*pb.TensorProto{onnx.NewFloats("w", []int64{4, 4, 3, 3}, make([]float64, 144)...), onnx.NewInts("to", 0, 2, 2, 32, 32), onnx.NewInts("back", 0, 4, 32, 32), onnx.NewInts("by chance", 0, 4, 128, 192)}
 	return m
 }
 
@@ -37,9 +37,10 @@ func TestStages(t *testing.T) {
 		want  string // values and strides
 	}{
 		{"a block with a shortcut", chainOf("features", conv3("a", "x", 2), node("Relu", "b", "a"), conv3("c", "b", 1), node("Relu", "d", "c"),
-			conv3("e", "d", 2), conv3("f", "b", 2), node("Add", "g", "e", "f"), node("Relu", "end", "g"), pooled), "b 2, end 4"},
+			conv3("e", "d", 2), conv3("f", "b", 2), node("Add", "g", "f", "e"), node("Relu", "end", "g"), pooled), "b 2, end 4"},
 		{"a block without one", chainOf("features", conv3("a", "x", 2), conv3("b", "a", 1), node("Relu", "c", "b"), conv3("d", "c", 2), node("Relu", "end", "d"), pooled), "c 2, end 4"},
 		{"a convolution behind the activation", chainOf("features", conv3("a", "x", 2), node("Relu", "b", "a"), conv3("m", "b", 1), half, conv3("c", "pool", 1), node("Clip", "end", "c"), pooled), "b 2, end 4"},
+		{"a convolution behind a swish", chainOf("features", conv3("a", "x", 2), node("Sigmoid", "s", "a"), node("Mul", "b", "a", "s"), conv3("m", "b", 1), half, conv3("c", "pool", 1), node("Relu", "end", "c"), pooled), "b 2, end 4"},
 		{"no activation at the end", chainOf("features", conv3("a", "x", 2), node("Relu", "b", "a"), conv3("c", "b", 1), node("Add", "m", "b", "c"), half, conv3("end", "pool", 1), pooled), "m 2, end 4"},
 		{"branches", chainOf("features", conv3("a", "x", 2), node("Relu", "b", "a"), conv3("c", "b", 1), node("Relu", "d", "c"), node("Relu", "e", "b"),
 			onnx.NewNode("Concat", "m", []string{"d", "e"}, onnx.Int("axis", 1)), half, conv3("f", "pool", 1), node("Relu", "end", "f"), pooled), "m 2, end 4"},
@@ -49,8 +50,10 @@ func TestStages(t *testing.T) {
 		{"scaled images", chainOf("features", node("Mul", "n", "x", "x"), conv3("a", "n", 2), node("Relu", "end", "a"), pooled), "end 2"},
 		{"fixed sizes", chainOf("features", conv3("a", "x", 2), node("Reshape", "b", "a", "to"), onnx.NewNode("Transpose", "c", []string{"b"}, onnx.Ints("perm", 0, 2, 1, 3, 4)),
 			node("Reshape", "d", "c", "back"), conv3("e", "d", 2), node("Relu", "end", "e"), pooled), "d 2, end 4"},
+		{"sizes of the images", chainOf("features", node("Shape", "s", "x"), conv3("a", "x", 2), node("Relu", "end", "a"), node("Reshape", "features", "end", "s")), "end 2"},
 		{"no padding", chainOf("features", onnx.NewNode("Conv", "a", []string{"x", "w"}, onnx.Ints("strides", 2, 2)), node("Relu", "end", "a"), pooled), ""},
 		{"a value twice", chainOf("features", conv3("a", "x", 2), conv3("end", "a", 1), conv3("a", "end", 1), pooled), "end 2"},
+		{"a value of weights alone", chainOf("features", conv3("a", "x", 2), conv3("end", "a", 1), node("Conv", "a", "w", "w"), pooled), "end 2"},
 	} {
 		stages, err := c.model.Stages()
 		var got []string
@@ -65,11 +68,12 @@ func TestStages(t *testing.T) {
 
 // TestStage asks what stage a value is.
 func TestStage(t *testing.T) {
-	m := chainOf("features", conv3("a", "x", 2), onnx.NewNode("Conv", "b", []string{"a", "w"}, onnx.Ints("strides", 2, 2)), node("Unheard", "c", "b"), node("GlobalAveragePool", "features", "b"))
+	m := chainOf("features wide fixed c", conv3("a", "x", 2), onnx.NewNode("Conv", "wide", []string{"x", "w"}, onnx.Ints("pads", 1, 1, 1, 1), onnx.Ints("strides", 2, 1)), node("Reshape", "fixed", "a", "by chance"), onnx.NewNode("Conv", "b", []string{"a", "w"}, onnx.Ints("strides", 2, 2)), node("Unheard", "c", "b"), node("GlobalAveragePool", "features", "b"))
 	if s, err := m.Stage("a"); err != nil || s != (onnx.Stage{Value: "a", Stride: 2, Channels: 4}) {
 		t.Errorf("%+v, %v", s, err)
 	}
-	for value, says := range map[string]string{"b": `"b" is [? 4 63 95] of images of 256x384 and [? 4 79 47] of images of 320x192`, "c": "of unknown shape", "nowhere": "of unknown shape"} {
+	for value, says := range map[string]string{"b": `"b" is [? 4 63 95] of images of 256x384 and [? 4 79 47] of images of 320x192`, "c": "of unknown shape", "nowhere": "of unknown shape",
+		"wide": "[? 4 128 384] of", "fixed": "[? 4 128 192] of images of 256x384 and [? 4 128 192] of"} {
 		if _, err := m.Stage(value); !errors.Is(err, onnx.ErrNoStage) || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v, expected %q", value, err, says)
 		}
