@@ -154,14 +154,20 @@ func (d *Model) setMask(f *Detection, values []float32, size, given Size) {
 }
 
 // back scales a box from the network's input to the given image, where the graph has
-// not done that. Detectron2, which scales outside, then clips it.
+// not done that.
 func (d *Model) back(b box.Box, size, given Size, done bool) box.Box {
 	if done {
 		return b
 	}
+	return Unscaled(d.spec.Detect.Images, b, size, given)
+}
+
+// Unscaled is a box of the network's input, where the image has a size, in pixels of the
+// image as it was given. Detectron2's are clipped.
+func Unscaled(i onnx.DetectImages, b box.Box, size, given Size) box.Box {
 	x, y := ratios(size, given)
 	b = box.Box{b[0] * x, b[1] * y, b[2] * x, b[3] * y}
-	if d.spec.Detect.Images.Antialias {
+	if i.Antialias {
 		b = b.Clip(float32(given.W), float32(given.H))
 	}
 	return b

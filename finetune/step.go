@@ -2,6 +2,7 @@ package finetune
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -58,6 +59,9 @@ func (t *trainer) evaluate(ctx context.Context, s Split) (Score, error) {
 			continue
 		}
 		if err := t.scorer.Add(t.pass(s, b, t.scorer.Programs()...)); err != nil {
+			if bad := (*NotFinite)(nil); errors.As(err, &bad) {
+				err = t.diverged(bad.What, t.learningRate(max(t.state.Step-1, 0)))
+			}
 			return Score{}, err
 		}
 	}

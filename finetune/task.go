@@ -34,9 +34,19 @@ type Step interface {
 	Programs() []*graph.Program
 
 	// Run trains on the batch and returns the loss before the update. There may be Go
-	// code between its programs.
+	// code between its programs. A loss that is not finite ends the training, as does the
+	// error *NotFinite: it has diverged.
 	Run(p *Pass) (loss float64, err error)
 }
+
+// NotFinite is the error of a Step or a Scorer that a value, such as the logits of a
+// network, has become infinite or NaN. Train then returns a Diverged.
+type NotFinite struct{ What string }
+
+func (e *NotFinite) Error() string { return fmt.Sprintf("finetune: the %s is not finite", e.What) }
+
+// Unwrap returns ErrNotFinite.
+func (e *NotFinite) Unwrap() error { return ErrNotFinite }
 
 // Scorer scores weights on rows, batch by batch.
 type Scorer interface {
@@ -118,6 +128,9 @@ func (p *Pass) Forget(programs ...*graph.Program) error {
 	}
 	return errors.Join(all...)
 }
+
+// Seed is that of the training, for randomness that Random does not give.
+func (p *Pass) Seed() uint64 { return p.seed }
 
 // Random returns random numbers for one purpose in this step. They are the same in
 // each training with the same seed.

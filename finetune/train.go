@@ -2,6 +2,7 @@ package finetune
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -74,12 +75,15 @@ func Train(ctx context.Context, net *graph.Network, x Executor, task Task, data 
 			}
 			lr := t.learningRate(t.state.Step)
 			loss, losses, err := t.step(b, lr)
-			if err != nil {
+			var bad *NotFinite
+			if err == nil && !finite(loss) {
+				bad = &NotFinite{"loss"}
+			} else if err != nil && !errors.As(err, &bad) {
 				return nil, err
 			}
 			t.state.Step++
-			if !finite(loss) {
-				return nil, t.diverged("loss", lr)
+			if bad != nil {
+				return nil, t.diverged(bad.What, lr)
 			}
 			t.state.Losses += loss
 			if b.N() > 0 {

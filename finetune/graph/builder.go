@@ -158,11 +158,11 @@ func (b *Builder) Param(p Param, start []float32) Value {
 
 // Parameter returns a parameter of the model, or its moving average with
 // Config.Averaged if it is trained. The values that the network was read for must
-// depend on it.
+// depend on it, but not what is left of them behind Config.Given.
 func (b *Builder) Parameter(name string) Value {
 	p, ok := b.find(name)
 	if !ok {
-		b.fail("the model's part that is read has no parameter %q", name)
+		b.fail("the network has no parameter %q", name)
 	}
 	return b.Variable(Variable{name, b.slot(p)}, p.Shape)
 }

@@ -75,7 +75,7 @@ func newReader(n *Network, b *Builder, c Config) *reader {
 	b.taken = func(name string) bool {
 		return slices.ContainsFunc(n.params, func(p Param) bool { return p.Name == name })
 	}
-	b.find = func(name string) (Param, bool) { p, ok := r.found[name]; return p, ok }
+	b.find = r.parameterOf
 	b.slot = func(p Param) Slot {
 		if _, trained := r.rule(p); trained && c.Averaged {
 			return Average
@@ -83,6 +83,20 @@ func newReader(n *Network, b *Builder, c Config) *reader {
 		return Parameter
 	}
 	return r
+}
+
+// parameterOf returns a parameter of the network, which the nodes that are read need not
+// depend on.
+func (r *reader) parameterOf(name string) (Param, bool) {
+	if p, ok := r.found[name]; ok {
+		return p, true
+	}
+	i := slices.IndexFunc(r.net.params, func(p Param) bool { return p.Name == name })
+	if i < 0 {
+		return Param{}, false
+	}
+	r.found[name] = r.net.params[i]
+	return r.net.params[i], true
 }
 
 // read builds the graph from the images, or from given values, to the network's

@@ -151,4 +151,5 @@ def main(what):
                 print(name, value, " ".join(map(str, y.shape)), *("%.9g" % v for v in [flat.abs().max()] + [flat[i] for i in at]), sep="\t", flush=True)
 
 
-main(sys.argv[1])
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,33 @@
+package train
+
+import (
+	"slices"
+
+	"github.com/robust-transfer/rtx/detect"
+	"github.com/robust-transfer/rtx/finetune"
+	"github.com/robust-transfer/rtx/finetune/graph"
+)
+
+// recentCanvases is the number of canvases whose programs an executor keeps ready, which
+// takes memory for each.
+const recentCanvases = 2
+
+// recent remembers which canvases were used last.
+type recent struct {
+	sizes []detect.Size // the last used first
+}
+
+// use has the executor forget the programs of the canvas that was used least recently,
+// if there are too many. all returns the programs of a canvas.
+func (r *recent) use(p *finetune.Pass, size detect.Size, all func(detect.Size) []*graph.Program) error {
+	if i := slices.Index(r.sizes, size); i >= 0 {
+		r.sizes = slices.Delete(r.sizes, i, i+1)
+	}
+	r.sizes = slices.Insert(r.sizes, 0, size)
+	if len(r.sizes) <= recentCanvases {
+		return nil
+	}
+	last := r.sizes[recentCanvases]
+	r.sizes = r.sizes[:recentCanvases]
+	return p.Forget(all(last)...)
+}

@@ -1,0 +1,270 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/robust-transfer/rtx/detect"
+	"github.com/robust-transfer/rtx/detect/box"
+	"github.com/robust-transfer/rtx/detect/coco"
+	"github.com/robust-transfer/rtx/detect/mask"
+	"github.com/robust-transfer/rtx/finetune"
+	"github.com/robust-transfer/rtx/finetune/graph"
+	"github.com/robust-transfer/rtx/finetune/tape"
+	"github.com/robust-transfer/rtx/onnx"
+	"github.com/robust-transfer/rtx/onnx/arch"
+)
+
+// scenes are images of coloured rectangles and ellipses, whose class is their colour.
+// Validation has the same images as training.
+type scenes struct {
+	targets []*Target
+	images  [][]float32
+	masks   bool
+}
+
+// newScenes draws images of some sizes, in turn.
+func newScenes(n int, masks bool, sizes ...detect.Size) *scenes {
+	r := rand.New(rand.NewPCG(7, 7))
+	s := &scenes{masks: masks}
+	for i := range n {
+		size := sizes[i%len(sizes)]
+		t := &Target{Row: i, Canvas: size, Size: size, Given: size}
+		image := make([]float32, 3*size.H*size.W)
+		for k := range image {
+			image[k] = .4 + .1*r.Float32()
+		}
+		for range 1 + r.IntN(3) {
+			w, h := 12+r.IntN(size.W/2), 12+r.IntN(size.H/2)
+			x, y := r.IntN(size.W-w+1), r.IntN(size.H-h+1)
+			b := box.Box{float32(x), float32(y), float32(x + w), float32(y + h)}
+			if slices.ContainsFunc(t.Boxes, func(o box.Box) bool { return box.IoU(o, b) > 0 }) {
+				continue
+			}
+			class := r.IntN(3)
+			m := &Bitmap{X: x, Y: y, W: w, H: h, Pixels: make([]bool, w*h)}
+			for py := range h {
+				for px := range w {
+					dx, dy := (float64(px)+.5)/float64(w)*2-1, (float64(py)+.5)/float64(h)*2-1
+					if class != 0 && dx*dx+dy*dy > 1 {
+						continue
+					}
+					m.Pixels[py*w+px] = true
+					for c := range 3 {
+						image[(c*size.H+y+py)*size.W+x+px] = float32(.1 + .8*float64(b2i(c == class)))
+					}
+				}
+			}
+			t.Boxes, t.Labels = append(t.Boxes, b), append(t.Labels, class)
+			if masks {
+				t.Masks = append(t.Masks, m)
+			}
+		}
+		s.targets, s.images = append(s.targets, t), append(s.images, image)
+	}
+	return s
+}
+
+func b2i(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func (s *scenes) Rows(split finetune.Split) int {
+	if split == finetune.Test {
+		return 0
+	}
+	return len(s.targets)
+}
+
+func (s *scenes) Load(_ context.Context, _ finetune.Split, _ int, b *finetune.Batch) error {
+	size := s.targets[b.Rows[0]].Canvas
+	to := b.Input(graph.Images, 3*size.H*size.W)
+	for i, row := range b.Rows {
+		copy(to[i*len(s.images[row]):], s.images[row])
+		b.Truth[i] = s.targets[row]
+	}
+	return nil
+}
+
+// truth is what the scenes show.
+func (s *scenes) truth(split finetune.Split) *coco.Dataset {
+	if split == finetune.Test {
+		return nil
+	}
+	d := &coco.Dataset{}
+	for i := range 3 {
+		d.Categories = append(d.Categories, coco.Category{ID: int64(i + 5), Name: string(rune('a' + i))})
+	}
+	for i, t := range s.targets {
+		d.Images = append(d.Images, coco.Image{ID: int64(i + 1), Width: t.Given.W, Height: t.Given.H})
+		for k, b := range t.Boxes {
+			a := coco.Annotation{ID: int64(len(d.Annotations) + 1), ImageID: int64(i + 1), CategoryID: int64(t.Labels[k] + 5), Area: float64(b.Area())}
+			a.Box = [4]float64{float64(b[0]), float64(b[1]), float64(b.Width()), float64(b.Height())}
+			if s.masks {
+				m := t.Masks[k]
+				whole := make([]bool, t.Given.H*t.Given.W) // column by column
+				for y := range m.H {
+					for x := range m.W {
+						whole[(x+m.X)*t.Given.H+y+m.Y] = m.Pixels[y*m.W+x]
+					}
+				}
+				a.Mask = rle(whole, t.Given)
+				a.Area = float64(a.Mask.Area())
+			}
+			d.Annotations = append(d.Annotations, a)
+		}
+	}
+	return d
+}
+
+func rle(columns []bool, size detect.Size) *mask.RLE {
+	m := &mask.RLE{H: size.H, W: size.W, Counts: []uint32{0}}
+	last := false
+	for _, p := range columns {
+		if p != last {
+			m.Counts, last = append(m.Counts, 0), p
+		}
+		m.Counts[len(m.Counts)-1]++
+	}
+	return m
+}
+
+// small is a small detector of three classes for small objects.
+func small(t testing.TB, name string) *graph.Network {
+	t.Helper()
+	m, err := arch.Synthetic(name, map[bool]int{true: 3, false: 4}[name[0] == 'r'])
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec, _, err := m.Spec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := *spec.Detect
+	d.Test.Keep = 50
+	for i, size := range []float64{8, 16, 32, 64, 128} {
+		d.Anchors.Sizes[i] = []float64{size}
+		if d.Kind == "retinanet" {
+			d.Anchors.Sizes[i] = []float64{size, size * math.Cbrt(2), size * math.Cbrt(4)}
+		}
+	}
+	d.Classes = nil
+	for i := range 3 {
+		d.Classes = append(d.Classes, onnx.DetectClass{ID: int64(i + 5), Name: string(rune('a' + i))})
+	}
+	spec.Detect = &d
+	if m, err = m.WithSpec(spec); err != nil {
+		t.Fatal(err)
+	}
+	net, err := Read(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return net
+}
+
+// smallTask is a task of 32 regions of an image.
+func smallTask(net *graph.Network, s *scenes) *Task {
+	c := ConventionsOf(net.Spec().Detect)
+	c.RoISamples, c.RoIPositives = 32, 16
+	task := &Task{Conventions: c, Truth: s.truth}
+	for _, t := range s.targets {
+		if !slices.Contains(task.Canvases, t.Canvas) {
+			task.Canvases = append(task.Canvases, t.Canvas)
+		}
+	}
+	return task
+}
+
+// smallConfig is a training of a few epochs.
+func smallConfig(epochs int) finetune.Config {
+	return finetune.Config{
+		Epochs: epochs, BatchSize: 2, Frozen: true, LearningRate: .005, Optimizer: graph.SGD{Momentum: .9},
+		Rules: finetune.Rules{FixedNorms: true}, Clip: 5,
+	}
+}
+
+// A few epochs lower the loss, which is the sum of its parts, and the detections are told.
+func TestTrain(t *testing.T) {
+	s := newScenes(4, true, detect.Size{H: 64, W: 64})
+	for name, losses := range map[string]int{"fasterrcnn_tiny_fpn": 4, "maskrcnn_tiny_fpn": 5} {
+		net := small(t, name)
+		task, c := smallTask(net, s), smallConfig(6)
+		told := map[int64]int{}
+		task.Scored = func(split finetune.Split, found []coco.Detection) {
+			clear(told)
+			for _, d := range found {
+				told[d.ImageID]++
+			}
+		}
+		var means []float64 // of the epochs
+		c.Report = func(e finetune.Event) error {
+			if e.Kind == finetune.Stepped {
+				sum := 0.
+				for _, f := range e.Losses {
+					sum += f.Value
+				}
+				if len(e.Losses) != losses || math.Abs(sum-e.Loss) > 1e-9 {
+					t.Errorf("%s: the loss is %v, of %v", name, e.Loss, e.Losses)
+				}
+			} else if e.Kind == finetune.Evaluated {
+				means = append(means, e.Score.TrainLoss)
+			}
+			return nil
+		}
+		var x tape.Executor[float32]
+		result, err := finetune.Train(context.Background(), net, &x, task, s, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !(means[5] < .7*means[0]) {
+			t.Errorf("%s: losses %v, expected them to fall", name, means)
+		}
+		if v := result.Last.Figure("bbox_ap50"); !(v > 0 && v <= 1) || len(told) != 4 {
+			t.Errorf("%s: %v, and detections of images %v", name, result.Last, told)
+		}
+		if v := result.Last.Figure("segm_ap50"); (v > 0 && v <= 1) != (losses == 5) {
+			t.Errorf("%s: %v", name, result.Last)
+		}
+		x.Close()
+	}
+}
+
+// spoiling is an executor that computes NaN for an output from the third run on of those
+// that have it.
+type spoiling struct {
+	finetune.Executor
+	output string
+	runs   int
+}
+
+func (x *spoiling) Run(ctx context.Context, p *graph.Program, in, out map[string][]float32) error {
+	err := x.Executor.Run(ctx, p, in, out)
+	if v := out[x.output]; v != nil {
+		if x.runs++; x.runs > 2 {
+			v[len(v)/2] = float32(math.NaN())
+		}
+	}
+	return err
+}
+
+// Outputs that are not finite end the training as one that has diverged: in the step, or
+// in the evaluation behind it.
+func TestNotFinite(t *testing.T) {
+	s := newScenes(8, false, detect.Size{H: 64, W: 64})
+	net := small(t, "fasterrcnn_tiny_fpn")
+	for output, step := range map[string]int{"p3/deltas": 3, "box/logits": 4, LossBoxReg: 3} {
+		_, err := finetune.Train(context.Background(), net, &spoiling{Executor: &tape.Executor[float32]{}, output: output}, smallTask(net, s), s, smallConfig(1))
+		var diverged *finetune.Diverged
+		if !errors.As(err, &diverged) || diverged.Step != step {
+			t.Errorf("%s: %v", output, err)
+		}
+	}
+}
