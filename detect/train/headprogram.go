@@ -21,20 +21,8 @@ func (p *programs) buildHead(h *headProgram) (err error) {
 	if h.Program, err = p.Program(c, objective); err != nil {
 		return err
 	}
-	h.Program = h.Without(graph.Loss)
-	channelsLast(h.Program, graph.Gradient+h.features)
-	return nil
-}
-
-// channelsLast changes an output of a program from [K,C,H,W] to [K,H,W,C].
-func channelsLast(p *graph.Program, output string) {
-	for i, o := range p.Outputs {
-		if o.Name == output {
-			s := p.Nodes[o.Node].Shape
-			p.Nodes = append(p.Nodes, graph.Node{Op: graph.Transpose{Perm: []int{0, 2, 3, 1}}, In: []int{o.Node}, Shape: graph.Shape{s[0], s[2], s[3], s[1]}})
-			p.Outputs[i].Node = len(p.Nodes) - 1
-		}
-	}
+	h.Program, err = h.Without(graph.Loss).Transposed(graph.Gradient+h.features, 0, 2, 3, 1)
+	return err
 }
 
 // pooling gives a head the features of regions of levels.

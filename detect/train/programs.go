@@ -14,6 +14,12 @@ const (
 	gradientOf = "gradient/" // the gradient of other programs' losses: of a level [N,H,W,C]; of a parameter
 )
 
+// Inputs of the programs of one-stage detectors.
+const (
+	imageWeights     = "weights of images"  // [N] in the losses
+	anchorsOfObjects = "anchors of objects" // [1] the number of anchors of objects in the batch, less firstNormalizer
+)
+
 // Inputs of the programs of heads, behind the name of the head's features: K regions,
 // sorted by level.
 const (
@@ -124,19 +130,15 @@ func (p *programs) buildTrunk() error {
 // heads' losses.
 func (p *programs) trunkObjective(b *graph.Builder) (loss graph.Value, outputs []graph.Named) {
 	p.levels, p.logits = nil, nil
-	var classes, deltas, terms []graph.Value
 	for _, l := range p.d.Levels {
-		x := b.Value(l.Logits)
-		p.logits = append(p.logits, x.Shape())
-		classes = append(classes, weighted(b, p.anchorLoss(), l.Logits, x))
-		deltas = append(deltas, weighted(b, graph.SmoothL1{Beta: p.AnchorBeta}, l.Deltas, b.Value(l.Deltas)))
+		p.logits = append(p.logits, b.Value(l.Logits).Shape())
 	}
-	names := []string{LossObjectness, LossRPNBoxReg}
 	if p.d.Box == nil {
-		names = []string{LossClassifier, LossBoxReg}
+		outputs = p.oneStageLosses(b)
+	} else {
+		outputs = p.anchorLosses(b)
 	}
-	outputs = []graph.Named{{Name: names[0], Value: total(b, classes)}, {Name: names[1], Value: total(b, deltas)}}
-	terms = append(terms, outputs[0].Value, outputs[1].Value)
+	terms := []graph.Value{outputs[0].Value, outputs[1].Value}
 	for _, l := range p.pooled() {
 		v := b.Value(l.Value)
 		s := v.Shape()
@@ -152,9 +154,51 @@ func (p *programs) trunkObjective(b *graph.Builder) (loss graph.Value, outputs [
 	return total(b, terms), outputs
 }
 
-// anchorLoss is the loss of the logits of anchors.
-func (n *network) anchorLoss() graph.Op {
-	return graph.SigmoidCrossEntropy{}
+// anchorLosses are those of the first of two stages.
+func (p *programs) anchorLosses(b *graph.Builder) []graph.Named {
+	var objects, deltas []graph.Value
+	for _, l := range p.d.Levels {
+		objects = append(objects, weighted(b, graph.SigmoidCrossEntropy{}, l.Logits, b.Value(l.Logits)))
+		deltas = append(deltas, weighted(b, graph.SmoothL1{Beta: p.AnchorBeta}, l.Deltas, b.Value(l.Deltas)))
+	}
+	return []graph.Named{{Name: LossObjectness, Value: total(b, objects)}, {Name: LossRPNBoxReg, Value: total(b, deltas)}}
+}
+
+// oneStageLosses are those of a one-stage detector.
+func (p *programs) oneStageLosses(b *graph.Builder) []graph.Named {
+	var classes, deltas []graph.Value
+	for i, l := range p.d.Levels {
+		x := b.Value(l.Logits)
+		s, anchors := x.Shape(), len(p.d.Anchors.Ratios)*len(p.d.Anchors.Sizes[i])
+		focal := graph.FocalLoss{Alpha: p.FocalAlpha, Gamma: p.FocalGamma}
+		classes = append(classes, b.Apply(focal, x, b.Input(targetOf+l.Logits, graph.Shape{s[0], anchors, s[2], s[3]}), b.Input(imageWeights, graph.Shape{s[0]})))
+		deltas = append(deltas, weighted(b, graph.SmoothL1{Beta: p.AnchorBeta}, l.Deltas, b.Value(l.Deltas)))
+	}
+	losses := []graph.Named{{Name: LossClassifier, Value: total(b, classes)}, {Name: LossBoxReg, Value: total(b, deltas)}}
+	if p.FixedNormalizer {
+		by := p.normalizer(b)
+		for i, l := range losses {
+			losses[i].Value = b.Apply(graph.ReduceTo{Shape: graph.Shape{}}, b.Apply(graph.Binary{Op: "Div"}, l.Value, by))
+		}
+	}
+	return losses
+}
+
+// firstNormalizer is what Detectron2 takes the running mean of the number of anchors of
+// objects for before the first step, and normalizerDecay its decay.
+const (
+	firstNormalizer = 100
+	normalizerDecay = .9
+)
+
+// normalizer is the running mean by which Detectron2 divides the losses of one-stage
+// detectors, [1]. It is a part of the training's state, where it starts from 0: what is
+// kept is its distance from firstNormalizer.
+func (p *programs) normalizer(b *graph.Builder) graph.Value {
+	v := graph.Variable{Name: "anchors of objects", Slot: graph.FirstMoment}
+	next := b.Apply(graph.Axpby{A: normalizerDecay, B: 1 - normalizerDecay}, b.Variable(v, graph.Shape{1}), b.Input(anchorsOfObjects, graph.Shape{1}))
+	b.Keep(v, next)
+	return b.Apply(graph.Binary{Op: "Add"}, next, b.Constant(graph.Shape{1}, firstNormalizer))
 }
 
 // weighted is a loss of a value, by inputs of its shape.

@@ -108,7 +108,11 @@ func (c *canvas) train(p *finetune.Pass, targets []*Target) (map[string]float64,
 		proposals := c.Propose(c.d, c.anchors, logits, deltas, targets)
 		lessons = c.lessons(c.regions(proposals, targets, keys), targets)
 	}
-	c.teachAnchors(in, targets, keys)
+	if c.d.Box == nil {
+		c.teachOneStage(in, targets)
+	} else {
+		c.teachAnchors(in, targets, keys)
+	}
 	return c.learn(in, lessons)
 }
 
@@ -140,6 +144,28 @@ func (c *canvas) teachAnchors(in map[string][]float32, targets []*Target, keys K
 		logits, deltas := c.logits[i].Size(), 4*c.config.Batch*c.anchors.Grids[i].Len()
 		in[targetOf+l.Logits], in[weightOf+l.Logits] = filled(t.Logits[i], logits), filled(t.LogitWeights[i], logits)
 		in[targetOf+l.Deltas], in[weightOf+l.Deltas] = filled(t.Deltas[i], deltas), filled(t.DeltaWeights[i], deltas)
+	}
+}
+
+// teachOneStage adds the inputs of the losses of a one-stage detector.
+func (c *canvas) teachOneStage(in map[string][]float32, targets []*Target) {
+	t := NewOneStageTargets(c.d, c.Conventions, c.anchors, targets)
+	weights, all := make([]float32, c.config.Batch), 0
+	for i, objects := range t.Objects {
+		all += objects
+		if weights[i] = 1; !c.FixedNormalizer {
+			weights[i] = 1 / float32(max(1, objects)*len(targets))
+		}
+	}
+	in[imageWeights], in[anchorsOfObjects] = weights, []float32{float32(max(1, all) - firstNormalizer)}
+	for i, l := range c.d.Levels {
+		anchors := c.anchors.Grids[i].Len()
+		for k := range t.DeltaWeights[i] {
+			t.DeltaWeights[i][k] *= weights[k/(4*anchors)]
+		}
+		n := c.config.Batch * anchors
+		in[targetOf+l.Logits] = filled(t.Labels[i], n)
+		in[targetOf+l.Deltas], in[weightOf+l.Deltas] = filled(t.Deltas[i], 4*n), filled(t.DeltaWeights[i], 4*n)
 	}
 }
 

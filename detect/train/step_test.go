@@ -3,6 +3,7 @@ package train
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"hash/fnv"
 	"maps"
 	"math"
@@ -81,7 +82,11 @@ func newMadeStep(t testing.TB, name string) *madeStep {
 		t.Fatal(err)
 	}
 	s := &madeStep{programs: p, in: map[string][]float64{graph.Images: made("images", 0, 1, madeImages*3*madeSize.H*madeSize.W)}}
-	s.teachAnchors()
+	if d.Box == nil {
+		s.teachOneStage()
+	} else {
+		s.teachAnchors()
+	}
 	for _, h := range p.heads {
 		if h.features == d.Box.Features {
 			s.lessons = append(s.lessons, []lesson[float64]{s.boxLesson()})
@@ -92,57 +97,99 @@ func newMadeStep(t testing.TB, name string) *madeStep {
 	return s
 }
 
-// teachAnchors sets the inputs of the losses of anchors, which torchvision has in the
-// order of levels, positions and anchors of a position.
-func (s *madeStep) teachAnchors() {
-	type plane struct{ a, h, w int }
-	var planes []plane
-	each := 0 // anchors of an image
-	for _, shape := range s.logits {
-		planes = append(planes, plane{shape[1], shape[2], shape[3]})
-		each += shape.Size() / madeImages
-	}
-	chance, targets := made("anchors", 0, 1, madeImages*each), made("anchor targets", -1, 1, 4*madeImages*each)
-	sampled := 0
-	for _, c := range chance {
-		if c < .4 {
-			sampled++
-		}
-	}
-	for l, level := range s.d.Levels {
-		n := s.logits[l].Size()
-		for _, name := range []string{level.Logits, level.Deltas} {
-			size := n
-			if name == level.Deltas {
-				size *= 4
-			}
-			s.in[targetOf+name], s.in[weightOf+name] = make([]float64, size), make([]float64, size)
-		}
-	}
+// eachAnchor visits the anchors of a batch in torchvision's order: by images, levels,
+// positions, and anchors of a position. order is the number of an anchor in it, and at
+// its place in values [N,each*A,H,W] of a level, for each of the anchor's own values.
+func (s *madeStep) eachAnchor(visit func(order, image, level int, at func(values, i int) int)) {
+	order := 0
 	for i := range madeImages {
-		at := i * each
-		for l, level := range s.d.Levels {
-			q := planes[l]
-			for y := range q.h {
-				for x := range q.w {
-					for a := range q.a {
-						c, to := chance[at], ((i*q.a+a)*q.h+y)*q.w+x
-						if c < .4 {
-							s.in[weightOf+level.Logits][to] = 1 / float64(sampled)
-						}
-						if c < .1 {
-							s.in[targetOf+level.Logits][to] = 1
-							for k := range 4 {
-								to := ((i*4*q.a+4*a+k)*q.h+y)*q.w + x
-								s.in[targetOf+level.Deltas][to], s.in[weightOf+level.Deltas][to] = targets[4*at+k], 1/float64(sampled)
-							}
-						}
-						at++
+		for l, shape := range s.logits {
+			h, w := shape[2], shape[3]
+			count := len(s.d.Anchors.Ratios) * len(s.d.Anchors.Sizes[l])
+			for y := range h {
+				for x := range w {
+					for a := range count {
+						visit(order, i, l, func(values, k int) int { return ((i*values*count+a*values+k)*h+y)*w + x })
+						order++
 					}
 				}
 			}
 		}
 	}
+}
+
+// anchorInputs makes the inputs of the losses of anchors, zeros, and returns the number of
+// anchors.
+func (s *madeStep) anchorInputs() (anchors int) {
+	for l, level := range s.d.Levels {
+		count := len(s.d.Anchors.Ratios) * len(s.d.Anchors.Sizes[l])
+		n := madeImages * count * s.logits[l][2] * s.logits[l][3]
+		s.in[targetOf+level.Logits], s.in[weightOf+level.Logits] = make([]float64, n), make([]float64, n)
+		s.in[targetOf+level.Deltas], s.in[weightOf+level.Deltas] = make([]float64, 4*n), make([]float64, 4*n)
+		anchors += n
+	}
+	return anchors
+}
+
+// teachAnchors sets the inputs of the losses of anchors.
+func (s *madeStep) teachAnchors() {
+	n := s.anchorInputs()
+	chance, targets := made("anchors", 0, 1, n), made("anchor targets", -1, 1, 4*n)
+	sampled := 0.
+	for _, c := range chance {
+		if c < .4 {
+			sampled++
+		}
+	}
+	s.eachAnchor(func(order, _, l int, at func(values, i int) int) {
+		level := s.d.Levels[l]
+		if chance[order] < .4 {
+			s.in[weightOf+level.Logits][at(1, 0)] = 1 / sampled
+		}
+		if chance[order] < .1 {
+			s.in[targetOf+level.Logits][at(1, 0)] = 1
+			for k := range 4 {
+				s.in[targetOf+level.Deltas][at(4, k)], s.in[weightOf+level.Deltas][at(4, k)] = targets[4*order+k], 1/sampled
+			}
+		}
+	})
+}
+
+// teachOneStage sets the inputs of the losses of a one-stage detector.
+func (s *madeStep) teachOneStage() {
+	n := s.anchorInputs()
+	chance, which := made("anchors", 0, 1, n), made("objects", 0, 5, n)
+	objects := [madeImages]float64{}
+	for i, c := range chance {
+		if c < .05 {
+			objects[i*madeImages/n]++
+		}
+	}
+	s.in[imageWeights] = make([]float64, madeImages)
+	for i, n := range objects {
+		s.in[imageWeights][i] = 1 / n / madeImages
+	}
+	s.eachAnchor(func(order, image, l int, at func(values, i int) int) {
+		level := s.d.Levels[l]
+		switch c := chance[order]; {
+		case c < .05:
+			object := int(which[order])
+			labels, anchors := made(fmt.Sprintf("labels of %d", image), 0, madeClasses, 5), made(fmt.Sprintf("anchors of %d", image), 0, 1, 4*n/madeImages)
+			s.in[targetOf+level.Logits][at(1, 0)] = 1 + math.Floor(labels[object])
+			a := anchors[4*(order%(n/madeImages)):][:4]
+			b := madeBoxes(fmt.Sprintf("objects of %d", image), 5)[object]
+			for k := range 2 {
+				size, of := a[2+k]+8-a[k], float64(b[2+k])-float64(b[k])
+				s.in[targetOf+level.Deltas][at(4, k)] = (float64(b[k]) + of/2 - a[k] - size/2) / size
+				s.in[targetOf+level.Deltas][at(4, 2+k)] = math.Log(of / size)
+			}
+			for k := range 4 {
+				s.in[weightOf+level.Deltas][at(4, k)] = s.in[imageWeights][image]
+			}
+		case c < .1:
+			s.in[targetOf+level.Logits][at(1, 0)] = -1
+		}
+	})
 }
 
 func wide(v []float32) []float64 {
@@ -298,7 +345,7 @@ func (s *madeStep) whole(t *testing.T) *graph.Program {
 	p, err := s.Program(c, func(b *graph.Builder) (loss graph.Value, outputs []graph.Named) {
 		var terms []graph.Value
 		for _, l := range s.d.Levels {
-			terms = append(terms, weighted(b, s.anchorLoss(), l.Logits, b.Value(l.Logits)), weighted(b, graph.SmoothL1{Beta: s.AnchorBeta}, l.Deltas, b.Value(l.Deltas)))
+			terms = append(terms, weighted(b, graph.SigmoidCrossEntropy{}, l.Logits, b.Value(l.Logits)), weighted(b, graph.SmoothL1{Beta: s.AnchorBeta}, l.Deltas, b.Value(l.Deltas)))
 		}
 		loss, _ = s.boxObjective(b)
 		if terms = append(terms, loss); s.d.Mask != nil {

@@ -174,6 +174,10 @@ func (b *Builder) Carry(name string, v Value) {
 	b.carried = append(b.carried, Next{Variable{name, Carried}, v})
 }
 
+// Keep makes a value the next one of a variable, of which training keeps a state of its
+// own: one of another slot than Carried, whose first value is 0.
+func (b *Builder) Keep(v Variable, next Value) { b.carried = append(b.carried, Next{v, next}) }
+
 // Value returns a value of the model by its name in the ONNX graph. The values that
 // the network was read for must depend on it, or be it.
 func (b *Builder) Value(name string) Value {

@@ -73,9 +73,23 @@ def two_stages(net):
     return losses
 
 
+def one_stage(net):
+    maps = list(net.backbone(images()).values())
+    out = net.head(maps)
+    n = out["bbox_regression"].shape[1]
+    matched, targets, anchors = [], [], []
+    chance = made("anchors", 0, 1, N, n)
+    for i in range(N):
+        matched.append(torch.where(chance[i] < 0.05, (made("objects", 0, 5, N, n)[i]).floor(), torch.where(chance[i] < 0.1, -2.0, -1.0)).long())
+        targets.append({"boxes": boxes("objects of %d" % i, 5), "labels": made("labels of %d" % i, 0, CLASSES, 5).long()})
+        anchors.append(made("anchors of %d" % i, 0, 1, n, 4) + torch.tensor([0.0, 0, 8, 8]))
+    losses = net.head.compute_loss(targets, out, anchors, matched)
+    return {"loss_classifier": losses["classification"], "loss_box_reg": losses["bbox_regression"]}
+
+
 def step(name):
     net = fill(tiny(name))
-    losses = two_stages(net)
+    losses = one_stage(net) if name.startswith("retinanet") else two_stages(net)
     sum(losses.values()).backward()
     gradients = {}
     for p, t in net.named_parameters():
@@ -85,4 +99,4 @@ def step(name):
 
 
 torch.set_num_threads(1)
-json.dump({name: step(name) for name in ("fasterrcnn_tiny_fpn", "maskrcnn_tiny_fpn", "maskrcnn_tiny_fpn_v2")}, sys.stdout, indent=0)
+json.dump({name: step(name) for name in ("fasterrcnn_tiny_fpn", "maskrcnn_tiny_fpn", "maskrcnn_tiny_fpn_v2", "retinanet_tiny_fpn")}, sys.stdout, indent=0)
