@@ -13,11 +13,14 @@ import (
 
 // Seen draws the images of a batch of Data as the network sees them: scaled, mirrored or
 // not, and padded, with what is to be learned of each. Wrong boxes, and classes and masks
-// that belong to other objects, show here. It returns a cell for each row; its caption
-// tells the sizes.
+// that belong to other objects, show here. It returns a cell for each row that could be
+// read; its caption tells the sizes.
 func Seen(b *finetune.Batch, spec *onnx.Spec, c draw.Config) ([]draw.Cell, error) {
 	var cells []draw.Cell
 	for i, truth := range b.Truth {
+		if truth == nil { // the image could not be read
+			continue
+		}
 		t, ok := truth.(*Target)
 		if !ok {
 			return nil, fmt.Errorf("detect: the truth of row %d is a %T, expected a *Target", b.Rows[i], truth)
@@ -61,7 +64,7 @@ func (t *Target) objects(classes []onnx.DetectClass) (all []draw.Object, err err
 	for i, b := range t.Boxes {
 		class := classes[t.Labels[i]]
 		o := draw.Object{Box: b, Class: class.Name, Number: int(class.ID)}
-		if t.Masks != nil {
+		if t.Masks != nil && t.Masks[i] != nil {
 			if o.Mask, err = t.Masks[i].runs(t.Canvas.H, t.Canvas.W); err != nil {
 				return nil, err
 			}

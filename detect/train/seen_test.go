@@ -22,12 +22,13 @@ func TestSeen(t *testing.T) {
 		values[i] = .2                // blue of the first row
 		values[3*h*w+2*h*w+i] = 1.004 // red of the second, a little too bright
 	}
-	b := finetune.NewBatch(7, 3)
+	b := finetune.NewBatch(7, 3, 5)
 	b.Inputs[graph.Images] = values
 	inside := &train.Bitmap{X: 40, Y: 10, W: 3, H: 2, Pixels: []bool{true, true, false, false, true, true}}
 	b.Truth = []any{
 		&train.Target{Canvas: detect.Size{H: h, W: w}, Size: detect.Size{H: 30, W: 60}, Given: detect.Size{H: 15, W: 30}, Flipped: true, Boxes: []box.Box{{4, 5, 20, 25}}, Labels: []int{1}},
-		&train.Target{Canvas: detect.Size{H: h, W: w}, Size: detect.Size{H: h, W: w}, Given: detect.Size{H: h, W: w}, Boxes: []box.Box{{36, 6, 50, 20}}, Labels: []int{0}, Masks: []*train.Bitmap{inside}},
+		&train.Target{Canvas: detect.Size{H: h, W: w}, Size: detect.Size{H: h, W: w}, Given: detect.Size{H: h, W: w}, Boxes: []box.Box{{36, 6, 50, 20}, {2, 2, 4, 4}}, Labels: []int{0, 0}, Masks: []*train.Bitmap{inside, nil}},
+		nil, // a row that could not be read
 	}
 	spec := &onnx.Spec{Channels: "bgr", Detect: &onnx.Detect{Classes: []onnx.DetectClass{{ID: 4, Name: "cat"}, {ID: 9, Name: "dog"}}}}
 	colours := draw.NewColours("cat", "dog")
