@@ -13,10 +13,13 @@ import (
 
 	"github.com/robust-transfer/rtx/detect"
 	"github.com/robust-transfer/rtx/detect/box"
+	"github.com/robust-transfer/rtx/finetune"
 	"github.com/robust-transfer/rtx/finetune/graph"
+	"github.com/robust-transfer/rtx/finetune/lower"
 	"github.com/robust-transfer/rtx/finetune/roialign"
 	"github.com/robust-transfer/rtx/finetune/tape"
 	"github.com/robust-transfer/rtx/onnx/arch"
+	"github.com/robust-transfer/rtx/onnx/runtime"
 )
 
 // made are made-up numbers, as testdata/step.py has them.
@@ -416,52 +419,134 @@ func apart(got, want []float64) float64 {
 	return math.Sqrt(distance / length)
 }
 
-// TestStep compares losses and gradients with torchvision's, in float64.
+// run32 is run in float32, by the code of training.
+func (s *madeStep) run32(t *testing.T, x finetune.Executor) (losses map[string]float64, gradients map[string][]float64) {
+	t.Helper()
+	if err := finetune.Load(s.Network, x); err != nil {
+		t.Fatal(err)
+	}
+	c, in := newCanvas(s.programs, map[string][]float32{}), map[string][]float32{}
+	c.run = func(p *graph.Program, in, out map[string][]float32) error {
+		return x.Run(context.Background(), p, in, out)
+	}
+	for name, v := range s.in {
+		in[name] = narrow(v)
+	}
+	lessons := make([][]lesson[float32], len(s.lessons))
+	for i, of := range s.lessons {
+		for _, l := range of {
+			r := lesson[float32]{RoIs: roialign.RoIs[float32]{Boxes: narrow(l.Boxes), Images: narrow(l.Images), Bounds: narrow(l.Bounds)}, inputs: map[string][]float32{}}
+			for name, v := range l.inputs {
+				r.inputs[name] = narrow(v)
+			}
+			lessons[i] = append(lessons[i], r)
+		}
+	}
+	if s.forward != nil {
+		if err := c.run(s.forward, in, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	losses, err := c.learn(in, lessons)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string][]float64{}
+	for name, v := range c.outputs(s.backward) {
+		out[name] = wide(v)
+	}
+	return losses, gradientsOf(out)
+}
+
+func narrow(v []float64) []float32 {
+	out := make([]float32, len(v))
+	for i, x := range v {
+		out[i] = float32(x)
+	}
+	return out
+}
+
+// machine is an executor on onnxruntime.
+func machine(t testing.TB) *lower.Executor {
+	t.Helper()
+	lib, err := runtime.Find("")
+	if err != nil {
+		if os.Getenv("RTX_REQUIRE_ORT") == "1" {
+			t.Fatal(err)
+		}
+		t.Skipf("%v: rtx runtime install", err)
+	}
+	m, err := lower.Open(runtime.Options{Library: lib, Device: "cpu"}, lower.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { m.Close() })
+	return m
+}
+
+// goldenStep is what torchvision computes: losses, and of each gradient its length and
+// its products with three made-up tensors.
+type goldenStep struct {
+	Losses    map[string]float64
+	Gradients map[string][4]float64
+}
+
+// compare reports what is farther away than a tolerance.
+func (want goldenStep) compare(t *testing.T, losses map[string]float64, gradients map[string][]float64, tolerance float64) {
+	t.Helper()
+	if len(losses) != len(want.Losses) || len(gradients) != len(want.Gradients) {
+		t.Errorf("%d losses and %d gradients, want %d and %d", len(losses), len(gradients), len(want.Losses), len(want.Gradients))
+	}
+	worst := 0.
+	for name, v := range want.Losses {
+		worst = max(worst, math.Abs(losses[name]-v)/v)
+		if !(math.Abs(losses[name]-v) <= tolerance*v) {
+			t.Errorf("%s is %v, want %v", name, losses[name], v)
+		}
+	}
+	for name, v := range want.Gradients {
+		g := gradients[name]
+		sum := 0.
+		for _, x := range g {
+			sum += x * x
+		}
+		got := [4]float64{math.Sqrt(sum)}
+		for k := range 3 {
+			for i, x := range made(fmt.Sprintf("%s %d", name, k), -1, 1, len(g)) {
+				got[1+k] += x * g[i]
+			}
+		}
+		for k := range got {
+			worst = max(worst, math.Abs(got[k]-v[k])/v[0])
+			if !(math.Abs(got[k]-v[k]) <= tolerance*v[0]) {
+				t.Errorf("%s: %v, want %v", name, got, v)
+				break
+			}
+		}
+	}
+	t.Logf("at most %.1e apart", worst)
+}
+
+// TestStep compares losses and gradients with torchvision's: in float64, and in float32
+// on onnxruntime.
 func TestStep(t *testing.T) {
 	data, err := os.ReadFile("testdata/step.json")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var want map[string]struct {
-		Losses    map[string]float64
-		Gradients map[string][4]float64
-	}
-	if err := json.Unmarshal(data, &want); err != nil {
+	var golden map[string]goldenStep
+	if err := json.Unmarshal(data, &golden); err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range want {
+	for name, want := range golden {
+		s := newMadeStep(t, name)
 		t.Run(name, func(t *testing.T) {
-			losses, gradients := newMadeStep(t, name).run(t)
-			if len(losses) != len(want.Losses) || len(gradients) != len(want.Gradients) {
-				t.Errorf("%d losses and %d gradients, want %d and %d", len(losses), len(gradients), len(want.Losses), len(want.Gradients))
-			}
-			for name, v := range want.Losses {
-				if !(math.Abs(losses[name]-v) <= 1e-6*v) {
-					t.Errorf("%s is %v, want %v", name, losses[name], v)
-				}
-			}
-			worst := 0.
-			for name, v := range want.Gradients {
-				g := gradients[name]
-				sum := 0.
-				for _, x := range g {
-					sum += x * x
-				}
-				got := [4]float64{math.Sqrt(sum)}
-				for k := range 3 {
-					for i, x := range made(name+" "+string(rune('0'+k)), -1, 1, len(g)) {
-						got[1+k] += x * g[i]
-					}
-				}
-				for k := range got {
-					worst = max(worst, math.Abs(got[k]-v[k])/v[0])
-					if !(math.Abs(got[k]-v[k]) <= 1e-6*v[0]) {
-						t.Errorf("%s: %v, want %v", name, got, v)
-						break
-					}
-				}
-			}
-			t.Logf("at most %.1e apart", worst)
+			losses, gradients := s.run(t)
+			want.compare(t, losses, gradients, 1e-6)
+		})
+		t.Run(name+"/lowered", func(t *testing.T) {
+			losses, gradients := s.run32(t, machine(t))
+			want.compare(t, losses, gradients, 1e-4)
 		})
 	}
 }

@@ -49,7 +49,7 @@ def anchor_losses(net, features):
     logits, deltas = concat_box_prediction_layers(logits, deltas)
     n = logits.numel() // N
     chance = made("anchors", 0, 1, N * n)
-    labels = torch.where(chance < 0.1, 1.0, torch.where(chance < 0.4, 0.0, -1.0))
+    labels = torch.where(chance < 0.1, 1.0, torch.where(chance < 0.4, 0.0, -1.0)).double()
     net.rpn.fg_bg_sampler = lambda labels: ([(v == 1).float() for v in labels], [(v == 0).float() for v in labels])
     targets = made("anchor targets", -1, 1, N * n, 4)
     names = "loss_objectness", "loss_rpn_box_reg"
