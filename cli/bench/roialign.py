@@ -1,9 +1,9 @@
 """A peer of finetune/roialign: torchvision's RoIAlign, whose gradients autograd computes. It
 draws boxes of 2 images of 512x512 for a pyramid of strides 4 to 32, and writes them into a folder
-as rois.json. For every line on standard input it computes the gradients of all levels and answers
-with how many times it could in a second.
+as rois.json. For every line on standard input it pools the features of all boxes (forward), or
+computes the gradients of all levels (backward), and answers with how many times it could in a second.
 
-    python3 roialign.py FOLDER BOXES SIZE THREADS
+    python3 roialign.py forward|backward FOLDER BOXES SIZE THREADS
 """
 import json
 import sys
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 import torchvision
 
-folder, k, size, threads = sys.argv[1], *map(int, sys.argv[2:5])
+way, folder, k, size, threads = *sys.argv[1:3], *map(int, sys.argv[3:6])
 IMAGES, CHANNELS, SIDE, STRIDES = 2, 256, 512, (4, 8, 16, 32)
 torch.set_num_threads(threads)
 
@@ -34,12 +34,22 @@ with open(folder + "/rois.json", "w") as f:
 
 rois = torch.from_numpy(np.concatenate([images[:, None].astype(np.float32), boxes], 1))
 levels = [torch.randn(IMAGES, CHANNELS, SIDE // s, SIDE // s, requires_grad=True) for s in STRIDES]
-pooled = torch.cat([torchvision.ops.roi_align(x, rois[a:b], size, 1 / s, 2) for x, s, a, b in zip(levels, STRIDES, bounds, bounds[1:])])
+
+
+def forward():
+    return torch.cat([torchvision.ops.roi_align(x, rois[a:b], size, 1 / s, 2) for x, s, a, b in zip(levels, STRIDES, bounds, bounds[1:])])
+
+
+pooled = forward()
 dy = torch.randn_like(pooled)
+torch.set_grad_enabled(way == "backward")
 print(f"torch {torch.__version__}, torchvision {torchvision.__version__}, {threads} threads", flush=True)
 for line in sys.stdin:
     for x in levels:
         x.grad = None
     start = time.perf_counter()
-    pooled.backward(dy, retain_graph=True)
+    if way == "forward":
+        forward()
+    else:
+        pooled.backward(dy, retain_graph=True)
     print(1 / (time.perf_counter() - start), flush=True)

@@ -33,26 +33,41 @@ func proposals(rng *rand.Rand, k int) roialign.RoIs[float32] {
 }
 
 func BenchmarkGradient(b *testing.B) {
+	each(b, func(g roialign.Features, pooled []float32, r roialign.RoIs[float32]) error {
+		return (*roialign.Gradient)(&g).Set(pooled, r)
+	})
+}
+
+func BenchmarkFeatures(b *testing.B) {
+	each(b, func(f roialign.Features, pooled []float32, r roialign.RoIs[float32]) error { return f.Pool(pooled, r) })
+}
+
+func each(b *testing.B, run func(f roialign.Features, pooled []float32, r roialign.RoIs[float32]) error) {
 	for _, c := range []struct{ k, size int }{{1024, 7}, {256, 14}} {
 		for _, workers := range []int{1, 2} {
 			b.Run(fmt.Sprintf("%d boxes, %dx%d, %d workers", c.k, c.size, c.size, workers), func(b *testing.B) {
 				rng := rand.New(rand.NewPCG(16, 3))
 				r := proposals(rng, c.k)
-				g := roialign.Gradient{Pooling: roialign.Pooling{Size: c.size, Sampling: 2}, Images: 2, Channels: 256, Workers: workers}
+				f := roialign.Features{Pooling: roialign.Pooling{Size: c.size, Sampling: 2}, Images: 2, Channels: 256, Workers: workers}
 				for _, stride := range []int{4, 8, 16, 32} {
 					n := 512 / stride
-					g.Levels = append(g.Levels, roialign.Level{Stride: stride, H: n, W: n, Values: make([]float32, 2*n*n*256)})
+					f.Levels = append(f.Levels, roialign.Level{Stride: stride, H: n, W: n, Values: random(rng, 2*n*n*256)})
 				}
-				dy := make([]float32, c.k*c.size*c.size*256)
-				for i := range dy {
-					dy[i] = rng.Float32()
-				}
+				pooled := random(rng, c.k*c.size*c.size*256)
 				for b.Loop() {
-					if err := g.Set(dy, r); err != nil {
+					if err := run(f, pooled, r); err != nil {
 						b.Fatal(err)
 					}
 				}
 			})
 		}
 	}
+}
+
+func random(rng *rand.Rand, n int) []float32 {
+	out := make([]float32, n)
+	for i := range out {
+		out[i] = rng.Float32()
+	}
+	return out
 }

@@ -9,8 +9,8 @@ import (
 	"gonum.org/v1/gonum/blas/blas32"
 )
 
-// Level is the gradient of a loss with respect to a level of the pyramid of a batch of
-// images, channels last.
+// Level is a level of the pyramid of a batch of images, channels last, or the gradient of
+// a loss with respect to it.
 type Level struct {
 	Stride, H, W int
 	Values       []float32 // [Images,H,W,Channels]
@@ -39,8 +39,8 @@ func (g *Gradient) run(dy []float32, r RoIs[float32], add bool) error {
 	if err := g.check(dy, r); err != nil {
 		return err
 	}
-	side, bands := g.weights(r), g.bands(r)
-	g.parallel(len(bands), func(i int, wide *[]float32) {
+	all, bands := g.weights(r), g.bands(r)
+	g.parallel(len(bands), func(i int, memory *[]float32) {
 		b := bands[i]
 		l := g.Levels[b.level]
 		to := l.Values[b.image*l.H*l.W*g.Channels:][:l.H*l.W*g.Channels]
@@ -48,18 +48,18 @@ func (g *Gradient) run(dy []float32, r RoIs[float32], add bool) error {
 			clear(to[b.from*l.W*g.Channels : b.to*l.W*g.Channels])
 		}
 		for _, k := range b.boxes {
-			g.addBox(to, dy[k*g.Pooling.Size*g.Pooling.Size*g.Channels:], side[k], b, wide)
+			g.addBox(to, dy[k*g.Pooling.Size*g.Pooling.Size*g.Channels:], all[k], b, memory)
 		}
 	})
 	return nil
 }
 
-func (g *Gradient) check(dy []float32, r RoIs[float32]) error {
+func (g *Gradient) check(pooled []float32, r RoIs[float32]) error {
 	if err := r.Check(g.Images, len(g.Levels)); err != nil {
 		return err
 	}
-	if n := len(r.Images) * g.Pooling.Size * g.Pooling.Size * g.Channels; len(dy) != n {
-		return fmt.Errorf("roialign: a gradient of %d features, expected %d", len(dy), n)
+	if n := len(r.Images) * g.Pooling.Size * g.Pooling.Size * g.Channels; len(pooled) != n {
+		return fmt.Errorf("roialign: %d pooled features, expected %d", len(pooled), n)
 	}
 	for i, l := range g.Levels {
 		if n := g.Images * l.H * l.W * g.Channels; len(l.Values) != n {
@@ -72,14 +72,18 @@ func (g *Gradient) check(dy []float32, r RoIs[float32]) error {
 // sides are the weights of the rows and columns of a level for a box.
 type sides struct{ rows, columns Weights[float32] }
 
-// weights returns those of all boxes.
+func (g *Gradient) sides(box [4]float32, l Level) sides {
+	return sides{Rows(g.Pooling, box, l.Stride, l.H), Columns(g.Pooling, box, l.Stride, l.W)}
+}
+
+// weights returns the sides of all boxes.
 func (g *Gradient) weights(r RoIs[float32]) []sides {
 	out := make([]sides, len(r.Images))
 	for i, l := range g.Levels {
 		first, behind := r.Level(i)
 		g.parallel(behind-first, func(k int, _ *[]float32) {
 			k += first
-			out[k] = sides{Rows(g.Pooling, r.Box(k), l.Stride, l.H), Columns(g.Pooling, r.Box(k), l.Stride, l.W)}
+			out[k] = g.sides(r.Box(k), l)
 		})
 	}
 	return out
@@ -111,9 +115,9 @@ func (g *Gradient) bands(r RoIs[float32]) (out []band) {
 	return out
 }
 
-// addBox adds Wyᵀ·dy·Wx of a box to the rows of a band of a map [H,W,C]. wide is memory
-// for dy·Wx, [Size,columns,C], of the bins that the band has a part in.
-func (g *Gradient) addBox(to, dy []float32, s sides, b band, wide *[]float32) {
+// addBox adds Wyᵀ·dy·Wx of a box to the rows of a band of a map [H,W,C]. memory is for
+// dy·Wx, [Size,columns,C], of the bins that the band has a part in.
+func (g *Gradient) addBox(to, dy []float32, s sides, b band, memory *[]float32) {
 	taps := within(s.rows, b.from, b.to)
 	if len(taps) == 0 || len(s.columns.Taps) == 0 {
 		return
@@ -123,10 +127,7 @@ func (g *Gradient) addBox(to, dy []float32, s sides, b band, wide *[]float32) {
 		first, last = min(first, t.Bin), max(last, t.Bin)
 	}
 	size, c, n := g.Pooling.Size, g.Channels, len(s.columns.Pixels)
-	if need := (last + 1 - first) * n * c; cap(*wide) < need {
-		*wide = make([]float32, need)
-	}
-	products := (*wide)[:(last+1-first)*n*c]
+	products := scratch(memory, (last+1-first)*n*c)
 	clear(products)
 	for bin := first; bin <= last; bin++ {
 		row, from := products[(bin-first)*n*c:][:n*c], dy[bin*size*c:][:size*c]

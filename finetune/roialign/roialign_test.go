@@ -31,6 +31,10 @@ func (g golden) rois() roialign.RoIs[float64] {
 	return roialign.RoIs[float64]{Boxes: g.Boxes.Data, Images: g.Images.Data, Bounds: g.Bounds.Data}
 }
 
+func (g golden) narrow() roialign.RoIs[float32] {
+	return roialign.RoIs[float32]{Boxes: narrow(g.Boxes.Data), Images: narrow(g.Images.Data), Bounds: narrow(g.Bounds.Data)}
+}
+
 func (g golden) String() string {
 	return fmt.Sprintf("aligned %v, sampling %d, bounds %v", g.Aligned, g.Sampling, g.Bounds.Data)
 }
@@ -76,6 +80,30 @@ func TestPool(t *testing.T) {
 	}
 }
 
+// TestFeatures compares features that are pooled from levels with channels last with
+// torchvision's, on 1 to 3 goroutines.
+func TestFeatures(t *testing.T) {
+	f := goldens(t)
+	for _, g := range f.Cases {
+		x := roialign.Features{Pooling: roialign.Pooling{Size: f.Size, Sampling: g.Sampling, Aligned: g.Aligned}, Images: f.Levels[0].Shape[0], Channels: f.Levels[0].Shape[1]}
+		for l, level := range f.Levels {
+			x.Levels = append(x.Levels, roialign.Level{Stride: f.Strides[l], H: level.Shape[2], W: level.Shape[3], Values: narrow(channelsLast(level))})
+		}
+		got := slices.Repeat([]float32{7}, len(g.Y.Data))
+		for x.Workers = 1; x.Workers <= 3; x.Workers++ {
+			if err := x.Pool(got, g.narrow()); err != nil {
+				t.Fatal(err)
+			}
+			if d := distance(wide(got), channelsLast(g.Y)); d > 2e-6 { // of float32
+				t.Errorf("%v: %.1e from torchvision's", g, d)
+			}
+		}
+		if err := x.Pool(got[1:], g.narrow()); err == nil {
+			t.Errorf("%v: features are pooled to memory that is too small", g)
+		}
+	}
+}
+
 // TestGradient compares gradients with those of torchvision's autograd. Added to
 // themselves they are doubled.
 func TestGradient(t *testing.T) {
@@ -85,10 +113,9 @@ func TestGradient(t *testing.T) {
 		for l, level := range f.Levels {
 			x.Levels = append(x.Levels, roialign.Level{Stride: f.Strides[l], H: level.Shape[2], W: level.Shape[3], Values: slices.Repeat([]float32{7}, len(level.Data))})
 		}
-		dy, r := narrow(channelsLast(g.DY)), g.rois()
-		r32 := roialign.RoIs[float32]{Boxes: narrow(r.Boxes), Images: narrow(r.Images), Bounds: narrow(r.Bounds)}
+		dy := narrow(channelsLast(g.DY))
 		for times, run := range []func([]float32, roialign.RoIs[float32]) error{x.Set, x.Add} {
-			if err := run(dy, r32); err != nil {
+			if err := run(dy, g.narrow()); err != nil {
 				t.Fatal(err)
 			}
 			for l, want := range []tensor{g.DX0, g.DX1, g.DX2} {
@@ -190,7 +217,7 @@ func TestErrors(t *testing.T) {
 		"box 1 is of image 1, expected 0 to 0": func(_ *roialign.Gradient, _ *[]float32, r *roialign.RoIs[float32]) { r.Images[1] = 1 },
 		"box 0 is of image -1":                 func(_ *roialign.Gradient, _ *[]float32, r *roialign.RoIs[float32]) { r.Images[0] = -1 },
 		"box 1 is [0 0 NaN 4]":                 func(_ *roialign.Gradient, _ *[]float32, r *roialign.RoIs[float32]) { r.Boxes[6] = nan },
-		"a gradient of 4 features, expected 6": func(_ *roialign.Gradient, dy *[]float32, _ *roialign.RoIs[float32]) { *dy = (*dy)[:4] },
+		"4 pooled features, expected 6":        func(_ *roialign.Gradient, dy *[]float32, _ *roialign.RoIs[float32]) { *dy = (*dy)[:4] },
 		"level 1 has 11 values, expected 12": func(g *roialign.Gradient, _ *[]float32, _ *roialign.RoIs[float32]) {
 			g.Levels[1].Values = g.Levels[1].Values[1:]
 		},
