@@ -50,35 +50,3 @@ func TestCases(t *testing.T) {
 		}
 	}
 }
-
-// TestScatter: no model adds to places by ScatterND, whose additions to equal places are
-// lost in onnxruntime if there are several threads. ScatterElements adds one by one.
-func TestScatter(t *testing.T) {
-	adding := 0
-	for _, c := range graphtest.Cases(rand.New(rand.NewPCG(6, 1))) {
-		_, p, err := c.Program()
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, config := range []lower.Config{{}, {Portable: true}} {
-			for _, cpu := range []bool{true, false} {
-				m, err := lower.Model(p, config, cpu)
-				if err != nil {
-					t.Fatal(err)
-				}
-				for _, n := range m.Proto.Graph.Node {
-					for _, a := range n.Attribute {
-						if a.Name == "reduction" && n.OpType == "ScatterND" {
-							t.Errorf("%s: ScatterND with reduction %q", c.Name, a.S)
-						} else if a.Name == "reduction" {
-							adding++
-						}
-					}
-				}
-			}
-		}
-	}
-	if adding == 0 {
-		t.Error("no model scatters anything")
-	}
-}
