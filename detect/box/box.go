@@ -7,7 +7,8 @@
 //
 // Computations are in float32 and in the order of torchvision's, so that results agree
 // with those of torchvision.ops. They differ where torchvision's are not numbers: the
-// overlap of boxes without area, or of boxes that hold NaN, is 0 here.
+// overlap of boxes without area, or of boxes that hold NaN, is 0 here. Products are
+// rounded before they are added, on every processor: float32(x*y) says so.
 package box
 
 // Box is x1, y1, x2, y2.
@@ -20,7 +21,7 @@ func (b Box) Width() float32 { return b[2] - b[0] }
 func (b Box) Height() float32 { return b[3] - b[1] }
 
 // Area is the width times the height.
-func (b Box) Area() float32 { return (b[2] - b[0]) * (b[3] - b[1]) }
+func (b Box) Area() float32 { return float32((b[2] - b[0]) * (b[3] - b[1])) }
 
 // Clip returns the part of the box that is in an image of the given size: coordinates
 // outside become those of the border.
@@ -38,8 +39,8 @@ func IoU(a, b Box) float32 {
 	if !(w > 0 && h > 0) {
 		return 0
 	}
-	inter := w * h
-	iou := inter / (float32(a.Area()+b.Area()) - inter)
+	inter := float32(w * h)
+	iou := inter / (a.Area() + b.Area() - inter)
 	if iou != iou {
 		return 0
 	}

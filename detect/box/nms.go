@@ -48,7 +48,7 @@ next:
 			if !(w > 0 && h > 0) {
 				continue
 			}
-			if inter := w * h; float64(inter/(float32(areas[k]+area)-inter)) > iou {
+			if inter := float32(w * h); float64(inter/(areas[k]+area-inter)) > iou {
 				continue next
 			}
 		}

@@ -95,11 +95,11 @@ func TestMatchAsByMatrix(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	matchers := []train.Matcher{{High: .7, Low: .3, LowQuality: true}, {High: .5, Low: .4, LowQuality: true}, {High: .5, Low: .5}}
 	counts := map[int32]int{}
-	for trial := range 60 {
+	for trial := range 30 {
 		d := detector([]string{"torchvision", "detectron2"}[trial%2])
 		canvas := detect.Size{H: 64 + r.IntN(100), W: 64 + r.IntN(100)}
 		a := anchorsOf(d, canvas)
-		objects := objectsOf(r, []int{0, 1, 3, 20, 60}[trial%5], canvas, trial%3 == 0)
+		objects := objectsOf(r, []int{0, 1, 3, 10, 40}[trial%5], canvas, trial%3 == 0)
 		if len(objects) > 2 {
 			objects = append(objects, objects[1], a.Box(r.IntN(a.Len()))) // two alike, and an anchor itself
 		}
@@ -113,7 +113,7 @@ func TestMatchAsByMatrix(t *testing.T) {
 			}
 		}
 	}
-	if t.Log(counts); counts[0] < 2000 || counts[train.Ignored] < 5000 || counts[train.Background] < 5000 {
+	if t.Log(counts); counts[0] < 2000 || counts[train.Ignored] < 2000 || counts[train.Background] < 5000 {
 		t.Errorf("too few of a kind: %v", counts)
 	}
 }

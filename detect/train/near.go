@@ -12,12 +12,17 @@ const slack = 1e-4
 // highest is at least the IoU that an anchor of this shape has with an object when they
 // lie as well as they can. It is 0 if the object has no area, or is not finite.
 func (s shape) highest(o box.Box) float32 {
-	w, h := o.Width(), o.Height()
-	if !(w > 0 && h > 0) || math.IsInf(float64(o.Area()), 0) {
+	if !hasArea(o) || s.H*s.W == 0 {
 		return 0
 	}
-	inter := min(w, s.Base.Width()) * min(h, s.Base.Height())
+	inter := min(o.Width(), s.Base.Width()) * min(o.Height(), s.Base.Height())
 	return inter/(o.Area()+s.Base.Area()-inter) + slack
+}
+
+// hasArea tells whether an object is a box of a finite area above 0. Others belong to
+// no anchor and are no regions.
+func hasArea(b box.Box) bool {
+	return b.Width() > 0 && b.Height() > 0 && !math.IsInf(float64(b.Area()), 0)
 }
 
 // near visits the anchors of this shape whose IoU with an object is above 0 and at

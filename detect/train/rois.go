@@ -36,6 +36,9 @@ func SampleRoIs(d *onnx.Detect, c Conventions, proposals []detect.Proposal, t *T
 		of = append(of, RoI{Box: p.Box, Object: -1, ID: uint64(p.Level)<<32 + uint64(p.Index)})
 	}
 	for i, b := range t.Boxes {
+		if !hasArea(b) {
+			continue
+		}
 		boxes = append(boxes, b)
 		of = append(of, RoI{Box: b, Object: -1, ID: 1<<63 + uint64(i)})
 	}
