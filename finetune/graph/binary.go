@@ -109,10 +109,14 @@ func (b *Builder) binary(op string, x, y Value) Value {
 }
 
 // readBinary reads an elementwise operator. Initializers are constants, except the
-// bias of a linear layer that an exporter wrote as MatMul and Add.
+// bias of a linear layer that an exporter wrote as MatMul and Add, and the scale and
+// shift of a group norm.
 func readBinary(r *reader, n *pb.NodeProto) Value {
 	if len(n.Input) != 2 {
 		r.fail("%d inputs, expected 2", len(n.Input))
+	}
+	if v, ok := r.normAffine(n); ok {
+		return v
 	}
 	if n.OpType == "Add" {
 		for i := range n.Input {
@@ -126,12 +130,8 @@ func readBinary(r *reader, n *pb.NodeProto) Value {
 
 // isLinear tells whether a value is the output of a MatMul with a weight.
 func (r *reader) isLinear(value string) bool {
-	for _, n := range r.net.nodes {
-		if slices.Contains(n.Output, value) {
-			return n.OpType == "MatMul" && has(n, 1) && r.raw[n.Input[1]] != nil
-		}
-	}
-	return false
+	n := r.producer(value)
+	return n != nil && n.OpType == "MatMul" && has(n, 1) && r.raw[n.Input[1]] != nil
 }
 
 // isVector tells whether a value is an initializer of one dimension.

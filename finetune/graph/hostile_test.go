@@ -70,7 +70,7 @@ func damage(rng *rand.Rand, g *pb.GraphProto) {
 		}
 	case 3:
 		ops := strings.Fields("Add AveragePool BatchNormalization Cast Clip Concat Constant ConstantOfShape Conv ConvTranspose Div Dropout Flatten Gather Gemm " +
-			"GlobalAveragePool Identity MatMul MaxPool Mul Pad ReduceMean ReduceSum Relu Reshape Resize Shape Sigmoid Slice Split Squeeze Sub Transpose Unsqueeze Upsample")
+			"GlobalAveragePool Identity InstanceNormalization MatMul MaxPool Mul Pad ReduceMean ReduceSum Relu Reshape Resize Shape Sigmoid Slice Split Squeeze Sub Transpose Unsqueeze Upsample")
 		n.OpType = ops[rng.IntN(len(ops))]
 	case 4:
 		for _, a := range n.Attribute {

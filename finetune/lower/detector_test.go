@@ -13,8 +13,13 @@ import (
 	"github.com/robust-transfer/rtx/onnx/arch"
 )
 
-// detectors are small ones of each kind.
-var detectors = []string{"fasterrcnn_tiny_fpn", "fasterrcnn_tiny_fpn_v2", "maskrcnn_tiny_fpn", "maskrcnn_tiny_fpn_v2", "retinanet_tiny_fpn"}
+// detectors are small ones of each kind, and sizes of images at which float32 is exact
+// enough: a group norm of a level of only two pixels has gradients of mere rounding
+// errors, and so has a ReLU very near 0.
+var detectors = map[string][2]int{
+	"fasterrcnn_tiny_fpn": {64, 96}, "fasterrcnn_tiny_fpn_v2": {64, 96}, "maskrcnn_tiny_fpn": {64, 96}, "maskrcnn_tiny_fpn_v2": {64, 96},
+	"retinanet_tiny_fpn": {64, 96}, "retinanet_tiny_fpn_v2": {128, 128},
+}
 
 // learnedValues are what a detector's losses read: the pyramid, and the outputs of all
 // heads.
@@ -45,7 +50,7 @@ func weighted(b *graph.Builder) (loss graph.Value, out []graph.Named) {
 // TestDetectors reads all parts of each kind of detector, and compares their values and
 // all gradients with those of the Go kernels in float64.
 func TestDetectors(t *testing.T) {
-	for _, name := range detectors {
+	for name, size := range detectors {
 		t.Run(name, func(t *testing.T) {
 			model, err := arch.Synthetic(name, 4)
 			if err != nil {
@@ -62,7 +67,7 @@ func TestDetectors(t *testing.T) {
 			if got, want := len(n.Params()), len(model.Tensors()); got != want {
 				t.Errorf("%d parameters of %d tensors", got, want)
 			}
-			p, err := n.Program(graph.Config{Batch: 2, Size: [2]int{64, 96}, Train: everything, ImageGradient: true}, weighted)
+			p, err := n.Program(graph.Config{Batch: 2, Size: size, Train: everything, ImageGradient: true}, weighted)
 			if err != nil {
 				t.Fatal(err)
 			}

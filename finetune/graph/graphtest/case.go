@@ -40,6 +40,7 @@ func Cases(rng *rand.Rand) []Case {
 	out = append(out, convolutions(rng)...)
 	out = append(out, batchNorms(rng)...)
 	out = append(out, operators(rng)...)
+	out = append(out, instanceNorms(rng)...)
 	out = append(out, losses(rng)...)
 	out = append(out, focalLosses(rng)...)
 	out = append(out, picks(rng)...)

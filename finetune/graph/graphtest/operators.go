@@ -55,6 +55,11 @@ func box(kernel, stride int, pads ...int) []*pb.AttributeProto {
 	return a
 }
 
+// constant makes a Constant node.
+func constant(name string, t *pb.TensorProto) *pb.NodeProto {
+	return node("Constant", name, nil, &pb.AttributeProto{Name: "value", Type: pb.AttributeProto_TENSOR, T: t})
+}
+
 // single is a network of one node.
 func single(h, w int, op string, a ...*pb.AttributeProto) network {
 	return chain(h, w, "y", node(op, "y", []string{"images"}, a...))
