@@ -18,6 +18,7 @@ import (
 	"github.com/robust-transfer/rtx/detect/box"
 	"github.com/robust-transfer/rtx/detect/data"
 	"github.com/robust-transfer/rtx/detect/train"
+	"github.com/robust-transfer/rtx/featurize/pixels"
 	"github.com/robust-transfer/rtx/finetune"
 	"github.com/robust-transfer/rtx/finetune/graph"
 	"github.com/robust-transfer/rtx/onnx"
@@ -359,4 +360,19 @@ func checkMask(t *testing.T, target *train.Target, i int) {
 			t.Errorf("side %d of the mask %d,%d,%d,%d is %v off the box %v", k, m.X, m.Y, m.W, m.H, d, b)
 		}
 	}
+}
+
+func decoded(t testing.TB, img *data.Image) *pixels.Image {
+	t.Helper()
+	file, err := img.Read(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := pixels.NewDecoder(pixels.DecodeConfig{})
+	defer d.Close()
+	out := &pixels.Image{}
+	if _, err := d.Decode(out, file); err != nil {
+		t.Fatal(err)
+	}
+	return out
 }

@@ -3,7 +3,9 @@ package train
 import (
 	"context"
 	"fmt"
+	"slices"
 
+	"github.com/robust-transfer/rtx/detect"
 	"github.com/robust-transfer/rtx/detect/coco"
 	"github.com/robust-transfer/rtx/finetune"
 )
@@ -11,7 +13,9 @@ import (
 // Truth is what the images of a split show, to score detections with. Its i-th image is
 // row i, with the size of its file. Ids are those of data.Set.COCO for the images' split,
 // so that detections may be compared with the data themselves; CategoryIDs are those of
-// the detector's classes. masks says whether masks are made, which takes time.
+// the detector's classes. masks asks for masks, which takes time: there are some if all
+// objects have one of the size of their image's file, and otherwise none, as then they
+// cannot be judged.
 func (d *Data) Truth(ctx context.Context, s finetune.Split, masks bool) (*coco.Dataset, error) {
 	ids, err := d.imageIDs(ctx, s)
 	if err != nil {
@@ -20,20 +24,28 @@ func (d *Data) Truth(ctx context.Context, s finetune.Split, masks bool) (*coco.D
 	part := *d.set
 	part.Images = nil
 	for _, p := range d.rows[s] {
-		part.Images = append(part.Images, d.set.Images[p.at])
+		img := d.set.Images[p.at]
+		img.Width, img.Height = p.size.W, p.size.H
+		part.Images = append(part.Images, img)
 	}
 	t, err := part.COCO(ctx, d.splitName(s), masks)
 	if err != nil {
 		return nil, err
 	}
-	of := map[int64]int64{}
+	of, sizes := map[int64]int64{}, map[int64]detect.Size{}
 	for row := range t.Images {
-		image, size := &t.Images[row], d.rows[s][row].size
-		of[image.ID] = ids[row]
-		image.ID, image.Width, image.Height = ids[row], size.W, size.H
+		of[t.Images[row].ID], sizes[ids[row]] = ids[row], d.rows[s][row].size
+		t.Images[row].ID = ids[row]
 	}
 	for i := range t.Annotations {
 		t.Annotations[i].ImageID = of[t.Annotations[i].ImageID]
+	}
+	if slices.ContainsFunc(t.Annotations, func(a coco.Annotation) bool {
+		return a.Mask == nil || a.Mask.H != sizes[a.ImageID].H || a.Mask.W != sizes[a.ImageID].W
+	}) {
+		for i := range t.Annotations {
+			t.Annotations[i].Mask = nil
+		}
 	}
 	return t, nil
 }

@@ -1,0 +1,195 @@
+package train_test
+
+import (
+	"context"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/robust-transfer/rtx/detect/box"
+	"github.com/robust-transfer/rtx/detect/coco"
+	"github.com/robust-transfer/rtx/detect/data"
+	"github.com/robust-transfer/rtx/detect/mask"
+	"github.com/robust-transfer/rtx/detect/train"
+	"github.com/robust-transfer/rtx/finetune"
+)
+
+// paths are the images of a split, by row.
+func paths(d *train.Data, s finetune.Split) (all []string) {
+	for row := range d.Len(s) {
+		all = append(all, d.Image(s, row).Path)
+	}
+	return all
+}
+
+// TestHeldOut holds out images where there is no validation split: of each class some, by
+// the seed alone.
+func TestHeldOut(t *testing.T) {
+	all := drawings(40)
+	for i := range all {
+		all[i].split = ""
+		for k := range all[i].class {
+			all[i].class[k] = 0
+		}
+		if i%10 == 0 { // a class of four images
+			all[i].class[0] = 1
+		}
+	}
+	root := vocFolder(t, all)
+	var earlier []string
+	for _, seed := range []uint64{1, 1, 2} {
+		d := openData(t, root, core(t, nil), train.DataConfig{Seed: seed, ValFraction: .25})
+		rare := 0
+		for row := range d.Len(finetune.Validation) {
+			if slices.ContainsFunc(d.Image(finetune.Validation, row).Objects, func(o data.Object) bool { return o.Class == 1 }) {
+				rare++
+			}
+		}
+		held := paths(d, finetune.Validation)
+		if !d.HeldOut() || len(held) != 10 || d.Len(finetune.Training) != 30 || rare != 1 {
+			t.Errorf("%d of %d images are held out, %d with the rare class", len(held), len(held)+d.Len(finetune.Training), rare)
+		}
+		for _, p := range paths(d, finetune.Training) {
+			if slices.Contains(held, p) {
+				t.Errorf("%s is in both", p)
+			}
+		}
+		if same := slices.Equal(held, earlier); earlier != nil && same != (seed == 1) {
+			t.Errorf("seed %d: %v, before that %v", seed, held, earlier)
+		}
+		earlier = held
+		if notes := strings.Join(d.Notes(), "\n"); !strings.Contains(notes, "10 of 40 training images are held out") {
+			t.Errorf("%q", notes)
+		}
+	}
+	if d := openData(t, root, core(t, nil), train.DataConfig{ValFraction: -1}); d.HeldOut() || d.Len(finetune.Training) != 40 {
+		t.Errorf("%d images to train on", d.Len(finetune.Training))
+	}
+}
+
+// TestSplits takes the splits that there are; others serve only where there is none to
+// train on.
+func TestSplits(t *testing.T) {
+	all := drawings(9)
+	for i, s := range []string{"train", "val", "test", "extra", "train", "val", "test", "extra", "train"} {
+		all[i].split = s
+	}
+	d := openData(t, vocFolder(t, all), core(t, nil), train.DataConfig{})
+	if n := [3]int{d.Len(finetune.Training), d.Len(finetune.Validation), d.Len(finetune.Test)}; n != [3]int{3, 2, 2} || !strings.Contains(strings.Join(d.Notes(), "\n"), "2 image(s) are of a split that is none") {
+		t.Errorf("%v; %q", n, d.Notes())
+	}
+	for i := range all {
+		if all[i].split == "train" {
+			all[i].split = "more"
+		}
+	}
+	d = openData(t, vocFolder(t, all), core(t, nil), train.DataConfig{})
+	if d.Len(finetune.Training) != 5 || d.HeldOut() {
+		t.Errorf("%v; %q", paths(d, finetune.Training), d.Notes())
+	}
+}
+
+// TestTruth compares the truth of a split with the data's, and finds objects where targets
+// are: detections made of these are perfect.
+func TestTruth(t *testing.T) {
+	ctx := context.Background()
+	all := drawings(16)
+	root := cocoFolder(t, all, nil)
+	d := openData(t, root, core(t, nil), train.DataConfig{Masks: true})
+	set, err := data.Open(ctx, root, data.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer set.Close()
+	want, err := set.COCO(ctx, "val", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := d.Truth(ctx, finetune.Validation, true); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v, want %+v; %v", got, want, err)
+	}
+	for i := range all {
+		all[i].split = ""
+	}
+	for _, c := range []struct {
+		root  string
+		masks bool
+	}{{root, true}, {vocFolder(t, all), false}, {yoloFolder(t, drawings(16)), false}} {
+		d := openData(t, c.root, core(t, nil), train.DataConfig{Masks: c.masks, MinSizes: []int{50, 60}, Flip: true, ValFraction: .3})
+		for _, s := range []finetune.Split{finetune.Training, finetune.Validation} {
+			truth, err := d.Truth(ctx, s, c.masks)
+			if err != nil {
+				t.Fatal(err)
+			}
+			e, err := coco.Evaluate(truth, perfect(t, d, s, truth), coco.Config{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if a := e.Summary(); a.AP != 1 || a.AR100 != 1 || len(truth.Images) != d.Len(s) || len(truth.Annotations) == 0 || e.Strays != (coco.Evaluation{}).Strays {
+				t.Errorf("%s, %s: %+v of %d images with %d objects", filepath.Base(c.root), s, a, len(truth.Images), len(truth.Annotations))
+			}
+			if c.masks && !slices.ContainsFunc(truth.Annotations, func(a coco.Annotation) bool { return a.Mask != nil }) {
+				t.Error("no masks")
+			}
+		}
+	}
+}
+
+// perfect makes detections of the targets of a split in an epoch.
+func perfect(t *testing.T, d *train.Data, s finetune.Split, truth *coco.Dataset) (all []coco.Detection) {
+	t.Helper()
+	categories, err := d.CategoryIDs(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for row := range d.Len(s) {
+		targets, _ := sights(t, load(t, d, s, 1, row))
+		target := targets[0]
+		x, y := float64(target.Given.W)/float64(target.Size.W), float64(target.Given.H)/float64(target.Size.H)
+		for i, b := range target.Boxes {
+			if target.Flipped {
+				b = box.Box{float32(target.Size.W) - b[2], b[1], float32(target.Size.W) - b[0], b[3]}
+			}
+			category, ok := categories[target.Labels[i]]
+			if !ok {
+				t.Fatalf("class %d has no category among %v", target.Labels[i], categories)
+			}
+			all = append(all, coco.Detection{ImageID: truth.Images[row].ID, CategoryID: category, Score: 1,
+				Box: [4]float64{float64(b[0]) * x, float64(b[1]) * y, float64(b.Width()) * x, float64(b.Height()) * y}})
+		}
+	}
+	return all
+}
+
+// TestTruthMasks leaves masks out where not all objects have one that can be judged.
+func TestTruthMasks(t *testing.T) {
+	n := 0
+	some := cocoFolder(t, drawings(4), func(a object) {
+		if n++; n == 3 {
+			delete(a, "segmentation")
+		}
+	})
+	other := cocoFolder(t, drawings(4), func(a object) {
+		if n++; n%2 == 0 {
+			a["segmentation"] = object{"size": []int{30, 30}, "counts": []int{100, 50, 750}}
+		}
+	})
+	for _, root := range []string{some, other} {
+		d := openData(t, root, core(t, nil), train.DataConfig{Masks: true, ValFraction: -1})
+		for _, s := range []finetune.Split{finetune.Training, finetune.Validation} {
+			truth, err := d.Truth(context.Background(), s, true)
+			if err != nil {
+				t.Fatal(err)
+			}
+			masks := []*mask.RLE{}
+			for _, a := range truth.Annotations {
+				masks = append(masks, a.Mask)
+			}
+			if all := !slices.Contains(masks, nil); all != (root == some && s == finetune.Validation) || !all && slices.ContainsFunc(masks, func(m *mask.RLE) bool { return m != nil }) {
+				t.Errorf("%s: masks %v", s, masks)
+			}
+		}
+	}
+}
