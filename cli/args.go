@@ -23,7 +23,7 @@ var meantVerbs = map[string]string{
 	"train": "rtx finetune trains a network on images, rtx probe a classifier on features", "fit": "rtx finetune trains a network on images",
 	"test": "rtx eval measures a classifier on labelled images", "val": "rtx eval measures a classifier on labelled images",
 	"serve":        "rtx serves nothing; the models it writes run in any onnxruntime, and rtx export --use FILE writes the Python for it",
-	"detect train": notTrained, "detect fit": notTrained,
+	"detect train": detectTrainUsage + " trains a detector", "detect fit": detectTrainUsage + " trains a detector",
 	"detect val":     "rtx eval -m MODEL -d DATA measures a detector; rtx detect check looks at the data alone",
 	"detect eval":    "rtx eval -m MODEL -d DATA measures a detector; rtx detect check looks at the data alone",
 	"detect predict": "rtx predict -m MODEL IMAGE... runs a detector, with --draw for pictures",
@@ -147,11 +147,7 @@ func findFlag(flags []cli.Flag, name string) cli.Flag {
 
 func unknownFlag(c *cli.Command, as, name string) error {
 	e := &usageError{msg: fmt.Sprintf("unknown flag %s of %s", as, c.Name)}
-	switch {
-	case c.Name == "detect":
-		e.hint = notTrained
-		return e
-	case c.ArgsUsage == "DATA" && (name == "d" || peers[name] == "data" || name == "data"):
+	if c.ArgsUsage == "DATA" && (name == "d" || peers[name] == "data" || name == "data") {
 		e.hint = "the data are named without a flag: " + c.Name + " DATA"
 		return e
 	}

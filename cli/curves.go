@@ -28,16 +28,13 @@ type curves []struct {
 	LR           float64 `json:"lr"`
 }
 
-// curvesReader reads curves from a metrics file that grows.
-type curvesReader struct {
-	read int64   // bytes of the file
-	rate float64 // learning rate of the last step
-	curves
+// metricsReader reads the lines of a metrics file that grows, each once.
+type metricsReader struct {
+	read int64 // bytes of the file
 }
 
-// update reads the evaluations on validation images that were added to the file, each
-// with the learning rate of the step before it.
-func (r *curvesReader) update(name string) error {
+// each calls do with the lines that were added to the file.
+func (r *metricsReader) each(name string, do func(line []byte)) error {
 	f, err := os.Open(name)
 	if err == nil {
 		defer f.Close()
@@ -55,9 +52,24 @@ func (r *curvesReader) update(name string) error {
 			return fmt.Errorf("output: %w", err)
 		}
 		r.read += int64(len(line))
+		do(line)
+	}
+}
+
+// curvesReader reads curves from a metrics file that grows.
+type curvesReader struct {
+	metrics metricsReader
+	rate    float64 // learning rate of the last step
+	curves
+}
+
+// update reads the evaluations on validation images that were added to the file, each
+// with the learning rate of the step before it.
+func (r *curvesReader) update(name string) error {
+	return r.metrics.each(name, func(line []byte) {
 		e := curves{{TrainLoss: math.NaN()}} // that before training has none
 		if json.Unmarshal(line, &e[0]) != nil {
-			continue
+			return
 		}
 		if e[0].Event == "step" {
 			r.rate = e[0].LR
@@ -68,7 +80,7 @@ func (r *curvesReader) update(name string) error {
 			}
 			r.curves = append(r.curves, e...)
 		}
-	}
+	})
 }
 
 // best is the index of the best epoch, -1 if no images were validated on.

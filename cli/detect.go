@@ -4,16 +4,13 @@ import (
 	cli "github.com/urfave/cli/v2"
 )
 
-// notTrained answers those who want to train a detector.
-const notTrained = "rtx does not train detectors yet; rtx import reads those of torchvision and Detectron2, which rtx eval, predict and export take like other models; rtx detect check looks at the data"
-
 func detectCommand(e *env) *cli.Command {
 	return &cli.Command{
-		Name: "detect", Usage: "data sets of objects in images",
+		Name: "detect", Usage: "train a detector, or check a data set of objects in images",
+		Description: detectTrainDescription,
 		Subcommands: []*cli.Command{detectCheckCommand(e)},
-		Action: func(*cli.Context) error {
-			return &usageError{msg: "rtx detect needs a verb, such as rtx detect check DATA", hint: notTrained}
-		},
+		Flags:       detectTrainFlags(),
+		Action:      func(c *cli.Context) error { return e.detectTrain(c) },
 	}
 }
 

@@ -178,8 +178,8 @@ func TestDetectRefuses(t *testing.T) {
 		"no image can be read": {"detect check " + lost, 65, "none of the 2 images can be read"},
 		"classes":              {"detect check " + drawn(t, 6), 65, "rtx featurize"},
 		"a flag for data":      {"detect check -d x", 2, "named without a flag"},
-		"detect alone":         {"detect", 2, "rtx detect check"}, "training": {"detect -m x -d y -o z", 2, "does not train detectors"},
-		"train": {"detect train", 2, "does not train detectors"}, "val": {"detect val", 2, "rtx eval"}, "predict": {"detect predict", 2, "rtx predict"}, "export": {"detect export", 2, "rtx export"}, "a slip": {"detect chekc", 2, "did you mean check"},
+		"detect alone":         {"detect", 2, "rtx detect -m MODEL -d DATA -o RUN"},
+		"train":                {"detect train", 2, "rtx detect -m MODEL -d DATA -o RUN"}, "val": {"detect val", 2, "rtx eval"}, "predict": {"detect predict", 2, "rtx predict"}, "export": {"detect export", 2, "rtx export"}, "a slip": {"detect chekc", 2, "did you mean check"},
 	} {
 		if o := call(strings.Fields(c.line)...); o.code != c.code || !strings.Contains(o.stderr, c.want) {
 			t.Errorf("%s: %+v, want exit %d with %q", name, o, c.code, c.want)

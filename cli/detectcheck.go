@@ -62,7 +62,7 @@ func (e *env) detectCheck(c *cli.Context) error {
 		return err
 	}
 	defer k.set.Close()
-	k.sum = k.identity()
+	k.sum = setIdentity(k.set, k.data, k.Root)
 	if k.Out != "" {
 		if k.folder, err = output.Open(k.Out, checkLayout); err != nil {
 			return err
@@ -123,33 +123,33 @@ func (k *checking) settings() checkSettings {
 	return checkSettings{k.sum, pixels.JPEGDecoderKey(), pixels.Version, 1}
 }
 
-// identity tells data sets apart: by what the annotations say, and by the sizes and times
-// of the archive or the image files.
-func (k *checking) identity() string {
+// setIdentity tells data sets apart: by what the annotations say, and by the sizes and
+// times of the archive or the image files, which are in folder, or where file says.
+func setIdentity(set *data.Set, file, folder string) string {
 	h := sha256.New()
 	stamp := func(name string) {
 		if info, err := os.Stat(name); err == nil && info.Mode().IsRegular() {
 			fmt.Fprintf(h, "%d %d", info.Size(), info.ModTime().UnixNano())
 		}
 	}
-	root := k.data
-	if info, err := os.Stat(k.data); err == nil && !info.IsDir() {
-		stamp(k.data)
-		switch file, err := filepath.Abs(k.data); {
-		case k.Root != "":
-			root = k.Root
-		case err == nil && strings.EqualFold(filepath.Ext(file), ".json"):
-			root = filepath.Dir(filepath.Dir(file)) // paths begin with the folder of the file
+	root := file
+	if info, err := os.Stat(file); err == nil && !info.IsDir() {
+		stamp(file)
+		switch whole, err := filepath.Abs(file); {
+		case folder != "":
+			root = folder
+		case err == nil && strings.EqualFold(filepath.Ext(whole), ".json"):
+			root = filepath.Dir(filepath.Dir(whole)) // paths begin with the folder of the file
 		default:
-			root = filepath.Dir(k.data)
+			root = filepath.Dir(file)
 		}
 	}
-	for _, f := range k.set.Findings {
+	for _, f := range set.Findings {
 		fmt.Fprintf(h, "%s %d\n", f.Kind, f.Count)
 	}
-	fmt.Fprintf(h, "%+v\n", k.set.Classes)
-	for i := range k.set.Images {
-		img := &k.set.Images[i]
+	fmt.Fprintf(h, "%+v\n", set.Classes)
+	for i := range set.Images {
+		img := &set.Images[i]
 		fmt.Fprintf(h, "%q %q %d %d %v ", img.Path, img.Split, img.Width, img.Height, img.Read == nil)
 		name := filepath.FromSlash(img.Path)
 		if !filepath.IsAbs(name) {
@@ -161,7 +161,7 @@ func (k *checking) identity() string {
 		}
 		fmt.Fprintln(h)
 	}
-	return fmt.Sprintf("%s, %d images, %s", k.set.Format, len(k.set.Images), hex.EncodeToString(h.Sum(nil))[:16])
+	return fmt.Sprintf("%s, %d images, %s", set.Format, len(set.Images), hex.EncodeToString(h.Sum(nil))[:16])
 }
 
 // there returns the check that OUT holds already, nil where there is something to do.

@@ -243,19 +243,3 @@ func (r relabelled) Load(ctx context.Context, s finetune.Split, epoch int, b *fi
 	}
 	return err
 }
-
-// fits refuses a training that needs more memory than there is.
-func (t *finetuning) fits(p finetune.Plan) error {
-	free := freeMemory()
-	if free == 0 || p.Memory <= free {
-		return nil
-	}
-	hint := "a smaller network, or --mode fixed: what does not depend on the batch does not fit"
-	for b := t.recipe.BatchSize / 2; b > 1; b /= 2 {
-		if p.State+(p.Memory-p.State)*int64(b)/int64(t.recipe.BatchSize) < free {
-			hint = fmt.Sprintf("--batch-size %d may fit", b)
-			break
-		}
-	}
-	return hinted{temporary{error: fmt.Errorf("a step of %d images needs about %s of memory, and %s are free", t.recipe.BatchSize, bytesText(p.Memory), bytesText(free))}, hint}
-}

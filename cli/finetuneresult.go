@@ -126,12 +126,8 @@ func (t *finetuning) finish(ctx context.Context) (*finetuneResult, error) {
 	t.tellDoubts(t.found.Trials)
 	f.Probe = t.probe
 	t.compareProbe(f)
-	if first := f.Seeds[0]; first.Dir != "" {
-		for _, name := range []string{"results.csv", "curves.svg"} {
-			if err := output.Copy(ctx, filepath.Join(t.out, first.Dir, name), filepath.Join(t.out, name)); err != nil {
-				return nil, err
-			}
-		}
+	if err := copyOfTrial(ctx, t.out, f.Seeds[0], "results.csv", "curves.svg"); err != nil {
+		return nil, err
 	}
 	if err := t.writeUse(ctx); err != nil {
 		return nil, err
@@ -146,6 +142,19 @@ func (t *finetuning) finish(ctx context.Context) (*finetuneResult, error) {
 		return nil, err
 	}
 	return f, nothingWritten(t.folder.Write(ctx, output.Content{Name: output.RunFile, Write: output.JSON(record)}))
+}
+
+// copyOfTrial copies files of a training to the folder of its run, unless it is that.
+func copyOfTrial(ctx context.Context, run string, one *finetune.Trial, names ...string) error {
+	if one.Dir == "" {
+		return nil
+	}
+	for _, name := range names {
+		if err := output.Copy(ctx, filepath.Join(run, one.Dir, name), filepath.Join(run, name)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // writeUse writes use.py, which uses the best weights.

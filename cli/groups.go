@@ -11,13 +11,13 @@ import (
 var flagGroups = []help.Group{
 	under("Input", "model models data labels test test-labels predictions against eval:metric voc-rounding split name add:arch eps query queries neighbours:seed from shard root label-key on-error max-skipped"),
 	under("Output", "out resume log attach format score draw to names outputs top-k neighbours fold-bn no-normalize embed-preprocess export:precision opset masks export:batch export:score nms keep key-map use categories triton overwrite verify values"),
-	under("Network", "arch classes form import:labels bn-eps new:labels predict:labels eval:labels new:input-size new:seed index"),
+	under("Network", "arch kind detect:masks classes form import:labels bn-eps new:labels predict:labels eval:labels new:input-size new:seed index"),
 	under("Features", "layer pool bn"),
 	under("Classifier", "solver reg folds seeds seed per-class balanced"),
-	under("Training", "recipe mode epochs finetune:batch-size finetune:bn head head-init label-smoothing patience metric val-fraction max-time finetune:seed finetune:seeds"),
+	under("Training", "recipe mode train-stages epochs finetune:batch-size detect:batch-size finetune:bn detect:bn head head-init label-smoothing patience metric val-fraction max-time empty finetune:seed detect:seed finetune:seeds detect:seeds"),
 	under("Optimizer", "lr optimizer schedule warmup weight-decay momentum nesterov clip ema layer-decay no-decay-norm step-size gamma"),
-	under("Augmentation", "augment mixup jitter"),
-	under("Preprocessing", "input-size resize crop normalize range channels interpolation pre-resize exif-rotate force-input"),
+	under("Augmentation", "augment mixup jitter no-flip"),
+	under("Preprocessing", "size min-size max-size input-size resize crop normalize range channels interpolation pre-resize exif-rotate force-input"),
 	under("Machine", "device engine batch-size precision workers threads cuda onnxruntime"),
 	under("General", "config json progress quiet help"),
 }

@@ -69,7 +69,9 @@ var guides = map[string]help.Guide{
 		{Does: "Train the whole network", Line: "rtx finetune -m resnet50_l2_eps3 -d images -o run"},
 		{Does: "The head alone, at two learning rates; the best is kept", Line: "rtx finetune -m resnet50_l2_eps3 -d images -o head --mode fixed --lr 0.01 --lr 0.1"},
 	}},
-	"detect": {Synopsis: "rtx detect check DATA [FLAGS]", Examples: []help.Example{
+	"detect": {Synopsis: "rtx detect -m MODEL -d DATA -o RUN [FLAGS]\nrtx detect --resume RUN\nrtx detect check DATA [FLAGS]", Examples: []help.Example{
+		{Does: "A detector of the objects in a few hundred images, on a robust backbone", Line: "rtx detect -m resnet50_l2_eps3 -d data -o run"},
+		{Does: "Mask R-CNN as torchvision trains it", Line: "rtx detect -m resnet50_l2_eps3 -d coco -o run --recipe torchvision --kind maskrcnn"},
 		{Does: "Look at a data set of boxes or masks", Line: "rtx detect check data -o check"},
 	}},
 	"detect check": {Synopsis: "rtx detect check DATA [FLAGS]", Examples: []help.Example{

@@ -30,14 +30,15 @@ func program() *help.Program {
 // vocabulary holds words that are values of flags. A flag takes those of them that
 // its description mentions.
 var vocabulary = map[string][]string{
-	"augment": {"crop", "pad", "reflect", "flip", "none"}, "bn": {"adapt", "frozen"},
+	"augment": {"crop", "pad", "reflect", "flip", "none"}, "bn": {"adapt", "frozen", "fixed", "adapt-small"},
 	"channels": {"rgb", "bgr"}, "crop": {"center", "none"}, "device": {"auto", "cpu", "cuda"}, "engine": {"auto", "ort", "tape"},
+	"empty": {"drop", "keep"}, "kind": {"auto", "fasterrcnn", "maskrcnn", "retinanet"}, "masks": {"auto", "on", "off"},
 	"format": {"npy", "npz", "safetensors", "parquet"}, "head-init": {"torch", "zero"},
-	"interpolation": {"bilinear", "bicubic"}, "layer": {"features"}, "metric": {"top1", "mean-per-class"},
+	"interpolation": {"bilinear", "bicubic"}, "layer": {"features"}, "metric": {"top1", "mean-per-class", "bbox", "segm"},
 	"mode": {"full", "fixed"}, "names": {"checkpoint", "torchvision"},
 	"normalize": {"spec", "none", "imagenet"}, "on-error": {"skip", "fail"}, "optimizer": {"sgd", "adamw"}, "pool": {"avg", "none"},
 	"precision": {"fp32", "tf32", "fp16"}, "progress": {"auto", "bar", "jsonl", "none"}, "range": {"0..1", "-1..1", "0..255"},
-	"recipe": {"default", "paper"}, "schedule": {"cosine", "step", "onecycle", "constant"},
+	"recipe": {"default", "paper", "quick", "torchvision", "detectron2-1x", "detectron2-3x"}, "schedule": {"cosine", "step", "onecycle", "constant"},
 	"solver": {"lbfgs", "sgd", "ridge", "knn"}, "split": {"test", "val", "train", "all"}, "to": {"onnx", "safetensors"},
 }
 

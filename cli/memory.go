@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/robust-transfer/rtx/finetune"
 )
 
 // freeMemory is how many bytes this process may still take: what the system has
@@ -19,6 +21,24 @@ var freeMemory = func() int64 {
 		free = max(limit-used, 1)
 	}
 	return free
+}
+
+// fitsMemory refuses a training in batches of n images, of which there may be least, that
+// needs more memory than there is; less says what takes less where the batch does not
+// matter.
+func fitsMemory(p finetune.Plan, n, least int, less string) error {
+	free := freeMemory()
+	if free == 0 || p.Memory <= free {
+		return nil
+	}
+	hint := less + ": what does not depend on the batch does not fit"
+	for b := n / 2; b >= least; b /= 2 {
+		if p.State+(p.Memory-p.State)*int64(b)/int64(n) < free {
+			hint = fmt.Sprintf("--batch-size %d may fit", b)
+			break
+		}
+	}
+	return hinted{temporary{error: fmt.Errorf("a step of %d images needs about %s of memory, and %s are free", n, bytesText(p.Memory), bytesText(free))}, hint}
 }
 
 // readField reads the number behind a name in a file of lines, 0 where there is

@@ -25,6 +25,7 @@ type inputOptions struct {
 	ForceInput    bool   `flag:"force-input"`
 
 	rewrites bool // a new model gets the Spec, which may be another one
+	anySize  bool // images are not brought to the size that the Spec says
 }
 
 func inputFlags() []cli.Flag {
@@ -102,6 +103,9 @@ func (e *env) modelSpec(o inputOptions, name string, m *onnx.Model) (spec onnx.S
 
 // settled reports whether an option has replaced an assumption.
 func (o inputOptions) settled(guess string) bool {
+	if o.anySize && (strings.Contains(guess, "resized") || strings.HasPrefix(guess, "input size")) {
+		return true
+	}
 	for word, values := range map[string][]string{
 		"normalised": {o.Normalize, o.Range}, "input size": {o.InputSize}, "resized": {o.InputSize, o.Resize, o.Crop},
 	} {

@@ -80,6 +80,10 @@ type scheduleSettings struct {
 	Rise     float64 `json:"rise,omitempty"` // of onecycle
 	Start    float64 `json:"start,omitempty"`
 	Final    float64 `json:"final,omitempty"`
+
+	At        string  `json:"at,omitempty"` // of multistep: shares of the training
+	Ramp      int     `json:"ramp,omitempty"`
+	RampStart float64 `json:"ramp_start,omitempty"`
 }
 
 func scheduleSettingsOf(s finetune.Schedule) scheduleSettings {
@@ -92,6 +96,12 @@ func scheduleSettingsOf(s finetune.Schedule) scheduleSettings {
 		return scheduleSettings{Name: "onecycle", Rise: s.Rise, Start: s.Start, Final: s.Final}
 	case finetune.StepDecay:
 		return scheduleSettings{Name: "step", StepSize: s.Every, Gamma: s.Gamma}
+	case finetune.MultiStep:
+		return scheduleSettings{Name: "multistep", At: fmt.Sprint(s.At), Gamma: s.Gamma}
+	case finetune.Ramp:
+		of := scheduleSettingsOf(s.Then)
+		of.Ramp, of.RampStart = s.Steps, s.Start
+		return of
 	}
 	panic(fmt.Sprintf("cli: a schedule of type %T has no settings", s))
 }

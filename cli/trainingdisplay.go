@@ -12,16 +12,44 @@ import (
 type trainingDisplay struct {
 	*finetuning
 	trial    *finetune.Trial // that is under way
-	bar      *progress
+	steps    stepsDisplay
 	features *progress // of those that are computed once
-	told     bool      // the time that is left
 	log      *eventLog // nil: none
+}
+
+// stepsDisplay shows the steps of a training.
+type stepsDisplay struct {
+	*env
+	decimals int // of the images per second
+	bar      *progress
+	told     bool // the time that is left
+}
+
+func (d *stepsDisplay) begin() {
+	d.bar = newProgress(d.env)
+	d.bar.noun = "steps"
+}
+
+func (d *stepsDisplay) stepped(e finetune.Event) {
+	if !d.told && e.Left > 0 {
+		d.told = true
+		d.note("about %s to go", roundTime(e.Left))
+	}
+	d.bar.about = fmt.Sprintf("epoch %d, loss %.4f, %.*f images/s", e.Epoch, e.Loss, d.decimals, e.ImagesPerSecond)
+	d.bar.figures = object{{"epoch", e.Epoch}, {"loss", e.Loss}, {"lr", e.LearningRate}, {"images_per_second", e.ImagesPerSecond}}
+	d.bar.update(e.Step, max(e.Plan.Steps, e.Step))
+}
+
+func (d *stepsDisplay) end() {
+	if d.bar != nil {
+		d.bar.end()
+	}
 }
 
 // event shows what training reports.
 func (d *trainingDisplay) event(one *finetune.Trial, e finetune.Event) error {
 	if d.trial != one {
-		*d = trainingDisplay{finetuning: d.finetuning, log: d.log, trial: one}
+		*d = trainingDisplay{finetuning: d.finetuning, log: d.log, trial: one, steps: stepsDisplay{env: d.env}}
 	}
 	if d.log != nil {
 		if err := d.log.event(one, e); err != nil {
@@ -36,16 +64,14 @@ func (d *trainingDisplay) event(one *finetune.Trial, e finetune.Event) error {
 	case finetune.Fitted:
 		d.note("%d steps fit into %s", e.Plan.Steps, d.recipe.MaxTime)
 	case finetune.Stepped:
-		d.stepped(e)
+		d.steps.stepped(e)
 	case finetune.Evaluated:
 		if s := e.Score; s.N > 0 {
 			d.note("epoch %d: %s loss %.4f, top-1 %.2f %%, mean per class %.2f %%", s.Epoch, e.Split, s.Loss,
 				100*s.Figure(classify.Top1), 100*s.Figure(classify.MeanPerClass))
 		}
 	case finetune.Ended:
-		if d.bar != nil {
-			d.bar.end()
-		}
+		d.steps.end()
 	}
 	return nil
 }
@@ -53,7 +79,7 @@ func (d *trainingDisplay) event(one *finetune.Trial, e finetune.Event) error {
 // started tells the plan, and refuses it where memory is not there.
 func (d *trainingDisplay) started(e finetune.Event) error {
 	p := e.Plan
-	if err := d.fits(p); err != nil {
+	if err := fitsMemory(p, d.recipe.BatchSize, 2, "a smaller network, or --mode fixed"); err != nil {
 		return err
 	}
 	d.note("%s%d images to train on, %d to validate on; %d steps of %d, %d epochs; %s parameters; about %s of memory for a step",
@@ -61,8 +87,7 @@ func (d *trainingDisplay) started(e finetune.Event) error {
 	if p.LeftOut > 0 {
 		d.warn("an epoch leaves out its last image: batch norms cannot adapt to a batch of one")
 	}
-	d.bar = newProgress(d.env)
-	d.bar.noun = "steps"
+	d.steps.begin()
 	if e.Lines > 0 {
 		d.note("going on after step %d", e.Step)
 	}
@@ -76,16 +101,6 @@ func trainingName(t *finetune.Trial) string {
 		return ""
 	}
 	return fmt.Sprintf("seed %d, learning rate %g: ", t.Seed, t.LearningRate)
-}
-
-func (d *trainingDisplay) stepped(e finetune.Event) {
-	if !d.told && e.Left > 0 {
-		d.told = true
-		d.note("about %s to go", roundTime(e.Left))
-	}
-	d.bar.about = fmt.Sprintf("epoch %d, loss %.4f, %.0f images/s", e.Epoch, e.Loss, e.ImagesPerSecond)
-	d.bar.figures = object{{"epoch", e.Epoch}, {"loss", e.Loss}, {"lr", e.LearningRate}, {"images_per_second", e.ImagesPerSecond}}
-	d.bar.update(e.Step, max(e.Plan.Steps, e.Step))
 }
 
 // cached shows how many features of all are computed.

@@ -15,9 +15,9 @@ import (
 // ownMeaning are the flags that mean something else in some verbs than in the others,
 // or, with "*", in every verb: there RTX_FLAG does not set them.
 var ownMeaning = map[string][]string{
-	"arch":       {"new"},               // what to make, not what a file holds
-	"batch-size": {"finetune", "adapt"}, // changes the result, not only the time it takes
-	"bn":         {"finetune"},          // of training, not of features
+	"arch":       {"new"},                         // what to make, not what a file holds
+	"batch-size": {"finetune", "detect", "adapt"}, // changes the result, not only the time it takes
+	"bn":         {"finetune", "detect"},          // of training, not of features
 	"batch":      {"*"},
 	"categories": {"*"},
 	"config":     {"*"},               // holds the flags of one verb
@@ -26,9 +26,12 @@ var ownMeaning = map[string][]string{
 	"from":       {"runtime install"}, // a library, not models
 	"input-size": {"new"},             // of a network to make, not of images
 	"labels":     {"probe"},           // of samples, not the names of classes
-	"metric":     {"eval"},            // of detectors, not of classifiers
+	"lr":         {"detect"},          // one rate
+	"masks":      {"detect"},          // whether they are learned, not how they are written
+	"metric":     {"eval", "detect"},  // of detectors, not of classifiers
 	"out":        {"*"},
 	"precision":  {"export"}, // of the file, not of the arithmetic
+	"recipe":     {"detect"}, // of detectors
 	"score":      {"export"}, // of the file's outputs, not of what is printed
 	"triton":     {"*"},
 	"use":        {"*"},

@@ -127,6 +127,18 @@ func (r Recipe) steps(n int) int {
 	return max(1, int(math.Round(float64(n*r.Published.BatchSize)/float64(r.BatchSize))))
 }
 
+// Anchors are the sizes of anchors of new heads.
+func (r Recipe) Anchors(sizes [][]float64) (scaled [][]float64) {
+	for _, level := range sizes {
+		var out []float64
+		for _, size := range level {
+			out = append(out, size*r.AnchorScale)
+		}
+		scaled = append(scaled, out)
+	}
+	return scaled
+}
+
 // Conventions are those of a detector, with what the recipe replaces.
 func (r Recipe) Conventions(c Conventions) Conventions {
 	if r.RoISamples > 0 {
