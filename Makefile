@@ -82,6 +82,7 @@ parity: build
 	PYTHON=$(PYTHON) $(GO) test -count=1 -v -run 'TestOtherReaders' ./featurize
 	RTX_PARITY_IMAGES=50 PYTHON=$(DETECT_PYTHON) $(GO) test -count=1 -v -timeout 120m -run 'TestParityTorchvision' ./detect
 	RTX_PARITY=1 PYTHON=$(DETECT_PYTHON) $(GO) test -count=1 -v -run 'TestPycocotools' ./detect/mask ./detect/coco ./detect/data
+	PYTHON=$(DETECT_PYTHON) $(GO) test -count=1 -v -run 'TestParityTrace' ./detect/train
 
 bench: build
 	$(GO) run ./cli/bench -python $(TORCH_PYTHON)

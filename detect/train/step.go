@@ -75,12 +75,16 @@ func (s *step) Run(p *finetune.Pass) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	loss := 0.0
-	for _, name := range c.lossNames() {
-		loss += losses[name]
+	return summed(p, c.lossNames(), losses), nil
+}
+
+// summed is the sum of losses, which it reports.
+func summed(p *finetune.Pass, names []string, losses map[string]float64) (sum float64) {
+	for _, name := range names {
+		sum += losses[name]
 		p.Losses = append(p.Losses, finetune.Figure{Name: name, Value: losses[name]})
 	}
-	return loss, nil
+	return sum
 }
 
 // lossNames are those of the losses of a step.

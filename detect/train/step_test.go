@@ -505,17 +505,7 @@ func (want goldenStep) compare(t *testing.T, losses map[string]float64, gradient
 		}
 	}
 	for name, v := range want.Gradients {
-		g := gradients[name]
-		sum := 0.
-		for _, x := range g {
-			sum += x * x
-		}
-		got := [4]float64{math.Sqrt(sum)}
-		for k := range 3 {
-			for i, x := range made(fmt.Sprintf("%s %d", name, k), -1, 1, len(g)) {
-				got[1+k] += x * g[i]
-			}
-		}
+		got := told(name, gradients[name])
 		for k := range got {
 			worst = max(worst, math.Abs(got[k]-v[k])/v[0])
 			if !(math.Abs(got[k]-v[k]) <= tolerance*v[0]) {

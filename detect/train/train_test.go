@@ -137,10 +137,11 @@ func rle(columns []bool, size detect.Size) *mask.RLE {
 	return m
 }
 
-// small is a small detector of three classes for small objects.
+// small is a small detector of the three classes of scenes for small objects; RetinaNet,
+// which has no background, of one more.
 func small(t testing.TB, name string) *graph.Network {
 	t.Helper()
-	m, err := arch.Synthetic(name, map[bool]int{true: 3, false: 4}[name[0] == 'r'])
+	m, err := arch.Synthetic(name, madeClasses)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +158,7 @@ func small(t testing.TB, name string) *graph.Network {
 		}
 	}
 	d.Classes = nil
-	for i := range 3 {
+	for i := range map[string]int{"rcnn": 3, "retinanet": 4}[d.Kind] {
 		d.Classes = append(d.Classes, onnx.DetectClass{ID: int64(i + 5), Name: string(rune('a' + i))})
 	}
 	spec.Detect = &d
