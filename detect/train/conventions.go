@@ -17,6 +17,7 @@ type Conventions struct {
 
 	// FixedNormalizer says that the losses of sampled anchors are divided by
 	// AnchorSamples times the number of images; else by the number that was sampled.
+	// Those of one-stage detectors are divided by a running mean; see Normalizer.
 	FixedNormalizer bool
 
 	// PreNMS and PostNMS are the numbers of proposals before and after NMS, as in
