@@ -18,6 +18,8 @@ import (
 	"github.com/robust-transfer/rtx/detect/train"
 	"github.com/robust-transfer/rtx/featurize"
 	"github.com/robust-transfer/rtx/finetune"
+	"github.com/robust-transfer/rtx/finetune/graph"
+	"github.com/robust-transfer/rtx/finetune/tape"
 )
 
 func fails(t *testing.T, root string, c train.DataConfig, words ...string) {
@@ -118,6 +120,13 @@ func TestFaultyImages(t *testing.T) {
 	}
 	if failed := d.Failed(); len(failed) != 1 || failed[0].Path != "train/"+all[1].name || failed[0].Reason == "" {
 		t.Errorf("failed %+v", failed)
+	}
+	net, err := graph.Read(core(t, nil), "box/logits")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := finetune.Adapt(context.Background(), net, &tape.Executor[float32]{}, d, finetune.AdaptConfig{}); err == nil || !strings.Contains(err.Error(), "rows [0]") {
+		t.Errorf("row 0 is not missed: %v", err)
 	}
 	notes := strings.Join(d.Notes(), "\n")
 	for _, want := range []string{"1 image(s) have no file", "1 image file(s) cannot be read"} {

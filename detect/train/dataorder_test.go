@@ -1,12 +1,14 @@
 package train_test
 
 import (
+	"context"
 	"math"
 	"reflect"
 	"slices"
 	"testing"
 
 	"github.com/robust-transfer/rtx/detect"
+	"github.com/robust-transfer/rtx/detect/data"
 	"github.com/robust-transfer/rtx/detect/train"
 	"github.com/robust-transfer/rtx/finetune"
 	"github.com/robust-transfer/rtx/finetune/graph"
@@ -162,5 +164,57 @@ func TestCanvases(t *testing.T) {
 	d := openData(t, root, core(t, nil), train.DataConfig{ValFraction: -1, BatchSize: 64})
 	if len(d.Canvases()) != 1 || d.Rows(finetune.Training) != 60 {
 		t.Errorf("%d rows on %v in batches of 64", d.Rows(finetune.Training), d.Canvases())
+	}
+}
+
+// TestCache reads each image once where all fit, and otherwise those again that do not.
+func TestCache(t *testing.T) {
+	all := drawings(5)
+	all[0].w, all[0].h = 200, 150 // 90,000 bytes
+	for i := range all {
+		all[i].split = "train"
+	}
+	total := 0
+	for _, d := range all[1:] {
+		total += 3 * d.w * d.h
+	}
+	root := cocoFolder(t, all, nil)
+	for _, c := range []struct {
+		size  int
+		limit int64
+		want  []int // reads of an epoch
+	}{
+		{0, 0, []int{5, 0, 0}}, {0, -1, []int{5, 5, 5}},
+		{0, int64(total), []int{5, 1, 1}},              // all but the large one
+		{0, int64(total) - 1, []int{5, 2, 2}},          // nor the last one
+		{32, 4 * 3 * 32 * 24, []int{5, 4, 4}},          // the large one as it is scaled
+		{32, int64(total) + 4*3*32*24, []int{5, 0, 0}}, // the others are smaller as they are
+	} {
+		set, err := data.Open(context.Background(), root, data.Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer set.Close()
+		reads := 0
+		for i := range set.Images {
+			read := set.Images[i].Read
+			set.Images[i].Read = func(dst []byte) ([]byte, error) { reads++; return read(dst) }
+		}
+		d, err := train.OpenData(context.Background(), set, core(t, nil), train.DataConfig{Size: c.size, Cache: c.limit, ValFraction: -1, MinSizes: []int{40, 50}[:min(2, 2-c.size/32)]})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer d.Close()
+		var got []int
+		for epoch := range c.want {
+			reads = 0
+			for row := range 5 {
+				load(t, d, finetune.Training, epoch, row)
+			}
+			got = append(got, reads)
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("size %d, cache of %d: %v reads, want %v", c.size, c.limit, got, c.want)
+		}
 	}
 }

@@ -140,9 +140,9 @@ func TestTruth(t *testing.T) {
 // perfect makes detections of the targets of a split in an epoch.
 func perfect(t *testing.T, d *train.Data, s finetune.Split, truth *coco.Dataset) (all []coco.Detection) {
 	t.Helper()
-	categories, err := d.CategoryIDs(s)
-	if err != nil {
-		t.Fatal(err)
+	categories := map[string]int64{}
+	for _, c := range truth.Categories {
+		categories[c.Name] = c.ID
 	}
 	for row := range d.Len(s) {
 		targets, _ := sights(t, load(t, d, s, 1, row))
@@ -152,7 +152,7 @@ func perfect(t *testing.T, d *train.Data, s finetune.Split, truth *coco.Dataset)
 			if target.Flipped {
 				b = box.Box{float32(target.Size.W) - b[2], b[1], float32(target.Size.W) - b[0], b[3]}
 			}
-			category, ok := categories[target.Labels[i]]
+			category, ok := categories[map[int]string{0: "hat", 2: "cup"}[target.Labels[i]]]
 			if !ok {
 				t.Fatalf("class %d has no category among %v", target.Labels[i], categories)
 			}
@@ -163,7 +163,8 @@ func perfect(t *testing.T, d *train.Data, s finetune.Split, truth *coco.Dataset)
 	return all
 }
 
-// TestTruthMasks leaves masks out where not all objects have one that can be judged.
+// TestTruthMasks leaves masks out of the truth where not all objects have one that can be
+// judged; targets have those that fit their images.
 func TestTruthMasks(t *testing.T) {
 	n := 0
 	some := cocoFolder(t, drawings(4), func(a object) {
@@ -189,6 +190,15 @@ func TestTruthMasks(t *testing.T) {
 			}
 			if all := !slices.Contains(masks, nil); all != (root == some && s == finetune.Validation) || !all && slices.ContainsFunc(masks, func(m *mask.RLE) bool { return m != nil }) {
 				t.Errorf("%s: masks %v", s, masks)
+			}
+			for row := range d.Len(s) {
+				targets, _ := sights(t, load(t, d, s, 0, row))
+				for i, o := range d.Image(s, row).Objects {
+					fits := o.Mask != nil && (o.Mask.RLE == nil || o.Mask.RLE.H == targets[0].Given.H)
+					if got := targets[0].Masks[i] != nil; got != fits {
+						t.Errorf("object %d of row %d: a mask that fits: %v; in the target: %v", i, row, fits, got)
+					}
+				}
 			}
 		}
 	}

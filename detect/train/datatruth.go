@@ -2,7 +2,6 @@ package train
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
 	"github.com/robust-transfer/rtx/detect"
@@ -12,8 +11,8 @@ import (
 
 // Truth is what the images of a split show, to score detections with. Its i-th image is
 // row i, with the size of its file. Ids are those of data.Set.COCO for the images' split,
-// so that detections may be compared with the data themselves; CategoryIDs are those of
-// the detector's classes. masks asks for masks, which takes time: there are some if all
+// so that detections may be compared with the data themselves; categories are all classes
+// of the set. masks asks for masks, which takes time: there are some if all
 // objects have one of the size of their image's file, and otherwise none, as then they
 // cannot be judged.
 func (d *Data) Truth(ctx context.Context, s finetune.Split, masks bool) (*coco.Dataset, error) {
@@ -82,22 +81,4 @@ func (d *Data) splitName(s finetune.Split) (name string) {
 		}
 	}
 	return name
-}
-
-// CategoryIDs are the ids of categories in the Truth of a split, by index among the
-// detector's classes; those that the set does not have are left out.
-func (d *Data) CategoryIDs(s finetune.Split) (map[int]int64, error) {
-	classes := *d.set
-	classes.Images = nil
-	t, err := classes.COCO(context.Background(), d.splitName(s), false)
-	if err != nil {
-		return nil, fmt.Errorf("detect: %w", err)
-	}
-	ids := map[int]int64{}
-	for i, at := range d.classes {
-		if at >= 0 {
-			ids[at] = t.Categories[i].ID
-		}
-	}
-	return ids, nil
 }
