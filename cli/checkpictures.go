@@ -100,12 +100,7 @@ func (p *pictures) draw(img *pixels.Image, objects []draw.Object, name, caption 
 	if longer := max(img.Width, img.Height); longer < side {
 		side -= side % longer // enlarged by a whole factor
 	}
-	labelled := map[string]bool{}
-	for i := range objects {
-		o := &objects[i]
-		o.Bare = len(objects) > mostLabelled && labelled[o.Class]
-		labelled[o.Class] = true
-	}
+	spareLabels(objects)
 	m, err := draw.Objects(img, objects, draw.Config{Colours: p.colours, Side: side})
 	if err != nil {
 		return report.Picture{}, err
@@ -113,6 +108,17 @@ func (p *pictures) draw(img *pixels.Image, objects []draw.Object, name, caption 
 	var b bytes.Buffer
 	err = draw.JPEG(&b, m)
 	return report.Picture{Data: b.Bytes(), Width: m.Rect.Dx(), Height: m.Rect.Dy(), Name: name, Caption: caption}, err
+}
+
+// spareLabels leaves out labels where there are many objects: the first of each class keeps
+// its own.
+func spareLabels(objects []draw.Object) {
+	labelled := map[string]bool{}
+	for i := range objects {
+		o := &objects[i]
+		o.Bare = len(objects) > mostLabelled && labelled[o.Class]
+		labelled[o.Class] = true
+	}
 }
 
 // samples draws some images of a split.
@@ -129,11 +135,7 @@ func (p *pictures) samples(ctx context.Context, split string) (all []report.Pict
 		for j := range which {
 			which[j] = j
 		}
-		caption := fmt.Sprintf("%d objects", len(img.Objects))
-		if len(img.Objects) == 1 {
-			caption = "1 object"
-		}
-		one, err := p.draw(&p.img, p.objects(img, which...), p.name(img), caption)
+		one, err := p.draw(&p.img, p.objects(img, which...), p.name(img), objectsText(len(img.Objects)))
 		if err != nil {
 			return nil, err
 		}
@@ -142,46 +144,61 @@ func (p *pictures) samples(ctx context.Context, split string) (all []report.Pict
 	return all, nil
 }
 
-// choose takes images of a split: one for each of the rarest classes, and others spread
-// over the split, in their order.
-func (p *pictures) choose(split string) []int {
+func objectsText(n int) string {
+	if n == 1 {
+		return "1 object"
+	}
+	return fmt.Sprintf("%d objects", n)
+}
+
+// choose takes images of a split.
+func (p *pictures) choose(split string) (chosen []int) {
 	var images []int
-	count := make([]int, len(p.set.Classes))
-	first := make([]int, len(p.set.Classes))
+	var shown [][]data.Object
 	for i := range p.set.Images {
-		img := &p.set.Images[i]
-		if img.Split != split || img.Read == nil {
-			continue
+		if img := &p.set.Images[i]; img.Split == split && img.Read != nil {
+			images, shown = append(images, i), append(shown, img.Objects)
 		}
-		images = append(images, i)
-		for _, o := range img.Objects {
+	}
+	for _, i := range samplesOf(shown, len(p.set.Classes), picturesEach) {
+		chosen = append(chosen, images[i])
+	}
+	return chosen
+}
+
+// samplesOf takes at most n of the images that show objects of some classes: one for each
+// of the rarest classes, up to a half of them, and others spread over all, in their order.
+func samplesOf(images [][]data.Object, classes, n int) []int {
+	count, first := make([]int, classes), make([]int, classes)
+	for i, objects := range images {
+		for _, o := range objects {
 			if count[o.Class]++; count[o.Class] == 1 {
 				first[o.Class] = i
 			}
 		}
 	}
-	classes := make([]int, len(count))
-	for i := range classes {
-		classes[i] = i
+	rarest := make([]int, classes)
+	for i := range rarest {
+		rarest[i] = i
 	}
-	slices.SortStableFunc(classes, func(a, b int) int { return cmp.Compare(count[a], count[b]) })
+	slices.SortStableFunc(rarest, func(a, b int) int { return cmp.Compare(count[a], count[b]) })
 	var chosen []int
 	take := func(i int) {
 		if !slices.Contains(chosen, i) {
 			chosen = append(chosen, i)
 		}
 	}
-	for _, c := range classes {
-		if count[c] > 0 && len(chosen) < picturesEach/2 {
+	for _, c := range rarest {
+		if count[c] > 0 && len(chosen) < n/2 {
 			take(first[c])
 		}
 	}
-	left := min(picturesEach, len(images)) - len(chosen)
-	for n := range left {
-		take(images[(2*n+1)*len(images)/(2*left)])
+	left := min(n, len(images)) - len(chosen)
+	for k := range left {
+		take((2*k + 1) * len(images) / (2 * left))
 	}
-	for _, i := range images { // where some of those were chosen before
-		if len(chosen) < min(picturesEach, len(images)) {
+	for i := range images { // where some of those were chosen before
+		if len(chosen) < min(n, len(images)) {
 			take(i)
 		}
 	}

@@ -24,10 +24,12 @@ const detectTrainDescription = "MODEL is a backbone, such as rtx finetune takes,
 	"objects have masks; or RetinaNet. Where DATA has no val split, a part of the training\n" +
 	"images is held out; the best epoch is chosen by its average precision there. A test split\n" +
 	"is looked at once by each training, with its best weights. RUN gets weights/best.onnx and\n" +
-	"weights/last.onnx, which rtx eval, predict and export take, metrics.jsonl, results.csv and\n" +
-	"curves.svg as training goes on, run.json at its end, args.yaml (as --config it trains the\n" +
-	"same again) and images.jsonl (the images of each split). An interrupted command goes on\n" +
-	"where it stopped; the same command again does nothing."
+	"weights/last.onnx, which rtx eval, predict and export take; labels.jpg, which shows what the\n" +
+	"network is given, boxes and all; as training goes on metrics.jsonl, results.csv, curves.svg\n" +
+	"and val/epoch-*.jpg, what is found in some validation images; at its end report.html, which\n" +
+	"shows it all, and run.json; args.yaml (as --config it trains the same again) and images.jsonl\n" +
+	"(the images of each split). An interrupted command goes on where it stopped; the same\n" +
+	"command again does nothing."
 
 func detectTrainFlags() []cli.Flag {
 	return slices.Concat([]cli.Flag{
@@ -124,6 +126,7 @@ func (o *detectTrainOptions) network() networkOptions {
 type detectorTraining struct {
 	network
 	o        detectTrainOptions
+	command  string // the command line, for the page
 	set      *data.Set
 	objects  objectCount
 	kind     string      // of the detector
@@ -141,6 +144,7 @@ type detectorTraining struct {
 	folder   *output.Folder
 	found    *finetune.RunResult
 
+	pictures   *trainingPictures
 	scored     map[finetune.Split][]coco.Detection // of the last evaluation
 	curvesOf   *finetune.Trial                     // whose curves are
 	curves     detectCurves
@@ -156,34 +160,40 @@ func (e *env) detectTrain(c *cli.Context) error {
 	}
 	var o detectTrainOptions
 	readOptions(c, &o)
-	t := &detectorTraining{network: network{env: e, networkOptions: o.network()}, o: o, scored: map[finetune.Split][]coco.Detection{}}
-	ctx := c.Context
-	for _, step := range []func(context.Context) error{t.check, t.openModel, t.openSet, t.chooseKind, t.makeCore, t.chooseEngine} {
-		if err := step(ctx); err != nil {
-			t.close()
-			return t.ended(err)
-		}
-	}
+	t := e.newDetectorTraining(o, commandLine(c))
 	defer t.close()
-	if err := t.openData(ctx); err != nil {
+	status, found, err := t.train(c.Context)
+	if err != nil {
 		return t.ended(err)
 	}
+	return t.report(status, found)
+}
+
+func (e *env) newDetectorTraining(o detectTrainOptions, command string) *detectorTraining {
+	return &detectorTraining{network: network{env: e, networkOptions: o.network()}, o: o, command: command, scored: map[finetune.Split][]coco.Detection{}}
+}
+
+// train trains what is not there yet. The status is "done", or "cached" where all was
+// there.
+func (t *detectorTraining) train(ctx context.Context) (status string, found *detectResult, err error) {
+	for _, step := range []func(context.Context) error{t.check, t.openModel, t.openSet, t.chooseKind, t.makeCore, t.chooseEngine, t.openData} {
+		if err := step(ctx); err != nil {
+			return "", nil, err
+		}
+	}
 	if err := t.resolve(); err != nil {
-		return err
+		return "", nil, err
 	}
 	there, err := t.begun(ctx)
 	if err != nil {
-		return t.ended(err)
+		return "", nil, err
 	}
 	defer t.folder.Close()
 	if there != nil {
-		return t.report("cached", there)
+		return "cached", there, nil
 	}
-	found, err := t.run(ctx)
-	if err != nil {
-		return t.ended(err)
-	}
-	return t.report("done", found)
+	found, err = t.run(ctx)
+	return "done", found, err
 }
 
 // close frees the data.

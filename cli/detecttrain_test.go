@@ -75,7 +75,7 @@ func TestDetectTrain(t *testing.T) {
 			args := []string{"-m", learnable(t, kind+"_tiny_fpn"), "-d", data, "-o", run, "--epochs", "1", "-b", "2"}
 			r := training(t, args...)
 			box := checkResult(t, r, kind, run)
-			for _, name := range []string{"args.yaml", "run.json", "metrics.jsonl", "results.csv", "weights/last.onnx", "curves.svg", "val/predictions.json", "use.py", "images.jsonl"} {
+			for _, name := range []string{"args.yaml", "run.json", "metrics.jsonl", "results.csv", "weights/last.onnx", "curves.svg", "labels.jpg", "val/predictions.json", "val/epoch-001.jpg", "pr.svg", "report.html", "use.py", "images.jsonl"} {
 				if _, err := os.Stat(filepath.Join(run, name)); err != nil {
 					t.Error(err)
 				}
@@ -172,7 +172,7 @@ func TestDetectTrainSeeds(t *testing.T) {
 	if len(seeds) != 2 || seeds[1].(map[string]any)["seed"] != 1.0 || r["ap_sd"] == nil {
 		t.Errorf("%v", r)
 	}
-	for _, name := range []string{"weights/best.onnx", "val/predictions.json", "results.csv"} {
+	for _, name := range []string{"weights/best.onnx", "val/predictions.json", "results.csv", "labels.jpg", "pr.svg", "report.html"} {
 		if !bytes.Equal(readFile(t, run, name), readFile(t, run, "seed-0", name)) {
 			t.Errorf("%s is not that of the first seed", name)
 		}

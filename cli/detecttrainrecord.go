@@ -18,7 +18,7 @@ import (
 const predictionsOfRun = "val/predictions.json"
 
 // detectRunLayout is that of a run.
-var detectRunLayout = finetune.RunLayout("args.yaml", featurize.ImagesFile, "results.csv", "curves.svg", predictionsOfRun, useFile)
+var detectRunLayout = finetune.RunLayout("args.yaml", featurize.ImagesFile, "results.csv", "curves.svg", labelsFile, predictionsOfRun, precisionDrawing, trainingPage, useFile)
 
 // resolve settles what is left to its default, which depends on the number of images.
 func (t *detectorTraining) resolve() error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -106,9 +107,12 @@ func (t *detectorTraining) tellDoubts(trials []*finetune.Trial) {
 func (t *detectorTraining) finish(ctx context.Context) (*detectResult, error) {
 	f := detectResultOf(t.found, t.kind, t.o.Metric)
 	t.tellDoubts(t.found.Trials)
-	names := []string{"results.csv", "curves.svg"}
+	names := []string{"results.csv", "curves.svg", trainingPage}
 	if best := f.Seeds[0].Best; best != nil && best.N > 0 {
-		names = append(names, predictionsOfRun)
+		names = append(names, predictionsOfRun, precisionDrawing)
+	}
+	if _, err := os.Stat(filepath.Join(t.o.Out, f.Seeds[0].Dir, labelsFile)); err == nil { // else no image could be read
+		names = append(names, labelsFile)
 	}
 	if err := copyOfTrial(ctx, t.o.Out, f.Seeds[0], names...); err != nil {
 		return nil, err

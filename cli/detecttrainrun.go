@@ -24,6 +24,7 @@ func (t *detectorTraining) run(ctx context.Context) (*detectResult, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer t.pictures.close()
 	show := &detectorDisplay{detectorTraining: t}
 	r := finetune.Run{
 		Folder: t.folder.Path(), Task: task, Data: t.data, Network: t.build, Executor: t.executor,
@@ -32,7 +33,7 @@ func (t *detectorTraining) run(ctx context.Context) (*detectResult, error) {
 		Begin:  func(one *finetune.Trial) error { t.data.Reseed(one.Seed); return nil },
 		Report: show.event,
 		Epoch:  func(one *finetune.Trial, dir string) error { return t.drawEpoch(context.WithoutCancel(ctx), one, dir) },
-		Finish: func(one *finetune.Trial, dir string) error { t.tellVerified(one); return nil },
+		Finish: func(one *finetune.Trial, dir string) error { t.tellVerified(one); return t.writeReport(ctx, one, dir) },
 	}
 	if t.found, err = r.Train(ctx); err != nil {
 		return nil, t.explain(err)
@@ -55,6 +56,7 @@ func (t *detectorTraining) task(ctx context.Context) (*train.Task, error) {
 			return nil, err
 		}
 	}
+	t.pictures = newTrainingPictures(t.Data, t.set, t.data, &spec, truth[finetune.Validation], t.learnsMasks())
 	return &train.Task{
 		Conventions: t.recipe.Conventions(train.ConventionsOf(spec.Detect)), Canvases: t.data.Canvases(), Metric: t.o.Metric,
 		Truth:  func(s finetune.Split) *coco.Dataset { return truth[s] },
@@ -75,6 +77,28 @@ func (t *detectorTraining) drawEpoch(ctx context.Context, one *finetune.Trial, d
 		return err
 	}
 	return replaceFile(ctx, filepath.Join(dir, "curves.svg"), t.curves.svg)
+}
+
+// drawLabels draws what a training that begins is given, and removes the pictures of an
+// earlier one.
+func (t *detectorTraining) drawLabels(one *finetune.Trial) error {
+	dir := filepath.Join(t.folder.Path(), one.Dir)
+	if err := t.pictures.clear(dir); err != nil {
+		return err
+	}
+	return t.pictures.labels(context.Background(), dir, one.Seed)
+}
+
+// writeReport writes the page of a training that is done.
+func (t *detectorTraining) writeReport(ctx context.Context, one *finetune.Trial, dir string) error {
+	var found []coco.Detection
+	if one.Best != nil && one.Best.N > 0 {
+		var err error
+		if found, err = t.pictures.readFound(dir); err != nil {
+			return err
+		}
+	}
+	return t.pictures.report(ctx, dir, t.pageHead(one), &t.curves, found)
 }
 
 // keepBest writes what was found in the validation images with the weights of the best
@@ -147,11 +171,24 @@ func (d *detectorDisplay) event(one *finetune.Trial, e finetune.Event) error {
 		if e.Score.N > 0 {
 			d.note("epoch %d: %s %s", e.Score.Epoch, e.Split, precisionText(&e.Score))
 		}
-		if e.Best && e.Score.N > 0 && e.Split == finetune.Validation {
-			return d.keepBest(one)
+		if e.Score.N > 0 && e.Split == finetune.Validation {
+			return d.judged(one, e)
 		}
 	case finetune.Ended:
 		d.steps.end()
+	}
+	return nil
+}
+
+// judged keeps what is found in the validation images after an epoch.
+func (d *detectorDisplay) judged(one *finetune.Trial, e finetune.Event) error {
+	if e.Best {
+		if err := d.keepBest(one); err != nil {
+			return err
+		}
+	}
+	if epoch := e.Score.Epoch; epoch > 0 && drawsEpoch(epoch, e.Plan.Epochs) {
+		return d.pictures.epoch(context.Background(), filepath.Join(d.folder.Path(), one.Dir), epoch, d.scored[finetune.Validation])
 	}
 	return nil
 }
@@ -170,8 +207,9 @@ func (d *detectorDisplay) started(e finetune.Event) error {
 	d.steps.begin()
 	if e.Lines > 0 {
 		d.note("going on after step %d", e.Step)
+		return nil
 	}
-	return nil
+	return d.drawLabels(d.trial)
 }
 
 // seedName tells a training from the run's others, in front of what is said of it.

@@ -70,24 +70,7 @@ func worstText(worst []coco.ImageErrors, images []coco.Image, place map[int64]in
 
 // errorPicture draws what was right and wrong in an image.
 func (v *judged) errorPicture(img *pixels.Image, m coco.ImageErrors, colours draw.Colours) (report.Picture, error) {
-	var objects []draw.Object
-	name := map[int64]string{}
-	for _, c := range v.truth.Categories {
-		name[c.ID] = c.Name
-	}
-	found := func(list []int, kind draw.Kind) {
-		for _, i := range list {
-			d := v.found[i]
-			objects = append(objects, draw.Object{Box: cornersOf(d.Box), Class: name[d.CategoryID], Score: float32(d.Score), Kind: kind})
-		}
-	}
-	found(m.Right, draw.Matched)
-	found(m.Wrong, draw.False)
-	for _, i := range m.Missed {
-		a := v.truth.Annotations[i]
-		objects = append(objects, draw.Object{Box: cornersOf(a.Box), Class: name[a.CategoryID], Kind: draw.Missed})
-	}
-	picture, err := draw.Objects(img, objects, draw.Config{Colours: colours, Side: worstSide})
+	picture, err := draw.Objects(img, v.objects(m, 0, 0), draw.Config{Colours: colours, Side: worstSide})
 	if err != nil {
 		return report.Picture{}, err
 	}
@@ -98,6 +81,32 @@ func (v *judged) errorPicture(img *pixels.Image, m coco.ImageErrors, colours dra
 		Data: data.Bytes(), Width: size.X, Height: size.Y,
 		Caption: fmt.Sprintf("%d false, %d missed, %d right", len(m.Wrong), len(m.Missed), len(m.Right)),
 	}, err
+}
+
+// objects are what was right, wrong and missed in an image, as they are drawn. Detections
+// have their masks where those are of the image's height and width.
+func (v *judged) objects(m coco.ImageErrors, height, width int) (objects []draw.Object) {
+	class := map[int64]coco.Category{}
+	for _, c := range v.truth.Categories {
+		class[c.ID] = c
+	}
+	found := func(list []int, kind draw.Kind) {
+		for _, i := range list {
+			d := v.found[i]
+			o := draw.Object{Box: cornersOf(d.Box), Class: class[d.CategoryID].Name, Number: int(d.CategoryID), Score: float32(d.Score), Kind: kind}
+			if d.Mask != nil && d.Mask.H == height && d.Mask.W == width {
+				o.Mask = d.Mask
+			}
+			objects = append(objects, o)
+		}
+	}
+	found(m.Right, draw.Matched)
+	found(m.Wrong, draw.False)
+	for _, i := range m.Missed {
+		a := v.truth.Annotations[i]
+		objects = append(objects, draw.Object{Box: cornersOf(a.Box), Class: class[a.CategoryID].Name, Number: int(a.CategoryID), Kind: draw.Missed})
+	}
+	return objects
 }
 
 // cornersOf is a box x, y, width, height as x1, y1, x2, y2.

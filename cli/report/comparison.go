@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"strconv"
@@ -12,6 +13,7 @@ import (
 // stands for what is not known.
 type Comparison struct {
 	Title    string
+	Figure   string     // what Backbone.Top1 is of other tasks, such as "AP of boxes"; "": top-1 accuracy
 	Data     []Fact     // about the images and the method: number, classes, protocol, solver
 	Spread   string     // a sentence: what ± and the error bars mean
 	Models   []Backbone // the best first
@@ -116,8 +118,8 @@ const significance = 0.05
 // does not say so: others may be better and told apart from it where the best is not.
 func (b *Backbone) Tied() bool { return !(b.P < significance) }
 
-// answer says which backbone is the best, and which cannot be told apart from it.
-func (c *Comparison) answer() string {
+// Answer says which backbone is the best, and which cannot be told apart from it.
+func (c *Comparison) Answer() string {
 	if len(c.Models) == 0 {
 		return ""
 	}
@@ -126,7 +128,7 @@ func (c *Comparison) answer() string {
 	if training := best.Training(); training != "" {
 		text += " (" + training + ")"
 	}
-	text += ", top-1 " + best.Top1.percent() + " %."
+	text += ", " + cmp.Or(c.Figure, "top-1") + " " + best.Top1.percent() + " %."
 	var same []string
 	for _, m := range c.Models[1:] {
 		if m.Tied() {

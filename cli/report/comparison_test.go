@@ -292,7 +292,7 @@ func TestText(t *testing.T) {
 // its rank is 2, and it is not told apart from the best.
 func TestTied(t *testing.T) {
 	c := &Comparison{Models: []Backbone{{Name: "a", Rank: 1, P: math.NaN()}, {Name: "b", Rank: 1, P: 0.9}, {Name: "c", Rank: 2, P: 0.06}, {Name: "d", Rank: 3, P: 0.001}}}
-	if got := c.answer(); !strings.HasSuffix(got, "Not told apart from it: b, c.") {
+	if got := c.Answer(); !strings.HasSuffix(got, "Not told apart from it: b, c.") {
 		t.Error(got)
 	}
 	var page bytes.Buffer

@@ -104,7 +104,6 @@ func (p page) Millions(n int64) string       { return millions(n) }
 func (p page) Rate(x float64) string         { return rate(x) }
 func (p page) NameOf(i int) string           { return p.Models[i].Name }
 func (p page) About() string                 { return p.about() }
-func (p page) Answer() string                { return p.answer() }
 func (p page) Worst(classes []Class) []Class { return worst(classes) }
 func (p page) CutTo(classes []Class) int     { return cutTo(classes) }
 func (p page) HasDetails() bool {

@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/robust-transfer/rtx/finetune/metrics"
 )
@@ -36,6 +37,12 @@ func (c *Comparison) Plots() []Plot {
 	return plots
 }
 
+// figure is what Top1 is called.
+func (c *Comparison) figure() string { return cmp.Or(c.Figure, "top-1 accuracy") }
+
+// subject is what Top1 is called at the beginning of a title.
+func (c *Comparison) subject() string { return cmp.Or(c.Figure, "Accuracy") }
+
 // kinds are the meanings of the colours of bars.
 var kinds = []string{0: "robust", 1: "standard", unknown: "training not known"}
 
@@ -52,7 +59,7 @@ func (b *Backbone) kind() int {
 }
 
 func (c *Comparison) bars() Plot {
-	b := BarChart{Title: "Top-1 accuracy", X: Axis{Label: "top-1 accuracy", Percent: true}, Kinds: make([]string, len(kinds))}
+	b := BarChart{Title: strings.ToUpper(c.figure()[:1]) + c.figure()[1:], X: Axis{Label: c.figure(), Percent: true}, Kinds: make([]string, len(kinds))}
 	for _, m := range c.Models {
 		b.Kinds[m.kind()] = kinds[m.kind()]
 		bar := Bar{Label: m.Name, Note: m.Training(), Value: m.Top1.Value, Kind: m.kind(), Text: percent(m.Top1.Value)}
@@ -109,8 +116,8 @@ func (c *Comparison) cost() *Plot {
 		return nil
 	}
 	chart := Chart{
-		Title: "Accuracy against cost", Groups: groups,
-		X: Axis{Label: "milliseconds per image, logarithmic", Ticks: decades(times)}, Y: Axis{Label: "top-1 accuracy", Percent: true},
+		Title: c.subject() + " against cost", Groups: groups,
+		X: Axis{Label: "milliseconds per image, logarithmic", Ticks: decades(times)}, Y: Axis{Label: c.figure(), Percent: true},
 	}
 	return &Plot{"cost", chart.Draw(), "The time was measured while the features were computed, from file to features. Hollow points are standard training."}
 }
@@ -155,8 +162,8 @@ func (c *Comparison) eps(norm, title string) *Plot {
 		return nil
 	}
 	chart := Chart{
-		Title: "Accuracy against the " + title + " eps of training", Groups: groups,
-		X: Axis{Label: title + " eps, logarithmic; 0 is standard training", Ticks: scale.ticks(norm)}, Y: Axis{Label: "top-1 accuracy", Percent: true},
+		Title: c.subject() + " against the " + title + " eps of training", Groups: groups,
+		X: Axis{Label: title + " eps, logarithmic; 0 is standard training", Ticks: scale.ticks(norm)}, Y: Axis{Label: c.figure(), Percent: true},
 	}
 	return &Plot{"eps-" + norm, chart.Draw(), "Each line is an architecture; hollow points are standard training."}
 }
@@ -213,8 +220,8 @@ func (c *Comparison) imageNet() *Plot {
 		}
 	}
 	chart := Chart{
-		Title: "Accuracy against published ImageNet top-1", Groups: groups,
-		X: Axis{Label: "ImageNet top-1", Percent: true}, Y: Axis{Label: "top-1 accuracy here", Percent: true},
+		Title: c.subject() + " against published ImageNet top-1", Groups: groups,
+		X: Axis{Label: "ImageNet top-1", Percent: true}, Y: Axis{Label: c.figure() + " here", Percent: true},
 	}
 	caption := "Hollow points are standard training, filled ones robust."
 	if line, err := metrics.FitLine(x, y); err == nil {
@@ -245,7 +252,7 @@ func (c *Comparison) gain() *Plot {
 	slices.SortStableFunc(of, func(a, b Backbone) int {
 		return cmp.Or(cmp.Compare(a.Arch, b.Arch), cmp.Compare(a.Norm, b.Norm), cmp.Compare(a.Eps, b.Eps))
 	})
-	b := BarChart{Title: "Robust minus standard, by architecture", X: Axis{Label: "difference of top-1 accuracy, percentage points"}}
+	b := BarChart{Title: "Robust minus standard, by architecture", X: Axis{Label: "difference of " + c.figure() + ", percentage points"}}
 	for _, m := range of {
 		gain := 100 * (m.Top1.Value - standard[m.Arch])
 		b.Bars = append(b.Bars, Bar{Label: m.Arch, Note: m.Norm + " " + epsText(m.Norm, m.Eps), Value: gain, Kind: 0, Text: minus(fmt.Sprintf("%+.2f", gain))})
@@ -253,5 +260,5 @@ func (c *Comparison) gain() *Plot {
 			b.Bars[len(b.Bars)-1].Kind = 1
 		}
 	}
-	return &Plot{"gain", b.Draw(), "Top-1 of each robust backbone minus that of the best standard one of its architecture."}
+	return &Plot{"gain", b.Draw(), cmp.Or(c.Figure, "Top-1") + " of each robust backbone minus that of the best standard one of its architecture."}
 }

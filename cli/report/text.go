@@ -95,7 +95,7 @@ func (c *Comparison) table() [][]string {
 // Markdown writes the report as Markdown, without drawings.
 func (c *Comparison) Markdown(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# %s\n\n%s\n\n", markdown(c.Title), markdown(c.answer()))
+	fmt.Fprintf(&b, "# %s\n\n%s\n\n", markdown(c.Title), markdown(c.Answer()))
 	for _, f := range c.Data {
 		fmt.Fprintf(&b, "- %s: %s\n", markdown(f.Name), markdown(f.Value))
 	}
