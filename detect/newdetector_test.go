@@ -10,6 +10,26 @@ import (
 	"github.com/robust-transfer/rtx/onnx/arch"
 )
 
+// TestParityNewDetector compares detectors that were put on a backbone with torchvision,
+// of the same weights, before they are trained, as TestParityTorchvision does.
+func TestParityNewDetector(t *testing.T) {
+	interpreter := torchvision(t)
+	for _, kind := range []string{arch.FasterRCNN, arch.MaskRCNN, arch.RetinaNet} {
+		t.Run(kind, func(t *testing.T) {
+			backbone, err := arch.Synthetic("resnet50", 10)
+			if err != nil {
+				t.Fatal(err)
+			}
+			core, err := arch.NewDetector(backbone, kind, []onnx.DetectClass{{ID: 1, Name: "cup"}, {ID: 2, Name: "hat"}}, arch.DetectorConfig{MinSize: 320, MaxSize: 533, Seed: 5})
+			if err != nil {
+				t.Fatal(err)
+			}
+			p := &parity{T: t, python: interpreter, name: kind, low: 320, high: 533, eps: 1e-5}
+			p.run(louder(t, core, 2.2), bccd(t, 1+count(t)/4))
+		})
+	}
+}
+
 // TestNewDetector runs detectors that were put on backbones, as cores and deployed. The
 // graph and the post-processing in Go find the same where images are not scaled.
 func TestNewDetector(t *testing.T) {
@@ -67,12 +87,12 @@ func onBackbone(t *testing.T, backbone, kind, conventions string) *onnx.Model {
 	if m, err = m.WithSpec(spec); err != nil {
 		t.Fatal(err)
 	}
-	return louder(t, m)
+	return louder(t, m, 8)
 }
 
 // louder scales the weights of the heads of a one-stage detector up: all anchors have
 // about the same score at first, and it would be chance which of them stay.
-func louder(t *testing.T, m *onnx.Model) *onnx.Model {
+func louder(t *testing.T, m *onnx.Model, by float32) *onnx.Model {
 	t.Helper()
 	var names []string
 	for _, x := range m.Tensors() {
@@ -83,7 +103,7 @@ func louder(t *testing.T, m *onnx.Model) *onnx.Model {
 	loud, err := m.WithFloats(names, func(name string, dst []float32) error {
 		v, err := m.Floats(name)
 		for i := range v {
-			dst[i] = 8 * v[i]
+			dst[i] = by * v[i]
 		}
 		return err
 	})

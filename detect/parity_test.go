@@ -22,7 +22,6 @@ import (
 	"github.com/robust-transfer/rtx/featurize/pixels"
 	"github.com/robust-transfer/rtx/onnx"
 	"github.com/robust-transfer/rtx/onnx/arch"
-	"github.com/robust-transfer/rtx/onnx/pb"
 	"github.com/robust-transfer/rtx/onnx/safetensors"
 )
 
@@ -44,7 +43,7 @@ func TestParityTorchvision(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%s_%d_eps%g", c.name, c.low, c.eps), func(t *testing.T) {
 			p := &parity{T: t, python: interpreter, name: c.name, low: c.low, high: c.high, eps: c.eps}
-			p.run(bccd(t, 1+(count(t)-1)/c.every))
+			p.run(p.core(), bccd(t, 1+(count(t)-1)/c.every))
 		})
 	}
 }
@@ -131,9 +130,8 @@ type parity struct {
 	folder       string
 }
 
-func (p *parity) run(images []*pixels.Image) {
+func (p *parity) run(core *onnx.Model, images []*pixels.Image) {
 	p.folder = p.TempDir()
-	core := p.core()
 	weights := p.weights(core)
 	want := p.peer(weights, images)
 	exact := map[int][]detect.Detection{} // by image, in float64
@@ -211,15 +209,16 @@ func (p *parity) core() *onnx.Model {
 	return calm(p, m)
 }
 
-// weights writes the parameters of a model, which have torchvision's names.
+// weights writes the parameters of a model under torchvision's names.
 func (p *parity) weights(m *onnx.Model) string {
 	var list []safetensors.Tensor
 	var data bytes.Buffer
-	for _, x := range m.Proto.Graph.Initializer {
-		if x.DataType != int32(pb.TensorProto_FLOAT) {
-			continue
-		}
-		raw, err := m.Raw(x.Name)
+	tensors, err := arch.Weights(m)
+	if err != nil {
+		p.Fatal(err)
+	}
+	for _, x := range tensors {
+		raw, err := x.Bytes()
 		if err != nil {
 			p.Fatal(err)
 		}

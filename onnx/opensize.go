@@ -7,9 +7,10 @@ import (
 	"github.com/robust-transfer/rtx/onnx/pb"
 )
 
-// OpenSize returns the model for images of any height and width. Inputs and feature
-// maps are declared with open sizes; a Reshape that names the height and width of the
-// map that it reads, such as those that shuffle channels, takes them from that map.
+// OpenSize returns the model for any number of images of any height and width. Inputs
+// and feature maps are declared with open sizes; a Reshape that names the height and
+// width of the map that it reads, such as those that shuffle channels, takes them and
+// the number of images from that map.
 //
 // Other layers may still need a certain size, such as a linear layer that reads a
 // flattened map: [Model.Stage] tells of a feature map whether it follows the size of
@@ -35,7 +36,7 @@ func (m *Model) OpenSize() (*Model, error) {
 	for i, o := range g.Output {
 		if v := valueOf(o); len(v.Shape) == 4 {
 			dims := slices.Clone(o.Type.GetTensorType().Shape.Dim)
-			dims[2], dims[3] = Named(o.Name+"_h"), Named(o.Name+"_w")
+			dims[0], dims[2], dims[3] = Named("N"), Named(o.Name+"_h"), Named(o.Name+"_w")
 			g.Output[i] = NewValue(o.Name, v.DType, dims...)
 		}
 	}
@@ -59,7 +60,11 @@ func (f inference) mapReshape(n *pb.NodeProto) (before []int64, ok bool) {
 			return nil, false
 		}
 	}
-	return to[:len(to)-2], true
+	before = slices.Clone(to[:len(to)-2])
+	if x.dims[0].size() == before[0] { // the file is for so many images
+		before[0] = 0
+	}
+	return before, true
 }
 
 // openReshape adds the nodes that list the sizes of a Reshape: those given, then the

@@ -1,8 +1,10 @@
 package onnx_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -77,5 +79,38 @@ func TestStage(t *testing.T) {
 		if _, err := m.Stage(value); !errors.Is(err, onnx.ErrNoStage) || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v, expected %q", value, err, says)
 		}
+	}
+}
+
+// TestOpenSize opens a graph for two grey images of 64x64, which shuffles channels.
+func TestOpenSize(t *testing.T) {
+	m := chainOf("d", conv3("a", "x", 2), node("Reshape", "b", "a", "to"), onnx.NewNode("Transpose", "c", []string{"b"}, onnx.Ints("perm", 0, 2, 1, 3, 4)), node("Reshape", "d", "c", "back"))
+	g := m.Proto.Graph
+	g.Input[0] = onnx.NewValue("x", pb.TensorProto_FLOAT, onnx.Sized(2), onnx.Sized(1), onnx.Sized(64), onnx.Sized(64))
+	g.Output[0] = onnx.NewValue("d", pb.TensorProto_FLOAT, onnx.Sized(2), onnx.Sized(4), onnx.Sized(32), onnx.Sized(32))
+	g.Initializer[1] = onnx.NewInts("to", 2, 2, 2, 32, 32)
+	open, err := m.OpenSize()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if in, out := open.Inputs()[0].String(), open.Outputs()[0].String(); in != "x float[N,1,H,W]" || out != "d float[N,4,d_h,d_w]" {
+		t.Errorf("input %s, output %s", in, out)
+	}
+	if bad := open.Validate(); len(bad) > 0 {
+		t.Error(bad)
+	}
+	sizes := map[string][]int64{"b/before": {0, 2, 2}, "d/before": {0, 4}}
+	for _, x := range open.Tensors() {
+		if x.DType != pb.TensorProto_INT64 || sizes[x.Name] == nil {
+			continue
+		}
+		raw, err := open.Raw(x.Name)
+		if want := onnx.NewInts("", sizes[x.Name]...).RawData; err != nil || !bytes.Equal(raw, want) {
+			t.Errorf("%s is % x, expected % x", x.Name, raw, want)
+		}
+		delete(sizes, x.Name)
+	}
+	if len(sizes) > 0 || slices.ContainsFunc(open.Tensors(), func(x onnx.Tensor) bool { return x.Name == "to" || x.Name == "back" }) {
+		t.Errorf("no initializers %v, or the sizes of the file", sizes)
 	}
 }

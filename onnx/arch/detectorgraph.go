@@ -22,7 +22,7 @@ const (
 func (d detector) build(b *builder) {
 	b.eps = d.eps
 	b.strideFirst = d.body.msra
-	d.body.body(b, "backbone.body.", d.body.stem)
+	d.body.body(b, bodyPrefix, d.body.stem)
 	d.behindTrunk(b)
 }
 

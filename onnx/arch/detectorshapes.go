@@ -133,7 +133,7 @@ func (s shapes) twoStage(d *detector) {
 
 // trunk is the residual network of these tensors.
 func (s shapes) trunk() trunk {
-	const prefix = "backbone.body."
+	const prefix = bodyPrefix
 	t := trunk{stem: s.at(prefix+"conv1.weight", 0, 64)}
 	t.bottleneck = s.has(prefix + "layer1.0.conv3.weight")
 	for i := range t.blocks {

@@ -14,6 +14,9 @@
 // between them. No file says that: it is the default of the project whose names the
 // tensors have.
 //
+// [NewDetector] makes such a core of any backbone, with heads to train; [WithClasses]
+// makes one for other classes of a core that is there.
+//
 // To make a model of a checkpoint's tensors, from package onnx/torch:
 //
 //	name, err := arch.Recognize(tensors) // "resnet50", or a *Mismatch

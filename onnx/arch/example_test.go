@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log"
 
+	"github.com/robust-transfer/rtx/onnx"
 	"github.com/robust-transfer/rtx/onnx/arch"
 	"github.com/robust-transfer/rtx/onnx/torch"
 )
@@ -58,6 +59,34 @@ func ExampleUntrained() {
 	// stage of stride 8 with 128 channels
 	// stage of stride 16 with 256 channels
 	// stage of stride 32 with 512 channels
+}
+
+// The heads of a detector on a backbone, to train.
+func ExampleNewDetector() {
+	backbone, err := arch.Untrained("resnet18", 1000, 1, arch.Config{Normalize: true})
+	if err != nil {
+		log.Fatal(err)
+	}
+	classes := []onnx.DetectClass{{ID: 1, Name: "cat"}, {ID: 2, Name: "dog"}}
+	m, err := arch.NewDetector(backbone, arch.FasterRCNN, classes, arch.DetectorConfig{MinSize: 512, MaxSize: 512})
+	if err != nil {
+		log.Fatal(err)
+	}
+	spec, _, err := m.Spec()
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(spec.Arch)
+	for i, l := range spec.Detect.Levels {
+		fmt.Println(l.Value, "of stride", l.Stride, "with anchors of", spec.Detect.Anchors.Sizes[i])
+	}
+	// Output:
+	// fasterrcnn_resnet18_fpn
+	// p2 of stride 4 with anchors of [32]
+	// p3 of stride 8 with anchors of [64]
+	// p4 of stride 16 with anchors of [128]
+	// p5 of stride 32 with anchors of [256]
+	// p6 of stride 64 with anchors of [512]
 }
 
 // Tensors that almost fit: the error says what is different.
