@@ -36,7 +36,8 @@ func trained(t *testing.T, net *graph.Network, r *finetune.Result) map[string][]
 // A training that is interrupted and continues ends with the same bits, with images of
 // several sizes, in batches of several numbers of images.
 func TestResume(t *testing.T) {
-	s := newScenes(7, true, detect.Size{H: 64, W: 64}, detect.Size{H: 64, W: 64}, detect.Size{H: 32, W: 96})
+	a, b, c := detect.Size{H: 64, W: 64}, detect.Size{H: 32, W: 96}, detect.Size{H: 96, W: 32}
+	s := newScenes(7, true, a, a, b, b, c, c)
 	for executor, open := range executors {
 		for _, name := range []string{"maskrcnn_tiny_fpn", "retinanet_tiny_fpn"} {
 			if (executor == "tape") == (name == "maskrcnn_tiny_fpn") && os.Getenv("RTX_LARGE") == "" {
@@ -48,11 +49,14 @@ func TestResume(t *testing.T) {
 				task.Conventions.FixedNormalizer = true // RetinaNet's is a part of the state
 				train := func(ctx context.Context, c finetune.Config) map[string][]float32 {
 					t.Helper()
-					x := open(t)
+					x := &counting{Executor: open(t)}
 					defer x.Close()
 					r, err := finetune.Train(ctx, net, x, task, grouped{s}, c)
 					if err != nil {
 						t.Fatal(err)
+					}
+					if x.forgotten == 0 && c.Store == nil {
+						t.Error("the programs of no canvas were forgotten")
 					}
 					return trained(t, net, r)
 				}
@@ -103,7 +107,21 @@ func (g grouped) Group(_ finetune.Split, row int) int { return g.targets[row].Ca
 
 func (g grouped) Order(_ uint64, epoch int) []int {
 	if epoch%2 == 0 {
-		return []int{0, 3, 2, 5, 4, 1, 6}
+		return []int{0, 1, 2, 3, 4, 5, 6}
 	}
-	return []int{5, 2, 1, 6, 4, 3, 0}
+	return []int{5, 4, 1, 0, 3, 2, 6}
+}
+
+// counting counts the programs that are forgotten.
+type counting struct {
+	finetune.Executor
+	forgotten int
+}
+
+func (x *counting) Forget(p *graph.Program) error {
+	x.forgotten++
+	if f, ok := x.Executor.(interface{ Forget(*graph.Program) error }); ok {
+		return f.Forget(p)
+	}
+	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/robust-transfer/rtx/detect"
@@ -368,5 +369,41 @@ func TestSomeMasks(t *testing.T) {
 	s.targets[0].Masks = nil
 	if none := of(); none != 0 || !(min(first, second) < both && both < max(first, second)) {
 		t.Errorf("losses of masks: %v of both, %v and %v of either, %v of none", both, first, second, none)
+	}
+}
+
+// Batch norms that adapt are those of the trunk; the heads' normalise by their running
+// statistics.
+func TestAdapt(t *testing.T) {
+	s := newScenes(4, false, detect.Size{H: 64, W: 64})
+	s.blind = true
+	net, c := small(t, "fasterrcnn_tiny_fpn_v2"), smallConfig(1)
+	c.Frozen, c.Rules.FixedNorms = false, false
+	var x tape.Executor[float32]
+	defer x.Close()
+	r, err := finetune.Train(context.Background(), net, &x, smallTask(net, s), s, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := map[bool]int{}
+	for _, p := range net.Params() {
+		if !p.Kind.Statistic() {
+			continue
+		}
+		before, err := net.Values(p.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		after, err := r.LastModel.Floats(p.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		head := strings.HasPrefix(p.Name, "roi_heads.")
+		if changed[head]++; slices.Equal(before, after) != head {
+			t.Errorf("%s has changed: %v", p.Name, !head)
+		}
+	}
+	if changed[true] == 0 || changed[false] == 0 {
+		t.Errorf("statistics of heads, or not: %v", changed)
 	}
 }
