@@ -129,7 +129,7 @@ func TestFaultyImages(t *testing.T) {
 		t.Errorf("row 0 is not missed: %v", err)
 	}
 	notes := strings.Join(d.Notes(), "\n")
-	for _, want := range []string{"1 image(s) have no file", "1 image file(s) cannot be read"} {
+	for _, want := range []string{"1 image(s) have no file", "1 image file(s) cannot be read, and are left out; the first is \"train/002.png\""} {
 		if !strings.Contains(notes, want) {
 			t.Errorf("%q does not say %q", notes, want)
 		}
@@ -181,8 +181,9 @@ func TestOtherSizes(t *testing.T) {
 		root := t.TempDir()
 		write(t, c.file, root, "images", "a.jpg")
 		write(t, fmt.Sprintf(`{"images": [{"id": 1, "file_name": "a.jpg", "width": %d, "height": %d}], "categories": [{"id": 1, "name": "cup"}],
-			"annotations": [{"id": 1, "image_id": 1, "category_id": 1, "iscrowd": 0, "area": 1, "bbox": [%d, %d, %d, %d]}]}`, c.w, c.h, c.box[0], c.box[1], c.box[2], c.box[3]), root, "annotations", "instances_train.json")
-		d := openData(t, root, core(t, nil), train.DataConfig{Size: 96})
+			"annotations": [{"id": 1, "image_id": 1, "category_id": 1, "iscrowd": 0, "area": 1, "bbox": [%d, %d, %d, %d],
+				"segmentation": {"size": [%d, %d], "counts": [0, %d]}}]}`, c.w, c.h, c.box[0], c.box[1], c.box[2], c.box[3], c.h, c.w, c.h*c.w), root, "annotations", "instances_train.json")
+		d := openData(t, root, core(t, nil), train.DataConfig{Size: 96, Masks: true})
 		targets, images := sights(t, load(t, d, finetune.Training, 0, 0))
 		target := targets[0]
 		if target.Given != c.size || d.Size(finetune.Training, 0) != c.size {
@@ -199,8 +200,11 @@ func TestOtherSizes(t *testing.T) {
 		if strings.Contains(notes, "EXIF") != c.turned || strings.Contains(notes, "another size") != c.mismatch {
 			t.Errorf("%s: %q", c.name, notes)
 		}
-		truth, err := d.Truth(context.Background(), finetune.Training, false)
-		if err != nil || truth.Images[0].Width != c.size.W || truth.Images[0].Height != c.size.H {
+		truth, err := d.Truth(context.Background(), finetune.Training, true)
+		if m := target.Masks[0]; (m == nil) != c.mismatch || m != nil && (m.W != target.Size.W || m.H != target.Size.H) {
+			t.Errorf("%s: there is a mask: %v", c.name, m != nil)
+		}
+		if err != nil || (truth.Annotations[0].Mask == nil) != c.mismatch || truth.Images[0].Width != c.size.W || truth.Images[0].Height != c.size.H {
 			t.Errorf("%s: %+v, %v", c.name, truth, err)
 		}
 	}

@@ -59,6 +59,7 @@ func (d *Data) chooseCanvases() {
 			p.canvas = slices.IndexFunc(d.canvases, func(c detect.Size) bool { return c.H >= n.H && c.W >= n.W })
 		}
 	}
+	d.epochRows = d.countRows()
 }
 
 // joinGroups joins the two groups that this costs the fewest pixels, again and again,

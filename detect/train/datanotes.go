@@ -17,7 +17,7 @@ func (d *Data) Notes() (notes []string) {
 		text  string
 	}{
 		{l.lost, "image(s) have no file, and are left out"},
-		{len(l.unread), "image file(s) cannot be read, and are left out"},
+		{len(l.unread), "image file(s) cannot be read, and are left out" + d.example(l.unread)},
 		{l.otherSplit, "image(s) are of a split that is none of train, val and test, and are left out"},
 		{l.turned, "image(s) are turned as their EXIF orientation says, which gives them the size that the data say"},
 		{l.resized, "image(s) have another size than the data say; boxes are taken in pixels of the image files"},
@@ -44,6 +44,14 @@ func (d *Data) Notes() (notes []string) {
 		notes = append(notes, "there are no images to validate on")
 	}
 	return notes
+}
+
+// example names the first of some images of the set.
+func (d *Data) example(images []int) string {
+	if len(images) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; the first is %q", d.set.Images[images[0]].Path)
 }
 
 // Failed lists the images that could not be read so far, with the reasons.

@@ -31,14 +31,14 @@ func (d *Data) groups() [][]int {
 	return groups
 }
 
-// epochRows is the number of rows that an epoch visits.
-func (d *Data) epochRows() int {
-	if len(d.canvases) <= 1 {
-		return len(d.rows[finetune.Training])
-	}
+// countRows counts the rows that an epoch visits.
+func (d *Data) countRows() int {
 	n := 0
 	for _, g := range d.groups() {
 		n += (len(g) + d.config.BatchSize - 1) / d.config.BatchSize * d.config.BatchSize
+	}
+	if len(d.canvases) == 1 {
+		return len(d.rows[finetune.Training])
 	}
 	return n
 }

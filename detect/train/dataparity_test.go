@@ -69,6 +69,9 @@ func TestTransform(t *testing.T) {
 		})
 		d := openData(t, root, m, train.DataConfig{Flip: true, Masks: true, ValFraction: -1})
 		for epoch := 0; ; epoch++ {
+			if epoch == 50 {
+				t.Fatal("never mirrored, or always")
+			}
 			targets, images := sights(t, load(t, d, finetune.Training, epoch, 0))
 			if target := targets[0]; target.Flipped == c.Flipped {
 				if target.Size != (detect.Size{H: c.Size[0], W: c.Size[1]}) || target.Canvas != (detect.Size{H: c.Canvas[0], W: c.Canvas[1]}) || len(target.Boxes) != 3 {

@@ -5,6 +5,13 @@
 // that of an imported detector (detect.Core), or heads that package onnx/arch has put on
 // a backbone.
 //
+// # Data
+//
+// OpenData makes rows of a set of package detect/data. Each image is scaled as in
+// inference and put on a canvas: a square, or one of a few sizes that suit the images. A
+// batch has one canvas, so that a few programs serve all batches. What is to be learned
+// of an image is its Target.
+//
 // # A step
 //
 // A step of a two-stage detector is several programs on one executor, with Go code
