@@ -263,6 +263,9 @@ func TestDrawnShapes(t *testing.T) {
 							for row := range d.Len(s) {
 								targets, images := sights(t, load(t, d, s, epoch, row))
 								checkSight(t, all, d, s, row, targets[0], images[0], padding)
+								if plain := detect.Scaled(d.Images(), targets[0].Given); (s != finetune.Training || epoch < 0) && targets[0].Size != plain {
+									t.Errorf("%v is scaled to %v without need, not to %v", targets[0].Given, targets[0].Size, plain)
+								}
 								if targets[0].Flipped {
 									flipped++
 									if s != finetune.Training || epoch < 0 {

@@ -70,6 +70,15 @@ func checkOrder(t *testing.T, d *train.Data, order []int, batch int) {
 		}
 		load(t, d, finetune.Training, 0, rows...)
 	}
+	sizes := map[int]int{}
+	for row := range visits {
+		sizes[d.Group(finetune.Training, row)]++
+	}
+	for row, n := range visits {
+		if rest := batch - 1; n > 1+(rest+sizes[d.Group(finetune.Training, row)]-1)/sizes[d.Group(finetune.Training, row)] {
+			t.Errorf("row %d of a group of %d is visited %d times", row, sizes[d.Group(finetune.Training, row)], n)
+		}
+	}
 	if len(visits) != d.Len(finetune.Training) {
 		t.Errorf("%d of %d rows are visited", len(visits), d.Len(finetune.Training))
 	}
@@ -96,14 +105,17 @@ func TestSameData(t *testing.T) {
 		return all, targets
 	}
 	images, targets := see(config, 5, 0, 1, 2, 3, 4, -1)
-	flips, sizes := map[bool]int{}, map[detect.Size]int{}
+	flips, sizes, mixed := map[bool]int{}, map[detect.Size]int{}, 0
 	for _, epoch := range targets[:5] {
-		for _, target := range epoch {
+		for i, target := range epoch {
 			flips[target.Flipped]++
 			sizes[target.Size]++
+			if i > 0 && target.Flipped != epoch[0].Flipped {
+				mixed++
+			}
 		}
 	}
-	if flips[true] < 4 || flips[false] < 4 || len(sizes) < 8 || slices.Equal(images[0], images[1]) {
+	if mixed < 3 || flips[true] < 4 || flips[false] < 4 || len(sizes) < 8 || slices.Equal(images[0], images[1]) {
 		t.Errorf("five epochs: %v, %v", flips, sizes)
 	}
 	for _, change := range []func(*train.DataConfig){
