@@ -2,6 +2,7 @@ package train_test
 
 import (
 	"context"
+	"encoding/json"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -201,6 +202,67 @@ func TestTruthMasks(t *testing.T) {
 					}
 				}
 			}
+		}
+	}
+}
+
+// twoSets writes two splits, called one and two, whose images have the same ids; each file
+// is an image of both.
+func twoSets(t *testing.T, n int) string {
+	t.Helper()
+	root := t.TempDir()
+	for _, split := range []string{"one", "two"} {
+		var images, annotations []object
+		for i, d := range drawings(n) {
+			d.file(t, filepath.Join(root, "images", d.name))
+			images = append(images, object{"id": i + 1, "file_name": d.name, "width": d.w, "height": d.h})
+			s := d.shapes[0]
+			annotations = append(annotations, object{"id": i + 1, "image_id": i + 1, "category_id": 1, "iscrowd": 0, "area": s.Dx() * s.Dy(), "bbox": []int{s.Min.X, s.Min.Y, s.Dx(), s.Dy()}})
+		}
+		text, err := json.Marshal(object{"images": images, "annotations": annotations, "categories": []object{{"id": 1, "name": "cup"}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, string(text), root, "annotations", "instances_"+split+".json")
+	}
+	return root
+}
+
+// TestSameFiles holds out all images of a file or none, and gives images of several splits
+// the ids that they have among all.
+func TestSameFiles(t *testing.T) {
+	ctx := context.Background()
+	root := twoSets(t, 12)
+	d := openData(t, root, core(t, nil), train.DataConfig{ValFraction: .4})
+	held := paths(d, finetune.Validation)
+	for _, p := range paths(d, finetune.Training) {
+		if slices.Contains(held, p) {
+			t.Errorf("%s is in both", p)
+		}
+	}
+	if len(held)+d.Len(finetune.Training) != 24 || len(held) < 6 {
+		t.Fatalf("%d and %d images", d.Len(finetune.Training), len(held))
+	}
+	set, err := data.Open(ctx, root, data.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer set.Close()
+	all, err := set.COCO(ctx, "", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	truth, err := d.Truth(ctx, finetune.Validation, false)
+	if err != nil || len(truth.Annotations) != len(held) {
+		t.Fatalf("%d objects, %v", len(truth.Annotations), err)
+	}
+	for row, image := range truth.Images {
+		at := slices.IndexFunc(all.Images, func(i coco.Image) bool { return i.ID == image.ID })
+		if img := d.Image(finetune.Validation, row); set.Images[at].Path != img.Path || set.Images[at].Split != img.Split {
+			t.Errorf("row %d, %q of %q, has the id of %q of %q", row, img.Path, img.Split, set.Images[at].Path, set.Images[at].Split)
+		}
+		if truth.Annotations[row].ImageID != image.ID {
+			t.Errorf("the object of image %d is of image %d", image.ID, truth.Annotations[row].ImageID)
 		}
 	}
 }
