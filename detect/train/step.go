@@ -154,13 +154,15 @@ func (c *canvas) teachAnchors(in map[string][]float32, targets []*Target, keys K
 // teachOneStage adds the inputs of the losses of a one-stage detector.
 func (c *canvas) teachOneStage(in map[string][]float32, targets []*Target) {
 	t := NewOneStageTargets(c.d, c.Conventions, c.anchors, targets)
-	weights, all := make([]float32, c.config.Batch), 0
-	for i, objects := range t.Objects {
+	all := 0
+	for _, objects := range t.Objects {
 		all += objects
-		if weights[i] = 1; !c.FixedNormalizer {
-			weights[i] = 1 / float32(max(1, objects)*len(targets))
-		}
 	}
+	weights := slices.Repeat([]float32{1}, len(targets)) // the program divides by the normalizer
+	if !c.FixedNormalizer {
+		weights = new(Normalizer).Weights(c.Conventions, t.Objects)
+	}
+	weights = filled(weights, c.config.Batch)
 	in[imageWeights], in[anchorsOfObjects] = weights, []float32{float32(max(1, all) - firstNormalizer)}
 	for i, l := range c.d.Levels {
 		anchors := c.anchors.Grids[i].Len()

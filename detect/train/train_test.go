@@ -407,3 +407,43 @@ func TestAdapt(t *testing.T) {
 		t.Errorf("statistics of heads, or not: %v", changed)
 	}
 }
+
+// Detectron2's normalizer of one-stage losses is carried from step to step.
+func TestNormalizer(t *testing.T) {
+	s := newScenes(2, false, detect.Size{H: 64, W: 64})
+	s.blind = true
+	m, err := small(t, "retinanet_tiny_fpn").Model().WithSpec(func() onnx.Spec {
+		spec := small(t, "retinanet_tiny_fpn").Spec()
+		spec.Detect.Conventions = "detectron2"
+		return spec
+	}())
+	if err != nil {
+		t.Fatal(err)
+	}
+	net, err := Read(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := smallConfig(4)
+	c.LearningRate = 1e-12
+	var x tape.Executor[float32]
+	defer x.Close()
+	got := losses(t, &x, net, s, c)
+	conv := ConventionsOf(net.Spec().Detect)
+	p, err := newPrograms(&network{net, net.Spec().Detect, conv}, detect.Size{H: 64, W: 64}, graph.Config{Batch: 2, Train: func(graph.Param) (graph.Rule, bool) { return graph.Rule{}, false }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	objects := NewOneStageTargets(net.Spec().Detect, conv, p.anchorsOf(), s.targets).Objects
+	var n Normalizer
+	first := 0.
+	for i, of := range got {
+		total := of[0].Value / float64(n.Weights(conv, objects)[0])
+		if i == 0 {
+			first = total
+		}
+		if !(math.Abs(total/first-1) < 1e-5) || i > 0 && of[0].Value == got[0][0].Value {
+			t.Errorf("step %d: loss %v, want %v", i+1, of[0].Value, of[0].Value*first/total)
+		}
+	}
+}
