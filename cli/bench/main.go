@@ -4,8 +4,8 @@
 //	make bench PYTHON=python3                  # everything
 //	go run ./cli/bench -only import,verify     # some of it
 //
-// PYTHON is an interpreter that has PyTorch; for detection, masks, detectors and roialign, which
-// are only measured where they are named, pycocotools, faster-coco-eval and torchvision.
+// PYTHON is an interpreter that has PyTorch; for detection, masks, detectors, roialign,
+// detecttrain and masktrain, which are only measured where they are named, pycocotools, faster-coco-eval and torchvision.
 package main
 
 import (
@@ -46,11 +46,13 @@ type bench struct {
 }
 
 func main() {
-	only := flag.String("only", "import,verify,train,pixels,limit,loader,formats,probe", "what to measure; detection, masks, detectors and roialign as well")
+	only := flag.String("only", "import,verify,train,pixels,limit,loader,formats,probe", "what to measure; detection, masks, detectors, roialign, detecttrain and masktrain as well")
 	python := flag.String("python", "python3", "the interpreter of the peers")
 	rounds := flag.Int("rounds", 5, "turns of each pair")
 	folder := flag.String("fit", "", "fit x.npy and y.npy of a folder: the process that probe starts")
 	network := flag.String("step", "", "train a network: the process that train starts")
+	detector := flag.String("detectorstep", "", "train a detector: the process that detecttrain starts")
+	files := flag.String("files", "", "the folder that -detectorstep reads")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -60,6 +62,8 @@ func main() {
 		err = fit(ctx, *folder)
 	case *network != "":
 		err = steps(ctx, *network)
+	case *detector != "":
+		err = trainDetectorSteps(ctx, *detector, *files)
 	default:
 		err = run(ctx, strings.Split(*only, ","), *python, *rounds)
 	}
@@ -86,7 +90,7 @@ func run(ctx context.Context, only []string, python string, rounds int) error {
 	for _, m := range []struct {
 		name string
 		run  func(context.Context) error
-	}{{"import", b.imports}, {"verify", b.verifications}, {"train", b.training}, {"pixels", b.pixels}, {"limit", b.limit}, {"loader", b.loader}, {"formats", b.formats}, {"probe", b.probes}, {"detection", b.detection}, {"masks", b.masks}, {"detectors", b.detectors}, {"roialign", b.roiAlign}} {
+	}{{"import", b.imports}, {"verify", b.verifications}, {"train", b.training}, {"detecttrain", b.detectorTraining}, {"masktrain", b.maskTraining}, {"pixels", b.pixels}, {"limit", b.limit}, {"loader", b.loader}, {"formats", b.formats}, {"probe", b.probes}, {"detection", b.detection}, {"masks", b.masks}, {"detectors", b.detectors}, {"roialign", b.roiAlign}} {
 		if !slices.Contains(only, m.name) {
 			continue
 		}
