@@ -81,6 +81,7 @@ parity: build
 	RTX_TRACES=all $(GO) test -count=1 -v -timeout 60m -run 'TestTorch|TestFamilies' ./finetune
 	PYTHON=$(PYTHON) $(GO) test -count=1 -v -run 'TestOtherReaders' ./featurize
 	RTX_PARITY_IMAGES=50 PYTHON=$(DETECT_PYTHON) $(GO) test -count=1 -v -timeout 120m -run 'TestParityTorchvision' ./detect
+	RTX_PARITY=1 PYTHON=$(DETECT_PYTHON) $(GO) test -count=1 -v -timeout 12h -run 'TestParity(BCCD|Nuclei)' ./detect/train
 	RTX_PARITY=1 PYTHON=$(DETECT_PYTHON) $(GO) test -count=1 -v -run 'TestPycocotools' ./detect/mask ./detect/coco ./detect/data
 	PYTHON=$(DETECT_PYTHON) $(GO) test -count=1 -v -run 'TestParityTrace' ./detect/train
 
