@@ -43,6 +43,15 @@ var meantFlags = map[string]string{
 	"linear-probe": "--mode fixed trains the head alone; rtx probe does it on features", "pretrained": "--model names the weights; rtx new makes untrained ones",
 }
 
+// meantOfDetectors are hints to flags that other tools have where they train detectors, or
+// rtx where it trains classifiers.
+var meantOfDetectors = map[string]string{
+	"freeze": "--train-stages K trains the last K stages of the backbone, 0 the heads alone", "mode": "--train-stages K trains the last K stages of the backbone, 0 the heads alone",
+	"trainable-backbone-layers": "here it is called --train-stages", "head": "--model names a backbone, which gets new heads, or a detector, whose heads are kept",
+	"input-size": "--size N scales images to fit into NxN pixels", "img-size": "--size N scales images to fit into NxN pixels", "imgsz": "--size N scales images to fit into NxN pixels",
+	"augment": "training images are mirrored, unless --no-flip is given", "weight-decay": "it belongs to the recipe", "pretrained": "--model names the weights; rtx new makes untrained ones",
+}
+
 // arrange puts the flags of a verb before its positional arguments, so that users
 // may write them in any order, and refuses flags and verbs that do not exist.
 func arrange(app *cli.App, args []string) ([]string, error) {
@@ -156,6 +165,10 @@ func unknownFlag(c *cli.Command, as, name string) error {
 		return e
 	}
 	if hint := meantFlags[name]; hint != "" && findFlag(c.Flags, "mode") != nil {
+		e.hint = hint
+		return e
+	}
+	if hint := meantOfDetectors[name]; hint != "" && findFlag(c.Flags, "train-stages") != nil {
 		e.hint = hint
 		return e
 	}

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/robust-transfer/rtx/assets/shapes"
+	"github.com/robust-transfer/rtx/cli"
 	"github.com/robust-transfer/rtx/detect"
 	"github.com/robust-transfer/rtx/onnx"
 )
@@ -221,6 +222,18 @@ func TestDetectTrainFew(t *testing.T) {
 	}
 }
 
+// TestDetectTrainMemory wants a training that needs more memory than there is to be
+// refused before its first step.
+func TestDetectTrainMemory(t *testing.T) {
+	needLibrary(t)
+	defer cli.SetFreeMemory(20e6)()
+	run := filepath.Join(t.TempDir(), "run")
+	o := call("detect", "-m", learnable(t, "fasterrcnn_tiny_fpn"), "-d", shapesSet(t, 8, 2), "-o", run, "-b", "8")
+	if o.code != 75 || !strings.Contains(o.stderr, "a step of 8 images needs about") || !strings.Contains(o.stderr, "hint: --batch-size 4 may fit") && !strings.Contains(o.stderr, "hint: --batch-size 2 may fit") && !strings.Contains(o.stderr, "hint: --batch-size 1 may fit") {
+		t.Errorf("%+v", o)
+	}
+}
+
 // TestDetectTrainRefuses gives the verb what it cannot use.
 func TestDetectTrainRefuses(t *testing.T) {
 	data, boxless, out := shapesSet(t, 2, 1), shapesSet(t, 2, 1), filepath.Join(t.TempDir(), "run")
@@ -260,6 +273,8 @@ func TestDetectTrainRefuses(t *testing.T) {
 		"no data":                {"-m " + backbone + " -d nowhere -o " + out, 65, "nowhere"},
 		"folders of classes":     {"-m " + backbone + " -d " + drawn(t, 4) + " -o " + out, 65, "rtx featurize"},
 		"nothing but a feature":  {"-m " + greyModel(t, 2) + " -d " + data + " -o " + out, 65, "strides 4, 8, 16 and 32"},
+		"freezing":               {"-m a -d b -o c --freeze 3", 2, "--train-stages"},
+		"a size by its old name": {"-m a -d b -o c --imgsz 640", 2, "--size N"},
 		"standard input":         {"-m a -d - -o c", 2, "standard input"},
 		"the data as the output": {"-m " + backbone + " -d " + data + " -o " + data, 2, "--out"},
 	} {

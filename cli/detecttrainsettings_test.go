@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/robust-transfer/rtx/featurize/output"
 	"github.com/robust-transfer/rtx/finetune"
 	"github.com/robust-transfer/rtx/finetune/graph"
 	"github.com/robust-transfer/rtx/onnx"
@@ -120,5 +121,37 @@ func TestDetectTrainOverridden(t *testing.T) {
 	}).recipe
 	if r.Steps != 0 || r.Config.Epochs != 3 || r.Patience != 2 || r.Clip != 10 || r.EMA != .99 || r.MaxTime.Minutes() != 5 {
 		t.Errorf("%+v", r.Config)
+	}
+}
+
+// TestDetectTrainKeys wants settings that make other weights to have other keys.
+func TestDetectTrainKeys(t *testing.T) {
+	keys := map[string]string{}
+	for name, change := range map[string]func(s *detectSettings){
+		"as it is":  func(*detectSettings) {},
+		"multistep": func(s *detectSettings) { s.Schedule = scheduleSettingsOf(finetune.MultiStep{At: []float64{.5}}) },
+		"later":     func(s *detectSettings) { s.Schedule = scheduleSettingsOf(finetune.MultiStep{At: []float64{.6}}) },
+		"ramp": func(s *detectSettings) {
+			s.Schedule = scheduleSettingsOf(finetune.Ramp{Steps: 5, Then: finetune.Cosine{}})
+		},
+		"longer ramp": func(s *detectSettings) {
+			s.Schedule = scheduleSettingsOf(finetune.Ramp{Steps: 6, Then: finetune.Cosine{}})
+		},
+		"regions":       func(s *detectSettings) { s.Conventions.RoISamples = 128 },
+		"heads":         func(s *detectSettings) { s.Heads = &headSettings{AnchorScale: 1} },
+		"smaller heads": func(s *detectSettings) { s.Heads = &headSettings{AnchorScale: .5} },
+		"sizes":         func(s *detectSettings) { s.MinSizes = []int{320} },
+		"steps":         func(s *detectSettings) { s.Steps = 7 },
+	} {
+		var s detectSettings
+		change(&s)
+		key, err := output.Key(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if other, taken := keys[key]; taken {
+			t.Errorf("%s and %s have the same key", other, name)
+		}
+		keys[key] = name
 	}
 }
