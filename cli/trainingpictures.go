@@ -14,7 +14,6 @@ import (
 	"github.com/robust-transfer/rtx/detect/draw"
 	"github.com/robust-transfer/rtx/detect/train"
 	"github.com/robust-transfer/rtx/featurize"
-	"github.com/robust-transfer/rtx/featurize/output"
 	"github.com/robust-transfer/rtx/finetune"
 	"github.com/robust-transfer/rtx/onnx"
 )
@@ -172,7 +171,7 @@ func writeSheet(ctx context.Context, name string, cells []draw.Cell, columns int
 	if err != nil {
 		return err
 	}
-	return output.WriteFile(ctx, name, func(w io.Writer) error { return draw.JPEG(w, sheet) })
+	return replaceFile(ctx, name, func(w io.Writer) error { return draw.JPEG(w, sheet) })
 }
 
 // readSheet reads a picture of a training; nil: it is not there.

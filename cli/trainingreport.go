@@ -10,7 +10,6 @@ import (
 
 	"github.com/robust-transfer/rtx/cli/report"
 	"github.com/robust-transfer/rtx/detect/coco"
-	"github.com/robust-transfer/rtx/featurize/output"
 	"github.com/robust-transfer/rtx/finetune"
 )
 
@@ -41,12 +40,12 @@ func (p *trainingPictures) report(ctx context.Context, dir string, page *report.
 		}
 		more[0].Title = fmt.Sprintf("Epoch %d, the best: COCO's figures on the validation images", best.Epoch)
 		sections = append(sections, more...)
-		if err := output.WriteFile(ctx, filepath.Join(dir, precisionDrawing), v.classCurves().Draw().SVG); err != nil {
+		if err := replaceFile(ctx, filepath.Join(dir, precisionDrawing), v.classCurves().Draw().SVG); err != nil {
 			return err
 		}
 	}
 	page.Sections = append(page.Sections, sections...)
-	return output.WriteFile(ctx, filepath.Join(dir, trainingPage), page.HTML)
+	return replaceFile(ctx, filepath.Join(dir, trainingPage), page.HTML)
 }
 
 // sections judge the detections, and tell of them what rtx eval tells.
