@@ -19,19 +19,9 @@ func (m *Model) OpenSize() (*Model, error) {
 	if _, err := m.imageInput(); err != nil {
 		return nil, err
 	}
-	f := m.infer()
 	c := m.shallow()
-	g := c.Proto.Graph
-	taken := map[string]bool{}
-	names(g, taken)
-	g.Node, g.Initializer = nil, slices.Clip(g.Initializer)
-	for _, n := range m.Proto.Graph.Node {
-		if fixed, ok := f.mapReshape(n); ok {
-			n = c.openReshape(n, fixed, taken)
-		}
-		g.Node = append(g.Node, n)
-	}
 	c.openSize()
+	g := c.Proto.Graph
 	g.Output = slices.Clone(g.Output)
 	for i, o := range g.Output {
 		if v := valueOf(o); len(v.Shape) == 4 {
@@ -40,8 +30,47 @@ func (m *Model) OpenSize() (*Model, error) {
 			g.Output[i] = NewValue(o.Name, v.DType, dims...)
 		}
 	}
-	c.prune()
 	return c, nil
+}
+
+// openSize leaves the height and width of the image input open, and of what a Reshape
+// makes of maps.
+func (m *Model) openSize() {
+	in, err := m.imageInput()
+	if err != nil {
+		return
+	}
+	m.openReshapes()
+	dims := []*pb.TensorShapeProto_Dimension{Named("N"), Sized(in.channels), Named("H"), Named("W")}
+	if in.layout == "nhwc" {
+		dims = []*pb.TensorShapeProto_Dimension{Named("N"), Named("H"), Named("W"), Sized(in.channels)}
+	}
+	g := m.Proto.Graph
+	g.Input = slices.Clone(g.Input)
+	for i, v := range g.Input {
+		if v.Name == in.name {
+			g.Input[i] = NewValue(v.Name, in.dtype, dims...)
+		}
+	}
+	g.ValueInfo = nil
+}
+
+// openReshapes makes every Reshape that names the height and width of the map that it
+// reads take them from that map.
+func (m *Model) openReshapes() {
+	f, g := m.infer(), m.Proto.Graph
+	nodes, taken, opened := g.Node, map[string]bool{}, false
+	names(g, taken)
+	g.Node, g.Initializer = nil, slices.Clip(g.Initializer)
+	for _, n := range nodes {
+		if before, ok := f.mapReshape(n); ok {
+			n, opened = m.openReshape(n, before, taken), true
+		}
+		g.Node = append(g.Node, n)
+	}
+	if opened { // the lists of sizes are no longer read
+		m.prune()
+	}
 }
 
 // mapReshape tells whether a node is a Reshape to a list of sizes that ends with the

@@ -163,23 +163,3 @@ func (m *Model) renameOutputs(renamed map[string]string) (*Model, error) {
 	}
 	return m.Rename(renamed)
 }
-
-// openSize leaves the height and width of the image input open.
-func (m *Model) openSize() {
-	in, err := m.imageInput()
-	if err != nil {
-		return
-	}
-	dims := []*pb.TensorShapeProto_Dimension{Named("N"), Sized(in.channels), Named("H"), Named("W")}
-	if in.layout == "nhwc" {
-		dims = []*pb.TensorShapeProto_Dimension{Named("N"), Named("H"), Named("W"), Sized(in.channels)}
-	}
-	g := m.Proto.Graph
-	g.Input = slices.Clone(g.Input)
-	for i, v := range g.Input {
-		if v.Name == in.name {
-			g.Input[i] = NewValue(v.Name, in.dtype, dims...)
-		}
-	}
-	g.ValueInfo = nil
-}

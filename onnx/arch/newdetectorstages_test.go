@@ -41,6 +41,26 @@ func TestStages(t *testing.T) {
 	}
 }
 
+// TestExposedStages exports the second stage of every family for images of any size.
+func TestExposedStages(t *testing.T) {
+	for _, name := range arch.Names {
+		m := network(t, name, 10)
+		s, _, err := m.Spec()
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := s.Stages[1]
+		exposed, err := m.Expose([]onnx.Output{{Name: "map", Value: want.Value}}, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want.Value = "map"
+		if got, err := exposed.Stage("map"); err != nil || got != want {
+			t.Errorf("%s: %+v, %v; expected %+v", name, got, err, want)
+		}
+	}
+}
+
 // TestForeignBackbone puts a detector on a MobileNet that another tool exported.
 func TestForeignBackbone(t *testing.T) {
 	root := os.Getenv("RTX_SHARED_DATA")
