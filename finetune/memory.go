@@ -2,6 +2,20 @@ package finetune
 
 import "github.com/robust-transfer/rtx/finetune/graph"
 
+// Resident is a Step or a Scorer that has the executor forget programs (Pass.Forget), so
+// that it does not hold all of them at once.
+type Resident interface {
+	Resident() []*graph.Program // those that are held at once, at most
+}
+
+// resident are the programs of a Step or a Scorer that take memory at once.
+func resident(s interface{ Programs() []*graph.Program }) []*graph.Program {
+	if r, ok := s.(Resident); ok {
+		return r.Resident()
+	}
+	return s.Programs()
+}
+
 // Memory estimates the peak memory for tensors, in bytes, of programs that run one
 // after the other and share their variables. A tensor of the running program takes
 // memory from when it is computed until it is last read; inputs and constants take

@@ -86,7 +86,7 @@ func (t *trainer) build(rows int) error {
 	if t.scorer, err = t.task.Scorer(t.net, c); err != nil {
 		return err
 	}
-	t.plan.Memory, t.plan.State = max(Memory(full.Programs()...), Memory(t.scorer.Programs()...)), stateMemory(full.Programs()...)
+	t.plan.Memory, t.plan.State = max(Memory(resident(full)...), Memory(resident(t.scorer)...)), stateMemory(resident(full)...)
 	if t.features != nil {
 		t.plan.Memory = max(t.plan.Memory, Memory(t.features))
 		t.plan.Cached = true

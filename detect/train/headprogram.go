@@ -1,6 +1,9 @@
 package train
 
 import (
+	"slices"
+	"strings"
+
 	"github.com/robust-transfer/rtx/finetune/graph"
 )
 
@@ -21,8 +24,38 @@ func (p *programs) buildHead(h *headProgram) (err error) {
 	if h.Program, err = p.Program(c, objective); err != nil {
 		return err
 	}
-	h.Program, err = h.Without(graph.Loss).Transposed(graph.Gradient+h.features, 0, 2, 3, 1)
+	if h.Program, err = h.Without(graph.Loss).Transposed(graph.Gradient+h.features, 0, 2, 3, 1); err == nil && h.once {
+		h.carryGradients()
+	}
 	return err
+}
+
+// carryGradients makes variables of the gradients by parameters, which were outputs.
+func (h *headProgram) carryGradients() {
+	p := *h.Program
+	p.Outputs = nil
+	for _, o := range h.Outputs {
+		if name, of := strings.CutPrefix(o.Name, graph.Gradient); of && slices.Contains(h.parameters, name) {
+			p.Updates = append(slices.Clip(p.Updates), graph.Update{Variable: carriedGradient(name), Node: o.Node})
+		} else {
+			p.Outputs = append(p.Outputs, o)
+		}
+	}
+	h.Program = &p
+}
+
+// carriedGradient is the variable of a gradient by a parameter.
+func carriedGradient(name string) graph.Variable {
+	return graph.Variable{Name: gradientOf + name, Slot: graph.Carried}
+}
+
+// gradient is the gradient of the head's losses by a parameter, as the trunk's program is
+// given it.
+func (h *headProgram) gradient(b *graph.Builder, name string, s graph.Shape) graph.Value {
+	if h.once {
+		return b.Variable(carriedGradient(name), s)
+	}
+	return b.Input(gradientOf+name, s)
 }
 
 // pooling gives a head the features of regions of levels.

@@ -33,7 +33,7 @@ func (l *learner[T]) learn(in map[string][]T, lessons [][]lesson[T]) (map[string
 		in[gradientOf+level.Value] = l.zeros(gradientOf+level.Value, l.levels[i].Size())
 	}
 	for i, h := range l.heads {
-		for _, name := range h.parameters {
+		for _, name := range h.summed() {
 			in[gradientOf+name] = l.zeros(gradientOf+name, l.sizes[name])
 		}
 		for _, of := range lessons[i] {
@@ -50,6 +50,14 @@ func (l *learner[T]) learn(in map[string][]T, lessons [][]lesson[T]) (map[string
 	return losses, nil
 }
 
+// summed are the parameters by which the gradients of several runs are added.
+func (h headProgram) summed() []string {
+	if h.once {
+		return nil
+	}
+	return h.parameters
+}
+
 // learnHead runs a head on a lesson, and adds its gradients to those of in.
 func (l *learner[T]) learnHead(h headProgram, of lesson[T], in map[string][]T, losses map[string]float64) error {
 	inputs := regionInputs(h.head, of.RoIs)
@@ -61,7 +69,7 @@ func (l *learner[T]) learnHead(h headProgram, of lesson[T], in map[string][]T, l
 		return err
 	}
 	addLosses(losses, out)
-	for _, name := range h.parameters {
+	for _, name := range h.summed() {
 		to := in[gradientOf+name]
 		for i, v := range out[graph.Gradient+name] {
 			to[i] += v

@@ -53,7 +53,6 @@ type programs struct {
 	heads    []headProgram
 	levels   []graph.Shape  // of the levels that regions take features of, [N,C,H,W]
 	logits   []graph.Shape  // of the logits of each level
-	learned  []string       // the parameters of heads that are trained
 	sizes    map[string]int // numbers of their elements
 }
 
@@ -62,6 +61,7 @@ type headProgram struct {
 	head
 	*graph.Program
 	regions    int
+	once       bool     // a step runs it once: what it computes for the trunk's program stays in the executor's memory
 	parameters []string // those that are trained
 }
 
@@ -70,14 +70,13 @@ func newPrograms(n *network, size detect.Size, c graph.Config) (*programs, error
 	c.Size = [2]int{size.H, size.W}
 	p := &programs{network: n, size: size, config: c, sizes: map[string]int{}}
 	for _, h := range headsOf(n.d) {
-		hp := headProgram{head: h}
+		hp := headProgram{head: h, once: h.features == n.d.Box.Features}
 		for _, param := range n.parameters(h) {
 			if _, trained := c.Train(param); trained {
 				hp.parameters = append(hp.parameters, param.Name)
 				p.sizes[param.Name] = param.Shape.Size()
 			}
 		}
-		p.learned = append(p.learned, hp.parameters...)
 		p.heads = append(p.heads, hp)
 	}
 	if err := p.buildTrunk(); err != nil {
@@ -147,9 +146,11 @@ func (p *programs) trunkObjective(b *graph.Builder) (loss graph.Value, outputs [
 		given := b.Input(gradientOf+l.Value, graph.Shape{s[0], s[2], s[3], s[1]})
 		terms = append(terms, b.Apply(graph.Dot{}, v, b.Apply(graph.Transpose{Perm: []int{0, 3, 1, 2}}, given)))
 	}
-	for _, name := range p.learned {
-		w := b.Parameter(name)
-		terms = append(terms, b.Apply(graph.Dot{}, w, b.Input(gradientOf+name, w.Shape())))
+	for _, h := range p.heads {
+		for _, name := range h.parameters {
+			w := b.Parameter(name)
+			terms = append(terms, b.Apply(graph.Dot{}, w, h.gradient(b, name, w.Shape())))
+		}
 	}
 	return total(b, terms), outputs
 }

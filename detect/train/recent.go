@@ -31,3 +31,12 @@ func (r *recent) use(p *finetune.Pass, size detect.Size, all func(detect.Size) [
 	r.sizes = r.sizes[:recentCanvases]
 	return p.Forget(all(last)...)
 }
+
+// largest are the programs of the largest of some canvases that are ready at once.
+func largest(sizes []detect.Size, all func(detect.Size) []*graph.Program) (list []*graph.Program) {
+	sizes = slices.SortedStableFunc(slices.Values(sizes), func(a, b detect.Size) int { return b.H*b.W - a.H*a.W })
+	for _, size := range sizes[:min(recentCanvases, len(sizes))] {
+		list = append(list, all(size)...)
+	}
+	return list
+}

@@ -89,6 +89,19 @@ func (s *scorer) Programs() (list []*graph.Program) {
 	return list
 }
 
+// all lists those of a canvas.
+func (s *scorer) all(size detect.Size) []*graph.Program { return s.of(size).all() }
+
+// Resident lists those of the largest canvases.
+func (s *scorer) Resident() []*graph.Program {
+	var sizes []detect.Size
+	for _, f := range s.canvases {
+		sizes = append(sizes, f.size)
+	}
+	return largest(sizes, s.all)
+}
+
+// Reset forgets what was found.
 func (s *scorer) Reset() { s.ids, s.found, s.truth = nil, nil, nil }
 
 // Add detects the objects of a batch.
@@ -101,7 +114,7 @@ func (s *scorer) Add(p *finetune.Pass) error {
 	if f == nil {
 		return fmt.Errorf("train: images of canvas %v, which is none of the Task's", targets[0].Canvas)
 	}
-	if err := s.recent.use(p, f.size, func(size detect.Size) []*graph.Program { return s.of(size).all() }); err != nil {
+	if err := s.recent.use(p, f.size, s.all); err != nil {
 		return err
 	}
 	if s.truth == nil {

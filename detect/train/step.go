@@ -46,6 +46,18 @@ func (s *step) Programs() (list []*graph.Program) {
 	return list
 }
 
+// all lists those of a canvas.
+func (s *step) all(size detect.Size) []*graph.Program { return s.of(size).all() }
+
+// Resident lists those of the largest canvases.
+func (s *step) Resident() []*graph.Program {
+	var sizes []detect.Size
+	for _, c := range s.canvases {
+		sizes = append(sizes, c.size)
+	}
+	return largest(sizes, s.all)
+}
+
 // of is the step on images of a size.
 func (s *step) of(size detect.Size) *canvas {
 	i := slices.IndexFunc(s.canvases, func(c *canvas) bool { return c.size == size })
@@ -68,7 +80,7 @@ func (s *step) Run(p *finetune.Pass) (float64, error) {
 	if err := c.check(p, targets); err != nil {
 		return 0, err
 	}
-	if err := s.recent.use(p, c.size, func(size detect.Size) []*graph.Program { return s.of(size).all() }); err != nil {
+	if err := s.recent.use(p, c.size, s.all); err != nil {
 		return 0, err
 	}
 	losses, err := c.train(p, targets)

@@ -447,3 +447,51 @@ func TestNormalizer(t *testing.T) {
 		}
 	}
 }
+
+// The memory of a step is that of the two largest canvases, which are held at once.
+func TestMemory(t *testing.T) {
+	net := small(t, "fasterrcnn_tiny_fpn")
+	of := func(canvases ...detect.Size) int64 {
+		task := &Task{Canvases: canvases}
+		s, err := task.Step(net, graph.Config{Batch: 1, Train: func(graph.Param) (graph.Rule, bool) { return graph.Rule{LRScale: 1}, true }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := len(s.Programs()); got != 3*len(canvases) {
+			t.Errorf("%d programs for %d canvases", got, len(canvases))
+		}
+		return finetune.Memory(s.(finetune.Resident).Resident()...)
+	}
+	a, b, c := detect.Size{H: 32, W: 64}, detect.Size{H: 96, W: 96}, detect.Size{H: 64, W: 96}
+	if three, two, one := of(a, b, c), of(b, c), of(b); three != two || two <= one {
+		t.Errorf("%d bytes for three canvases, %d for two, %d for one", three, two, one)
+	}
+}
+
+// The weights of the losses of masks add up to 1, over all runs of the mask head.
+func TestMaskWeights(t *testing.T) {
+	s := newScenes(2, true, detect.Size{H: 64, W: 64})
+	net := small(t, "maskrcnn_tiny_fpn")
+	n := &network{net, net.Spec().Detect, smallTask(net, s).Conventions}
+	p, err := newPrograms(n, detect.Size{H: 64, W: 64}, graph.Config{Batch: 2, Train: func(graph.Param) (graph.Rule, bool) { return graph.Rule{LRScale: 1}, true }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := newCanvas(p, map[string][]float32{})
+	for i := range 20 {
+		x, y := i%5*8, i/5*8
+		s.targets[0].Boxes = append(s.targets[0].Boxes, box.Box{float32(x), float32(y), float32(x + 8), float32(y + 8)})
+		s.targets[0].Labels = append(s.targets[0].Labels, i%3)
+		s.targets[0].Masks = append(s.targets[0].Masks, &Bitmap{X: x, Y: y, W: 8, H: 8, Pixels: make([]bool, 64)})
+	}
+	regions := c.regions(make([][]detect.Proposal, 2), s.targets, Keys{})
+	lessons, sum := c.maskLessons(regions, s.targets), 0.
+	for _, l := range lessons {
+		for _, w := range l.inputs[weightOf+c.d.Mask.Logits] {
+			sum += float64(w)
+		}
+	}
+	if len(lessons) != 2 || math.Abs(sum-1) > 1e-5 {
+		t.Errorf("%d runs with weights of %v together", len(lessons), sum)
+	}
+}
