@@ -275,6 +275,7 @@ func TestDetectTrainRefuses(t *testing.T) {
 		"nothing but a feature":  {"-m " + greyModel(t, 2) + " -d " + data + " -o " + out, 65, "strides 4, 8, 16 and 32"},
 		"freezing":               {"-m a -d b -o c --freeze 3", 2, "--train-stages"},
 		"a size by its old name": {"-m a -d b -o c --imgsz 640", 2, "--size N"},
+		"no run to go on with":   {"--resume nowhere", 2, "an earlier rtx detect"},
 		"standard input":         {"-m a -d - -o c", 2, "standard input"},
 		"the data as the output": {"-m " + backbone + " -d " + data + " -o " + data, 2, "--out"},
 	} {

@@ -46,7 +46,7 @@ func setFlagsOfRun(c *cli.Context) error {
 	}
 	data, err := os.ReadFile(filepath.Join(dir, "args.yaml"))
 	if err != nil {
-		return &usageError{msg: fmt.Sprintf("--resume %q is no run: %v", dir, err), hint: "name the --out of an earlier rtx finetune"}
+		return &usageError{msg: fmt.Sprintf("--resume %q is no run: %v", dir, err), hint: "name the --out of an earlier rtx " + c.Command.Name}
 	}
 	var settings map[string]any
 	if err := yaml.Unmarshal(data, &settings); err != nil {
