@@ -36,31 +36,22 @@ func Open(o runtime.Options, c Config) (*Executor, error) {
 }
 
 // Run computes a program's outputs from its inputs, by name, and then applies its
-// updates. After an error the state is unchanged, except that variables that the
-// program updates without reading them are undefined.
+// updates. Large inputs and outputs are read and written in place: they are not copied.
+// After an error the state is unchanged, except that variables that the program updates
+// without reading them are undefined, as are the values of out.
 func (x *Executor) Run(ctx context.Context, p *graph.Program, in, out map[string][]float32) error {
 	s, err := x.step(p)
 	if err != nil {
 		return err
 	}
-	if err := s.fill(in); err != nil {
+	defer s.unbind()
+	if err := s.bind(in, out); err != nil {
 		return err
-	}
-	for _, name := range sorted(out) {
-		t, ok := s.outputsByName[name]
-		if !ok {
-			return fmt.Errorf("lower: the program has no output %q, only %q", name, sorted(s.outputsByName))
-		}
-		if n := len(out[name]); n != len(t.Data()) {
-			return fmt.Errorf("lower: output %q is given %d floats, expected %d, %v", name, n, len(t.Data()), t.Shape())
-		}
 	}
 	if err := s.run(ctx); err != nil {
 		return err
 	}
-	for name, dst := range out {
-		copy(dst, s.outputsByName[name].Data())
-	}
+	s.deliver(out)
 	return nil
 }
 

@@ -14,13 +14,12 @@ import (
 // step is a program that is ready to run.
 type step struct {
 	session        *runtime.Step
-	inputsByName   map[string]*runtime.Tensor
-	outputsByName  map[string]*runtime.Tensor
+	library        runtime.Library
 	states         []*state          // variables that are read: the session's first inputs
-	inputs         []*runtime.Tensor // the session's other inputs
+	inputs         []*port           // the session's other inputs
 	updated        []*state          // variables that are updated: the session's first outputs
 	doubleBuffered []bool            // for each of updated, whether it is also read: then next is written, and becomes now
-	outputs        []*runtime.Tensor // the session's other outputs
+	outputs        []*port           // the session's other outputs
 	in, out        []*runtime.Tensor // of the current run; reused
 }
 
@@ -30,7 +29,7 @@ func (x *Executor) open(p *graph.Program) (_ *step, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &step{inputsByName: map[string]*runtime.Tensor{}, outputsByName: map[string]*runtime.Tensor{}}
+	s := &step{library: x.options.Library, inputs: ports(l.inputs), outputs: ports(l.outputs)}
 	defer func() {
 		if err != nil {
 			s.close()
@@ -54,45 +53,10 @@ func (x *Executor) open(p *graph.Program) (_ *step, err error) {
 		}
 		s.updated, s.doubleBuffered = append(s.updated, t), append(s.doubleBuffered, read)
 	}
-	allocate := func(values []value, into map[string]*runtime.Tensor) (list []*runtime.Tensor, err error) {
-		for _, v := range values {
-			t, err := runtime.NewTensor(x.options.Library, dims(v.shape)...)
-			if err != nil {
-				return nil, fmt.Errorf("lower: %q: %w", v.Name, err)
-			}
-			into[v.Name] = t
-			list = append(list, t)
-		}
-		return list, nil
-	}
-	if s.inputs, err = allocate(l.inputs, s.inputsByName); err != nil {
-		return nil, err
-	}
-	if s.outputs, err = allocate(l.outputs, s.outputsByName); err != nil {
-		return nil, err
-	}
 	if s.session, err = runtime.OpenStep(l.model, x.options); err != nil {
 		return nil, fmt.Errorf("lower: %w", err)
 	}
 	return s, nil
-}
-
-// fill copies the inputs that the program has; others are ignored.
-func (s *step) fill(in map[string][]float32) error {
-	for _, name := range sorted(s.inputsByName) {
-		t := s.inputsByName[name]
-		src, ok := in[name]
-		if !ok {
-			return fmt.Errorf("lower: input %q %v is missing", name, t.Shape())
-		}
-		if len(src) != len(t.Data()) {
-			return fmt.Errorf("lower: input %q has %d floats, expected %d, %v", name, len(src), len(t.Data()), t.Shape())
-		}
-	}
-	for name, t := range s.inputsByName {
-		copy(t.Data(), in[name])
-	}
-	return nil
 }
 
 // run runs the session once, and makes the updates the state.
@@ -108,7 +72,12 @@ func (s *step) run(ctx context.Context) error {
 			s.out = append(s.out, t.now)
 		}
 	}
-	s.in, s.out = append(s.in, s.inputs...), append(s.out, s.outputs...)
+	for _, p := range s.inputs {
+		s.in = append(s.in, p.bound)
+	}
+	for _, p := range s.outputs {
+		s.out = append(s.out, p.bound)
+	}
 	if err := s.session.Run(ctx, s.in, s.out); err != nil {
 		return fmt.Errorf("lower: %w", err)
 	}
@@ -124,8 +93,10 @@ func (s *step) close() (err error) {
 	if s.session != nil {
 		err = s.session.Close()
 	}
-	for _, t := range slices.Concat(slices.Collect(maps.Values(s.inputsByName)), slices.Collect(maps.Values(s.outputsByName))) {
-		err = errors.Join(err, t.Close())
+	for _, p := range slices.Concat(s.inputs, s.outputs) {
+		if p.own != nil {
+			err = errors.Join(err, p.own.Close())
+		}
 	}
 	return err
 }

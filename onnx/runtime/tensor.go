@@ -38,6 +38,19 @@ func (m *buffer) free() error {
 
 // NewTensor makes a tensor of zeros. A single number has the shape [1].
 func NewTensor(lib Library, shape ...int) (*Tensor, error) {
+	size := 1
+	for _, d := range shape {
+		size *= d
+	}
+	if len(shape) == 0 || size <= 0 {
+		return nil, fmt.Errorf("runtime: a tensor of shape %v, expected one or more elements and dimensions", shape)
+	}
+	return TensorOf(lib, make([]float32, size), shape...)
+}
+
+// TensorOf makes a tensor of values that are given: its memory is that of data until it
+// is closed.
+func TensorOf(lib Library, data []float32, shape ...int) (*Tensor, error) {
 	if err := start(lib); err != nil {
 		return nil, err
 	}
@@ -45,10 +58,10 @@ func NewTensor(lib Library, shape ...int) (*Tensor, error) {
 	for i, d := range shape {
 		wide[i], size = int64(d), size*d
 	}
-	if len(shape) == 0 || size <= 0 {
-		return nil, fmt.Errorf("runtime: a tensor of shape %v, expected one or more elements and dimensions", shape)
+	if len(shape) == 0 || size <= 0 || size != len(data) {
+		return nil, fmt.Errorf("runtime: a tensor of shape %v of %d values, expected one or more dimensions and as many values", shape, len(data))
 	}
-	t := &Tensor{buffer: &buffer{data: make([]float32, size)}, shape: slices.Clone(shape)}
+	t := &Tensor{buffer: &buffer{data: data}, shape: slices.Clone(shape)}
 	t.pin.Pin(&t.data[0])
 	var err error
 	if t.value, err = ort.NewTensor(ort.NewShape(wide...), t.data); err != nil {
