@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -20,10 +21,13 @@ import (
 var shapeClasses = []int{0, 1}
 
 // shapesSet draws a data set with boxes and masks of two classes.
-func shapesSet(t *testing.T, train, val int) string {
+func shapesSet(t *testing.T, train, val int) string { return shapesTall(t, train, val, 64) }
+
+// shapesTall is shapesSet with images of 64 x height pixels.
+func shapesTall(t *testing.T, train, val, height int) string {
 	t.Helper()
 	dir := t.TempDir()
-	if err := shapes.WriteCOCO(dir, shapes.COCO{Train: train, Val: val, Objects: 2, Scene: shapes.SceneConfig{Width: 64, Height: 64, Classes: shapeClasses}}); err != nil {
+	if err := shapes.WriteCOCO(dir, shapes.COCO{Train: train, Val: val, Objects: 2, Scene: shapes.SceneConfig{Width: 64, Height: height, Classes: shapeClasses}}); err != nil {
 		t.Fatal(err)
 	}
 	return dir
@@ -69,8 +73,10 @@ func training(t *testing.T, args ...string) map[string]any {
 // TestDetectTrain trains each kind of detector, and uses what it writes.
 func TestDetectTrain(t *testing.T) {
 	needLibrary(t)
-	data := shapesSet(t, 4, 2)
-	for _, kind := range []string{"fasterrcnn", "maskrcnn", "retinanet"} {
+	for kind, data := range map[string]string{
+		"fasterrcnn": shapesTall(t, 4, 2, 32), // half of a canvas is padding
+		"maskrcnn":   shapesSet(t, 4, 2), "retinanet": shapesTall(t, 4, 2, 32),
+	} {
 		t.Run(kind, func(t *testing.T) {
 			run := filepath.Join(t.TempDir(), "run")
 			args := []string{"-m", learnable(t, kind+"_tiny_fpn"), "-d", data, "-o", run, "--epochs", "1", "-b", "2"}
@@ -132,6 +138,44 @@ func sameFigures(t *testing.T, run, data string, want map[string]any) {
 				t.Errorf("eval %q: %s is %v, in training it was %v", args, name, a, b)
 			}
 		}
+	}
+}
+
+// TestDetectTrainKeepsMasks learns boxes alone with a detector that has masks, whose mask
+// head stays what it was.
+func TestDetectTrainKeepsMasks(t *testing.T) {
+	needLibrary(t)
+	from, run := learnable(t, "maskrcnn_tiny_fpn"), filepath.Join(t.TempDir(), "run")
+	training(t, "-m", from, "-d", shapesSet(t, 2, 1), "-o", run, "--epochs", "1", "-b", "2", "--masks", "off")
+	before, err := onnx.Load(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	after, err := onnx.Load(filepath.Join(run, "weights", "best.onnx"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	same := map[bool]int{}
+	for _, x := range before.Tensors() {
+		if !strings.HasSuffix(x.Name, ".weight") || !strings.HasPrefix(x.Name, "roi_heads.") {
+			continue
+		}
+		was, err := before.Floats(x.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		is, err := after.Floats(x.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		masks := strings.HasPrefix(x.Name, "roi_heads.mask_")
+		same[masks]++
+		if slices.Equal(was, is) != masks {
+			t.Errorf("%s is the same: %v", x.Name, !masks)
+		}
+	}
+	if same[true] < 5 || same[false] < 4 {
+		t.Errorf("compared %v", same)
 	}
 }
 

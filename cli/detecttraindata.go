@@ -56,9 +56,7 @@ func (t *detectorTraining) openData(ctx context.Context) error {
 		MinSizes: r.MinSizes, MaxSize: r.Detector.MaxSize, Flip: !t.o.NoFlip, Masks: t.learnsMasks(), KeepEmpty: t.o.Empty == "keep",
 		ValFraction: share, Seed: uint64(t.o.Seed), BatchSize: r.BatchSize, Workers: cores(t.Workers),
 	}
-	if side := r.Detector.MinSize; side == r.Detector.MaxSize && side%sizeMultiple == 0 {
-		c.Size = side
-	}
+	c.Size = t.square()
 	var err error
 	if t.data, err = train.OpenData(ctx, t.set, t.core, c); err != nil {
 		return err

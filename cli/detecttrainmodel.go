@@ -171,11 +171,23 @@ func (t *detectorTraining) withSizes(m *onnx.Model) (*onnx.Model, error) {
 	}
 	d := *spec.Detect
 	d.Images.MinSize, d.Images.MaxSize = t.recipe.Detector.MinSize, t.recipe.Detector.MaxSize
+	if d.Images.Multiple = sizeMultiple; t.square() > 0 { // in use as in training: the padding is not nothing to a network
+		d.Images.Multiple = t.square()
+	}
 	if t.given == nil {
 		d.Anchors.Sizes = t.recipe.Anchors(d.Anchors.Sizes)
 	}
 	spec.Detect = &d
 	return m.WithSpec(spec)
+}
+
+// square is the side of the canvas that all images are padded to; 0: they have canvases of
+// several shapes.
+func (t *detectorTraining) square() int {
+	if side := t.recipe.Detector.MinSize; side == t.recipe.Detector.MaxSize && side%sizeMultiple == 0 {
+		return side
+	}
+	return 0
 }
 
 // explainCore adds a hint to the error of heads that cannot be made.
@@ -203,7 +215,11 @@ func (t *detectorTraining) build(seed uint64) (*graph.Network, error) {
 	if m, err = m.WithSpec(spec); err != nil {
 		return nil, err
 	}
-	net, err := train.Read(m)
+	read := train.Read
+	if !t.learnsMasks() {
+		read = train.ReadBoxes
+	}
+	net, err := read(m)
 	if err != nil {
 		return nil, untrainable{err}
 	}

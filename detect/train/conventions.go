@@ -31,8 +31,9 @@ type Conventions struct {
 	RoIPositives int
 	RoIBeta      float64
 
-	// HardMasks says that a mask is cut out and scaled to pixels of 0 and 1; else to
-	// the shares of pixels that it covers.
+	// HardMasks says that a mask is cut out and scaled to pixels of 0 and 1, as Detectron2
+	// does with bitmaps (polygons it rasterises anew); else to the shares of pixels that it
+	// covers.
 	HardMasks bool
 
 	// FocalAlpha and FocalGamma are of the loss of one-stage detectors.

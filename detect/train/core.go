@@ -11,7 +11,13 @@ import (
 )
 
 // Read reads the core of a detector for the values that Task needs.
-func Read(core *onnx.Model) (*graph.Network, error) {
+func Read(core *onnx.Model) (*graph.Network, error) { return read(core, true) }
+
+// ReadBoxes is Read without the mask head. Task then neither trains it nor judges masks,
+// and models that are made of the network keep it as it is.
+func ReadBoxes(core *onnx.Model) (*graph.Network, error) { return read(core, false) }
+
+func read(core *onnx.Model, masks bool) (*graph.Network, error) {
 	spec, _, err := core.Spec()
 	if err != nil {
 		return nil, err
@@ -22,7 +28,17 @@ func Read(core *onnx.Model) (*graph.Network, error) {
 	if spec.Detect.Deployed != nil {
 		return nil, fmt.Errorf("train: %q is deployed, expected its core, as detect.Core makes it", core.Name())
 	}
-	return graph.Read(core, valuesOf(spec.Detect)...)
+	d := spec.Detect
+	if !masks {
+		d = withoutMasks(d)
+	}
+	return graph.Read(core, valuesOf(d)...)
+}
+
+func withoutMasks(d *onnx.Detect) *onnx.Detect {
+	boxes := *d
+	boxes.Mask = nil
+	return &boxes
 }
 
 // valuesOf are the values that connect the parts of a core.

@@ -43,12 +43,17 @@ func (d *Data) countRows() int {
 	return n
 }
 
+// sameCanvas is how many batches of one canvas follow each other. An executor keeps the
+// programs of few canvases ready, and to open others takes as long as some steps.
+const sameCanvas = 16
+
 // Order returns the training rows in the order of an epoch, such that each batch of
 // DataConfig.BatchSize rows has one canvas. Where there are several canvases, the last
 // batch of each is filled up with rows that came earlier in the epoch, from the first
-// one on, so that a few rows are visited twice.
+// one on, so that a few rows are visited twice; and sameCanvas batches of a canvas, drawn
+// at random, follow each other.
 func (d *Data) Order(seed uint64, epoch int) []int {
-	var batches [][]int
+	var runs [][]int
 	for at, rows := range d.groups() {
 		random := dataRand(seed, drawOrder, at, epoch)
 		random.Shuffle(len(rows), func(i, k int) { rows[i], rows[k] = rows[k], rows[i] })
@@ -59,15 +64,15 @@ func (d *Data) Order(seed uint64, epoch int) []int {
 				rows = append(rows, rows[i%n])
 			}
 		}
-		for ; len(rows) > 0; rows = rows[d.config.BatchSize:] {
-			batches = append(batches, rows[:d.config.BatchSize])
+		for many := sameCanvas * d.config.BatchSize; len(rows) > 0; rows = rows[min(many, len(rows)):] {
+			runs = append(runs, rows[:min(many, len(rows))])
 		}
 	}
 	random := dataRand(seed, drawOrder, len(d.canvases), epoch)
-	random.Shuffle(len(batches), func(i, k int) { batches[i], batches[k] = batches[k], batches[i] })
+	random.Shuffle(len(runs), func(i, k int) { runs[i], runs[k] = runs[k], runs[i] })
 	var all []int
-	for _, b := range batches {
-		all = append(all, b...)
+	for _, rows := range runs {
+		all = append(all, rows...)
 	}
 	return all
 }

@@ -44,7 +44,8 @@ var RecipeNames = []string{"quick", "torchvision", "detectron2-1x", "detectron2-
 //
 // "quick" is for some hundreds of images on two cores: 400 steps of 4 images, or 8 passes
 // over more images, scaled to fit into 320x320 pixels; SGD with momentum 0.9, learning
-// rate 0.01 with a cosine schedule behind a ramp of 50 steps, weight decay 1e-4; 128
+// rate 0.01 with a cosine schedule behind a ramp of 50 steps, weight decay 1e-4, gradients
+// clipped to a norm of 5 (without, one in some trainings diverges, in torchvision too); 128
 // regions of each image; and for new heads a pyramid of 128 channels and anchors of half
 // the usual size.
 //
@@ -76,6 +77,7 @@ func quick(rows, batch int) Recipe {
 	r := published(4, .01, 0, batch)
 	r.Config.Epochs = max(8, int(math.Ceil(1600/float64(max(rows, 1)))))
 	r.Schedule = finetune.Ramp{Steps: r.steps(50), Start: .001, Then: finetune.Cosine{}}
+	r.Clip = 5
 	r.Detector = arch.DetectorConfig{Channels: 128, MinSize: 320, MaxSize: 320}
 	r.AnchorScale, r.MinSizes = .5, []int{320}
 	r.RoISamples, r.RoIPositives = 128, 32

@@ -50,6 +50,9 @@ func (t *Task) network(net *graph.Network) (*network, error) {
 	if d == nil {
 		return nil, fmt.Errorf("train: %q: %w", net.Model().Name(), detect.ErrNoDetector)
 	}
+	if heads := headsOf(d); d.Mask != nil && len((&network{Network: net, d: d}).parameters(heads[len(heads)-1])) == 0 {
+		d = withoutMasks(d) // ReadBoxes
+	}
 	if t.Metric != "" && t.Metric != Boxes && t.Metric != Masks || t.Metric == Masks && d.Mask == nil {
 		return nil, fmt.Errorf("train: metric %q, expected %q, or %q of a detector with masks", t.Metric, Boxes, Masks)
 	}

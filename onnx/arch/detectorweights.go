@@ -71,13 +71,14 @@ var headPrefixes = []string{"backbone.fpn.", "rpn.head.", "roi_heads.", "head.cl
 // the trunk are called as torchvision calls them: as in the backbone, behind a prefix. A
 // detector of Detectron2's conventions gets the names of its layers.
 func (d detector) onBackbone(m *onnx.Model, s *onnx.Spec) (*builder, []onnx.Tensor, error) {
-	t := &givenTrunk{model: m, spec: *s, stages: s.Stages, eps: d.eps}
+	t := &givenTrunk{model: m, spec: *s, eps: d.eps}
+	var err error
+	if t.stages, err = pyramidStages(d.kind, s.Stages); err != nil {
+		return nil, nil, fmt.Errorf("arch: %q: %w", m.Name(), err)
+	}
 	d.laterals = nil
 	for i := range t.stages {
 		d.laterals = append(d.laterals, i)
-	}
-	if len(d.laterals) == 0 {
-		return nil, nil, fmt.Errorf("arch: the spec of %q names no feature maps: %w", m.Name(), onnx.ErrFormat)
 	}
 	b := t.builder()
 	d.behindTrunk(b)

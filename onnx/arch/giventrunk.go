@@ -15,6 +15,7 @@ type givenTrunk struct {
 	model  *onnx.Model  // computes the feature maps that the pyramid takes, of images of any size
 	spec   onnx.Spec    // of the backbone
 	stages []onnx.Stage // those feature maps
+	all    []onnx.Stage // the backbone's stages up to the last of those
 	name   string       // of the backbone's architecture
 	eps    float64      // what its batch norms add to variances
 }
@@ -43,6 +44,7 @@ func newTrunk(backbone *onnx.Model, kind string) (*givenTrunk, error) {
 	if t.stages, err = pyramidStages(kind, stages); err != nil {
 		return nil, err
 	}
+	t.all = stages[:slices.Index(stages, t.stages[len(t.stages)-1])+1]
 	values := make([]string, len(t.stages))
 	for i, s := range t.stages {
 		values[i] = s.Value

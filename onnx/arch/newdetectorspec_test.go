@@ -33,10 +33,13 @@ func TestNewDetectorSpec(t *testing.T) {
 	if got := m.Metadata(arch.SeedKey); got != "9" {
 		t.Errorf("seed %q", got)
 	}
-	if len(s.Stages) != 2 || s.Stages[0] != spec.Stages[1] {
+	if !slices.Equal(s.Stages, spec.Stages) { // also those that the pyramid does not take: parameters are counted by them
 		t.Errorf("stages %v of %v", s.Stages, spec.Stages)
 	}
 	_, s = detectorOn(t, network(t, "resnet18", 10), arch.RetinaNet, arch.DetectorConfig{MinSize: 64, MaxSize: 64, AnchorSizes: [][]float64{{4, 6}, {8, 12}, {16, 24}, {32, 48}, {64, 96}}})
+	if len(s.Stages) != 4 { // "the last three" leaves out the stem and layer1 of every kind
+		t.Errorf("stages %v", s.Stages)
+	}
 	if d := s.Detect; s.Normalized || s.Std == nil || d.Images.Value != "images" || s.InputSize != [2]int{64, 64} || d.Anchors.Sizes[1][1] != 12 || d.BatchNormEps != 1e-5 {
 		t.Errorf("%+v %+v", s, d)
 	}
@@ -57,7 +60,7 @@ func TestNewDetectorNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	m, s := detectorOn(t, backbone, arch.MaskRCNN, arch.DetectorConfig{})
-	if s.Stages[0].Value != "trunk/trunk/p2" || s.Detect.Images.Value != "trunk/images" || s.Detect.Levels[0].Value != "p2" || s.Input != "images" || m.Inputs()[0].Name != "images" {
+	if s.Stages[1].Value != "trunk/trunk/p2" || s.Detect.Images.Value != "trunk/images" || s.Detect.Levels[0].Value != "p2" || s.Input != "images" || m.Inputs()[0].Name != "images" {
 		t.Errorf("%+v %+v", s, s.Detect)
 	}
 	if bad := m.Validate(); len(bad) > 0 {

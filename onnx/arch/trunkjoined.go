@@ -82,7 +82,7 @@ func (t *givenTrunk) detectorSpec(d detector, conv conventions, renamed map[stri
 	s.Arch, s.Input, s.Interpolation = d.name(), "images", "bilinear"
 	s.Feature, s.Head, s.Labels, s.Scores = "", nil, nil, nil
 	s.SourceNames, s.SourceTypes, s.Extra = nil, nil, nil
-	s.Stages = slices.Clone(t.stages)
+	s.Stages = slices.Clone(t.all)
 	for i := range s.Stages {
 		s.Stages[i].Value = cmp.Or(renamed[s.Stages[i].Value], s.Stages[i].Value)
 	}
