@@ -24,7 +24,7 @@ func bccd(steps int) experiment {
 // validate on.
 func nuclei(steps int) experiment {
 	return experiment{
-		Archive: "nuclei.tar", Kind: arch.MaskRCNN, Regions: 64, Steps: steps, Rate: .003,
+		Archive: "nuclei.tar", Kind: arch.MaskRCNN, Regions: 64, Steps: steps, Rate: .005,
 		Detector: arch.DetectorConfig{Channels: 128, Hidden: 256, MinSize: 256, MaxSize: 256, AnchorSizes: [][]float64{{8}, {16}, {32}, {64}, {128}}},
 	}
 }
@@ -77,7 +77,7 @@ func TestParityBCCD(t *testing.T) {
 
 // TestParityNuclei trains Mask R-CNN by rtx and by torchvision.
 func TestParityNuclei(t *testing.T) {
-	e := nuclei(setting(t, "RTX_PARITY_NUCLEI_STEPS", 200))
+	e := nuclei(setting(t, "RTX_PARITY_NUCLEI_STEPS", 80))
 	ours, theirs := e.both(t, 0, coco.Config{Masks: true})
 	t.Logf("nuclei, %d steps of 4 images, AP / AP50 / AP75 of the masks of 30 validation images\n| rtx | torchvision |\n|---|---|\n| %s | %s |", e.Steps, figures(ours), figures(theirs))
 	if !(ours.AP50 > .5 && theirs.AP50 > .5) {
