@@ -28,11 +28,15 @@ func compareCommand(e *env) *cli.Command {
 			"OUT/features and OUT/probes; then an ordered table, in compare.json, results.csv,\n" +
 			"report.md and report.html, and the best classifier as best.onnx. The rank of\n" +
 			"a backbone is 1 plus the number of those that are better and told apart from it, by McNemar's\n" +
-			"test, Holm-corrected. What is there already is used again; one MODEL that fails does not lose the others (exit 1).",
+			"test, Holm-corrected. What is there already is used again; one MODEL that fails does not lose the others (exit 1).\n" +
+			"With --task detect: for each MODEL rtx detect, with the same heads, recipe, seeds and order of images,\n" +
+			"into OUT/runs; the table is of AP on the validation images, and backbones are told apart by the paired\n" +
+			"bootstrap over images and seeds; best.onnx is the detector of the best one.",
 		Flags: slices.Concat(dataFlags(), []cli.Flag{
+			text("task", "classify", "what is compared: classify (linear classifiers of fixed features) or detect (detectors with new heads)"),
 			text("models", "", "YAML `FILE` with a list of more models: {model, label, range, normalize, input-size, resize, crop, interpolation, channels}"),
 			text("out", "", "the `FOLDER` of the results", "o"),
-		}, probeFlags(3), []cli.Flag{bnFlag()}, runFlags(), skipFlags(), outputFlags(), []cli.Flag{
+		}, probeFlags(3), headsFlags(), []cli.Flag{bnFlag()}, runFlags(), skipFlags(), outputFlags(), []cli.Flag{
 			toggle("overwrite", "start over where OUT holds something else"),
 		}, specFlags()),
 		Action: func(c *cli.Context) error { return e.compare(c) },
@@ -42,9 +46,11 @@ func compareCommand(e *env) *cli.Command {
 // compareOptions are those of the verb, in the order of args.yaml.
 type compareOptions struct {
 	dataOptions
+	Task   string `flag:"task"`
 	Models string `flag:"models"`
 	Out    string `flag:"out"`
 	trainingOptions
+	headsOptions
 	BN string `flag:"bn"`
 	runOptions
 	skipOptions
@@ -102,14 +108,18 @@ func (k *comparing) grows() error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	var earlier struct {
+	earlier := struct {
+		Task    string
 		Ranking []struct{ Model string }
-	}
+	}{Task: "classify"}
 	if err == nil {
 		err = json.Unmarshal(text, &earlier)
 	}
 	if err != nil {
 		return &usageError{msg: fmt.Sprintf("--out: %q is not of a comparison: %v", file, err), hint: "choose another --out"}
+	}
+	if earlier.Task != k.Task {
+		return &usageError{msg: fmt.Sprintf("--out %q holds a comparison of --task %s", k.Out, earlier.Task), hint: "choose another --out, or --overwrite"}
 	}
 	for _, one := range earlier.Ranking {
 		if !slices.ContainsFunc(k.models, func(m string) bool { return sameFile(m, one.Model) }) {
@@ -125,6 +135,12 @@ func (e *env) compare(c *cli.Context) error {
 	}
 	k := &comparing{env: e, command: commandLine(c)}
 	readOptions(c, &k.compareOptions)
+	if err := checkTask(c, k.Task); err != nil {
+		return err
+	}
+	if k.Task == "detect" {
+		return k.compareDetectors(c)
+	}
 	if err := k.check(c.Args().Slice()); err != nil {
 		return err
 	}

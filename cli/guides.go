@@ -49,6 +49,7 @@ var guides = map[string]help.Guide{
 	"compare": {Synopsis: "rtx compare MODEL... -d DATA -o OUT [FLAGS]", Examples: []help.Example{
 		{Does: "A standard backbone against two robust ones", Line: "rtx compare resnet50_l2_eps0 resnet50_l2_eps0.1 resnet50_l2_eps3 -d images -o comparison"},
 		{Does: "Models with input settings of their own: - {model: a.onnx, range: -1..1}", Line: "rtx compare --models models.yaml -d images -o comparison"},
+		{Does: "The same backbones, as those of detectors", Line: "rtx compare --task detect resnet50_l2_eps0 resnet50_l2_eps3 -d data -o comparison"},
 	}},
 	"merge": {Synopsis: "rtx merge DIR... -o OUT [FLAGS]", Examples: []help.Example{
 		{Does: "Shards 0 to 3 in the folder features, joined there", Line: "rtx merge features -o features"},

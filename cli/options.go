@@ -34,6 +34,19 @@ func readOptions(c *cli.Context, options any) {
 	})
 }
 
+// defaultsOf sets every tagged field of the struct that options points to to the default
+// of its flag.
+func defaultsOf(flags []cli.Flag, options any) {
+	eachOption(options, func(name string, field reflect.Value) {
+		switch f := findFlag(flags, name).(type) {
+		case *cli.StringFlag:
+			field.SetString(f.Value)
+		case *cli.IntFlag:
+			field.SetInt(int64(f.Value))
+		}
+	})
+}
+
 // recordedOptions is the configuration of a command as YAML that is itself a
 // --config: what each option is set to, in the order of the fields.
 func recordedOptions(options any) ([]byte, error) {

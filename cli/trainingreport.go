@@ -154,14 +154,19 @@ func (p *trainingPictures) clear(dir string) error {
 
 // readFound reads the detections of the best epoch, in the folder of a training.
 func (p *trainingPictures) readFound(dir string) ([]coco.Detection, error) {
-	f, err := os.Open(filepath.Join(dir, filepath.FromSlash(predictionsOfRun)))
+	return readResults(filepath.Join(dir, filepath.FromSlash(predictionsOfRun)), &p.truth.Dataset)
+}
+
+// readResults reads detections that rtx has written.
+func readResults(name string, truth *coco.Dataset) ([]coco.Detection, error) {
+	f, err := os.Open(name)
 	if err != nil {
 		return nil, fmt.Errorf("output: %w", err)
 	}
 	defer f.Close()
-	r, err := coco.ReadResults(f, &p.truth.Dataset)
+	r, err := coco.ReadResults(f, truth)
 	if err != nil {
-		return nil, fmt.Errorf("output: %q: %w", f.Name(), err)
+		return nil, fmt.Errorf("output: %q: %w", name, err)
 	}
 	return r.Detections, nil
 }

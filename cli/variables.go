@@ -15,27 +15,31 @@ import (
 // ownMeaning are the flags that mean something else in some verbs than in the others,
 // or, with "*", in every verb: there RTX_FLAG does not set them.
 var ownMeaning = map[string][]string{
-	"arch":       {"new"},                         // what to make, not what a file holds
-	"batch-size": {"finetune", "detect", "adapt"}, // changes the result, not only the time it takes
-	"bn":         {"finetune", "detect"},          // of training, not of features
-	"batch":      {"*"},
-	"categories": {"*"},
-	"config":     {"*"},               // holds the flags of one verb
-	"data":       {"probe"},           // features, not images
-	"format":     {"predict"},         // of detections, not of features
-	"from":       {"runtime install"}, // a library, not models
-	"input-size": {"new"},             // of a network to make, not of images
-	"labels":     {"probe"},           // of samples, not the names of classes
-	"lr":         {"detect"},          // one rate
-	"masks":      {"detect"},          // whether they are learned, not how they are written
-	"metric":     {"eval", "detect"},  // of detectors, not of classifiers
-	"out":        {"*"},
-	"precision":  {"export"}, // of the file, not of the arithmetic
-	"recipe":     {"detect"}, // of detectors
-	"score":      {"export"}, // of the file's outputs, not of what is printed
-	"triton":     {"*"},
-	"use":        {"*"},
-	"verify":     {"featurize"}, // contents of images, not a second reader of models
+	"arch":         {"new"},                         // what to make, not what a file holds
+	"batch-size":   {"finetune", "detect", "adapt"}, // changes the result, not only the time it takes
+	"bn":           {"finetune", "detect"},          // of training, not of features
+	"batch":        {"*"},
+	"categories":   {"*"},
+	"config":       {"*"},               // holds the flags of one verb
+	"data":         {"probe"},           // features, not images
+	"format":       {"predict"},         // of detections, not of features
+	"epochs":       {"compare"},         // with --task detect alone, as those below
+	"from":         {"runtime install"}, // a library, not models
+	"input-size":   {"new"},             // of a network to make, not of images
+	"labels":       {"probe"},           // of samples, not the names of classes
+	"kind":         {"compare"},
+	"lr":           {"detect", "compare"}, // one rate
+	"masks":        {"detect", "compare"}, // whether they are learned, not how they are written
+	"metric":       {"eval", "detect"},    // of detectors, not of classifiers
+	"out":          {"*"},
+	"precision":    {"export"},            // of the file, not of the arithmetic
+	"recipe":       {"detect", "compare"}, // of detectors
+	"score":        {"export"},            // of the file's outputs, not of what is printed
+	"size":         {"compare"},
+	"train-stages": {"compare"},
+	"triton":       {"*"},
+	"use":          {"*"},
+	"verify":       {"featurize"}, // contents of images, not a second reader of models
 }
 
 // variable is the environment variable that sets a flag in all verbs where it means
