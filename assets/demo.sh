@@ -47,7 +47,7 @@ else
   run "$GO" run ./assets/shapes/draw -o demo/scenes -scenes -n 160 -classes heart,ring,star
   run "$RTX" detect -m resnet8_std -d demo/scenes -o demo/detect --size 160 --masks off --epochs 3 --lr 0.02
   run "$RTX" eval -m demo/detect/weights/best.onnx -d demo/scenes --split val
-  run "$RTX" predict -m demo/detect/weights/best.onnx $(ls demo/scenes/val/* | head -2) -o demo/detect/found --draw --score 0.5
+  run "$RTX" predict -m demo/detect/weights/best.onnx $(ls demo/scenes/val/* | head -2) -o demo/found --draw --score 0.5
   first() { awk -F, 'NR > 1 && $1 == 1 { printf "%s%s", sep, $2; sep = " and " }' "$1/results.csv"; }
   top1() { awk -F, -v m="$2" '$2 == m { printf "%.1f %%", 100 * $9 }' "$1/results.csv"; }
   tuned() { sed -n 's/^    "top1": \([0-9.]*\),*$/\1/p' demo/finetune/run.json | head -1 | awk '{ printf "%.1f %%", 100 * $1 }'; }
@@ -61,7 +61,7 @@ else
   echo "of the robust one's lead is tolerance of noise. These are small CIFAR-10 networks; they show the method, and do"
   echo "not repeat the paper's results on ImageNet."
   echo "resnet8_std fine-tuned on the clean images: $(tuned) (its probe: $(top1 demo/compare-shapes resnet8_std)); weights and curves in demo/finetune."
-  echo "A detector of shapes on the same backbone: demo/detect/report.html, and what its ONNX file finds in two images: demo/detect/found."
+  echo "A detector of shapes on the same backbone: demo/detect/report.html, and what its ONNX file finds in two images: demo/found."
   echo "The reports, for a browser: demo/compare-shapes/report.html, demo/compare-noisy/report.html, demo/detect/report.html"
 fi
 echo

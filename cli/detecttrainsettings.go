@@ -215,9 +215,13 @@ func (t *detectorTraining) setSchedule(rows int) error {
 	return nil
 }
 
-// tellRecipe says what the recipe was written for, where the batch has another size.
+// tellRecipe says what the recipe was written for, where the batch has another size, and
+// that images are not scaled as the recipe says.
 func (t *detectorTraining) tellRecipe() {
 	r, p := &t.recipe, t.recipe.Published
+	if d := &r.Detector; t.given != nil && t.o.Size == 0 && t.o.MinSize == 0 {
+		t.note("images are scaled as for %s: to a shorter side of %d, or a longer one of %d; --size says otherwise", t.Model, d.MinSize, d.MaxSize)
+	}
 	if r.BatchSize == p.BatchSize {
 		return
 	}
