@@ -47,7 +47,7 @@ else
   run "$GO" run ./assets/shapes/draw -o demo/scenes -scenes -n 160 -classes heart,ring,star
   run "$RTX" detect -m resnet8_std -d demo/scenes -o demo/detect --size 160 --masks off --epochs 3 --lr 0.02
   run "$RTX" eval -m demo/detect/weights/best.onnx -d demo/scenes --split val
-  run "$RTX" predict -m demo/detect/weights/best.onnx $(ls demo/scenes/val/* | head -2) -o demo/found --draw --score 0.5
+  run "$RTX" predict -m demo/detect/weights/best.onnx $(ls demo/scenes/val/* | head -2) -o demo/found --draw --score 0.7
   first() { awk -F, 'NR > 1 && $1 == 1 { printf "%s%s", sep, $2; sep = " and " }' "$1/results.csv"; }
   top1() { awk -F, -v m="$2" '$2 == m { printf "%.1f %%", 100 * $9 }' "$1/results.csv"; }
   tuned() { sed -n 's/^    "top1": \([0-9.]*\),*$/\1/p' demo/finetune/run.json | head -1 | awk '{ printf "%.1f %%", 100 * $1 }'; }
