@@ -77,11 +77,8 @@ func TestForeignBackbone(t *testing.T) {
 	}
 	for kind, levels := range map[string]string{arch.MaskRCNN: "4 8 16 32 64", arch.RetinaNet: "8 16 32 64 128"} {
 		m, s := detectorOn(t, backbone, kind, arch.DetectorConfig{Channels: 128})
-		taps := []onnx.Stage{{Value: "/Clip_6_output_0", Stride: 4, Channels: 128}, {Value: "/Clip_10_output_0", Stride: 8, Channels: 256}, // behind L.6 and L.10
+		taps := []onnx.Stage{{Value: "/Clip_2_output_0", Stride: 2, Channels: 64}, {Value: "/Clip_6_output_0", Stride: 4, Channels: 128}, {Value: "/Clip_10_output_0", Stride: 8, Channels: 256}, // behind L.6 and L.10
 			{Value: "/Clip_22_output_0", Stride: 16, Channels: 512}, {Value: "/Clip_24_output_0", Stride: 32, Channels: 1024}} // behind L.22 and L.24
-		if kind == arch.RetinaNet {
-			taps = taps[1:]
-		}
 		if levelsOf(s) != levels || !slices.Equal(s.Stages, taps) {
 			t.Errorf("%s: levels of strides %s on %v", kind, levelsOf(s), s.Stages)
 		}
