@@ -46,8 +46,8 @@ func setting(t *testing.T, name string, byDefault int) int {
 // TestParityBCCD trains Faster R-CNN on an ImageNet MobileNet by rtx and by torchvision,
 // with the same initial tensors, order of images, mirrored images and learning rates, and
 // with samplers of their own; and by rtx on a backbone of random weights, which must be
-// clearly worse. It takes hours on two cores. RTX_PARITY_STEPS (255) and RTX_PARITY_SEEDS
-// (3) make it shorter.
+// clearly worse. It takes an hour on two cores. RTX_PARITY_STEPS (255) and
+// RTX_PARITY_SEEDS (3) make it shorter; with RTX_PARITY_AGAIN torchvision trains twice.
 func TestParityBCCD(t *testing.T) {
 	e := bccd(setting(t, "RTX_PARITY_STEPS", 255))
 	var ours, theirs []coco.Summary

@@ -1,15 +1,16 @@
 """A training of a detector by torchvision, as a folder that the tests of detect/train
 have written says it:
 
-    python3 peer.py train FOLDER SHARED
+    python3 peer.py train FOLDER SHARED [NAME]
     python3 peer.py judge FOLDER METRIC FILE...
 
 train reads plan.json, truth.json and core.onnx of FOLDER, takes the initial tensors of the
 core by their names, and visits the images in the order of the plan, mirrored and at the
 learning rates that it says. Objects are read from the archive itself. Anchors and regions
-are sampled by torchvision. It writes peer.json, with the losses of each step, and
-peer_results.json, what it finds in the validation images, and tells the losses now and
-then. SHARED is the folder of the test data.
+are sampled by torchvision, and otherwise with another NAME than peer. It writes
+NAME.json, with the losses of each step, and NAME_results.json, what it finds in the
+validation images, and tells the losses now and then. SHARED is the folder of the test
+data.
 
 judge prints AP, AP50 and AP75 of results files, as pycocotools has them.
 """
@@ -31,7 +32,7 @@ def main():
     if command == "judge":
         print(json.dumps([judge(folder, sys.argv[3], name) for name in sys.argv[4:]]))
     else:
-        train(folder, sys.argv[3])
+        train(folder, sys.argv[3], *sys.argv[4:])
 
 
 def judge(folder, metric, name):
@@ -147,11 +148,11 @@ def network(plan, tensors):
     return model
 
 
-def train(folder, shared):
+def train(folder, shared, name="peer"):
     import onnx
     plan, truth = (json.load(open(f"{folder}/{name}.json")) for name in ("plan", "truth"))
     torch.set_num_threads(1)
-    torch.manual_seed(plan["seed"])
+    torch.manual_seed(plan["seed"] + (1000 if name != "peer" else 0))
     model = network(plan, {i.name: torch.tensor(onnx.numpy_helper.to_array(i)) for i in onnx.load(folder + "/core.onnx").graph.initializer}).train()
     archive = Archive(f"{shared}/images/{plan['archive']}", plan["classes"])
     optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=1, momentum=plan["momentum"], weight_decay=plan["weight_decay"])
@@ -178,8 +179,8 @@ def train(folder, shared):
         if len(losses) <= 3 or len(losses) % 10 == 0:
             print(len(losses), f"{(time.time() - start) / len(losses):.1f} s a step, {time.process_time() / len(losses):.2f} of a core", losses[-1], flush=True)
     found = find(model, archive, truth, plan)
-    json.dump(found, open(folder + "/peer_results.json", "w"))
-    json.dump({"about": f"torchvision {torchvision.__version__}, torch {torch.__version__}", "losses": losses}, open(folder + "/peer.json", "w"))
+    json.dump(found, open(f"{folder}/{name}_results.json", "w"))
+    json.dump({"about": f"torchvision {torchvision.__version__}, torch {torch.__version__}", "losses": losses}, open(f"{folder}/{name}.json", "w"))
 
 
 def find(model, archive, truth, plan):
