@@ -126,19 +126,18 @@ func (t *detectorTraining) makeCore(context.Context) error {
 		}
 		t.warn("%s knows %d of the %d classes of the data; new in the heads are %s", t.Model, len(kept), len(classes), someOf(fresh))
 	}
-	if used := slices.DeleteFunc(slices.Clone(t.usedClasses()), func(name string) bool { return slices.Contains(kept, name) }); t.given != nil && len(used) > 0 {
-		t.note("classes of %s that the data do not have are left out: %s", t.Model, someOf(used))
+	if t.given != nil {
+		if names := t.dropped(kept); len(names) > 0 {
+			t.note("classes of %s that the data do not have are left out: %s", t.Model, someOf(names))
+		}
 	}
 	return nil
 }
 
-// usedClasses are the names of the classes of a detector that was named.
-func (t *detectorTraining) usedClasses() (names []string) {
-	if t.given == nil {
-		return nil
-	}
+// dropped are the names of the classes of a detector, without those that were kept.
+func (t *detectorTraining) dropped(kept []string) (names []string) {
 	for _, c := range t.spec.Detect.Classes {
-		if c.Name != "" {
+		if c.Name != "" && !slices.Contains(kept, c.Name) {
 			names = append(names, c.Name)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -36,7 +37,7 @@ func killedDetections(t *testing.T, times int) {
 	args, base := longDetection(t), t.TempDir()
 	want := filepath.Join(base, "want")
 	whole := done(t, args(want))
-	killed := 0
+	killed, continued := 0, 0
 	for i := range times {
 		out := filepath.Join(base, fmt.Sprint(i))
 		cmd := command(t, args(out)...)
@@ -48,13 +49,16 @@ func killedDetections(t *testing.T, times int) {
 		if cmd.Wait() != nil {
 			killed++
 		}
+		if _, err := os.Stat(filepath.Join(out, "state", "state.safetensors")); err == nil {
+			continued++
+		}
 		if o := rtx(t, args(out)...); o.code != 0 {
 			t.Fatalf("%+v", o)
 		}
 		sameDetections(t, out, want)
 	}
-	t.Logf("killed %d of %d times", killed, times)
-	if killed == 0 {
+	t.Logf("killed %d of %d times, went on from a checkpoint %d times", killed, times, continued)
+	if killed == 0 || continued == 0 && times > 10 {
 		t.Error("the test did not interrupt anything")
 	}
 }
@@ -75,6 +79,45 @@ func TestParityDetectTrainKilled(t *testing.T) {
 	}
 	needLibrary(t)
 	killedDetections(t, 25)
+}
+
+// TestDetectTrainDiskFull runs out of space at four places, and goes on from the last
+// checkpoint when there is more.
+func TestDetectTrainDiskFull(t *testing.T) {
+	needLibrary(t)
+	if runtime.GOOS != "linux" || os.Getuid() != 0 {
+		t.Skip("mounting a small file system needs root on Linux")
+	}
+	if testing.Short() {
+		t.Skip("9 trainings")
+	}
+	args := longDetection(t)
+	want := filepath.Join(t.TempDir(), "want")
+	done(t, args(want))
+	for _, size := range []string{"100k", "1500k", "6500k", "9000k"} { // a checkpoint takes some 6 MB
+		t.Run(size, func(t *testing.T) {
+			mount := t.TempDir()
+			if err := syscall.Mount("tmpfs", mount, "tmpfs", 0, "size="+size); err != nil {
+				t.Skipf("cannot mount a small file system: %v", err)
+			}
+			defer syscall.Unmount(mount, 0)
+			out := filepath.Join(mount, "run")
+			o := rtx(t, args(out)...)
+			if e := object(t, o.stdout); o.code != 75 || e["code"] != 75.0 || !strings.Contains(fmt.Sprint(e["error"]), "no space left") || !strings.Contains(fmt.Sprint(e["hint"]), "make room") || o.stderr != "" {
+				t.Errorf("on a full disk: %+v", o)
+			}
+			_, err := os.Stat(filepath.Join(out, "state", "state.safetensors"))
+			if err := syscall.Mount("tmpfs", mount, "tmpfs", syscall.MS_REMOUNT, "size=64m"); err != nil {
+				t.Fatal(err)
+			}
+			o = rtx(t, append(args(out), "--json=false")...)
+			if o.code != 0 || strings.Contains(o.stderr, "going on after step") != (err == nil) {
+				t.Errorf("with room again, checkpoint %v: %+v", err, o)
+			}
+			t.Logf("a checkpoint was kept: %v", err == nil)
+			sameDetections(t, out, want)
+		})
+	}
 }
 
 // TestDetectTrainSignals interrupts training politely, in the midst of an epoch, and goes

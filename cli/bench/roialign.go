@@ -102,7 +102,10 @@ type rois struct {
 
 func (r *rois) forward(context.Context) error { return r.features.Pool(r.pooled, r.RoIs) }
 func (r *rois) backward(context.Context) error {
-	return (*roialign.Gradient)(&r.features).Set(r.pooled, r.RoIs)
+	for _, l := range r.features.Levels {
+		clear(l.Values)
+	}
+	return (*roialign.Gradient)(&r.features).Add(r.pooled, r.RoIs)
 }
 
 func (r *rois) forwardEngine(ctx context.Context) error {

@@ -110,7 +110,7 @@ func samplesOfRuns(ctx context.Context, runs [][]*Evaluation, c BootstrapConfig)
 			for s, w := range of {
 				if drawn[s] > 0 {
 					ap, _ := w.ap(times)
-					sum += float64(drawn[s]) * ap
+					sum += float64(float64(drawn[s]) * ap) // the conversion keeps the product from being fused with the sum
 				}
 			}
 			samples[d] = append(samples[d], sum/float64(seeds))

@@ -130,7 +130,10 @@ func boxReadings(dt []Detection) []boxReading {
 		return slices.ContainsFunc(d.Box[:], func(v float64) bool { return math.Abs(v) > 1.5 })
 	})
 	corners := func(b [4]float64) [4]float64 { return [4]float64{b[0], b[1], b[2] - b[0], b[3] - b[1]} }
-	centre := func(b [4]float64) [4]float64 { return [4]float64{b[0] - b[2]/2, b[1] - b[3]/2, b[2], b[3]} }
+	// The conversions keep halves, which are products, from being fused with the differences.
+	centre := func(b [4]float64) [4]float64 {
+		return [4]float64{b[0] - float64(b[2]/2), b[1] - float64(b[3]/2), b[2], b[3]}
+	}
 	same := func(b [4]float64) [4]float64 { return b }
 	if !small {
 		pixels := func(f func([4]float64) [4]float64) func([4]float64, Image) [4]float64 {

@@ -17,7 +17,9 @@ type Conventions struct {
 
 	// FixedNormalizer says that the losses of sampled anchors are divided by
 	// AnchorSamples times the number of images; else by the number that was sampled.
-	// Those of one-stage detectors are divided by a running mean; see Normalizer.
+	// Those of one-stage detectors are divided by a running mean of the number of anchors
+	// of objects in a batch, which begins with 100 and decays by 0.9 in a step; else of
+	// each image by its own number.
 	FixedNormalizer bool
 
 	// PreNMS and PostNMS are the numbers of proposals before and after NMS, as in

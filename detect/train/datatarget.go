@@ -75,7 +75,8 @@ func scaledMask(m *data.Mask, from, to detect.Size, flipped bool) *Bitmap {
 	return b
 }
 
-// sources are the pixels that those of a scaled side take their values of.
+// sources returns, for each pixel along a side of a scaled mask, the pixel of the mask
+// that it takes its value from.
 func sources(from, to int) []int {
 	at, scale := make([]int, to), float32(from)/float32(to)
 	for i := range at {
@@ -84,7 +85,8 @@ func sources(from, to int) []int {
 	return at
 }
 
-// within finds which of some ascending sources are in a part of the side.
+// within finds the scaled pixels, from and behind the last one, whose sources lie in a part
+// of the side. Sources ascend.
 func within(sources []int, start, length float64) (from, to int) {
 	for from < len(sources) && float64(sources[from]) < start {
 		from++

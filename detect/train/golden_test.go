@@ -11,7 +11,6 @@ import (
 	"github.com/robust-transfer/rtx/detect"
 	"github.com/robust-transfer/rtx/detect/box"
 	"github.com/robust-transfer/rtx/detect/train"
-	"github.com/robust-transfer/rtx/onnx"
 )
 
 // golden is testdata/targets.json; see targets.py.
@@ -176,7 +175,7 @@ func TestOneStageAsTorchvision(t *testing.T) {
 	checkMatches(t, c.Anchors, a, targets, g.RetinaNet.Matched)
 	got := train.NewOneStageTargets(d, c, a, targets)
 	logits, deltas := outputs(d, len(d.Classes), len(targets))
-	scales := new(train.Normalizer).Weights(c, got.Objects)
+	scales := got.Weights()
 	losses := [2]float64{}
 	for l, grid := range a.Grids {
 		plane, n := grid.Map.H*grid.Map.W, grid.Len()
@@ -195,22 +194,6 @@ func TestOneStageAsTorchvision(t *testing.T) {
 		}
 	}
 	checkLosses(t, "retinanet", losses, g.RetinaNet.Losses)
-}
-
-// TestNormalizer gives the running mean that Detectron2 divides by.
-func TestNormalizer(t *testing.T) {
-	var n train.Normalizer
-	c := train.ConventionsOf(&onnx.Detect{Kind: "retinanet", Conventions: "detectron2"})
-	for _, of := range []struct {
-		objects []int
-		want    float64
-	}{{[]int{20, 30}, 95}, {[]int{0, 0}, 85.6}, {[]int{100, 0}, 87.04}} {
-		for _, w := range n.Weights(c, of.objects) {
-			if math.Abs(n.Smooth-of.want) > 1e-9 || math.Abs(float64(w)-1/of.want) > 1e-9 {
-				t.Errorf("after %v: a mean of %v and a weight of %v, expected a mean of %v", of.objects, n.Smooth, w, of.want)
-			}
-		}
-	}
 }
 
 // TestMasksAsTorchvision compares the targets of masks with torchvision's

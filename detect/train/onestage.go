@@ -5,8 +5,9 @@ import (
 	"github.com/robust-transfer/rtx/onnx"
 )
 
-// OneStageTargets is what a one-stage detector is to learn of a batch. Its losses are
-// divided by numbers of anchors of objects, as Weights says.
+// OneStageTargets is what a one-stage detector is to learn of a batch. torchvision
+// multiplies its losses with Weights, of each image; Detectron2 divides them by a running
+// mean of the number of anchors of objects in a batch, which the program of a step keeps.
 type OneStageTargets struct {
 	Labels               [][]float32 // of each level, [N,A,H,W]: the class plus 1, 0 for background, -1 for what is left out
 	Deltas, DeltaWeights [][]float32 // of each level, [N,A*4,H,W]; weights are 1 for anchors of objects, else 0
@@ -38,30 +39,13 @@ func NewOneStageTargets(d *onnx.Detect, c Conventions, a *Anchors, targets []*Ta
 	return t
 }
 
-// Normalizer is what the losses of one-stage detectors are divided by.
-type Normalizer struct {
-	// Smooth is the running mean of the number of anchors of objects in a batch that
-	// Detectron2 divides by; 0 before the first step. It is a part of a training's state.
-	Smooth float64
-}
-
-// Weights returns what the losses of each image are multiplied with: in torchvision
-// 1/(anchors of objects, or 1) and 1/images, in Detectron2 1/Smooth.
-func (n *Normalizer) Weights(c Conventions, objects []int) []float32 {
-	out, all := make([]float32, len(objects)), 0
-	for i, k := range objects {
-		out[i] = 1 / float32(max(1, k)) / float32(len(objects))
-		all += k
-	}
-	if !c.FixedNormalizer {
-		return out
-	}
-	if n.Smooth == 0 {
-		n.Smooth = 100
-	}
-	n.Smooth = .9*n.Smooth + .1*float64(max(1, all))
-	for i := range out {
-		out[i] = float32(1 / n.Smooth)
+// Weights returns what torchvision multiplies the losses of each image with: one over the
+// number of its anchors of objects, or over 1 where it has none, and over the number of
+// images.
+func (t *OneStageTargets) Weights() []float32 {
+	out := make([]float32, len(t.Objects))
+	for i, k := range t.Objects {
+		out[i] = 1 / float32(max(1, k)) / float32(len(t.Objects))
 	}
 	return out
 }

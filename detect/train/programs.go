@@ -16,8 +16,8 @@ const (
 
 // Inputs of the programs of one-stage detectors.
 const (
-	imageWeights     = "weights of images"  // [N] in the losses
-	anchorsOfObjects = "anchors of objects" // [1] the number of anchors of objects in the batch, less firstNormalizer
+	imageWeights  = "weights of images"  // [N] in the losses
+	objectAnchors = "anchors of objects" // [1] the number of anchors of objects in the batch, less firstNormalizer
 )
 
 // Inputs of the programs of heads, behind the name of the head's features: K regions,
@@ -192,12 +192,15 @@ const (
 	normalizerDecay = .9
 )
 
+// meanObjectAnchors is the variable that keeps the running mean of objectAnchors.
+const meanObjectAnchors = "mean of anchors of objects"
+
 // normalizer is the running mean by which Detectron2 divides the losses of one-stage
 // detectors, [1]. It is a part of the training's state, where it starts from 0: what is
 // kept is its distance from firstNormalizer.
 func (p *programs) normalizer(b *graph.Builder) graph.Value {
-	v := graph.Variable{Name: "anchors of objects", Slot: graph.FirstMoment}
-	next := b.Apply(graph.Axpby{A: normalizerDecay, B: 1 - normalizerDecay}, b.Variable(v, graph.Shape{1}), b.Input(anchorsOfObjects, graph.Shape{1}))
+	v := graph.Variable{Name: meanObjectAnchors, Slot: graph.FirstMoment}
+	next := b.Apply(graph.Axpby{A: normalizerDecay, B: 1 - normalizerDecay}, b.Variable(v, graph.Shape{1}), b.Input(objectAnchors, graph.Shape{1}))
 	b.Keep(v, next)
 	return b.Apply(graph.Binary{Op: "Add"}, next, b.Constant(graph.Shape{1}, firstNormalizer))
 }

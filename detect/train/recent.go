@@ -17,8 +17,9 @@ type recent struct {
 	sizes []detect.Size // the last used first
 }
 
-// use has the executor forget the programs of the canvas that was used least recently,
-// if there are too many. all returns the programs of a canvas.
+// use notes that a canvas is used. Where more than recentCanvases are ready, the executor
+// forgets the programs of the one that was used longest ago. all returns the programs of a
+// canvas.
 func (r *recent) use(p *finetune.Pass, size detect.Size, all func(detect.Size) []*graph.Program) error {
 	if i := slices.Index(r.sizes, size); i >= 0 {
 		r.sizes = slices.Delete(r.sizes, i, i+1)
@@ -32,7 +33,8 @@ func (r *recent) use(p *finetune.Pass, size detect.Size, all func(detect.Size) [
 	return p.Forget(all(last)...)
 }
 
-// largest are the programs of the largest of some canvases that are ready at once.
+// largest returns the programs of the largest canvases, as many as are kept ready at once:
+// of all that may be ready together, those that take the most memory.
 func largest(sizes []detect.Size, all func(detect.Size) []*graph.Program) (list []*graph.Program) {
 	sizes = slices.SortedStableFunc(slices.Values(sizes), func(a, b detect.Size) int { return b.H*b.W - a.H*a.W })
 	for _, size := range sizes[:min(recentCanvases, len(sizes))] {

@@ -172,10 +172,10 @@ func (c *canvas) teachOneStage(in map[string][]float32, targets []*Target) {
 	}
 	weights := slices.Repeat([]float32{1}, len(targets)) // the program divides by the normalizer
 	if !c.FixedNormalizer {
-		weights = new(Normalizer).Weights(c.Conventions, t.Objects)
+		weights = t.Weights()
 	}
 	weights = filled(weights, c.config.Batch)
-	in[imageWeights], in[anchorsOfObjects] = weights, []float32{float32(max(1, all) - firstNormalizer)}
+	in[imageWeights], in[objectAnchors] = weights, []float32{float32(max(1, all) - firstNormalizer)}
 	for i, l := range c.d.Levels {
 		anchors := c.anchors.Grids[i].Len()
 		for k := range t.DeltaWeights[i] {

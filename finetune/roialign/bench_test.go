@@ -34,7 +34,7 @@ func proposals(rng *rand.Rand, k int) roialign.RoIs[float32] {
 
 func BenchmarkGradient(b *testing.B) {
 	each(b, func(g roialign.Features, pooled []float32, r roialign.RoIs[float32]) error {
-		return (*roialign.Gradient)(&g).Set(pooled, r)
+		return (*roialign.Gradient)(&g).Add(pooled, r)
 	})
 }
 

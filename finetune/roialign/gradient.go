@@ -17,7 +17,7 @@ type Level struct {
 }
 
 // Gradient computes the gradient of pooled features with respect to the levels that
-// they are pooled from. Layouts have their channels last, so that what a pixel
+// they are pooled from, and adds it to what the levels hold. Layouts have their channels last, so that what a pixel
 // contributes to a bin is a sum of rows of memory. The numbers do not depend on how
 // many workers there are.
 type Gradient struct {
@@ -27,15 +27,9 @@ type Gradient struct {
 	Workers          int     // goroutines; 0: GOMAXPROCS
 }
 
-// Set overwrites the levels with the gradient, given that with respect to the pooled
-// features, dy [K,Size,Size,Channels].
-func (g *Gradient) Set(dy []float32, r RoIs[float32]) error { return g.run(dy, r, false) }
-
-// Add adds the gradient to the levels, for boxes that are pooled from the same levels
-// once more.
-func (g *Gradient) Add(dy []float32, r RoIs[float32]) error { return g.run(dy, r, true) }
-
-func (g *Gradient) run(dy []float32, r RoIs[float32], add bool) error {
+// Add adds to the levels the gradient of boxes that are pooled from them, given that with
+// respect to the pooled features, dy [K,Size,Size,Channels].
+func (g *Gradient) Add(dy []float32, r RoIs[float32]) error {
 	if err := g.check(dy, r); err != nil {
 		return err
 	}
@@ -44,9 +38,6 @@ func (g *Gradient) run(dy []float32, r RoIs[float32], add bool) error {
 		b := bands[i]
 		l := g.Levels[b.level]
 		to := l.Values[b.image*l.H*l.W*g.Channels:][:l.H*l.W*g.Channels]
-		if !add {
-			clear(to[b.from*l.W*g.Channels : b.to*l.W*g.Channels])
-		}
 		for _, k := range b.boxes {
 			g.addBox(to, dy[k*g.Pooling.Size*g.Pooling.Size*g.Channels:], all[k], b, memory)
 		}

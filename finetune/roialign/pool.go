@@ -8,7 +8,9 @@ type Map[T Float] struct {
 	Values          []T
 }
 
-// Pool pools the features of a box, x1, y1, x2, y2, from a map to dst [C,Size,Size].
+// Pool pools the features of a box, x1, y1, x2, y2, from a map to dst [C,Size,Size]. Its
+// products are rounded before they are added (the conversions see to it), so that it
+// computes the same bits on all processors.
 func Pool[T Float](p Pooling, dst []T, m Map[T], box [4]T) {
 	ys, perY := samples(p, box[1], box[3], m.Stride, m.H)
 	xs, perX := samples(p, box[0], box[2], m.Stride, m.W)
@@ -21,8 +23,9 @@ func Pool[T Float](p Pooling, dst []T, m Map[T], box [4]T) {
 				for _, y := range ys[i*perY:][:perY] {
 					low, high := values[y.low*m.W:][:m.W], values[y.high*m.W:][:m.W]
 					for _, x := range xs[j*perX:][:perX] {
-						sum += y.lowWeight*(x.lowWeight*low[x.low]+x.highWeight*low[x.high]) +
-							y.highWeight*(x.lowWeight*high[x.low]+x.highWeight*high[x.high])
+						upper := T(x.lowWeight*low[x.low]) + T(x.highWeight*low[x.high])
+						lower := T(x.lowWeight*high[x.low]) + T(x.highWeight*high[x.high])
+						sum += T(y.lowWeight*upper) + T(y.highWeight*lower)
 					}
 				}
 				dst[(c*p.Size+i)*p.Size+j] = sum * scale
@@ -45,7 +48,7 @@ func samples[T Float](p Pooling, from, to T, stride, length int) (list []sample[
 	if p.Aligned {
 		shift = 0.5
 	}
-	start, end := from*scale-shift, to*scale-shift
+	start, end := T(from*scale)-shift, T(to*scale)-shift
 	side := end - start
 	if !p.Aligned {
 		side = max(side, 1)
@@ -58,7 +61,7 @@ func samples[T Float](p Pooling, from, to T, stride, length int) (list []sample[
 	list = make([]sample[T], 0, per*p.Size)
 	for i := range p.Size {
 		for s := range per {
-			at := start + T(i)*bin + (T(s)+0.5)*bin/T(per)
+			at := start + T(T(i)*bin) + (T(s)+0.5)*bin/T(per)
 			list = append(list, interpolation(at, length))
 		}
 	}

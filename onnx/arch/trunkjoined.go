@@ -8,8 +8,7 @@ import (
 	"github.com/robust-transfer/rtx/onnx"
 )
 
-// builder is a builder whose stages are the trunk's, under names that are no values of
-// any graph.
+// builder is a builder whose stages are the trunk's, under the names of stageName.
 func (t *givenTrunk) builder() *builder {
 	b := &builder{size: [2]int{nominalSize, nominalSize}, eps: t.eps, shapes: map[string][3]int{}}
 	for i, s := range t.stages {
@@ -20,6 +19,8 @@ func (t *givenTrunk) builder() *builder {
 	return b
 }
 
+// stageName stands for the value of a stage until it is known whether the value has to be
+// renamed. It begins with a zero byte, so that it is no name of a value of the graph.
 func stageName(i int) string { return fmt.Sprintf("\x00%d", i) }
 
 // joined returns the trunk with the nodes behind it, still without their parameters and
