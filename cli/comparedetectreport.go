@@ -20,22 +20,10 @@ var errNoValidation = fmt.Errorf("a split val, or --val-fraction of rtx detect, 
 func (d *comparingDetectors) backbones() (all []report.Backbone) {
 	for place, one := range d.runs {
 		b := report.Backbone{
-			Name: one.name, Rank: d.order.Ranks[place], Arch: one.spec.Arch, Eps: math.NaN(), ImageNet: math.NaN(), N: len(d.truth.Images), P: d.order.P[place], Parameters: one.parameters,
+			Name: one.name, Rank: d.order.Ranks[place], Arch: one.spec.Arch, N: len(d.truth.Images), P: d.order.P[place], Parameters: one.parameters,
 			Top1: report.Estimate{Value: d.order.AP[place], SD: d.order.Spread[place].SD, Low: d.order.Spread[place].Low, High: d.order.Spread[place].High},
 		}
-		if r := one.spec.Robustness; r != nil {
-			if b.Robust = true; r.Norm != "" {
-				b.Norm, b.Eps = r.Norm, r.Eps
-			}
-		}
-		if c, err := d.openCatalogue(); err == nil {
-			if m := c.Find(one.model); m != nil {
-				b.Norm, b.Eps = m.Norm, m.Eps
-				if m.Top1 > 0 {
-					b.ImageNet = m.Top1
-				}
-			}
-		}
+		d.tellTraining(&b, one.model, one.spec)
 		all = append(all, b)
 	}
 	return all

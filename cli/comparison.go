@@ -9,6 +9,7 @@ import (
 
 	"github.com/robust-transfer/rtx/cli/report"
 	"github.com/robust-transfer/rtx/finetune/metrics"
+	"github.com/robust-transfer/rtx/onnx"
 )
 
 // alpha is the level below which backbones are told apart.
@@ -85,7 +86,7 @@ func (k *comparing) about() []report.Fact {
 func (k *comparing) backbone(one *contender) report.Backbone {
 	p := one.probe
 	b := report.Backbone{
-		Name: one.name, Arch: one.spec.Arch, Eps: math.NaN(), ImageNet: math.NaN(), N: p.N,
+		Name: one.name, Arch: one.spec.Arch, N: p.N,
 		Input: one.spec.InputSize, Parameters: one.parameters, ImagesPerSecond: one.speed,
 		Top1:         report.Estimate{Value: float64(p.Top1), SD: float64(p.Top1SD), Low: float64(p.Low), High: float64(p.High)},
 		MeanPerClass: report.Estimate{Value: float64(p.MeanPerClass), SD: float64(p.PerClassSD), Low: math.NaN(), High: math.NaN()},
@@ -94,25 +95,35 @@ func (k *comparing) backbone(one *contender) report.Backbone {
 			{Name: "top-1 of each seed", Value: seedsText(p.Seeds)},
 		},
 	}
-	if r := one.spec.Robustness; r != nil {
-		if b.Robust = true; r.Norm != "" {
-			b.Norm, b.Eps = r.Norm, r.Eps
-		} else {
-			b.Details = append(b.Details, report.Fact{Name: "accuracy under attack, as its checkpoint says", Value: share(r.Accuracy).percent() + " %"})
-		}
-	}
-	if c, err := k.openCatalogue(); err == nil {
-		if m := c.Find(one.model); m != nil {
-			b.Norm, b.Eps = m.Norm, m.Eps
-			if m.Top1 > 0 {
-				b.ImageNet = m.Top1
-			}
-		}
+	k.tellTraining(&b, one.model, one.spec)
+	if r := one.spec.Robustness; r != nil && r.Norm == "" {
+		b.Details = append(b.Details, report.Fact{Name: "accuracy under attack, as its checkpoint says", Value: share(r.Accuracy).percent() + " %"})
 	}
 	for _, c := range p.PerClass {
 		b.Classes = append(b.Classes, report.Class{Label: c.Label, N: c.N, Accuracy: float64(c.Accuracy)})
 	}
 	return b
+}
+
+// tellTraining fills in how a backbone was trained, as far as its Spec or the catalogue
+// say so.
+func (e *env) tellTraining(b *report.Backbone, model string, spec onnx.Spec) {
+	b.Eps, b.ImageNet = math.NaN(), math.NaN()
+	if r := spec.Robustness; r != nil {
+		if b.Robust = true; r.Norm != "" {
+			b.Norm, b.Eps = r.Norm, r.Eps
+		}
+	}
+	c, err := e.openCatalogue()
+	if err != nil {
+		return
+	}
+	if m := c.Find(model); m != nil {
+		b.Norm, b.Eps = m.Norm, m.Eps
+		if m.Top1 > 0 {
+			b.ImageNet = m.Top1
+		}
+	}
 }
 
 func seedsText(seeds []seedScore) string {

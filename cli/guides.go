@@ -54,14 +54,21 @@ var guides = map[string]help.Guide{
 	"merge": {Synopsis: "rtx merge DIR... -o OUT [FLAGS]", Examples: []help.Example{
 		{Does: "Shards 0 to 3 in the folder features, joined there", Line: "rtx merge features -o features"},
 	}},
-	"plot": {Synopsis: "rtx plot scatter|neighbours DIR -o FILE [FLAGS]", Examples: []help.Example{
+	"plot": {Synopsis: "rtx plot scatter|neighbours DIR -o FILE [FLAGS]\nrtx plot gradients|inversion MODEL... -d IMAGES -o FILE [FLAGS]", Examples: []help.Example{
 		{Does: "The samples by class", Line: "rtx plot scatter features -o scatter.svg"},
+		{Does: "What the features of a standard and of a robust network hold", Line: "rtx plot inversion resnet8_std resnet8_l2_eps0.25 -d images -o inversion.png"},
 	}},
 	"plot scatter": {Synopsis: "rtx plot scatter DIR -o FILE [FLAGS]", Examples: []help.Example{
 		{Does: "As SVG", Line: "rtx plot scatter features -o scatter.svg"},
 	}},
 	"plot neighbours": {Synopsis: "rtx plot neighbours DIR -o FILE [FLAGS]", Examples: []help.Example{
 		{Does: "Four images and six neighbours of each", Line: "rtx plot neighbours features -o sheet.png --queries 4 --neighbours 6"},
+	}},
+	"plot gradients": {Synopsis: "rtx plot gradients MODEL... -d IMAGES -o FILE [FLAGS]", Examples: []help.Example{
+		{Does: "Two networks side by side", Line: "rtx plot gradients resnet8_std resnet8_l2_eps0.25 -d images -o gradients.png"},
+	}},
+	"plot inversion": {Synopsis: "rtx plot inversion MODEL... -d IMAGES -o FILE [FLAGS]", Examples: []help.Example{
+		{Does: "A page with the last feature maps of two networks, inverted", Line: "rtx plot inversion resnet8_std resnet8_l2_eps0.25 -d images -o inversion.html"},
 	}},
 	"adapt": {Synopsis: "rtx adapt -m MODEL -d DATA -o MODEL.onnx [FLAGS]", Examples: []help.Example{
 		{Does: "Statistics of the images at hand", Line: "rtx adapt -m resnet50_l2_eps3 -d images -o adapted.onnx"},

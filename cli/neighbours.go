@@ -80,20 +80,26 @@ func (p *plotting) queries(records []featurize.Record) ([]int, error) {
 	if len(rows) > 0 {
 		return rows, nil
 	}
-	seen, later := map[int]bool{}, []int(nil)
-	for _, row := range rand.New(rand.NewPCG(uint64(p.c.Int("seed")), 0)).Perm(len(records)) {
-		if label := records[row].Label; seen[label] {
+	if rows = spread(len(records), p.c.Int("queries"), uint64(p.c.Int("seed")), func(i int) string { return records[i].Class }); len(rows) == 0 {
+		return nil, fmt.Errorf("the set %q has no samples: %w", p.dir, featurize.ErrData)
+	}
+	return rows, nil
+}
+
+// spread chooses at most k of n things at random: of different classes as far as there
+// are enough.
+func spread(n, k int, seed uint64, class func(i int) string) []int {
+	seen, rows, later := map[string]bool{}, []int(nil), []int(nil)
+	for _, row := range rand.New(rand.NewPCG(seed, 0)).Perm(n) {
+		if seen[class(row)] {
 			later = append(later, row)
 		} else {
-			seen[label] = true
+			seen[class(row)] = true
 			rows = append(rows, row)
 		}
 	}
 	rows = append(rows, later...)
-	if len(rows) == 0 {
-		return nil, fmt.Errorf("the set %q has no samples: %w", p.dir, featurize.ErrData)
-	}
-	return rows[:min(p.c.Int("queries"), len(rows))], nil
+	return rows[:min(k, len(rows))]
 }
 
 // sheetRow is a query and its neighbours, as thumbnails and as JSON. Of the

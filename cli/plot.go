@@ -17,7 +17,7 @@ func plotCommand(e *env) *cli.Command {
 		return []cli.Flag{text("out", "", "the drawing, a `FILE` .svg or .png", "o"), toggle("overwrite", "replace a file that is there"), jsonFlag(), toggle("quiet", "no notes", "q")}
 	}
 	return &cli.Command{
-		Name: "plot", Usage: "draw a feature set",
+		Name: "plot", Usage: "draw a feature set, or what models see in images",
 		Subcommands: []*cli.Command{
 			{
 				Name: "scatter", Usage: "the samples along the two principal components", ArgsUsage: "DIR",
@@ -40,6 +40,8 @@ func plotCommand(e *env) *cli.Command {
 				}, out()...),
 				Action: func(c *cli.Context) error { return e.plot(c, (*plotting).neighbours) },
 			},
+			plotGradientsCommand(e),
+			plotInversionCommand(e),
 		},
 	}
 }

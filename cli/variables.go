@@ -28,6 +28,7 @@ var ownMeaning = map[string][]string{
 	"input-size":   {"new"},             // of a network to make, not of images
 	"labels":       {"probe"},           // of samples, not the names of classes
 	"kind":         {"compare"},
+	"layer":        {"plot inversion"},    // has another default
 	"lr":           {"detect", "compare"}, // one rate
 	"masks":        {"detect", "compare"}, // whether they are learned, not how they are written
 	"metric":       {"eval", "detect"},    // of detectors, not of classifiers

@@ -36,7 +36,7 @@ const (
 	thumbStep  = 116
 	sheetRow   = thumbSide + 48
 	sheetEdge  = 20
-	sheetLabel = 17 // longest label, in runes
+	sheetLabel = 18 // longest label, in runes
 )
 
 // Draw draws the sheet.

@@ -121,7 +121,7 @@ func (v *Inverter) invert(ctx context.Context, images, start []float32) ([]Inver
 	}
 	norms := make([]float64, n)
 	for i := range n {
-		norms[i] = norm(features[i*width:][:width])
+		norms[i] = Norm(features[i*width:][:width])
 		if !(norms[i] > 0 && norms[i] <= math.MaxFloat32) {
 			return nil, fmt.Errorf("visual: the features of image %d have the L2 norm %v: nothing can be recovered from them", i, norms[i])
 		}
@@ -169,7 +169,7 @@ func (v *Inverter) invert(ctx context.Context, images, start []float32) ([]Inver
 // descend goes so far against the gradient, and stays in [0,1]. Where the gradient is
 // 0, nothing changes.
 func descend(z, gradient []float32, far float64) error {
-	length := norm(gradient)
+	length := Norm(gradient)
 	if !(length <= math.MaxFloat32) {
 		return &finetune.NotFinite{What: "gradient with respect to the image"}
 	}
@@ -195,7 +195,8 @@ func GreyNoise(n, size int, seed uint64) []float32 {
 	return out
 }
 
-func norm(x []float32) float64 {
+// Norm is the L2 norm of values.
+func Norm(x []float32) float64 {
 	sum := 0.0
 	for _, v := range x {
 		sum += float64(v) * float64(v)
