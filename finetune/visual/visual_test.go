@@ -204,6 +204,9 @@ func TestErrors(t *testing.T) {
 // nearer to the wanted ones than those from the standard one's: their RMSE is at most
 // .75 of its, on ten generated shapes, after 100 steps.
 func TestRobustFeaturesHoldImages(t *testing.T) {
+	if testing.Short() {
+		t.Skip("seconds")
+	}
 	library, err := runtime.Find("")
 	if err != nil {
 		t.Skip(err)
