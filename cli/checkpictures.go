@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"fmt"
 	"image"
 	"math"
 	"path"
@@ -135,20 +134,13 @@ func (p *pictures) samples(ctx context.Context, split string) (all []report.Pict
 		for j := range which {
 			which[j] = j
 		}
-		one, err := p.draw(&p.img, p.objects(img, which...), p.name(img), objectsText(len(img.Objects)))
+		one, err := p.draw(&p.img, p.objects(img, which...), p.name(img), counted(len(img.Objects), "object"))
 		if err != nil {
 			return nil, err
 		}
 		all = append(all, one)
 	}
 	return all, nil
-}
-
-func objectsText(n int) string {
-	if n == 1 {
-		return "1 object"
-	}
-	return fmt.Sprintf("%d objects", n)
 }
 
 // choose takes images of a split.

@@ -70,6 +70,8 @@ type comparing struct {
 	folder  *output.Folder
 	found   []*contender
 	failed  []report.Failure
+
+	showsParts bool // parts take so long that they show their progress unasked
 }
 
 // comparisonLayout is that of the folder of a comparison. Each feature set and each

@@ -98,6 +98,7 @@ func (k *comparing) runOf(name string) string { return filepath.Join(k.Out, "run
 // compareDetectors is compare with --task detect.
 func (k *comparing) compareDetectors(c *cli.Context) error {
 	d := &comparingDetectors{comparing: k}
+	k.showsParts = true
 	if !c.IsSet("batch-size") { // its default is that of features
 		k.BatchSize = 0
 	}
@@ -167,7 +168,7 @@ func (d *comparingDetectors) options(i int) detectTrainOptions {
 func (d *comparingDetectors) trainAll(ctx context.Context) error {
 	var errs []error
 	for i, model := range d.models {
-		d.note("%s (%d of %d)", model, i+1, len(d.models))
+		d.note("%s (%d of %d): %s", model, i+1, len(d.models), counted(d.Seeds, "training"))
 		one, err := d.train(ctx, i)
 		if err == nil {
 			d.note("%s: %s", d.names[i], one.result.line())
@@ -196,6 +197,9 @@ func (d *comparingDetectors) train(ctx context.Context, i int) (*detectorRun, er
 	err := d.part(ctx, func(e *env) (err error) {
 		t := e.newDetectorTraining(d.options(i), d.command)
 		defer t.close()
+		t.label = func(seed int) string {
+			return fmt.Sprintf("%s, training %d of %d, ", d.names[i], i*d.Seeds+seed-d.Seed+1, len(d.models)*d.Seeds)
+		}
 		if _, one.result, err = t.train(ctx); err != nil {
 			return err
 		}

@@ -19,10 +19,10 @@ func TestCompareDetect(t *testing.T) {
 	a, b := learnable(t, "fasterrcnn_tiny_fpn"), learnable(t, "retinanet_tiny_fpn")
 	list := write(t, "models.yaml", fmt.Sprintf("- {model: %s, label: two-stage}\n- {model: %s, label: one-stage}\n", a, b))
 	args := []string{"--task", "detect", "--models", list, "-d", data, "-o", out, "--epochs", "1", "-b", "2", "--seeds", "2"}
-	o := call(append([]string{"compare", "--json"}, args...)...)
+	o := call(append([]string{"compare", "--json", "--progress", "bar"}, args...)...)
 	r := object(t, o.stdout)
 	ranking, _ := r["ranking"].([]any)
-	if o.code != 0 || o.stderr != "" || r["schema"] != "rtx.compare/1" || r["task"] != "detect" || len(ranking) != 2 || len(r["pairs"].([]any)) != 1 {
+	if o.code != 0 || !strings.Contains(o.stderr, "two-stage, training 2 of 4, epoch 1") || strings.Contains(o.stderr, "rtx:") || r["schema"] != "rtx.compare/1" || r["task"] != "detect" || len(ranking) != 2 || len(r["pairs"].([]any)) != 1 {
 		t.Fatalf("%+v", o)
 	}
 	best := ranking[0].(map[string]any)

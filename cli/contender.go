@@ -57,14 +57,14 @@ func (k *comparing) contend(ctx context.Context, e entry, name string) (*contend
 }
 
 // part does what is another verb's with an env of its own: that is silent but for
-// progress that is asked for, and its warnings become those of the comparison,
+// progress, where that is asked for or a part takes long, and its warnings become those of the comparison,
 // each once, unless it fails.
 func (k *comparing) part(ctx context.Context, do func(e *env) error) error {
 	if err := context.Cause(ctx); err != nil { // a signal between two parts
 		return err
 	}
 	e := &env{stdout: io.Discard, stderr: io.Discard, json: true, progress: "none", start: time.Now(), warnings: []string{}}
-	if k.progress != "none" && k.progress != "auto" {
+	if k.progress != "none" && (k.progress != "auto" || k.showsParts) {
 		e.progress, e.stderr = k.progress, k.stderr
 	}
 	err := guarded(func() error { return do(e) })

@@ -55,6 +55,16 @@ func TestPart(t *testing.T) {
 			t.Errorf("%+v: stdout %q, stderr %q", c, &stdout, &stderr)
 		}
 	}
+	long := fresh("auto")
+	long.showsParts = true
+	if err := long.part(t.Context(), func(e *env) error {
+		if e.progress != "auto" || e.stderr != &stderr {
+			t.Error("a part that takes long is silent")
+		}
+		return nil
+	}); err != nil {
+		t.Error(err)
+	}
 	if err := fresh("none").part(t.Context(), func(*env) error { panic("oh") }); err == nil || err.Error() != "internal error: oh" {
 		t.Errorf("a panic: %v", err)
 	}

@@ -149,6 +149,8 @@ type detectorTraining struct {
 	curvesOf   *finetune.Trial                     // whose curves are
 	curves     detectCurves
 	toldDevice bool
+
+	label func(seed int) string // in front of the progress of a training; nil: nothing
 }
 
 func (e *env) detectTrain(c *cli.Context) error {

@@ -295,6 +295,12 @@ func TestDetectTrainRefuses(t *testing.T) {
 		put(t, file, text)
 	}
 	detector, backbone := learnable(t, "fasterrcnn_tiny_fpn"), small(t, 2)
+	checked := t.TempDir()
+	put(t, filepath.Join(checked, "args.yaml"), []byte("data: x\nout: y\n"))
+	short := filepath.Join(t.TempDir(), "short.onnx") // its strides are 1, 2 and 4
+	if o := call("new", "--arch", "cifar_resnet20", "--classes", "2", "-o", short); o.code != 0 {
+		t.Fatalf("%+v", o)
+	}
 	for name, c := range map[string]struct {
 		line string
 		code int
@@ -320,6 +326,8 @@ func TestDetectTrainRefuses(t *testing.T) {
 		"freezing":               {"-m a -d b -o c --freeze 3", 2, "--train-stages"},
 		"a size by its old name": {"-m a -d b -o c --imgsz 640", 2, "--size N"},
 		"no run to go on with":   {"--resume nowhere", 2, "an earlier rtx detect"},
+		"a folder of a check":    {"--resume " + checked, 2, "names no model"},
+		"strides without a map":  {"-m " + short + " -d " + data + " -o " + out, 65, "rtx inspect --values"},
 		"standard input":         {"-m a -d - -o c", 2, "standard input"},
 		"the data as the output": {"-m " + backbone + " -d " + data + " -o " + data, 2, "--out"},
 	} {

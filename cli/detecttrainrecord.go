@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strconv"
 
 	"github.com/robust-transfer/rtx/detect/train"
@@ -118,7 +117,7 @@ func (t *detectorTraining) runSettings() (detectSettings, error) {
 		Epochs: c.Epochs, Steps: c.Steps, BatchSize: c.BatchSize, LearningRate: c.LearningRate, Optimizer: optimizerSettingsOf(c.Optimizer),
 		Rules: ruleSettings{max(c.Rules.WeightDecay, 0), c.Rules.NoNormDecay, c.Rules.LayerDecay}, Schedule: scheduleSettingsOf(c.Schedule),
 		Clip: c.Clip, EMA: c.EMA, Patience: c.Patience, Metric: o.Metric, MaxTime: "none", ValFraction: strconv.FormatFloat(t.heldOut, 'g', -1, 64), Empty: o.Empty, Flip: !o.NoFlip,
-		Seed: o.Seed, Seeds: o.Seeds, Engine: t.engine, Device: t.onDevice, Threads: cores(t.Threads), Input: fmt.Sprint(t.pixelFlags()),
+		Seed: o.Seed, Seeds: o.Seeds, Engine: t.engine, Device: t.onDevice, Threads: cores(t.Threads), Input: t.pixelText(),
 	}
 	if t.given == nil {
 		s.Heads = &headSettings{spec.Detect.Conventions, r.Detector.Channels, r.Detector.Hidden, r.AnchorScale}

@@ -41,7 +41,7 @@ func detectResultOf(r *finetune.RunResult, kind, metric string) *detectResult {
 func (f *detectResult) line() string {
 	first := f.Seeds[0]
 	if f.Protocol == "train" {
-		return fmt.Sprintf("%d epochs; nothing was held out, so there are no figures", first.Last.Epoch)
+		return counted(first.Last.Epoch, "epoch") + "; nothing was held out, so there are no figures"
 	}
 	score, note := first.Best, " (of the images held out to choose the epoch: somewhat too good)"
 	if f.Protocol == "test" {

@@ -159,6 +159,9 @@ type detectorDisplay struct {
 func (d *detectorDisplay) event(one *finetune.Trial, e finetune.Event) error {
 	if d.trial != one {
 		d.trial, d.steps = one, stepsDisplay{env: d.env, decimals: 1}
+		if d.label != nil {
+			d.steps.label = d.label(int(one.Seed))
+		}
 	}
 	switch e.Kind {
 	case finetune.Started:
@@ -199,8 +202,8 @@ func (d *detectorDisplay) started(e finetune.Event) error {
 	if err := fitsMemory(p, n, 1, "a smaller --size or --min-size, a smaller backbone, or --train-stages 0"); err != nil {
 		return err
 	}
-	d.note("%s%d images to train on, %d to validate on; %d steps of %d, %d epochs; %s parameters; about %s of memory for a step",
-		seedName(d.trial), d.data.Len(finetune.Training), p.Validation, p.Steps, n, p.Epochs, countText(p.Parameters), bytesText(p.Memory))
+	d.note("%s%d images to train on, %d to validate on; %d steps of %d, %s; %s parameters; about %s of memory for a step",
+		seedName(d.trial), d.data.Len(finetune.Training), p.Validation, p.Steps, n, counted(p.Epochs, "epoch"), countText(p.Parameters), bytesText(p.Memory))
 	if p.LeftOut > 0 {
 		d.warn("an epoch leaves out its last image: batch norms cannot adapt to a batch of one")
 	}

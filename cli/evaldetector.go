@@ -214,6 +214,6 @@ type detectorSettings struct {
 func (v *evaluatingObjects) detectorSettings() *detectorSettings {
 	return &detectorSettings{
 		Model: v.sum, Library: v.library.Version, Device: v.deviceKind(), Decoder: pixels.JPEGDecoderKey(), Exif: v.ExifRotate,
-		Form: v.form, Classes: v.classNames(), Input: fmt.Sprint(v.pixelFlags()), Images: identity(v.truth.samples),
+		Form: v.form, Classes: v.classNames(), Input: v.pixelText(), Images: identity(v.truth.samples),
 	}
 }

@@ -74,7 +74,7 @@ func (f *finetuneResult) doubtful() bool {
 func (f *finetuneResult) figures() string {
 	first := f.Seeds[0]
 	if f.Protocol == "train" {
-		return fmt.Sprintf("%d epochs; nothing was held out, so there are no figures", first.Last.Epoch)
+		return counted(first.Last.Epoch, "epoch") + "; nothing was held out, so there are no figures"
 	}
 	spread := ""
 	if len(f.Seeds) > 1 {

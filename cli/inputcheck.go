@@ -24,6 +24,15 @@ func (o inputOptions) pixelFlags() []pixelFlag {
 	return slices.DeleteFunc(flags, func(f pixelFlag) bool { return f.value == "" })
 }
 
+// pixelText is those that are given, for settings that are compared and told.
+func (o inputOptions) pixelText() string {
+	var given []string
+	for _, f := range o.pixelFlags() {
+		given = append(given, "--"+f.name+" "+f.value)
+	}
+	return fmt.Sprint(given)
+}
+
 // contradicts refuses flags that say of a model's pixels something else than the model
 // does: its own Spec, or the constants in its graph. said is what it says, and settled
 // that a flag decides between nodes that contradict each other.

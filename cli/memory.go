@@ -84,6 +84,14 @@ func countText(n int) string {
 	return fmt.Sprintf("%.1f million", float64(n)/1e6)
 }
 
+// counted is a number of things, such as "1 epoch" and "2 epochs".
+func counted(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return fmt.Sprintf("%d %s", n, noun)
+}
+
 // roundTime rounds a duration for people.
 func roundTime(d time.Duration) time.Duration {
 	if d > 10*time.Minute {

@@ -240,7 +240,7 @@ func (p *predictingObjects) tell(status string, own object) error {
 		if status == "cached" {
 			p.note("nothing to do: %s holds these predictions", p.o.Out)
 		} else {
-			p.note("%d objects in %d images, %d of which cannot be used; %.1f images/s", p.objects, p.done, len(p.failed), p.imagesPerSecond())
+			p.note("%s in %s, %d of which cannot be used; %.1f images/s", counted(p.objects, "object"), counted(p.done, "image"), len(p.failed), p.imagesPerSecond())
 		}
 		if p.o.Out != "" {
 			fmt.Fprintln(p.stdout, p.o.Out)

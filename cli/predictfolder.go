@@ -58,7 +58,7 @@ func (p *predictingObjects) settings() predictionSettings {
 		ids = named.identity()
 	}
 	return predictionSettings{
-		Form: p.form, Classes: p.classNames(), Input: fmt.Sprint(p.pixelFlags()), Truth: ids,
+		Form: p.form, Classes: p.classNames(), Input: p.pixelText(), Truth: ids,
 		Model: p.sum, Library: p.library.Version, Device: p.deviceKind(), Decoder: pixels.JPEGDecoderKey(), Exif: p.ExifRotate,
 		Score: p.least, Format: p.format(), Draw: p.o.Draw, Data: identity(p.listing.Samples),
 	}

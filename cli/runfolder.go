@@ -70,6 +70,9 @@ func setFlagsOfRun(c *cli.Context) error {
 			}
 		}
 	}
+	if c.String("model") == "" { // args.yaml is that of another verb
+		return &usageError{msg: fmt.Sprintf("--resume %q is no run: its args.yaml names no model", dir), hint: "name the --out of an earlier rtx " + c.Command.Name}
+	}
 	return nil
 }
 

@@ -20,7 +20,8 @@ type trainingDisplay struct {
 // stepsDisplay shows the steps of a training.
 type stepsDisplay struct {
 	*env
-	decimals int // of the images per second
+	decimals int    // of the images per second
+	label    string // in front of the epoch, such as which training it is
 	bar      *progress
 	told     bool // the time that is left
 }
@@ -35,7 +36,7 @@ func (d *stepsDisplay) stepped(e finetune.Event) {
 		d.told = true
 		d.note("about %s to go", roundTime(e.Left))
 	}
-	d.bar.about = fmt.Sprintf("epoch %d, loss %.4f, %.*f images/s", e.Epoch, e.Loss, d.decimals, e.ImagesPerSecond)
+	d.bar.about = fmt.Sprintf("%sepoch %d, loss %.4f, %.*f images/s", d.label, e.Epoch, e.Loss, d.decimals, e.ImagesPerSecond)
 	d.bar.figures = object{{"epoch", e.Epoch}, {"loss", e.Loss}, {"lr", e.LearningRate}, {"images_per_second", e.ImagesPerSecond}}
 	d.bar.update(e.Step, max(e.Plan.Steps, e.Step))
 }
@@ -82,8 +83,8 @@ func (d *trainingDisplay) started(e finetune.Event) error {
 	if err := fitsMemory(p, d.recipe.BatchSize, 2, "a smaller network, or --mode fixed"); err != nil {
 		return err
 	}
-	d.note("%s%d images to train on, %d to validate on; %d steps of %d, %d epochs; %s parameters; about %s of memory for a step",
-		trainingName(d.trial), p.Rows, p.Validation, p.Steps, d.recipe.BatchSize, p.Epochs, countText(p.Parameters), bytesText(p.Memory))
+	d.note("%s%d images to train on, %d to validate on; %d steps of %d, %s; %s parameters; about %s of memory for a step",
+		trainingName(d.trial), p.Rows, p.Validation, p.Steps, d.recipe.BatchSize, counted(p.Epochs, "epoch"), countText(p.Parameters), bytesText(p.Memory))
 	if p.LeftOut > 0 {
 		d.warn("an epoch leaves out its last image: batch norms cannot adapt to a batch of one")
 	}

@@ -152,7 +152,7 @@ func (p *trainingPictures) pair(v *judged, row int, m coco.ImageErrors, about st
 		return nil, err
 	}
 	return []draw.Cell{
-		{Picture: left, Caption: fmt.Sprintf("%s: %s", p.reader.name(img), objectsText(len(every)))},
+		{Picture: left, Caption: fmt.Sprintf("%s: %s", p.reader.name(img), counted(len(every), "object"))},
 		{Picture: right, Caption: fmt.Sprintf("%d right, %d false, %d missed (%s)", len(m.Right), len(m.Wrong), len(m.Missed), about)},
 	}, nil
 }

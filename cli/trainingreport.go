@@ -100,7 +100,7 @@ func (t *detectorTraining) pageHead(one *finetune.Trial) *report.Page {
 func (c *detectCurves) section() report.Section {
 	rows := c.rows(func(v float64) string { return strconv.FormatFloat(v, 'g', 4, 64) }, "-")
 	return report.Section{
-		Title: "Training", Figures: []report.Figure{{SVG: c.svg}}, Table: &report.Grid{Header: rows[0], Rows: rows[1:], Summary: fmt.Sprintf("%d epochs", len(rows)-1)},
+		Title: "Training", Figures: []report.Figure{{SVG: c.svg}}, Table: &report.Grid{Header: rows[0], Rows: rows[1:], Summary: counted(len(rows)-1, "epoch")},
 		Note: "Losses are means over the steps. Average precision is that of COCO, the mean over IoU .5 to .95, unless it is AP50.",
 	}
 }

@@ -2,6 +2,7 @@ package arch
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -9,6 +10,9 @@ import (
 	"github.com/robust-transfer/rtx/onnx"
 	"github.com/robust-transfer/rtx/onnx/pb"
 )
+
+// ErrPyramid says that the strides of a backbone's feature maps give no feature pyramid.
+var ErrPyramid = errors.New("no feature pyramid")
 
 // givenTrunk is a backbone as the trunk of a detector.
 type givenTrunk struct {
@@ -86,7 +90,7 @@ func pyramidStages(kind string, stages []onnx.Stage) (taken []onnx.Stage, err er
 		for _, s := range stages {
 			strides = append(strides, s.Stride)
 		}
-		return nil, fmt.Errorf("the backbone has feature maps of strides %v; a feature pyramid takes those of 4, 8, 16 and 32, two or more of them without a gap", strides)
+		return nil, fmt.Errorf("the backbone has feature maps of strides %v; a feature pyramid takes those of 4, 8, 16 and 32, two or more of them without a gap: %w", strides, ErrPyramid)
 	}
 	return taken, nil
 }
