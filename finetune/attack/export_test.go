@@ -1,0 +1,11 @@
+package attack
+
+import "github.com/robust-transfer/rtx/finetune/graph"
+
+// Program is the program of a loss, for tests.
+func (a *Attacker) Program(l Loss) (*graph.Program, error) {
+	return a.program(kind{l, a.options.Batch})
+}
+
+// Executor is the attacker's, for tests.
+func (a *Attacker) Executor() Executor { return a.x }
