@@ -39,8 +39,11 @@ found = {}
 for name in sys.argv[1:]:
     try:
         module = __import__({"pillow": "PIL", "scikit-learn": "sklearn"}.get(name, name))
-        found[name] = getattr(module, "__version__", None) or m.version(name)
     except ImportError:
+        module = None
+    try:
+        found[name] = getattr(module, "__version__", None) or m.version(name)
+    except m.PackageNotFoundError:
         pass
 print(json.dumps(found))
 """

@@ -4,8 +4,11 @@ import "math"
 
 // support is half the width of the filter, at the scale of the source.
 func (i Interpolation) support() float64 {
-	if i == Bicubic {
+	switch i {
+	case Bicubic:
 		return 2
+	case Box:
+		return 0.5
 	}
 	return 1
 }
@@ -13,6 +16,12 @@ func (i Interpolation) support() float64 {
 // weight is the filter's value at x. The conversions to float64 keep the compiler
 // from fusing a product with a sum, which would round differently.
 func (i Interpolation) weight(x float64) float64 {
+	if i == Box {
+		if -0.5 < x && x <= 0.5 {
+			return 1
+		}
+		return 0
+	}
 	x = math.Abs(x)
 	if i == Bilinear {
 		return max(0, 1-x)

@@ -12,6 +12,7 @@ type Interpolation int
 const (
 	Bilinear Interpolation = iota // the default
 	Bicubic                       // Keys' kernel with a = -0.5
+	Box                           // the mean of the pixels that a new one covers
 )
 
 // Geometry says how an image of any size is brought to Width x Height.
