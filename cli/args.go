@@ -49,7 +49,7 @@ var meantOfDetectors = map[string]string{
 	"freeze": "--train-stages K trains the last K stages of the backbone, 0 the heads alone", "mode": "--train-stages K trains the last K stages of the backbone, 0 the heads alone",
 	"trainable-backbone-layers": "here it is called --train-stages", "head": "--model names a backbone, which gets new heads, or a detector, whose heads are kept",
 	"input-size": "--size N scales images to fit into NxN pixels", "img-size": "--size N scales images to fit into NxN pixels", "imgsz": "--size N scales images to fit into NxN pixels",
-	"augment": "training images are mirrored, unless --no-flip is given", "weight-decay": "it belongs to the recipe", "pretrained": "--model names the weights; rtx new makes untrained ones",
+	"augment": "training images are mirrored, unless --no-flip is given", "pretrained": "--model names the weights; rtx new makes untrained ones",
 }
 
 // arrange puts the flags of a verb before its positional arguments, so that users

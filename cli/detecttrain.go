@@ -44,7 +44,7 @@ func detectTrainFlags() []cli.Flag {
 		number("size", 0, "scale images to fit into `N`xN pixels; 0: the recipe's sizes, or the detector's"),
 		number("min-size", 0, "scale the shorter side of images to `N` pixels"),
 		number("max-size", 0, "with --min-size: the longer side is at most `N` pixels (default: 5/3 of --min-size)"),
-		number("train-stages", 3, "how many of the backbone's last stages are trained; 0: the heads alone"),
+		number("train-stages", 3, "how many of the backbone's last stages are trained; 0: the heads alone; all of them: the stem in front of them, too"),
 		text("bn", "fixed", "batch norms of the backbone: fixed (nothing of them is trained), frozen (statistics are not), adapt (to batches of 8 images or more) or adapt-small (to any)"),
 		number("epochs", 0, "passes over the training images; 0: the recipe's"),
 		number("batch-size", 0, "images per step; 0: the recipe's", "b"),
@@ -52,6 +52,7 @@ func detectTrainFlags() []cli.Flag {
 		text("optimizer", "", "the optimizer: sgd or adamw (default: the recipe's)"),
 		text("schedule", "", "schedule of the learning rate: cosine, step, onecycle or constant (default: the recipe's)"),
 		text("warmup", "", "`N` epochs of warm-up, in which the learning rate rises (default: the recipe's)"),
+		text("weight-decay", "", "weight decay of all parameters (default: the recipe's)"),
 		text("clip", "", "clip the gradients to this `NORM` over all of them"),
 		text("ema", "", "evaluate exponential moving averages of the weights, with this `DECAY` per step"),
 		number("patience", 0, "stop after `N` epochs without improvement; 0: the recipe's, -1: never"),
@@ -94,6 +95,7 @@ type detectTrainOptions struct {
 	Optimizer   string `flag:"optimizer"`
 	Schedule    string `flag:"schedule"`
 	Warmup      string `flag:"warmup"`
+	WeightDecay string `flag:"weight-decay"`
 	Clip        string `flag:"clip"`
 	EMA         string `flag:"ema"`
 	Patience    int    `flag:"patience"`

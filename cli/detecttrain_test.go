@@ -327,7 +327,7 @@ func TestDetectTrainRefuses(t *testing.T) {
 		"a size by its old name": {"-m a -d b -o c --imgsz 640", 2, "--size N"},
 		"no run to go on with":   {"--resume nowhere", 2, "an earlier rtx detect"},
 		"a folder of a check":    {"--resume " + checked, 2, "names no model"},
-		"strides without a map":  {"-m " + short + " -d " + data + " -o " + out, 65, "rtx inspect --values"},
+		"strides without a map":  {"-m " + short + " -d " + data + " -o " + out, 65, "hint: networks for images of 32x32 pixels"},
 		"standard input":         {"-m a -d - -o c", 2, "standard input"},
 		"the data as the output": {"-m " + backbone + " -d " + data + " -o " + data, 2, "--out"},
 	} {

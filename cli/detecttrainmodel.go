@@ -191,7 +191,10 @@ func (t *detectorTraining) square() int {
 
 // explainCore adds a hint to the error of heads that cannot be made.
 func (t *detectorTraining) explainCore(err error) error {
-	if errors.Is(err, onnx.ErrNoStage) || errors.Is(err, arch.ErrPyramid) || t.given == nil && len(t.spec.Stages) == 0 {
+	if errors.Is(err, arch.ErrPyramid) {
+		return hinted{untrainable{err}, "networks for images of 32x32 pixels, such as the ResNet-20 of CIFAR-10, halve images only twice; name a backbone for larger ones, such as resnet18 or mobilenet_v2 (rtx models lists them)"}
+	}
+	if errors.Is(err, onnx.ErrNoStage) || t.given == nil && len(t.spec.Stages) == 0 {
 		return hinted{untrainable{err}, "a backbone has feature maps of strides 4, 8, 16 and 32, or some of these; rtx inspect --values lists the values of its graph"}
 	}
 	return untrainable{err}

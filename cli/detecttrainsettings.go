@@ -147,12 +147,15 @@ func (t *detectorTraining) settings(rows int) error {
 		name, text string
 		low, high  float64
 		to         *float64
-	}{{"clip", o.Clip, 1e-12, 1e12, &r.Clip}, {"ema", o.EMA, 0, .999999999, &r.EMA}, {"lr", o.LR, 0, 1e6, &r.LearningRate}} {
+	}{{"weight-decay", o.WeightDecay, 0, 1e6, &r.Rules.WeightDecay}, {"clip", o.Clip, 1e-12, 1e12, &r.Clip}, {"ema", o.EMA, 0, .999999999, &r.EMA}, {"lr", o.LR, 0, 1e6, &r.LearningRate}} {
 		if n.text == "" {
 			continue
 		}
 		if *n.to, err = fraction(n.name, n.text, n.low, n.high); err != nil {
 			return err
+		}
+		if *n.to == 0 && n.name == "weight-decay" {
+			*n.to = -1 // none, where 0 is the default
 		}
 	}
 	if s := o.MaxTime; s != "" {

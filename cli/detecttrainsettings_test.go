@@ -117,10 +117,21 @@ func TestDetectTrainOverridden(t *testing.T) {
 		t.Errorf("%d steps, want 720000", r.Steps)
 	}
 	r = trainSettings(t, 100, nil, func(o *detectTrainOptions) {
-		o.Recipe, o.Epochs, o.Patience, o.Clip, o.EMA, o.MaxTime = "detectron2-1x", 3, 2, "10", "0.99", "5m"
+		o.Recipe, o.Epochs, o.Patience, o.Clip, o.EMA, o.MaxTime, o.WeightDecay = "detectron2-1x", 3, 2, "10", "0.99", "5m", "0.05"
 	}).recipe
-	if r.Steps != 0 || r.Config.Epochs != 3 || r.Patience != 2 || r.Clip != 10 || r.EMA != .99 || r.MaxTime.Minutes() != 5 {
+	if r.Rules.WeightDecay != .05 || !r.Rules.NoNormDecay || r.Steps != 0 || r.Config.Epochs != 3 || r.Patience != 2 || r.Clip != 10 || r.EMA != .99 || r.MaxTime.Minutes() != 5 {
 		t.Errorf("%+v", r.Config)
+	}
+}
+
+// TestDetectTrainWeightDecay compares weight decays of flags and the recipe. None is a
+// negative number to finetune.Rules, where 0 is the default.
+func TestDetectTrainWeightDecay(t *testing.T) {
+	for text, want := range map[string]float64{"": 1e-4, "0.01": .01, "0": -1} {
+		got := trainSettings(t, 100, nil, func(o *detectTrainOptions) { o.WeightDecay = text }).recipe.Rules.WeightDecay
+		if got != want {
+			t.Errorf("--weight-decay %q: %v, want %v", text, got, want)
+		}
 	}
 }
 
