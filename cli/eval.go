@@ -10,6 +10,7 @@ import (
 	cli "github.com/urfave/cli/v2"
 
 	"github.com/robust-transfer/rtx/featurize"
+	"github.com/robust-transfer/rtx/featurize/corrupt"
 	"github.com/robust-transfer/rtx/featurize/output"
 	"github.com/robust-transfer/rtx/featurize/seen"
 	"github.com/robust-transfer/rtx/finetune/metrics"
@@ -30,6 +31,11 @@ func evalCommand(e *env) *cli.Command {
 			"Models of finetune, compare and probe --attach know the images that they were trained on\n" +
 			"and chosen by, by the contents of the files: eval warns of those, and --split heldout\n" +
 			"leaves them out.\n" +
+			"--corrupt evaluates under common corruptions as well (Hendrycks and Dietterich 2019), after\n" +
+			"resizing and cropping, of a detector on the image itself (Michaelis et al. 2019). Their\n" +
+			"strengths are those of ImageNet-C, or of CIFAR-10-C for networks of inputs below 64x64. Frost is\n" +
+			"computed, and not comparable with published figures. OUT gets corruptions.csv,\n" +
+			"corruptions.svg and corruptions.html, with samples; it is gone on with after an interruption.\n" +
 			"Detections are judged by COCO's rules, as pycocotools does: those of a detector, or those\n" +
 			"that --predictions holds, for which neither a model nor onnxruntime is needed. DATA is then\n" +
 			"a data set for detection in the form of COCO, Pascal VOC or YOLO; its split is test, else\n" +
@@ -46,7 +52,7 @@ func evalCommand(e *env) *cli.Command {
 			text("against", "", "a second COCO results `FILE`: tell whether the detections differ from it by more than chance"),
 			text("metric", "", "`RULES` that detections are judged by: coco, or voc07 or voc10 beside them, Pascal VOC's of 2007 (11 points) or from 2010 on (default: coco)"),
 			text("voc-rounding", "", "`HOW` detections are rounded before they are judged by VOC's rules: d2, as Detectron2 does, scores to 3 decimals and boxes to 1 (default: they are not)"),
-		}, detectorFlags(), runFlags(), skipFlags(), outputFlags(), []cli.Flag{
+		}, corruptFlags(), detectorFlags(), runFlags(), skipFlags(), outputFlags(), []cli.Flag{
 			toggle("overwrite", "start over where OUT holds something else"),
 		}, specFlags()),
 		Action: func(c *cli.Context) error { return e.eval(c) },
@@ -63,6 +69,7 @@ type evalOptions struct {
 	Against     string `flag:"against"`
 	Metric      string `flag:"metric"`
 	Rounding    string `flag:"voc-rounding"`
+	corruptOptions
 	detectorOptions
 	runOptions
 	skipOptions
@@ -79,16 +86,19 @@ func (o *evalOptions) network() networkOptions {
 // evaluating is one call of the verb.
 type evaluating struct {
 	classifier
-	o       evalOptions
-	split   string
-	samples []featurize.Sample // of the split; of a stream, when it has ended
-	indices []int              // of the data's classes among the logits
-	scores  *metrics.Scores
-	ranked  map[string][]metrics.Ranked // of a stream's images, whose labels are not known yet
-	seen    *seen.Record
-	uses    map[string]seen.Use // of images that the model has seen, by path
-	args    []byte
-	folder  *output.Folder // nil: nothing is kept
+	o        evalOptions
+	split    string
+	samples  []featurize.Sample // of the split; of a stream, when it has ended
+	indices  []int              // of the data's classes among the logits
+	scores   *metrics.Scores
+	ranked   map[string][]metrics.Ranked // of a stream's images, whose labels are not known yet
+	seen     *seen.Record
+	uses     map[string]seen.Use // of images that the model has seen, by path
+	args     []byte
+	command  string
+	folder   *output.Folder       // nil: nothing is kept
+	plan     []corrupt.Corruption // nil: none
+	baseline string               // SHA-256 of --corrupt-baseline
 }
 
 func (e *env) eval(c *cli.Context) error {
@@ -101,7 +111,7 @@ func (e *env) eval(c *cli.Context) error {
 	if o.Predictions != "" {
 		return e.evalPredictions(c, o)
 	}
-	v := &evaluating{classifier: classifier{network: network{env: e, networkOptions: o.network()}}, o: o, uses: map[string]seen.Use{}}
+	v := &evaluating{classifier: classifier{network: network{env: e, networkOptions: o.network()}}, o: o, uses: map[string]seen.Use{}, command: commandLine(c)}
 	if err := v.check(); err != nil {
 		return err
 	}
@@ -122,6 +132,9 @@ func (e *env) eval(c *cli.Context) error {
 	if err := v.load(); err != nil {
 		return err
 	}
+	if err := v.checkCorrupt(); err != nil {
+		return err
+	}
 	if v.seen, err = seenBy(v.model); err != nil {
 		return err
 	}
@@ -132,6 +145,9 @@ func (e *env) eval(c *cli.Context) error {
 		return err
 	}
 	defer v.listing.Close()
+	if err := v.refuseStream(); err != nil {
+		return err
+	}
 	v.tellNotes()
 	if v.listing.Stream == nil {
 		if err := v.choose(); err != nil {
@@ -176,6 +192,9 @@ func (e *env) eval(c *cli.Context) error {
 	}
 	found := v.evaluation()
 	v.tellOverlap(found.Overlap)
+	if err := v.evalCorruptions(ctx, found); err != nil {
+		return err
+	}
 	if err := v.write(ctx, found); err != nil {
 		return err
 	}

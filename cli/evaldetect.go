@@ -50,7 +50,7 @@ func (v *evaluatingObjects) checkFile(c *cli.Context) error {
 	if v.Model != "" {
 		return &usageError{msg: "--model and --predictions are given, expected one of them", hint: "--predictions judges a file without a model"}
 	}
-	for _, flag := range []string{"batch-size", "device", "precision", "threads", "onnxruntime", "on-error", "max-skipped", "exif-rotate", "normalize", "input-size", "range", "channels", "form", "labels"} {
+	for _, flag := range []string{"batch-size", "device", "precision", "threads", "onnxruntime", "on-error", "max-skipped", "exif-rotate", "normalize", "input-size", "range", "channels", "form", "labels", "corrupt", "corrupt-baseline"} {
 		if c.IsSet(flag) {
 			return &usageError{msg: fmt.Sprintf("--%s is of running a model, and --predictions runs none", flag), hint: "leave it out"}
 		}

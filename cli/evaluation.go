@@ -23,25 +23,26 @@ import (
 // evaluation is what rtx.eval/1 says, beside what every result says. Shares are
 // fractions.
 type evaluation struct {
-	Protocol        string       `json:"protocol"` // the split that the figures are of: test, val, train, all or heldout
-	Split           string       `json:"split"`
-	Top1            share        `json:"top1"`
-	Top5            share        `json:"top5"` // of min(5, classes) labels
-	MeanPerClass    share        `json:"mean_per_class"`
-	N               int          `json:"n"`
-	ECE             share        `json:"ece"`
-	Skipped         int          `json:"skipped"`
-	ImagesPerSecond float64      `json:"images_per_second"`
-	Classes         int          `json:"classes"` // of the model
-	Scores          string       `json:"scores"`  // what makes probabilities of the logits: softmax or sigmoid
-	MultiLabel      bool         `json:"multi_label"`
-	Absent          int          `json:"absent"` // classes of the model without images, left out of mean_per_class
-	Model           modelFile    `json:"model"`
-	Spec            string       `json:"spec"` // "model" or "assumed"
-	Device          string       `json:"device"`
-	PerClass        []classScore `json:"per_class"` // the classes that occur as true or as predicted, in the model's order
-	Failed          []failure    `json:"failed"`
-	Overlap         *overlap     `json:"overlap"` // with the images that the model has seen; null where its file does not say which
+	Protocol        string            `json:"protocol"` // the split that the figures are of: test, val, train, all or heldout
+	Split           string            `json:"split"`
+	Top1            share             `json:"top1"`
+	Top5            share             `json:"top5"` // of min(5, classes) labels
+	MeanPerClass    share             `json:"mean_per_class"`
+	N               int               `json:"n"`
+	ECE             share             `json:"ece"`
+	Skipped         int               `json:"skipped"`
+	ImagesPerSecond float64           `json:"images_per_second"`
+	Classes         int               `json:"classes"` // of the model
+	Scores          string            `json:"scores"`  // what makes probabilities of the logits: softmax or sigmoid
+	MultiLabel      bool              `json:"multi_label"`
+	Absent          int               `json:"absent"` // classes of the model without images, left out of mean_per_class
+	Model           modelFile         `json:"model"`
+	Spec            string            `json:"spec"` // "model" or "assumed"
+	Device          string            `json:"device"`
+	PerClass        []classScore      `json:"per_class"` // the classes that occur as true or as predicted, in the model's order
+	Failed          []failure         `json:"failed"`
+	Corruptions     *corruptionResult `json:"corruptions,omitempty"`
+	Overlap         *overlap          `json:"overlap"` // with the images that the model has seen; null where its file does not say which
 
 	confusion [][]int // counts of the classes of PerClass, rows the true ones
 }
@@ -134,8 +135,9 @@ func (v *evaluating) evaluation() *evaluation {
 }
 
 var evaluationLayout = output.Layout{
-	Kind:  "evaluation",
-	Files: []string{"args.yaml", "per_class.csv", "confusion.csv", "confusion.svg", "eval.json"},
+	Kind:    "evaluation",
+	Files:   slices.Concat([]string{"args.yaml", "per_class.csv", "confusion.csv", "confusion.svg"}, corruptFiles, []string{"eval.json"}),
+	Working: []string{corruptState},
 }
 
 // evaluationSettings are what an evaluation depends on.
@@ -145,6 +147,8 @@ type evaluationSettings struct {
 	Classes string `json:"classes"` // the places of the data's classes among the logits
 	Split   string `json:"split"`
 	Data    string `json:"data"`
+	Corrupt string `json:"corruptions,omitempty"`
+	Base    string `json:"corrupt_baseline,omitempty"`
 	Scores  string `json:"scores,omitempty"` // what the value holds, where it is not logits for a softmax
 }
 
@@ -154,7 +158,7 @@ func (v *evaluating) settings() evaluationSettings {
 	if o.Scores != onnx.Softmax || o.Known && o.Holds != onnx.Logits {
 		scores = fmt.Sprintf("%s, %s, threshold %g", o.Holds, o.Scores, o.Threshold)
 	}
-	return evaluationSettings{v.computation(), o.Value, fmt.Sprint(v.indices), v.split, identity(v.samples), scores}
+	return evaluationSettings{v.computation(), o.Value, fmt.Sprint(v.indices), v.split, identity(v.samples), corruptionKey(v.plan), v.baseline, scores}
 }
 
 // openFolder locks OUT, where there is one.
@@ -209,11 +213,15 @@ func identity(samples []featurize.Sample) string {
 
 // fields is the evaluation with its keys in order.
 func (r *evaluation) fields() object {
-	return object{
+	all := object{
 		{"protocol", r.Protocol}, {"split", r.Split}, {"top1", r.Top1}, {"top5", r.Top5}, {"mean_per_class", r.MeanPerClass},
 		{"n", r.N}, {"ece", r.ECE}, {"skipped", r.Skipped}, {"images_per_second", r.ImagesPerSecond}, {"classes", r.Classes}, {"scores", r.Scores}, {"multi_label", r.MultiLabel}, {"absent", r.Absent},
 		{"model", r.Model}, {"spec", r.Spec}, {"device", r.Device}, {"per_class", r.PerClass}, {"failed", r.Failed}, {"overlap", r.Overlap},
 	}
+	if r.Corruptions != nil {
+		all = append(all, object{{"corruptions", r.Corruptions}}...)
+	}
+	return all
 }
 
 // write makes the files of OUT.
@@ -222,21 +230,27 @@ func (v *evaluating) write(ctx context.Context, r *evaluation) error {
 		return nil
 	}
 	settings := v.settings()
-	if err := v.folder.Begin(settings, v.o.Overwrite); err != nil {
+	corruptions, err := v.corruptionContents(ctx, r)
+	if err != nil {
 		return err
+	}
+	if v.plan == nil { // else the folder was begun before
+		if err := v.folder.Begin(settings, v.o.Overwrite); err != nil {
+			return err
+		}
 	}
 	labels, counts := make([]string, len(r.PerClass)), slices.Concat(r.confusion...)
 	for i, c := range r.PerClass {
 		labels[i] = c.Label
 	}
 	head := append(v.result("rtx.eval/1", "done", v.folder.Path(), r.fields()), object{{"rtx", buildVersion()}, {"config", settings}}...)
-	return nothingWritten(v.folder.Put(ctx,
+	return nothingWritten(v.folder.Put(ctx, append(corruptions,
 		output.Content{Name: "args.yaml", Write: output.Bytes(v.args)},
 		output.Content{Name: "per_class.csv", Write: func(w io.Writer) error { return csv.NewWriter(w).WriteAll(r.perClassRows(share.fraction)) }},
 		output.Content{Name: "confusion.csv", Write: func(w io.Writer) error { return csv.NewWriter(w).WriteAll(confusionRows(labels, r.confusion)) }},
 		output.Content{Name: "confusion.svg", Write: func(w io.Writer) error { return report.Confusion(w, labels, counts) }},
 		output.Content{Name: "eval.json", Write: output.JSON(head)},
-	))
+	)...))
 }
 
 // perClassRows is the table of the classes, with its header.
@@ -282,7 +296,10 @@ func (v *evaluating) report(status string, r *evaluation) error {
 	} else {
 		v.note("%d images, %d skipped; %.0f images/s", r.N, r.Skipped, r.ImagesPerSecond)
 	}
-	return r.tables(v.stdout)
+	if err := r.tables(v.stdout); err != nil || r.Corruptions == nil {
+		return err
+	}
+	return r.Corruptions.tables(v.stdout)
 }
 
 // tables writes the figures for people: first those of all images, then those

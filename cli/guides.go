@@ -88,6 +88,7 @@ var guides = map[string]help.Guide{
 	}},
 	"eval": {Synopsis: "rtx eval -m MODEL -d DATA [-o OUT] [FLAGS]\nrtx eval --predictions P.json -d DATA [-o OUT] [FLAGS]", Examples: []help.Example{
 		{Does: "On the test split, with a confusion matrix in OUT", Line: "rtx eval -m run/weights/best.onnx -d images -o evaluation"},
+		{Does: "Under fifteen common corruptions, with errors relative to another model's", Line: "rtx eval -m robust.onnx -d images -o robust --corrupt all --corrupt-baseline standard/eval.json"},
 		{Does: "COCO's figures of detections in a file", Line: "rtx eval --predictions predictions.json -d instances_val2017.json"},
 	}},
 	"predict": {Synopsis: "rtx predict -m MODEL IMAGE... [FLAGS]\nrtx predict -m MODEL -d DATA [FLAGS]", Examples: []help.Example{

@@ -28,6 +28,11 @@ type Extractor struct {
 	BatchSize int // rows of every batch
 	RowSize   int // numbers in a row of features
 	Workers   int // goroutines that read and decode; 0: 1
+
+	// Alter, unless nil, changes the pixels of a row, uint8 [H,W,3] RGB, before the
+	// network reads them. Workers call it at once for different rows. An error makes the
+	// image one that cannot be used.
+	Alter func(row []uint8, s Sample) error
 }
 
 // Result is the outcome of a sample: features or an error.
@@ -174,6 +179,9 @@ func (e *Extractor) decode(slots <-chan slot) {
 			var info pixels.Info
 			if info, err = d.Decode(&image, data); err == nil {
 				err = resampler.Apply(dst, &image, e.Transform.Geometry)
+			}
+			if err == nil && e.Alter != nil {
+				err = e.Alter(dst, r.Sample)
 			}
 			r.Err, r.Warnings = err, info.Warnings
 		}
