@@ -54,6 +54,9 @@ func (k *checking) page(ctx context.Context, r *data.Report, c *checkResult, w i
 // answer is the result in a sentence.
 func (c *checkResult) answer() string {
 	s := fmt.Sprintf("%d images show %d objects of %d classes.", c.Images, c.Objects, c.Classes)
+	if c.Classes == 1 {
+		s = fmt.Sprintf("%d images show %d objects of one class.", c.Images, c.Objects)
+	}
 	switch n := len(c.flaws()); {
 	case c.Unusable != "":
 		return s + " They cannot be used: " + strings.TrimPrefix(c.Unusable, "data: ") + "."

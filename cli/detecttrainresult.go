@@ -49,7 +49,7 @@ func (f *detectResult) line() string {
 	}
 	spread := ""
 	if len(f.Seeds) > 1 {
-		spread = fmt.Sprintf("; %s AP %s ± %s over %d seeds", map[string]string{"bbox": "box", "segm": "mask"}[f.Metric], percentText(float64(f.AP)), percentText(float64(f.SD)), len(f.Seeds))
+		spread = fmt.Sprintf(" of seed %d; %s AP %s ± %s over %d seeds", first.Seed, map[string]string{"bbox": "box", "segm": "mask"}[f.Metric], percentText(float64(f.AP)), percentText(float64(f.SD)), len(f.Seeds))
 	}
 	return fmt.Sprintf("%s %s, of epoch %d%s%s", f.Protocol, precisionText(score), first.Best.Epoch, spread, note)
 }
