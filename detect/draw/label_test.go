@@ -5,6 +5,7 @@ import (
 	"image"
 	"image/color"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -213,8 +214,39 @@ func TestColours(t *testing.T) {
 			t.Errorf("%d of 25 classes have the colour %v", n, colour)
 		}
 	}
-	if (Colours{}).Of("cat") != NewColours("cat").Of("cat") {
-		t.Error("a class by itself does not have its own colour")
+}
+
+// Up to five classes have colours that are far apart, each its own or that one's relative.
+func TestFewColours(t *testing.T) {
+	normal := [3][3]float64{{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}
+	of := func(i, j int) float64 { return apart(lab(Palette[i], normal), lab(Palette[j], normal)) }
+	for i := range 5 {
+		for j := range Palette {
+			if j < 5 && j != i && of(i, j) < 60 {
+				t.Errorf("colours %d and %d are only %.1f apart", i, j, of(i, j))
+			}
+			if j != i && of(i, j) < of(i, i+5) {
+				t.Errorf("colour %d is nearer to %d than to %d", i, j, i+5)
+			}
+		}
+	}
+	for _, names := range [][]string{{"Platelets", "RBC", "WBC"}, {"a", "b", "c", "d", "e"}} {
+		c, seen := NewColours(names...), map[color.RGBA]bool{}
+		for _, n := range names {
+			seen[c.Of(n)] = true
+			if !slices.Contains(Palette[:5], c.Of(n)) {
+				t.Errorf("%q of %q has the colour %v", n, names, c.Of(n))
+			}
+		}
+		if len(seen) != len(names) {
+			t.Errorf("%q have %d colours", names, len(seen))
+		}
+	}
+	for _, n := range []string{"cat", "dog", "person", "Platelets"} {
+		own, alone := slices.Index(Palette[:], Colours{}.Of(n)), slices.Index(Palette[:], NewColours(n).Of(n))
+		if own%5 != alone {
+			t.Errorf("%q has colour %d by its name, and %d by itself", n, own, alone)
+		}
 	}
 }
 
