@@ -65,8 +65,7 @@ func (d *detecting) detectAll(ctx context.Context, samples iter.Seq2[featurize.S
 		d.tellImages()
 	}()
 	p.update(earlier, total)
-	config := detect.ImagesConfig{Decode: pixels.DecodeConfig{ExifRotate: d.ExifRotate}, Workers: min(cores(d.Workers), 4), Size: d.size}
-	return detect.Images(ctx, d.detector, samples, config, func(r detect.ImageResult) error {
+	return detect.Images(ctx, d.detector, samples, d.imagesConfig(), func(r detect.ImageResult) error {
 		one := d.take(r)
 		d.count(one)
 		if err := emit(one); err != nil {
@@ -76,6 +75,11 @@ func (d *detecting) detectAll(ctx context.Context, samples iter.Seq2[featurize.S
 		p.update(d.done, total)
 		return nil
 	})
+}
+
+// imagesConfig says how images are decoded.
+func (d *detecting) imagesConfig() detect.ImagesConfig {
+	return detect.ImagesConfig{Decode: pixels.DecodeConfig{ExifRotate: d.ExifRotate}, Workers: min(cores(d.Workers), 4), Size: d.size}
 }
 
 // take makes a line of what was found in an image.

@@ -6,6 +6,7 @@ import (
 
 	cli "github.com/urfave/cli/v2"
 
+	"github.com/robust-transfer/rtx/featurize/corrupt"
 	"github.com/robust-transfer/rtx/featurize/output"
 )
 
@@ -16,10 +17,11 @@ type evaluatingObjects struct {
 	o          evalOptions
 	args       []byte
 	command    string
-	file       *predictionsFile // nil: a detector makes them
-	other      *predictionsFile // of --against; nil: none
-	categories map[int]int64    // ids of the data, by the detector's classes
-	folder     *output.Folder   // nil: nothing is kept
+	file       *predictionsFile     // nil: a detector makes them
+	other      *predictionsFile     // of --against; nil: none
+	categories map[int]int64        // ids of the data, by the detector's classes
+	folder     *output.Folder       // nil: nothing is kept
+	plan       []corrupt.Corruption // nil: none
 
 	judged
 }
@@ -120,6 +122,9 @@ func (v *evaluatingObjects) judge(ctx context.Context) error {
 	}
 	found, err := v.evaluate(ctx)
 	if err == nil {
+		err = v.evalCorruptions(ctx, found)
+	}
+	if err == nil {
 		err = v.write(ctx, found)
 	}
 	switch {
@@ -204,5 +209,8 @@ func (v *evaluatingObjects) report(status string, r *objectEvaluation) error {
 		v.tellFailures(v.failed, "")
 		v.note("%d images, %d skipped; %.1f images/s", v.done, len(v.failed), v.imagesPerSecond())
 	}
-	return r.tables(v.stdout)
+	if err := r.tables(v.stdout); err != nil || r.Corruptions == nil {
+		return err
+	}
+	return r.Corruptions.tables(v.stdout)
 }

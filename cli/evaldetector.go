@@ -54,6 +54,9 @@ func (v *evaluatingObjects) checkDetector(c *cli.Context) error {
 	if err := v.checkSkips(); err != nil {
 		return err
 	}
+	if err := v.checkCorrupt(); err != nil {
+		return err
+	}
 	v.batch = 1
 	if err := v.networkOptions.check(); err != nil {
 		return err
@@ -102,11 +105,10 @@ func firstName(names []string) string {
 	return names[0]
 }
 
-// detect runs the detector over the images of the split. With a folder it goes on where an
-// earlier command was ended.
-func (v *evaluatingObjects) detect(ctx context.Context) error {
-	place := map[string][]int64{} // of a file, the images of the data that it is
-	var samples []featurize.Sample
+// imageFiles are the files of the images, and of each, by its path, the images of the
+// data that it is.
+func (v *evaluatingObjects) imageFiles() (samples []featurize.Sample, place map[string][]int64) {
+	place = map[string][]int64{}
 	for i, s := range v.truth.samples {
 		if s.Read == nil {
 			s.Read = lost
@@ -116,10 +118,17 @@ func (v *evaluatingObjects) detect(ctx context.Context) error {
 		}
 		place[s.Path] = append(place[s.Path], v.truth.Images[i].ID)
 	}
+	return samples, place
+}
+
+// detect runs the detector over the images of the split. With a folder it goes on where an
+// earlier command was ended.
+func (v *evaluatingObjects) detect(ctx context.Context) error {
+	samples, place := v.imageFiles()
 	v.size = func(s featurize.Sample) (int, int) { return v.truth.sizeOf(s.Path) }
 	keep := func(one detected) error {
 		for _, id := range place[string(one.Path)] {
-			v.keep(id, one)
+			v.found = append(v.found, v.detections(id, one)...)
 		}
 		return nil
 	}
@@ -185,17 +194,18 @@ func (v *evaluatingObjects) detectFolder(ctx context.Context, samples []featuriz
 	})
 }
 
-// keep adds what was found in an image of the data to the detections.
-func (v *evaluatingObjects) keep(image int64, one detected) {
+// detections are what was found in an image of the data.
+func (v *evaluatingObjects) detections(image int64, one detected) (found []coco.Detection) {
 	for _, o := range one.Objects {
 		if id, known := v.categories[o.Class]; known {
 			b := cocoBox(o.Box)
-			v.found = append(v.found, coco.Detection{
+			found = append(found, coco.Detection{
 				ImageID: image, CategoryID: id, Score: float64(o.Score), Mask: o.Mask,
 				Box: [4]float64{float64(b[0]), float64(b[1]), float64(b[2]), float64(b[3])},
 			})
 		}
 	}
+	return found
 }
 
 // detectorSettings are what the detections of a model depend on, beside the data.

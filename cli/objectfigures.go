@@ -37,6 +37,7 @@ type objectEvaluation struct {
 	Model           *modelFile        `json:"model"`
 	Skipped         int               `json:"skipped"`
 	ImagesPerSecond *share            `json:"images_per_second"` // null: no model ran
+	Corruptions     *corruptionResult `json:"corruptions,omitempty"`
 
 	confusion *coco.Confusion
 }
@@ -191,11 +192,15 @@ func (r *objectEvaluation) tables(w io.Writer) error {
 
 // fields is the evaluation with its keys in order.
 func (r *objectEvaluation) fields() object {
-	return object{
+	all := object{
 		{"protocol", r.Protocol}, {"split", r.Split}, {"n", r.N}, {"objects", r.Objects}, {"crowds", r.Crowds}, {"detections", r.Detections}, {"classes", r.Classes},
 		{"metric", r.Metric}, {"bbox", r.BBox}, {"segm", r.Segm}, {"voc", r.VOC}, {"spread", r.Spread}, {"best", r.Best}, {"errors", r.Errors}, {"against", r.Against},
 		{"per_class", r.PerClass}, {"strays", r.Strays}, {"predictions", r.Predictions}, {"model", r.Model}, {"skipped", r.Skipped}, {"images_per_second", r.ImagesPerSecond},
 	}
+	if r.Corruptions != nil {
+		all = append(all, object{{"corruptions", r.Corruptions}}...)
+	}
+	return all
 }
 
 // mostObjectClasses is how many classes a table for people lists.

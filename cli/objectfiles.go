@@ -15,10 +15,10 @@ import (
 // objectsLayout is that of the folders of eval for detections.
 var objectsLayout = output.Layout{
 	Kind: "detection evaluation",
-	Files: []string{
-		"args.yaml", "predictions.json", "per_class.csv", "pr.csv", "pr.svg", "errors.csv", "confusion.csv", "confusion.svg", "report.html", "eval.json",
-	},
-	Working: []string{"detected.jsonl"},
+	Files: slices.Concat([]string{
+		"args.yaml", "predictions.json", "per_class.csv", "pr.csv", "pr.svg", "errors.csv", "confusion.csv", "confusion.svg", "report.html",
+	}, corruptFiles, []string{"eval.json"}),
+	Working: []string{"detected.jsonl", corruptState},
 }
 
 // write makes the files of OUT.
@@ -37,7 +37,11 @@ func (v *evaluatingObjects) write(ctx context.Context, r *objectEvaluation) erro
 	}
 	labels, counts := r.matrix()
 	head := append(v.result("rtx.eval/1", "done", v.folder.Path(), r.fields()), object{{"rtx", buildVersion()}, {"config", v.settings()}}...)
-	contents := []output.Content{{Name: "args.yaml", Write: output.Bytes(v.args)}}
+	contents, err := v.corruptionContents(ctx, r)
+	if err != nil {
+		return err
+	}
+	contents = append(contents, output.Content{Name: "args.yaml", Write: output.Bytes(v.args)})
 	if v.file == nil {
 		contents = append(contents, output.Content{Name: "predictions.json", Write: func(w io.Writer) error { return coco.WriteResults(w, v.found) }})
 	}

@@ -11,10 +11,11 @@ type objectSettings struct {
 	Data        string            `json:"data"`
 	Metric      string            `json:"metric"`
 	Rounding    string            `json:"voc_rounding"`
+	Corrupt     string            `json:"corruptions,omitempty"`
 }
 
 func (v *evaluatingObjects) settings() objectSettings {
-	s := objectSettings{Split: v.truth.split, Data: v.truth.identity(), Metric: v.metric(), Rounding: v.o.Rounding}
+	s := objectSettings{Split: v.truth.split, Data: v.truth.identity(), Metric: v.metric(), Rounding: v.o.Rounding, Corrupt: corruptionKey(v.plan)}
 	if v.file != nil {
 		s.Predictions = v.file.SHA256
 	} else {

@@ -19,6 +19,10 @@ type ImagesConfig struct {
 	// says nothing. An image of another size is turned as its EXIF orientation says if
 	// that gives it this one. nil: all images are as Decode leaves them.
 	Size func(featurize.Sample) (width, height int)
+
+	// Alter, unless nil, changes an image before the detector sees it. Workers call it at
+	// once for different images. An error makes the image one that cannot be used.
+	Alter func(*pixels.Image, featurize.Sample) error
 }
 
 // ImageResult is what a detector found in an image, or why the image cannot be used.
@@ -116,6 +120,9 @@ func (c ImagesConfig) decode(work <-chan *decoding) {
 		}
 		if r.Err == nil && c.Size != nil && !c.Decode.ExifRotate {
 			r.turn(upright, data, c.Size)
+		}
+		if r.Err == nil && c.Alter != nil {
+			r.Err = c.Alter(r.Image, r.Sample)
 		}
 		r.Warnings = info.Warnings
 		close(job.done)
