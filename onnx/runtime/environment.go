@@ -11,6 +11,7 @@ import (
 var environment struct {
 	sync.Mutex
 	library string
+	steps   int // that have the arena
 }
 
 // start opens the environment, once. A process can use one library only.
@@ -29,4 +30,55 @@ func start(lib Library) error {
 	}
 	environment.library = lib.Path
 	return ort.DisableTelemetry()
+}
+
+// The arena of Steps grows by regions, of which the first is virtual memory of this
+// size, each twice as large as the last: what is free in a region joins to larger pieces,
+// which the pieces of small regions cannot. Only what is used is resident.
+const (
+	doubling    = 0
+	firstRegion = 1 << 30
+	leastRest   = 1 << 20 // of a free piece, which stays whole if less would be left
+)
+
+// shareArena makes the arena of the CPU's memory that all Steps take their intermediate
+// values from, if it is not there. The programs of a training run one after the other, so
+// that each can use what the others have left. For each call there must be one of
+// leaveArena.
+func shareArena() error {
+	environment.Lock()
+	defer environment.Unlock()
+	if environment.steps == 0 {
+		cpu, err := ort.GetMemoryInfo()
+		if err != nil {
+			return fmt.Errorf("runtime: %w", err)
+		}
+		config, err := ort.NewArenaCfg(0, doubling, firstRegion, leastRest)
+		if err != nil {
+			return fmt.Errorf("runtime: %w", err)
+		}
+		defer config.Destroy()
+		if err := ort.CreateAndRegisterAllocator(cpu, config); err != nil {
+			return fmt.Errorf("runtime: %w", err)
+		}
+	}
+	environment.steps++
+	return nil
+}
+
+// leaveArena frees the arena when no Step has it any more.
+func leaveArena() error {
+	environment.Lock()
+	defer environment.Unlock()
+	if environment.steps--; environment.steps > 0 {
+		return nil
+	}
+	cpu, err := ort.GetMemoryInfo()
+	if err == nil {
+		err = ort.UnregisterAllocator(cpu)
+	}
+	if err != nil {
+		return fmt.Errorf("runtime: %w", err)
+	}
+	return nil
 }

@@ -19,6 +19,7 @@ import (
 type Step struct {
 	session         *Session
 	inputs, outputs []port
+	arena           bool // it shares that of Steps
 }
 
 // port is an input or output of a Step.
@@ -58,6 +59,9 @@ func OpenStep(m *onnx.Model, o Options) (*Step, error) {
 	// DenseNet take four times as long as everything else.
 	err = errors.Join(options.AddSessionConfigEntry("session.intra_op.allow_spinning", "0"), options.SetMemPattern(false),
 		options.SetGraphOptimizationLevel(ort.GraphOptimizationLevelDisableAll))
+	if err == nil && s.session.device.gpu < 0 {
+		err = options.AddSessionConfigEntry("session.use_env_allocators", "1")
+	}
 	if err != nil {
 		return nil, fmt.Errorf("runtime: %w", err)
 	}
@@ -65,9 +69,15 @@ func OpenStep(m *onnx.Model, o Options) (*Step, error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.session.device.gpu < 0 {
+		if err := shareArena(); err != nil {
+			return nil, err
+		}
+		s.arena = true
+	}
 	s.session.session, err = ort.NewDynamicAdvancedSessionWithONNXData(bytes, names(s.inputs), names(s.outputs), options)
 	if err != nil {
-		return nil, fmt.Errorf("runtime: %q: %w", m.Name(), classify(err))
+		return nil, errors.Join(fmt.Errorf("runtime: %q: %w", m.Name(), classify(err)), s.Close())
 	}
 	return &s, nil
 }
@@ -153,4 +163,11 @@ func (s *Step) values(what string, ports []port, tensors []*Tensor) ([]ort.Value
 }
 
 // Close frees the step, but not the tensors. It may be called more than once.
-func (s *Step) Close() error { return s.session.Close() }
+func (s *Step) Close() error {
+	err := s.session.Close()
+	if s.arena {
+		s.arena = false
+		err = errors.Join(err, leaveArena())
+	}
+	return err
+}
