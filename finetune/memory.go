@@ -62,7 +62,7 @@ func transient(p *graph.Program) int64 {
 }
 
 // stateMemory is the memory of variables, which does not depend on the batch size,
-// with a second buffer for each one that a program both reads and updates.
+// with a second buffer for each one that a program reads and cannot update in place.
 func stateMemory(programs ...*graph.Program) (n int64) {
 	variables, second := map[graph.Variable]int64{}, map[graph.Variable]bool{}
 	for _, p := range programs {
@@ -73,7 +73,7 @@ func stateMemory(programs ...*graph.Program) (n int64) {
 		}
 		for _, u := range p.Updates {
 			variables[u.Variable] = tensorBytes(p, u.Node)
-			second[u.Variable] = second[u.Variable] || read[u.Variable]
+			second[u.Variable] = second[u.Variable] || read[u.Variable] && !graph.Overwrites(p, u)
 		}
 	}
 	for v, size := range variables {

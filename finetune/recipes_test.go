@@ -124,13 +124,18 @@ func TestMemory(t *testing.T) {
 			{Op: graph.Relu{}, In: []int{1}, Shape: s}, // with 0 and 1: 30
 			{Op: graph.Relu{}, In: []int{2}, Shape: s}, // 0, 2, 3 and w: 40
 			{Role: graph.State, Name: "w", Shape: s},
-			{Op: graph.Axpy{A: 1}, In: []int{4, 3}, Shape: s}, // 0, w, 3, 5
-			{Op: graph.Relu{}, In: []int{3}, Shape: s},        // 0, w, 3, 5, 6: 50
+			{Op: graph.Axpy{A: 1}, In: []int{4, 3}, Shape: s}, // 0, 3, and w in place
+			{Op: graph.Relu{}, In: []int{3}, Shape: s},        // 0, w, 3, 6: 40
 		},
 		Outputs: []graph.Output{{Name: "y", Node: 6}},
 		Updates: []graph.Update{{Variable: graph.Variable{Name: "w"}, Node: 5}},
 	}
+	if got := finetune.Memory(p); got != 4*40 {
+		t.Errorf("%d bytes, want 160", got)
+	}
+	p.Nodes[6].In = []int{4, 5} // the last op reads the variable before and after its update
+	p.Nodes[6].Op = graph.Axpy{A: 1}
 	if got := finetune.Memory(p); got != 4*50 {
-		t.Errorf("%d bytes, want 200", got)
+		t.Errorf("%d bytes with a second buffer, want 200", got)
 	}
 }

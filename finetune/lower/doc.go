@@ -12,7 +12,8 @@
 // by one, by graph.Op's Emit. Config.Portable turns the rules off. [Model] returns
 // the ONNX model for inspection.
 //
-// Sessions read and write variables in place. A variable that a program both reads
-// and updates has two buffers: a run reads one, writes the other, and then swaps
-// them. A variable that programs only read, or only write, has one.
+// Sessions read and write variables in place. An update is written to the memory of its
+// variable after all that reads the variable: where nothing else makes it wait, it is made
+// to depend on the readers. A variable has a second buffer, and a run swaps both, where
+// that cannot be: a reader depends on the update.
 package lower

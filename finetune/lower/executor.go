@@ -37,8 +37,9 @@ func Open(o runtime.Options, c Config) (*Executor, error) {
 
 // Run computes a program's outputs from its inputs, by name, and then applies its
 // updates. Large inputs and outputs are read and written in place: they are not copied.
-// After an error the state is unchanged, except that variables that the program updates
-// without reading them are undefined, as are the values of out.
+// An error that is found before the computation begins leaves the state as it was. After
+// others, and where ctx ends a run, the variables that the program updates are undefined,
+// as are the values of out.
 func (x *Executor) Run(ctx context.Context, p *graph.Program, in, out map[string][]float32) error {
 	s, err := x.step(p)
 	if err != nil {

@@ -19,6 +19,7 @@ type lowered struct {
 type value struct {
 	graph.Variable // for inputs and outputs, its Name is that in the program
 	shape          graph.Shape
+	inPlace        bool // an update that may be written to the memory of its variable, which is read
 }
 
 // Model returns the ONNX model that a program is lowered to, for the CPU or a GPU.
@@ -52,6 +53,7 @@ func lower(p *graph.Program, c Config, cpu bool) (*lowered, error) {
 	}
 	rename(b.Nodes, b.renamed)
 	b.model = b.Model(b.modelInputs, b.modelOutputs)
+	b.overwrite()
 	return &b.lowered, nil
 }
 
@@ -83,7 +85,7 @@ func (b *modelBuilder) declareLeaves() error {
 				continue
 			}
 			b.shapes[name], b.leaves[name] = n.Shape, name
-			*group.to = append(*group.to, value{n.Variable(), n.Shape})
+			*group.to = append(*group.to, value{Variable: n.Variable(), shape: n.Shape})
 			b.modelInputs = append(b.modelInputs, graph.ValueInfo(name, dims(n.Shape)))
 			if len(n.Shape) == 0 { // the tensor has shape [1]
 				b.leaves[name] = b.Reshape(name)
@@ -100,7 +102,7 @@ func (b *modelBuilder) result(name string, v graph.Variable, node int, to *[]val
 		return fmt.Errorf("lower: two of the program's outputs or updates are called %q", v)
 	}
 	b.shapes[name] = s
-	*to = append(*to, value{v, s})
+	*to = append(*to, value{Variable: v, shape: s})
 	b.modelOutputs = append(b.modelOutputs, graph.ValueInfo(name, dims(s)))
 	switch v := b.values[node]; {
 	case len(s) == 0:

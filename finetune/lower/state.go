@@ -12,7 +12,7 @@ import (
 // state is the memory of a variable.
 type state struct {
 	now         *runtime.Tensor
-	next        *runtime.Tensor // buffer for programs that both read and update the variable; nil until there is one
+	next        *runtime.Tensor // buffer for programs that cannot update the variable in place; nil until there is one
 	provisional bool            // written before any program gave its shape: one-dimensional
 }
 
@@ -53,8 +53,8 @@ func dims(s graph.Shape) []int {
 	return s
 }
 
-// addNext allocates the buffer for updates by a program that also reads the
-// variable.
+// addNext allocates the buffer for updates by a program that cannot update the variable
+// in place.
 func (s *state) addNext(lib runtime.Library) (err error) {
 	if s.next == nil {
 		s.next, err = runtime.NewTensor(lib, s.now.Shape()...)

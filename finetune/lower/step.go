@@ -18,7 +18,7 @@ type step struct {
 	states         []*state          // variables that are read: the session's first inputs
 	inputs         []*port           // the session's other inputs
 	updated        []*state          // variables that are updated: the session's first outputs
-	doubleBuffered []bool            // for each of updated, whether it is also read: then next is written, and becomes now
+	doubleBuffered []bool            // for each of updated, whether it must not be written in place: then next is written, and becomes now
 	outputs        []*port           // the session's other outputs
 	in, out        []*runtime.Tensor // of the current run; reused
 }
@@ -44,14 +44,14 @@ func (x *Executor) open(p *graph.Program) (_ *step, err error) {
 	}
 	for _, v := range l.updates {
 		t, err := x.variable(v.Variable, v.shape, false)
-		read := slices.Contains(s.states, t)
-		if err == nil && read {
+		double := slices.Contains(s.states, t) && !v.inPlace
+		if err == nil && double {
 			err = t.addNext(x.options.Library)
 		}
 		if err != nil {
 			return nil, err
 		}
-		s.updated, s.doubleBuffered = append(s.updated, t), append(s.doubleBuffered, read)
+		s.updated, s.doubleBuffered = append(s.updated, t), append(s.doubleBuffered, double)
 	}
 	if s.session, err = runtime.OpenStep(l.model, x.options); err != nil {
 		return nil, fmt.Errorf("lower: %w", err)

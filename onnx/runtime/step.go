@@ -20,6 +20,8 @@ type Step struct {
 	session         *Session
 	inputs, outputs []port
 	arena           bool // it shares that of Steps
+	overwrites      *Overwrites
+	safe            map[[2]int]bool // whether an output (1) may be an input's tensor (0); what Run was asked
 }
 
 // port is an input or output of a Step.
@@ -33,7 +35,7 @@ func OpenStep(m *onnx.Model, o Options) (*Step, error) {
 	if o.Precision == "fp16" {
 		return nil, fmt.Errorf("runtime: steps in precision fp16: %w", ErrUnavailable)
 	}
-	var s Step
+	s := Step{overwrites: NewOverwrites(m), safe: map[[2]int]bool{}}
 	var err error
 	if s.inputs, err = ports("input", m.Inputs()); err != nil {
 		return nil, err
@@ -117,8 +119,8 @@ func (s *Step) Outputs() []string { return names(s.outputs) }
 // Device is "cpu" or "cuda:N"; why says why it is not a GPU.
 func (s *Step) Device() (name, why string) { return s.session.Device() }
 
-// Run computes out from in. A tensor must not be both an input and an output, nor two
-// outputs. When ctx ends, Run returns its cause early, and the values of out are
+// Run computes out from in. A tensor may be both an input and an output where
+// [Overwrites.Before] lists nothing, but not two outputs. When ctx ends, Run returns its cause early, and the values of out are
 // undefined.
 func (s *Step) Run(ctx context.Context, in, out []*Tensor) error {
 	if s.session.session == nil {
@@ -133,14 +135,31 @@ func (s *Step) Run(ctx context.Context, in, out []*Tensor) error {
 		return err
 	}
 	for i, t := range out {
-		if slices.Contains(in, t) || slices.Contains(out[:i], t) {
-			return fmt.Errorf("runtime: output %q is a tensor that is an input or another output, too", s.outputs[i].name)
+		if slices.Contains(out[:i], t) {
+			return fmt.Errorf("runtime: output %q is a tensor that is another output, too", s.outputs[i].name)
+		}
+		for k := range in {
+			if in[k] == t && !s.overwritten(k, i) {
+				return fmt.Errorf("runtime: output %q is the tensor of input %q, which may be read after it is written", s.outputs[i].name, s.inputs[k].name)
+			}
 		}
 	}
 	err = s.session.run(ctx, inputs, outputs)
 	gort.KeepAlive(in) // the library has their memory until here
 	gort.KeepAlive(out)
 	return err
+}
+
+// overwritten tells whether an output may be written to the tensor of an input.
+func (s *Step) overwritten(input, output int) bool {
+	at := [2]int{input, output}
+	safe, known := s.safe[at]
+	if !known {
+		later, possible := s.overwrites.Before(s.outputs[output].name, s.inputs[input].name)
+		safe = possible && len(later) == 0
+		s.safe[at] = safe
+	}
+	return safe
 }
 
 // values checks tensors against ports.

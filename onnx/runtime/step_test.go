@@ -89,14 +89,14 @@ func TestStepErrors(t *testing.T) {
 	}
 	list := func(x ...*runtime.Tensor) []*runtime.Tensor { return x }
 	for want, c := range map[string][2][]*runtime.Tensor{
-		`1 inputs of a step, expected 2`:                            {list(a), list(y)},
-		`0 outputs of a step, expected 1`:                           {list(a, b), nil},
-		`input "b" has shape [4], expected [2 2]`:                   {list(a, tensor(t, o.Library, []int{4})), list(y)},
-		`output "y" is a tensor that is an input or another output`: {list(a, b), list(a)},
-		`input "a" is a closed tensor`:                              {list(gone, b), list(y)},
-		`output "y" is a closed tensor`:                             {list(a, b), list(nil)},
-		`output "y" has shape [2 2 1], expected [2 2]`:              {list(a, b), list(tensor(t, o.Library, []int{2, 2, 1}))},
-		`input "a" has shape [1 4], expected [2 2]`:                 {list(tensor(t, o.Library, []int{1, 4}), b), list(y)},
+		`1 inputs of a step, expected 2`:                                               {list(a), list(y)},
+		`0 outputs of a step, expected 1`:                                              {list(a, b), nil},
+		`input "b" has shape [4], expected [2 2]`:                                      {list(a, tensor(t, o.Library, []int{4})), list(y)},
+		`output "y" is the tensor of input "a", which may be read after it is written`: {list(a, b), list(a)},
+		`input "a" is a closed tensor`:                                                 {list(gone, b), list(y)},
+		`output "y" is a closed tensor`:                                                {list(a, b), list(nil)},
+		`output "y" has shape [2 2 1], expected [2 2]`:                                 {list(a, b), list(tensor(t, o.Library, []int{2, 2, 1}))},
+		`input "a" has shape [1 4], expected [2 2]`:                                    {list(tensor(t, o.Library, []int{1, 4}), b), list(y)},
 	} {
 		if err := s.Run(t.Context(), c[0], c[1]); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)
