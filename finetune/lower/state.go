@@ -11,9 +11,9 @@ import (
 
 // state is the memory of a variable.
 type state struct {
-	now         *runtime.Tensor
-	next        *runtime.Tensor // buffer for programs that cannot update the variable in place; nil until there is one
-	provisional bool            // written before any program gave its shape: one-dimensional
+	now         *memory
+	next        *memory // buffer for programs that cannot update the variable in place; nil until there is one
+	provisional bool    // written before any program gave its shape: one-dimensional
 }
 
 // variable returns the memory of a variable, and allocates it if there is none.
@@ -30,7 +30,7 @@ func (x *Executor) variable(v graph.Variable, shape graph.Shape, provisional boo
 			return nil, err
 		}
 	}
-	t, err := runtime.NewTensor(x.options.Library, dims(shape)...)
+	t, err := newMemory(x.options.Library, dims(shape)...)
 	if err != nil {
 		return nil, fmt.Errorf("lower: variable %q: %w", v, err)
 	}
@@ -57,7 +57,7 @@ func dims(s graph.Shape) []int {
 // in place.
 func (s *state) addNext(lib runtime.Library) (err error) {
 	if s.next == nil {
-		s.next, err = runtime.NewTensor(lib, s.now.Shape()...)
+		s.next, err = newMemory(lib, s.now.Shape()...)
 	}
 	return err
 }

@@ -63,13 +63,13 @@ func (x *Executor) open(p *graph.Program) (_ *step, err error) {
 func (s *step) run(ctx context.Context) error {
 	s.in, s.out = s.in[:0], s.out[:0]
 	for _, t := range s.states {
-		s.in = append(s.in, t.now)
+		s.in = append(s.in, t.now.Tensor)
 	}
 	for i, t := range s.updated {
 		if s.doubleBuffered[i] {
-			s.out = append(s.out, t.next)
+			s.out = append(s.out, t.next.Tensor)
 		} else {
-			s.out = append(s.out, t.now)
+			s.out = append(s.out, t.now.Tensor)
 		}
 	}
 	for _, p := range s.inputs {
