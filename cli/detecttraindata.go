@@ -3,11 +3,13 @@ package cli
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 
 	"github.com/robust-transfer/rtx/detect/train"
 	"github.com/robust-transfer/rtx/featurize"
+	"github.com/robust-transfer/rtx/featurize/seen"
 	"github.com/robust-transfer/rtx/finetune"
 	"github.com/robust-transfer/rtx/onnx"
 )
@@ -77,7 +79,11 @@ func (t *detectorTraining) imageLines() ([]byte, error) {
 	for _, s := range []finetune.Split{finetune.Training, finetune.Validation, finetune.Test} {
 		for row := range t.data.Len(s) {
 			img, size := t.data.Image(s, row), t.data.Size(s, row)
-			line := object{{"path", featurize.JSONPath(img.Path)}, {"split", s.String()}, {"id", img.ID}, {"width", size.W}, {"height", size.H}, {"objects", len(img.Objects)}}
+			var sum any // null: the file could not be read
+			if x := t.data.SHA256(s, row); x != (seen.Sum{}) {
+				sum = hex.EncodeToString(x[:])
+			}
+			line := object{{"path", featurize.JSONPath(img.Path)}, {"split", s.String()}, {"id", img.ID}, {"width", size.W}, {"height", size.H}, {"objects", len(img.Objects)}, {"sha256", sum}}
 			if err := lines.Encode(line); err != nil {
 				return nil, err
 			}

@@ -217,6 +217,9 @@ func (t *detectorTraining) build(seed uint64) (*graph.Network, error) {
 	if m, err = m.WithSpec(spec); err != nil {
 		return nil, err
 	}
+	if m, err = t.withSeen(m); err != nil {
+		return nil, err
+	}
 	read := train.Read
 	if !t.learnsMasks() {
 		read = train.ReadBoxes
@@ -226,4 +229,14 @@ func (t *detectorTraining) build(seed uint64) (*graph.Network, error) {
 		return nil, untrainable{err}
 	}
 	return net, nil
+}
+
+// withSeen is a detector with what it will have seen: what the model that it is made from
+// has, and the images of the data once their files were read.
+func (t *detectorTraining) withSeen(m *onnx.Model) (*onnx.Model, error) {
+	given, err := seenBy(t.model)
+	if err != nil || t.data == nil {
+		return m, err
+	}
+	return withSeen(m, given, t.data.Seen())
 }

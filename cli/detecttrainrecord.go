@@ -158,6 +158,9 @@ func (t *detectorTraining) begun(ctx context.Context) (*detectResult, error) {
 
 // record writes what a run begins with: the images and the arguments.
 func (t *detectorTraining) record(ctx context.Context) error {
+	if err := t.data.ReadSums(ctx); err != nil {
+		return err
+	}
 	images, err := t.imageLines()
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 
 	"github.com/robust-transfer/rtx/featurize/corrupt"
 	"github.com/robust-transfer/rtx/featurize/output"
+	"github.com/robust-transfer/rtx/featurize/seen"
 )
 
 // evaluatingObjects is one call of eval for detections: those of a file, or those of a
@@ -22,6 +23,7 @@ type evaluatingObjects struct {
 	categories map[int]int64        // ids of the data, by the detector's classes
 	folder     *output.Folder       // nil: nothing is kept
 	plan       []corrupt.Corruption // nil: none
+	seen       *seen.Record         // of the detector
 
 	judged
 }
@@ -66,7 +68,7 @@ func (v *evaluatingObjects) checkObjects(c *cli.Context) (err error) {
 		return err
 	}
 	if v.o.Split == heldOut {
-		return &usageError{msg: "--split heldout is of classifiers, whose files tell what they were trained on", hint: "--split test, val, train or all"}
+		return &usageError{msg: "--split heldout is of classifiers; of detectors it is told how many images they were trained on", hint: "--split test, val, train or all"}
 	}
 	if v.Data == "-" {
 		return &usageError{msg: "--data is -, and objects cannot be read from standard input", hint: "name a folder, an archive or a file of annotations"}
@@ -174,7 +176,7 @@ func (v *evaluatingObjects) evaluate(ctx context.Context) (*objectEvaluation, er
 	if v.file != nil {
 		v.tellEmpty(v.file)
 	}
-	for _, step := range []func(context.Context, *objectEvaluation) error{v.analyse, v.voc, v.against} {
+	for _, step := range []func(context.Context, *objectEvaluation) error{v.countSeen, v.analyse, v.voc, v.against} {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}

@@ -27,6 +27,9 @@ func (e *env) evalDetector(c *cli.Context, o evalOptions, m *onnx.Model, kind st
 	if err != nil {
 		return err
 	}
+	if v.seen, err = seenBy(m); err != nil {
+		return err
+	}
 	if v.truth, err = v.readTruth(c.Context, v.dataOptions, o.Split); err != nil {
 		return err
 	}

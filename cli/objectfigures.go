@@ -36,6 +36,7 @@ type objectEvaluation struct {
 	Predictions     *predictionsFile  `json:"predictions"`
 	Model           *modelFile        `json:"model"`
 	Skipped         int               `json:"skipped"`
+	Overlap         *overlap          `json:"overlap"`           // with the images that the model has seen; null where its file does not say which
 	ImagesPerSecond *share            `json:"images_per_second"` // null: no model ran
 	Corruptions     *corruptionResult `json:"corruptions,omitempty"`
 
@@ -195,7 +196,7 @@ func (r *objectEvaluation) fields() object {
 	all := object{
 		{"protocol", r.Protocol}, {"split", r.Split}, {"n", r.N}, {"objects", r.Objects}, {"crowds", r.Crowds}, {"detections", r.Detections}, {"classes", r.Classes},
 		{"metric", r.Metric}, {"bbox", r.BBox}, {"segm", r.Segm}, {"voc", r.VOC}, {"spread", r.Spread}, {"best", r.Best}, {"errors", r.Errors}, {"against", r.Against},
-		{"per_class", r.PerClass}, {"strays", r.Strays}, {"predictions", r.Predictions}, {"model", r.Model}, {"skipped", r.Skipped}, {"images_per_second", r.ImagesPerSecond},
+		{"per_class", r.PerClass}, {"strays", r.Strays}, {"predictions", r.Predictions}, {"model", r.Model}, {"skipped", r.Skipped}, {"overlap", r.Overlap}, {"images_per_second", r.ImagesPerSecond},
 	}
 	if r.Corruptions != nil {
 		all = append(all, object{{"corruptions", r.Corruptions}}...)

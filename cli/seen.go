@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"iter"
 
@@ -117,14 +118,56 @@ func (v *evaluating) noneHeldOut() error {
 	return hinted{err, "a figure for new images needs images that took no part in training"}
 }
 
+// text tells how many images took part in training; "": none did, or it is not known.
+func (o *overlap) text() string {
+	switch {
+	case o == nil || o.Train+o.Val == 0:
+		return ""
+	case o.Train == 0:
+		return fmt.Sprintf("%d of %d images chose the epoch, a setting or the model", o.Val, o.N)
+	case o.Val == 0:
+		return fmt.Sprintf("%d of %d images were trained on", o.Train, o.N)
+	}
+	return fmt.Sprintf("%d of %d images were trained on, and %d more chose the epoch, a setting or the model", o.Train, o.N, o.Val)
+}
+
+// countSeen reads the files of the images that were judged, counts those that the detector
+// has seen, and tells it.
+func (v *evaluatingObjects) countSeen(ctx context.Context, r *objectEvaluation) error {
+	if v.file != nil || v.seen.Empty() {
+		return nil
+	}
+	o := &overlap{N: len(v.truth.samples)}
+	var buffer []byte
+	for _, s := range v.truth.samples {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if s.Read == nil { // it is lost
+			continue
+		}
+		file, err := s.Read(buffer[:0])
+		if buffer = file; err != nil {
+			continue
+		}
+		switch v.seen.Use(seen.SumOf(file)) {
+		case seen.Trained:
+			o.Train++
+		case seen.Chosen:
+			o.Val++
+		}
+	}
+	if r.Overlap = o; o.text() != "" {
+		v.warn("%s: the figures are better than those of new images", o.text())
+	}
+	return nil
+}
+
 // tellOverlap says how far the figures are of images that the model has seen.
 func (v *evaluating) tellOverlap(o *overlap) {
-	if o == nil || o.Train+o.Val == 0 {
+	text := o.text()
+	if text == "" {
 		return
-	}
-	text := fmt.Sprintf("%d of %d images were trained on", o.Train, o.N)
-	if o.Val > 0 {
-		text += fmt.Sprintf(", and %d more chose the epoch, a setting or the model", o.Val)
 	}
 	if v.o.Split == heldOut {
 		v.note("%s: they are left out", text)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/robust-transfer/rtx/detect"
 	"github.com/robust-transfer/rtx/detect/data"
+	"github.com/robust-transfer/rtx/featurize/seen"
 	"github.com/robust-transfer/rtx/finetune"
 	"github.com/robust-transfer/rtx/onnx"
 )
@@ -33,6 +34,7 @@ type Data struct {
 	loaders   chan *loader
 	cache     []atomic.Pointer[cached] // for each image of the set
 	cacheRoom atomic.Int64             // bytes left
+	sums      []seen.Sum               // of the files of images of the set; nil before ReadSums
 	failures  sync.Mutex
 	failed    map[int]string // why images of the set could not be read
 }
