@@ -103,6 +103,9 @@ func (d detector) onBackbone(m *onnx.Model, s *onnx.Spec) (*builder, []onnx.Tens
 		for _, p := range b.params {
 			s.SourceNames[p.name] = names.theirs(p.name)
 		}
+		if s.Extra, err = t.pixelTensors(); err != nil {
+			return nil, nil, err
+		}
 	}
 	return b, all, b.err
 }

@@ -1,6 +1,8 @@
 package arch_test
 
 import (
+	"encoding/binary"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -32,7 +34,18 @@ func TestNewDetectorWeights(t *testing.T) {
 		if tensors, err = arch.Weights(m); err != nil {
 			t.Fatal(err)
 		}
-		for _, x := range tensors {
+		for i, want := range [][]float64{{123.675, 116.28, 103.53}, {58.395, 57.12, 57.375}} {
+			x := tensors[i]
+			if name := []string{"pixel_mean", "pixel_std"}[i]; x.Name != name || !slices.Equal(x.Dims, []int64{3, 1, 1}) {
+				t.Fatalf("%s: tensor %d is %s %v, expected %s", kind, i, x.Name, x.Dims, name)
+			}
+			for c, raw := 0, bytesOf(t, x); c < 3; c++ {
+				if v := math.Float32frombits(binary.LittleEndian.Uint32(raw[4*c:])); math.Abs(float64(v)-want[c]) > 1e-4 {
+					t.Errorf("%s: %s of channel %d is %v, want %v", kind, x.Name, c, v, want[c])
+				}
+			}
+		}
+		for _, x := range tensors[2:] {
 			if !strings.HasPrefix(x.Name, "backbone.bottom_up.") && !strings.HasPrefix(x.Name, "backbone.fpn_") && !strings.HasPrefix(x.Name, "backbone.top_block.") &&
 				!strings.HasPrefix(x.Name, "proposal_generator.rpn_head.") && !strings.HasPrefix(x.Name, "roi_heads.") && !strings.HasPrefix(x.Name, "head.") {
 				t.Errorf("%s: %s is no name of Detectron2", kind, x.Name)
