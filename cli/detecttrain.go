@@ -23,7 +23,9 @@ const detectTrainDescription = "MODEL is a backbone, such as rtx finetune takes,
 	"data's. DATA is what rtx detect check takes. Faster R-CNN is trained; Mask R-CNN where the\n" +
 	"objects have masks; or RetinaNet. Where DATA has no val split, a part of the training\n" +
 	"images is held out; the best epoch is chosen by its average precision there. A test split\n" +
-	"is looked at once by each training, with its best weights. RUN gets weights/best.onnx and\n" +
+	"is looked at once by each training, with its best weights. The recipes of torchvision and\n" +
+	"Detectron2 are written for 16 images in a step: with fewer the learning rate falls in\n" +
+	"proportion, and warm-up and steps are as many times longer. RUN gets weights/best.onnx and\n" +
 	"weights/last.onnx, which rtx eval, predict and export take; labels.jpg, which shows what the\n" +
 	"network is given, boxes and all; as training goes on metrics.jsonl, results.csv, curves.svg\n" +
 	"and val/epoch-*.jpg, what is found in some validation images; at its end report.html, which\n" +

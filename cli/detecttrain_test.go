@@ -246,6 +246,17 @@ func TestDetectTrainTells(t *testing.T) {
 	}
 }
 
+// TestDetectTrainNorms tells that batch norms behind the backbone keep their statistics.
+func TestDetectTrainNorms(t *testing.T) {
+	needLibrary(t)
+	for name, want := range map[string]bool{"fasterrcnn_tiny_fpn": false, "fasterrcnn_tiny_fpn_v2": true} {
+		r := training(t, "-m", learnable(t, name), "-d", shapesSet(t, 2, 1), "-o", filepath.Join(t.TempDir(), "run"), "--epochs", "1", "-b", "2", "--masks", "off")
+		if told := strings.Contains(fmt.Sprint(r["warnings"]), "batch norms in the pyramid and the heads of"); told != want {
+			t.Errorf("%s: %v", name, r["warnings"])
+		}
+	}
+}
+
 // TestDetectTrainFew trains on one image of one class, without any to validate on; and
 // until the numbers are no longer finite.
 func TestDetectTrainFew(t *testing.T) {

@@ -189,6 +189,9 @@ func (t *detectorTraining) chooseEngine(context.Context) error {
 	if err != nil {
 		return err
 	}
+	if n := statistics(net); n > 0 && t.recipe.Frozen {
+		t.warn("the statistics of the %d batch norms in the pyramid and the heads of %s stay as they are; torchvision adapts them to each batch in training", n, t.Model)
+	}
 	if t.engine, err = t.findEngine("training"); err != nil {
 		return err
 	}
@@ -203,6 +206,16 @@ func (t *detectorTraining) chooseEngine(context.Context) error {
 func parameters(net *graph.Network) (n int) {
 	for _, p := range net.Params() {
 		n += p.Shape.Size()
+	}
+	return n
+}
+
+// statistics counts the batch norms behind the backbone.
+func statistics(net *graph.Network) (n int) {
+	for _, p := range net.Params() {
+		if p.Head && p.Kind == graph.Mean {
+			n++
+		}
 	}
 	return n
 }

@@ -43,7 +43,21 @@ func (d *Data) Notes() (notes []string) {
 	} else if len(d.rows[finetune.Validation]) == 0 {
 		notes = append(notes, "there are no images to validate on")
 	}
+	if n, all := d.padded(), len(d.rows[finetune.Validation]); n > 0 {
+		notes = append(notes, fmt.Sprintf("%d of %d validation images are padded more than in use, as images of several shapes share a canvas; figures of the trained detector in use may differ slightly", n, all))
+	}
 	return notes
+}
+
+// padded counts the validation images whose canvas is larger than the one that they have in
+// inference.
+func (d *Data) padded() (n int) {
+	for _, p := range d.rows[finetune.Validation] {
+		if d.canvases[p.canvas] != d.need(p) {
+			n++
+		}
+	}
+	return n
 }
 
 // example names the first of some images of the set.

@@ -5,6 +5,7 @@ import (
 	"math"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/robust-transfer/rtx/detect"
@@ -176,6 +177,21 @@ func TestCanvases(t *testing.T) {
 	d := openData(t, root, core(t, nil), train.DataConfig{ValFraction: -1, BatchSize: 64})
 	if len(d.Canvases()) != 1 || d.Rows(finetune.Training) != 60 {
 		t.Errorf("%d rows on %v in batches of 64", d.Rows(finetune.Training), d.Canvases())
+	}
+}
+
+// TestPaddedMore tells of validation images on a canvas that is larger than they need, and
+// only of those.
+func TestPaddedMore(t *testing.T) {
+	root := cocoFolder(t, manyShapes(60), nil)
+	for _, c := range []struct {
+		config train.DataConfig
+		told   bool
+	}{{train.DataConfig{Canvases: 1}, true}, {train.DataConfig{Canvases: 60, BatchSize: 1}, false}, {train.DataConfig{Size: 64}, false}} {
+		d := openData(t, root, core(t, nil), c.config)
+		if told := strings.Contains(strings.Join(d.Notes(), "\n"), "validation images are padded more than in use"); told != c.told || d.Rows(finetune.Validation) == 0 {
+			t.Errorf("%+v: %q on %v", c.config, d.Notes(), d.Canvases())
+		}
 	}
 }
 

@@ -12,6 +12,26 @@
 // batch has one canvas, so that a few programs serve all batches. What is to be learned
 // of an image is its Target.
 //
+// Masks are bitmaps: an outline of polygons is first drawn into the whole image, and the
+// part that a region needs is then cut out and scaled, by RoIAlign as torchvision does it.
+// Detectron2 treats polygons differently: it clips them to the region and draws them anew at
+// the size of the target, which keeps more of fine edges. Its rule for bitmaps is that of
+// Conventions.HardMasks.
+//
+// # Batch norms
+//
+// With finetune.Config.Frozen, the default of rtx detect, all batch norms normalise by the
+// statistics that they have, and with finetune.Rules.FixedNorms the scales and shifts of
+// those in the backbone stay as they are, too. New heads have no batch norms. A detector
+// may have some in its pyramid and heads, as fasterrcnn_resnet50_fpn_v2 and
+// maskrcnn_resnet50_fpn_v2 of torchvision do: their scales and shifts are always trained.
+// Where batch norms adapt to the batch, those of the trunk do, which is the backbone and the
+// pyramid; those of the heads, which see regions instead of images, never do.
+//
+// torchvision trains the detectors of its second versions with batch norms that adapt
+// everywhere, heads included, and those of its first versions with none behind the backbone
+// and fixed ones (FrozenBatchNorm2d) in it. The latter is Detectron2's default, too.
+//
 // # A step
 //
 // A step of a two-stage detector is several programs on one executor, with Go code

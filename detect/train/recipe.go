@@ -58,7 +58,9 @@ var RecipeNames = []string{"quick", "torchvision", "detectron2-1x", "detectron2-
 // images, times 0.1 at 60,000 and 80,000, or 210,000 and 250,000, with a ramp over 1000
 // steps; no weight decay of batch norms; shorter sides of 640, 672, ..., 800 pixels.
 //
-// The last three are written for 16 images in a step. By default a step has 2.
+// The last three are written for 16 images in a step. By default a step has 2: then the
+// learning rate is 2/16 of the published one, and ramps and trainings that are counted in
+// steps have 16/2 times as many, so that they take as many images.
 func NamedRecipe(name, kind string, rows, batch int) (Recipe, error) {
 	switch name {
 	case "quick":
