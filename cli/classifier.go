@@ -18,6 +18,7 @@ import (
 // classifier is a network with scores of classes.
 type classifier struct {
 	network
+	graph   *graphImages // computes the scores; nil: a session of onnxruntime does
 	output  onnx.ClassOutput
 	row     []float32 // logits of one image
 	checked bool      // whether the output is what is assumed of it
@@ -45,26 +46,35 @@ func (c *classifier) load() error {
 
 // open opens the session, checks the shape of the scores, and tells what they are.
 func (c *classifier) open(ctx context.Context) error {
-	o := &c.output
-	if err := c.network.open(ctx, o.Value, false); err != nil {
+	if err := c.network.open(ctx, c.output.Value, false); err != nil {
 		return err
 	}
-	larger := slices.DeleteFunc(slices.Clone(c.session.Row), func(d int) bool { return d == 1 })
-	if len(larger) > 1 {
+	if err := c.resolve(c.session.Row); err != nil {
 		c.session.Close()
-		return fmt.Errorf("%q: the %s %q have shape [N%s], expected [N,K]: %w", c.model.Name(), o.Holds, o.Value, strings.ReplaceAll(fmt.Sprint(c.session.Row)[1:], " ", ","), onnx.ErrNoLogits)
+		return err
 	}
-	n := c.session.RowSize()
+	return nil
+}
+
+// resolve checks the shape of the scores of an image, and tells what they are.
+func (c *classifier) resolve(row []int) error {
+	o := &c.output
+	larger := slices.DeleteFunc(slices.Clone(row), func(d int) bool { return d == 1 })
+	if len(larger) > 1 {
+		return fmt.Errorf("%q: the %s %q have shape [N%s], expected [N,K]: %w", c.model.Name(), o.Holds, o.Value, strings.ReplaceAll(fmt.Sprint(row)[1:], " ", ","), onnx.ErrNoLogits)
+	}
+	n := 1
+	for _, d := range row {
+		n *= d
+	}
 	*o = o.WithColumns(n)
 	if o.Columns != n {
-		c.session.Close()
 		return fmt.Errorf("%q: %q has %d columns, and the file says %d: %w", c.model.Name(), o.Value, n, o.Columns, onnx.ErrFormat)
 	}
 	if o.TwoClass() && len(c.classes) == 1 {
 		c.classes = onnx.TwoClasses(c.classes[0])
 	}
 	if k := o.Classes(); c.classes != nil && len(c.classes) != k {
-		c.session.Close()
 		return hinted{fmt.Errorf("%q: the file names %d classes and has %d %s: %w", c.model.Name(), len(c.classes), k, o.Holds, onnx.ErrFormat), "the metadata entry classes is a JSON list with a name for each logit"}
 	}
 	c.tellOutput()
@@ -131,7 +141,11 @@ func (c *classifier) predictAll(ctx context.Context, samples iter.Seq2[featurize
 	defer func() { c.seconds = time.Since(start).Seconds(); p.end(); c.tellDecoder(c.decoder) }()
 	p.update(0, total)
 	batch := make([]prediction, 0, c.batch)
-	return c.extractor().Extract(ctx, samples, func(results []featurize.Result) error {
+	e := c.extractor()
+	if c.graph != nil {
+		e.Network, e.RowSize = c.graph, c.graph.classes
+	}
+	return e.Extract(ctx, samples, func(results []featurize.Result) error {
 		batch = batch[:0]
 		if err := c.checkAssumed(results); err != nil {
 			return err
@@ -172,7 +186,7 @@ func (c *classifier) prediction(r featurize.Result, k int) (prediction, error) {
 		}
 	}
 	if err != nil {
-		return p, hinted{fmt.Errorf("%q: %w", r.Sample.Path, err), "the network does not compute numbers; try --precision fp32, and see with rtx inspect how pixels are normalised"}
+		return p, hinted{fmt.Errorf("%q: %w: %w", r.Sample.Path, err, featurize.ErrData), "the network does not compute numbers; try --precision fp32, and see with rtx inspect how pixels are normalised"}
 	}
 	return p, nil
 }

@@ -11,21 +11,21 @@ import (
 	"github.com/robust-transfer/rtx/featurize/output"
 )
 
-// detectedState is the file in which a job keeps what it has found so far, a line for
+// linesState is the file in which a job keeps what it has found so far, a line for
 // each image, so that the same command goes on where an earlier one was ended.
-type detectedState struct {
+type linesState[T any] struct {
 	file *os.File
-	seen []detected // by earlier commands
+	seen []T // by earlier commands
 }
 
-// stateOf reads the state of a folder that was begun. A line that was cut off is
-// dropped.
-func stateOf(f *output.Folder) (*detectedState, error) {
-	file, err := f.OpenState("detected.jsonl")
+// stateOf reads a file of the state of a folder that was begun. A line that was cut off
+// is dropped.
+func stateOf[T any](f *output.Folder, name string) (*linesState[T], error) {
+	file, err := f.OpenState(name)
 	if err != nil {
 		return nil, err
 	}
-	s := &detectedState{file: file}
+	s := &linesState[T]{file: file}
 	whole := int64(0)
 	r := bufio.NewReaderSize(file, 1<<20)
 	for {
@@ -34,7 +34,7 @@ func stateOf(f *output.Folder) (*detectedState, error) {
 			file.Close()
 			return nil, fmt.Errorf("output: %w", err)
 		}
-		var one detected
+		var one T
 		if err != nil || json.Unmarshal(line, &one) != nil {
 			break
 		}
@@ -51,7 +51,7 @@ func stateOf(f *output.Folder) (*detectedState, error) {
 func seekEnd(file *os.File) error { _, err := file.Seek(0, io.SeekEnd); return err }
 
 // add appends an image.
-func (s *detectedState) add(one detected) error {
+func (s *linesState[T]) add(one T) error {
 	line, err := json.Marshal(one)
 	if err != nil {
 		return err

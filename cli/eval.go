@@ -42,7 +42,8 @@ func evalCommand(e *env) *cli.Command {
 			"val, else all images. Classes of a detector are found in the data by their names. OUT gets\n" +
 			"eval.json, predictions.json, per_class.csv, pr.csv, pr.svg, errors.csv, confusion.csv,\n" +
 			"confusion.svg and report.html, with the images that have most errors. The same command\n" +
-			"goes on with an unfinished OUT.",
+			"goes on with an unfinished OUT.\n" +
+			attackDescription,
 		Flags: slices.Concat([]cli.Flag{
 			text("model", "", "the classifier: an ONNX or PyTorch `FILE`, or a name of rtx models", "m"),
 		}, dataFlags(), []cli.Flag{
@@ -52,7 +53,7 @@ func evalCommand(e *env) *cli.Command {
 			text("against", "", "a second COCO results `FILE`: tell whether the detections differ from it by more than chance"),
 			text("metric", "", "`RULES` that detections are judged by: coco, or voc07 or voc10 beside them, Pascal VOC's of 2007 (11 points) or from 2010 on (default: coco)"),
 			text("voc-rounding", "", "`HOW` detections are rounded before they are judged by VOC's rules: d2, as Detectron2 does, scores to 3 decimals and boxes to 1 (default: they are not)"),
-		}, corruptFlags(), detectorFlags(), runFlags(), skipFlags(), outputFlags(), []cli.Flag{
+		}, corruptFlags(), attackFlags(), detectorFlags(), runFlags(), skipFlags(), outputFlags(), []cli.Flag{
 			toggle("overwrite", "start over where OUT holds something else"),
 		}, specFlags()),
 		Action: func(c *cli.Context) error { return e.eval(c) },
@@ -70,6 +71,7 @@ type evalOptions struct {
 	Metric      string `flag:"metric"`
 	Rounding    string `flag:"voc-rounding"`
 	corruptOptions
+	attackOptions
 	detectorOptions
 	runOptions
 	skipOptions
@@ -80,7 +82,7 @@ type evalOptions struct {
 
 // network are the options of what runs the network.
 func (o *evalOptions) network() networkOptions {
-	return networkOptions{Model: o.Model, dataOptions: o.dataOptions, runOptions: o.runOptions, skipOptions: o.skipOptions, Library: o.Library, specOptions: o.specOptions}
+	return networkOptions{Model: o.Model, dataOptions: o.dataOptions, runOptions: o.runOptions, skipOptions: o.skipOptions, Engine: o.Engine, Library: o.Library, specOptions: o.specOptions}
 }
 
 // evaluating is one call of the verb.
@@ -99,6 +101,7 @@ type evaluating struct {
 	folder   *output.Folder       // nil: nothing is kept
 	plan     []corrupt.Corruption // nil: none
 	baseline string               // SHA-256 of --corrupt-baseline
+	attack   *evalAttack          // nil: images are not attacked
 }
 
 func (e *env) eval(c *cli.Context) error {
@@ -108,6 +111,9 @@ func (e *env) eval(c *cli.Context) error {
 	var o evalOptions
 	readOptions(c, &o)
 	ctx := c.Context
+	if err := o.checkAttack(); err != nil {
+		return err
+	}
 	if o.Predictions != "" {
 		return e.evalPredictions(c, o)
 	}
@@ -122,6 +128,9 @@ func (e *env) eval(c *cli.Context) error {
 	kind, err := detectorKind(v.model, o.Form)
 	if err != nil {
 		return err
+	}
+	if kind != "" && o.Attack != "" {
+		return &usageError{msg: fmt.Sprintf("--attack is not for detectors yet, and %q is one", o.Model), hint: "leave it out"}
 	}
 	if kind != "" {
 		return e.evalDetector(c, o, v.model, kind)
@@ -154,10 +163,10 @@ func (e *env) eval(c *cli.Context) error {
 			return err
 		}
 	}
-	if err := v.open(ctx); err != nil {
+	if err := v.openNetwork(ctx); err != nil {
 		return err
 	}
-	defer v.session.Close()
+	defer v.closeNetwork()
 	if v.output.MultiLabel() {
 		v.warn("an image counts as right where its class is the most probable of all; ECE is of that class's own probability")
 	}
@@ -182,6 +191,9 @@ func (e *env) eval(c *cli.Context) error {
 	if err := v.run(ctx); err != nil {
 		return err
 	}
+	if err := v.attackImages(ctx); err != nil {
+		return err
+	}
 	if v.listing.Stream != nil {
 		if there, err = v.there(); err != nil {
 			return err
@@ -191,10 +203,14 @@ func (e *env) eval(c *cli.Context) error {
 		}
 	}
 	found := v.evaluation()
+	if found.Attacks, err = v.robustness(); err != nil {
+		return err
+	}
 	v.tellOverlap(found.Overlap)
 	if err := v.evalCorruptions(ctx, found); err != nil {
 		return err
 	}
+	v.tellAttacks(found.Attacks)
 	if err := v.write(ctx, found); err != nil {
 		return err
 	}
@@ -328,6 +344,9 @@ func (v *evaluating) score(batch []prediction) error {
 		default:
 			if err := v.scores.AddTop(j.top, v.indices[j.Label]); err != nil {
 				return err
+			}
+			if v.attack != nil {
+				v.attack.rows = append(v.attack.rows, j.Sample)
 			}
 		}
 	}

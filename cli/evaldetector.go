@@ -170,7 +170,7 @@ func (v *evaluatingObjects) detectFolder(ctx context.Context, samples []featuriz
 	if err := v.folder.Begin(v.settings(), v.o.Overwrite); err != nil {
 		return err
 	}
-	state, err := stateOf(v.folder)
+	state, err := stateOf[detected](v.folder, "detected.jsonl")
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/csv"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -43,6 +44,7 @@ type evaluation struct {
 	Failed          []failure         `json:"failed"`
 	Corruptions     *corruptionResult `json:"corruptions,omitempty"`
 	Overlap         *overlap          `json:"overlap"` // with the images that the model has seen; null where its file does not say which
+	Attacks         []robustness      `json:"attacks,omitempty"`
 
 	confusion [][]int // counts of the classes of PerClass, rows the true ones
 }
@@ -104,11 +106,10 @@ func (s share) fraction() string {
 // evaluation puts the figures together.
 func (v *evaluating) evaluation() *evaluation {
 	mean, absent := v.scores.MeanPerClass()
-	device, _ := v.session.Device()
 	r := &evaluation{
 		Protocol: v.split, Split: v.split, Top1: share(v.scores.Top1()), Top5: share(v.scores.TopK()), MeanPerClass: share(mean),
 		N: v.scores.N(), ECE: share(v.scores.ECE()), Skipped: len(v.failed), ImagesPerSecond: v.imagesPerSecond(),
-		Classes: v.output.Classes(), Scores: v.output.Scores, MultiLabel: v.output.MultiLabel(), Absent: absent, Model: modelFile{v.model.Path(), v.sum}, Spec: v.specOrigin(), Device: device,
+		Classes: v.output.Classes(), Scores: v.output.Scores, MultiLabel: v.output.MultiLabel(), Absent: absent, Model: modelFile{v.model.Path(), v.sum}, Spec: v.specOrigin(), Device: v.device(),
 		PerClass: []classScore{}, Failed: []failure{}, Overlap: v.overlap(),
 	}
 	for _, f := range v.failed {
@@ -136,20 +137,21 @@ func (v *evaluating) evaluation() *evaluation {
 
 var evaluationLayout = output.Layout{
 	Kind:    "evaluation",
-	Files:   slices.Concat([]string{"args.yaml", "per_class.csv", "confusion.csv", "confusion.svg"}, corruptFiles, []string{"eval.json"}),
-	Working: []string{corruptState},
+	Files:   slices.Concat([]string{"args.yaml", "per_class.csv", "confusion.csv", "confusion.svg"}, corruptFiles, attackFiles, []string{"eval.json"}),
+	Working: []string{corruptState, attackedFile},
 }
 
 // evaluationSettings are what an evaluation depends on.
 type evaluationSettings struct {
 	featurize.Computation
-	Logits  string `json:"logits"`  // the value of the graph
-	Classes string `json:"classes"` // the places of the data's classes among the logits
-	Split   string `json:"split"`
-	Data    string `json:"data"`
-	Corrupt string `json:"corruptions,omitempty"`
-	Base    string `json:"corrupt_baseline,omitempty"`
-	Scores  string `json:"scores,omitempty"` // what the value holds, where it is not logits for a softmax
+	Logits  string              `json:"logits"`  // the value of the graph
+	Classes string              `json:"classes"` // the places of the data's classes among the logits
+	Split   string              `json:"split"`
+	Data    string              `json:"data"`
+	Corrupt string              `json:"corruptions,omitempty"`
+	Base    string              `json:"corrupt_baseline,omitempty"`
+	Scores  string              `json:"scores,omitempty"` // what the value holds, where it is not logits for a softmax
+	Attacks *evalAttackSettings `json:"attacks,omitempty"`
 }
 
 // settings of a stream are known when it has ended.
@@ -158,7 +160,7 @@ func (v *evaluating) settings() evaluationSettings {
 	if o.Scores != onnx.Softmax || o.Known && o.Holds != onnx.Logits {
 		scores = fmt.Sprintf("%s, %s, threshold %g", o.Holds, o.Scores, o.Threshold)
 	}
-	return evaluationSettings{v.computation(), o.Value, fmt.Sprint(v.indices), v.split, identity(v.samples), corruptionKey(v.plan), v.baseline, scores}
+	return evaluationSettings{v.computed(), o.Value, fmt.Sprint(v.indices), v.split, identity(v.samples), corruptionKey(v.plan), v.baseline, scores, v.attack.settings()}
 }
 
 // openFolder locks OUT, where there is one.
@@ -221,6 +223,9 @@ func (r *evaluation) fields() object {
 	if r.Corruptions != nil {
 		all = append(all, object{{"corruptions", r.Corruptions}}...)
 	}
+	if r.Attacks != nil {
+		all = append(all, object{{"attacks", r.Attacks}}...)
+	}
 	return all
 }
 
@@ -229,12 +234,20 @@ func (v *evaluating) write(ctx context.Context, r *evaluation) error {
 	if v.folder == nil {
 		return nil
 	}
-	settings := v.settings()
+	settings, ended := v.settings(), nothingWritten
+	if v.attack != nil { // all outcomes are in the folder
+		ended = func(err error) error {
+			if errors.As(err, new(signalled)) {
+				return goOn(err, v.o.Overwrite)
+			}
+			return err
+		}
+	}
 	corruptions, err := v.corruptionContents(ctx, r)
 	if err != nil {
 		return err
 	}
-	if v.plan == nil { // else the folder was begun before
+	if v.plan == nil && v.attack == nil { // else the folder was begun before
 		if err := v.folder.Begin(settings, v.o.Overwrite); err != nil {
 			return err
 		}
@@ -244,7 +257,7 @@ func (v *evaluating) write(ctx context.Context, r *evaluation) error {
 		labels[i] = c.Label
 	}
 	head := append(v.result("rtx.eval/1", "done", v.folder.Path(), r.fields()), object{{"rtx", buildVersion()}, {"config", settings}}...)
-	return nothingWritten(v.folder.Put(ctx, append(corruptions,
+	return ended(v.folder.Put(ctx, append(slices.Concat(corruptions, v.attackContents(r.Attacks)),
 		output.Content{Name: "args.yaml", Write: output.Bytes(v.args)},
 		output.Content{Name: "per_class.csv", Write: func(w io.Writer) error { return csv.NewWriter(w).WriteAll(r.perClassRows(share.fraction)) }},
 		output.Content{Name: "confusion.csv", Write: func(w io.Writer) error { return csv.NewWriter(w).WriteAll(confusionRows(labels, r.confusion)) }},
@@ -281,6 +294,7 @@ func confusionRows(labels []string, counts [][]int) [][]string {
 func (v *evaluating) report(status string, r *evaluation) error {
 	if status == "cached" {
 		v.tellOverlap(r.Overlap)
+		v.tellAttacks(r.Attacks)
 	}
 	if v.json {
 		v.print(v.result("rtx.eval/1", status, v.o.Out, r.fields()))
@@ -296,10 +310,13 @@ func (v *evaluating) report(status string, r *evaluation) error {
 	} else {
 		v.note("%d images, %d skipped; %.0f images/s", r.N, r.Skipped, r.ImagesPerSecond)
 	}
-	if err := r.tables(v.stdout); err != nil || r.Corruptions == nil {
+	if err := r.tables(v.stdout); err != nil {
 		return err
 	}
-	return r.Corruptions.tables(v.stdout)
+	if r.Corruptions != nil {
+		return r.Corruptions.tables(v.stdout)
+	}
+	return attackTables(v.stdout, r.Attacks)
 }
 
 // tables writes the figures for people: first those of all images, then those

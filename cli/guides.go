@@ -90,6 +90,7 @@ var guides = map[string]help.Guide{
 		{Does: "On the test split, with a confusion matrix in OUT", Line: "rtx eval -m run/weights/best.onnx -d images -o evaluation"},
 		{Does: "Under fifteen common corruptions, with errors relative to another model's", Line: "rtx eval -m robust.onnx -d images -o robust --corrupt all --corrupt-baseline standard/eval.json"},
 		{Does: "COCO's figures of detections in a file", Line: "rtx eval --predictions predictions.json -d instances_val2017.json"},
+		{Does: "Accuracy under attack, at three radii", Line: "rtx eval -m run/weights/best.onnx -d images -o attacked --attack l2:0.25,0.5,1"},
 	}},
 	"predict": {Synopsis: "rtx predict -m MODEL IMAGE... [FLAGS]\nrtx predict -m MODEL -d DATA [FLAGS]", Examples: []help.Example{
 		{Does: "Two images", Line: "rtx predict -m run/weights/best.onnx cat.jpg dog.jpg"},

@@ -311,9 +311,13 @@ func (n *network) sessionOptions() runtime.Options {
 	return runtime.Options{Library: n.library, Threads: n.Threads, Device: n.Device, Precision: n.Precision}
 }
 
-// extractor carries images through the network.
+// extractor carries images through the session, where there is one.
 func (n *network) extractor() *featurize.Extractor {
-	return &featurize.Extractor{Network: n.session, Transform: n.transform(), BatchSize: n.batch, RowSize: n.session.RowSize(), Workers: cores(n.Workers)}
+	e := &featurize.Extractor{Transform: n.transform(), BatchSize: n.batch, Workers: cores(n.Workers)}
+	if n.session != nil {
+		e.Network, e.RowSize = n.session, n.session.RowSize()
+	}
+	return e
 }
 
 // transform is what is done to images before the network gets them.
@@ -326,9 +330,14 @@ func (n *network) transform() featurize.Transform {
 // computation is what the network's output depends on beside the images.
 func (n *network) computation() featurize.Computation {
 	device, _ := n.session.Device()
+	return n.computationOn(n.session.Row, device)
+}
+
+// computationOn is the computation of rows of a shape on a device.
+func (n *network) computationOn(row []int, device string) featurize.Computation {
 	kind, _, _ := strings.Cut(device, ":")
 	return featurize.Computation{
-		Model: n.sum, Row: fmt.Sprint(n.session.Row), Preparation: featurize.PreparationOf(n.spec, n.transform()),
+		Model: n.sum, Row: fmt.Sprint(row), Preparation: featurize.PreparationOf(n.spec, n.transform()),
 		Precision: n.Precision, BatchSize: n.batch, Library: n.library.Version, Device: kind,
 	}
 }

@@ -81,10 +81,11 @@ func (o *addOptions) describe(file string) (assets.Checkpoint, error) {
 	}
 	m.File = m.Name + ext
 	if o.Eps != "" {
-		var err error
-		if m.Norm, m.Eps, err = parseEps(o.Eps); err != nil {
+		threat, err := parseThreat(o.Eps)
+		if err != nil {
 			return m, err
 		}
+		m.Norm, m.Eps = string(threat.Norm), threat.Eps
 	}
 	if info, err := os.Stat(file); err != nil || !info.Mode().IsRegular() {
 		return m, &usageError{msg: fmt.Sprintf("there is no file %q", file)}

@@ -32,7 +32,7 @@ type predictingObjects struct {
 	truth   *truth         // a detection data set that the images are of; nil: they are of none
 	known   *objectImages  // its images
 	folder  *output.Folder // of the other formats and of pictures
-	state   *detectedState
+	state   *linesState[detected]
 	names   map[string]string // of files in the folder, without suffix, by the path of the image
 	colours draw.Colours
 	listed  []object   // for --json without a file

@@ -81,7 +81,7 @@ func (p *predictingObjects) fillFolder(ctx context.Context) (err error) {
 	if p.folder.Done() {
 		return p.tellDone()
 	}
-	if p.state, err = stateOf(p.folder); err != nil {
+	if p.state, err = stateOf[detected](p.folder, "detected.jsonl"); err != nil {
 		return err
 	}
 	defer p.state.file.Close()

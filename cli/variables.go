@@ -22,6 +22,7 @@ var ownMeaning = map[string][]string{
 	"categories":   {"*"},
 	"config":       {"*"},               // holds the flags of one verb
 	"data":         {"probe"},           // features, not images
+	"engine":       {"eval"},            // with --attack alone
 	"format":       {"predict"},         // of detections, not of features
 	"epochs":       {"compare"},         // with --task detect alone, as those below
 	"from":         {"runtime install"}, // a library, not models
@@ -37,6 +38,7 @@ var ownMeaning = map[string][]string{
 	"recipe":       {"detect", "compare"}, // of detectors
 	"score":        {"export"},            // of the file's outputs, not of what is printed
 	"size":         {"compare"},
+	"steps":        {"eval"}, // of an attack, not of a gradient descent
 	"train-stages": {"compare"},
 	"triton":       {"*"},
 	"use":          {"*"},
