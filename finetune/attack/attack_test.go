@@ -20,7 +20,7 @@ func TestOutcomes(t *testing.T) {
 	for _, c := range methods() {
 		for _, threat := range []attack.Threat{{Norm: attack.L2, Eps: .5}, {Norm: attack.Linf, Eps: .04}} {
 			c.Threat = threat
-			t.Run(fmt.Sprint(c.Method, threat, c.Keep, c.Targeted), func(t *testing.T) {
+			t.Run(fmt.Sprint(c.Method, threat, c.Loss, c.Keep, c.Targeted), func(t *testing.T) {
 				all := outcomes(t, a, rows, c)
 				clean, robust := accuracies(all)
 				if clean != .8 || robust >= clean || robust == 0 && !c.Targeted {
@@ -49,7 +49,17 @@ func methods() (all []attack.Config) {
 	for _, keep := range []attack.Keep{attack.First, attack.Best, attack.Last} {
 		all = append(all, attack.Config{Keep: keep, Steps: 5, RandomStart: true, Restarts: 2})
 	}
-	return append(all, attack.Config{Steps: 5, Targeted: true})
+	for _, loss := range []attack.Loss{attack.DLR, attack.Margin} {
+		all = append(all, attack.Config{Steps: 5, Loss: loss}, attack.Config{Steps: 5, Loss: loss, Targeted: true})
+	}
+	return append(all,
+		attack.Config{Steps: 5, Targeted: true},
+		attack.Config{Method: attack.APGD, APGDSteps: 8, RandomStart: true, Restarts: 2},
+		attack.Config{Method: attack.APGD, APGDSteps: 8, Loss: attack.DLR, Keep: attack.Best},
+		attack.Config{Method: attack.Square, Queries: 40},
+		attack.Config{Method: attack.Auto, Steps: 3, APGDSteps: 4, Queries: 10},
+		attack.Config{Method: attack.Auto, Steps: 3, APGDSteps: 4, Queries: 10, Targeted: true},
+	)
 }
 
 // TestOrder: outcomes are the same for other batch sizes and orders, and for some of the
@@ -111,7 +121,7 @@ func TestMonotone(t *testing.T) {
 // norms.
 func TestProgram(t *testing.T) {
 	a := toyAttacker(t, toy(t), 2)
-	p, err := a.Program(attack.CrossEntropy)
+	p, err := a.Program(attack.CrossEntropy, false)
 	if err != nil {
 		t.Fatal(err)
 	}

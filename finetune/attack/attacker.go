@@ -35,15 +35,15 @@ type Attacker struct {
 	size     [2]int
 	planes   int // that the network reads: 1 of networks for one channel
 	classes  int
-	programs map[kind]*graph.Program
+	programs map[sized]*graph.Program
 	batches  int
 
-	images, gradients, logits, targets []float32
+	images, gradients, logits, labels, targets []float32
 }
 
-// kind tells the programs of an Attacker apart.
-type kind struct {
-	loss  Loss // "": the logits alone
+// sized is a kind of question, and the batch size of a program for it.
+type sized struct {
+	kind
 	batch int
 }
 
@@ -56,9 +56,6 @@ func (a *Attacker) rows(n int) int {
 	return a.options.Batch
 }
 
-// losses are the kinds of questions, in the order of precedence.
-var losses = []Loss{CrossEntropy, ""}
-
 // New returns an attacker of a network, which was read for its logits [N,K], on an
 // executor that has, or will have before each attack, the network's weights
 // (finetune.Load).
@@ -67,14 +64,14 @@ func New(net *graph.Network, x Executor, o Options) (*Attacker, error) {
 		return nil, fmt.Errorf("attack: batches of %d rows, expected at least 1", o.Batch)
 	}
 	spec := net.Spec()
-	a := &Attacker{net: net, x: x, options: o, size: o.Size, planes: 3, programs: map[kind]*graph.Program{}}
+	a := &Attacker{net: net, x: x, options: o, size: o.Size, planes: 3, programs: map[sized]*graph.Program{}}
 	if a.size == [2]int{} {
 		a.size = spec.InputSize
 	}
 	if spec.ChannelCount() == 1 {
 		a.planes = 1
 	}
-	p, err := a.program(kind{"", o.Batch})
+	p, err := a.program(sized{kind{}, o.Batch})
 	if err != nil {
 		return nil, err
 	}
@@ -88,8 +85,22 @@ func New(net *graph.Network, x Executor, o Options) (*Attacker, error) {
 	}
 	pixels := o.Batch * 3 * a.size[0] * a.size[1]
 	a.images, a.gradients = make([]float32, pixels), make([]float32, pixels)
-	a.logits, a.targets = make([]float32, o.Batch*a.classes), make([]float32, o.Batch*a.classes)
+	a.logits, a.labels, a.targets = make([]float32, o.Batch*a.classes), make([]float32, o.Batch*a.classes), make([]float32, o.Batch*a.classes)
 	return a, nil
+}
+
+// accepts reports whether the network has enough classes for a config.
+func (a *Attacker) accepts(c Config) error {
+	least := 2
+	if c.Loss == DLR && c.Targeted {
+		least = 4
+	} else if c.Loss == DLR {
+		least = 3
+	}
+	if a.classes < least {
+		return fmt.Errorf("attack: the network has %d classes, the loss %s needs at least %d; margin needs two", a.classes, c.Loss, least)
+	}
+	return nil
 }
 
 // Classes is the number of classes of the network.
@@ -99,13 +110,13 @@ func (a *Attacker) Classes() int { return a.classes }
 func (a *Attacker) Size() [2]int { return a.size }
 
 // program returns the program of a loss: forward pass, and the gradient by the images.
-func (a *Attacker) program(k kind) (*graph.Program, error) {
+func (a *Attacker) program(k sized) (*graph.Program, error) {
 	if p, ok := a.programs[k]; ok {
 		return p, nil
 	}
 	c, o := graph.Config{Batch: k.batch, Size: a.size}, graph.Objective(nil)
 	if k.loss != "" {
-		c.ImageGradient, o = true, k.loss.objective
+		c.ImageGradient, o = true, k.objective
 	}
 	p, err := a.net.Program(c, o)
 	if err != nil {
@@ -117,8 +128,8 @@ func (a *Attacker) program(k kind) (*graph.Program, error) {
 
 // answer evaluates questions of one kind. Answers are valid until the next call.
 func (a *Attacker) answer(ctx context.Context, questions []question) ([]answer, error) {
-	loss, rows := questions[0].loss, a.rows(len(questions))
-	p, err := a.program(kind{loss, rows})
+	of, rows := questions[0].kind(), a.rows(len(questions))
+	p, err := a.program(sized{of, rows})
 	if err != nil {
 		return nil, err
 	}
@@ -127,12 +138,15 @@ func (a *Attacker) answer(ctx context.Context, questions []question) ([]answer, 
 		for at := 0; at < size; at += len(q.image) { // one plane is repeated
 			copy(a.images[i*size+at:], q.image)
 		}
-		q.aim.write(a.targets[i*k:][:k])
+		q.aim.write(of, a.labels[i*k:][:k], a.targets[i*k:][:k])
 	}
 	in := map[string][]float32{graph.Images: a.images[:rows*size]}
 	out := map[string][]float32{graph.Logits: a.logits[:rows*k]}
-	if loss != "" {
+	if of.targeted {
 		in[targetsInput] = a.targets[:rows*k]
+	}
+	if of.loss != "" {
+		in[labelsInput] = a.labels[:rows*k]
 		out[graph.Gradient+graph.Images] = a.gradients[:rows*size]
 	}
 	if err := a.x.Run(ctx, p, in, out); err != nil {

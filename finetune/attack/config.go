@@ -1,6 +1,9 @@
 package attack
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Method is how images are searched for.
 type Method string
@@ -11,6 +14,23 @@ const (
 	// the sign of the gradient (Linf) or along the normalised gradient (L2), each
 	// projected on the ball.
 	PGD Method = "pgd"
+
+	// APGD is Auto-PGD (Croce and Hein 2020): steps with momentum, whose size starts at
+	// 2 Eps and is halved where the loss no longer increases.
+	APGD Method = "apgd"
+
+	// Square is the Square attack (Andriushchenko et al. 2020): random changes of square
+	// windows, of which those that increase the margin loss are kept. It needs no
+	// gradient.
+	Square Method = "square"
+
+	// Auto is PGD as configured, and then, as long as a row is not fooled, the members of
+	// the standard version of AutoAttack (Croce and Hein 2020) except FAB: "apgd-ce",
+	// APGD with CrossEntropy, one random start; "apgd-t", APGD with the targeted DLR loss,
+	// one random start for each of the nine classes of the largest logits besides the
+	// label's; and "square". Networks of less than four classes have no targeted DLR loss:
+	// the margin x_t - x_y takes its place. A row that PGD fools is fooled by Auto.
+	Auto Method = "auto"
 )
 
 // Loss is what the gradient is taken of. Attacks increase it.
@@ -21,6 +41,16 @@ type Loss string
 const (
 	// CrossEntropy is -log softmax(x)[y]; with a target, log softmax(x)[t].
 	CrossEntropy Loss = "ce"
+
+	// DLR is the "difference of logits ratio" (Croce and Hein 2020), which does not depend
+	// on the scale of the logits: the margin over x_(1) - x_(3), of which the indices are
+	// ranks; with a target, x_t - x_y over x_(1) - (x_(3)+x_(4))/2. It needs three classes,
+	// and four with a target.
+	DLR Loss = "dlr"
+
+	// Margin is the largest logit of another class than y, minus x_y; with a target,
+	// x_t - x_y.
+	Margin Loss = "margin"
 )
 
 // Keep says which of the images of a search is returned.
@@ -31,10 +61,10 @@ const (
 	// First ends the attack of a row with the first image that fools the network. If
 	// there is none, the image of the highest loss is returned.
 	First Keep = "first"
-	// Best goes through all steps, and returns the image of the highest loss among those
+	// Best, of PGD and APGD, goes through all steps, and returns the image of the highest loss among those
 	// that fool the network, or among all if none does.
 	Best Keep = "best"
-	// Last goes through all steps, and returns the last image, as in textbooks and in
+	// Last, of PGD, goes through all steps, and returns the last image, as in textbooks and in
 	// adversarial training. With restarts, the last images of each are compared as in
 	// Best.
 	Last Keep = "last"
@@ -44,11 +74,13 @@ const (
 type Config struct {
 	Threat      Threat
 	Method      Method  // (PGD)
-	Loss        Loss    // (CrossEntropy)
-	Steps       int     // gradients per restart (20)
-	StepSize    float64 // length of a step, in the units and the norm of the threat (2.5 Eps/Steps)
-	RandomStart bool    // start at a random image of the ball instead of at the original
-	Restarts    int     // searches from different random starts (1)
+	Loss        Loss    // of PGD and APGD (CrossEntropy)
+	Steps       int     // of PGD: gradients per restart (20)
+	StepSize    float64 // of PGD: length of a step, in the units and the norm of the threat (2.5 Eps/Steps)
+	RandomStart bool    // PGD and APGD start at a random image of the ball instead of at the original
+	Restarts    int     // of PGD and APGD: searches from different random starts (1)
+	APGDSteps   int     // of APGD, also in Auto: steps per restart (100)
+	Queries     int     // of Square, also in Auto: evaluations of a row after the first (5000)
 	Targeted    bool    // make each row be classified as its Target
 	Keep        Keep    // (First)
 	Seed        uint64
@@ -62,14 +94,19 @@ func (c Config) Resolved() (Config, error) {
 	}
 	c.Method, c.Loss, c.Keep = or(c.Method, PGD), or(c.Loss, CrossEntropy), or(c.Keep, First)
 	c.Steps, c.Restarts = or(c.Steps, 20), or(c.Restarts, 1)
+	c.APGDSteps, c.Queries = or(c.APGDSteps, 100), or(c.Queries, 5000)
 	c.StepSize = or(c.StepSize, 2.5*c.Threat.Eps/float64(c.Steps))
 	switch {
-	case c.Method != PGD:
-		return c, fmt.Errorf("attack: method %q, expected pgd", c.Method)
-	case c.Loss != CrossEntropy:
-		return c, fmt.Errorf("attack: loss %q, expected ce", c.Loss)
+	case !slices.Contains([]Method{PGD, APGD, Square, Auto}, c.Method):
+		return c, fmt.Errorf("attack: method %q, expected pgd, apgd, square or auto", c.Method)
+	case !slices.Contains([]Loss{CrossEntropy, DLR, Margin}, c.Loss):
+		return c, fmt.Errorf("attack: loss %q, expected ce, dlr or margin", c.Loss)
 	case c.Keep != First && c.Keep != Best && c.Keep != Last:
 		return c, fmt.Errorf("attack: keep %q, expected first, best or last", c.Keep)
+	case c.Keep == Last && c.Method != PGD || c.Keep == Best && c.Method != PGD && c.Method != APGD:
+		return c, fmt.Errorf("attack: keep %q with the method %s, expected first", c.Keep, c.Method)
+	case c.APGDSteps < 1 || c.Queries < 1:
+		return c, fmt.Errorf("attack: %d steps of APGD and %d queries of Square, expected at least 1", c.APGDSteps, c.Queries)
 	case c.Steps < 1 || c.Restarts < 1:
 		return c, fmt.Errorf("attack: %d steps and %d restarts, expected at least 1", c.Steps, c.Restarts)
 	case !(c.StepSize >= 0):
@@ -87,4 +124,15 @@ func or[T comparable](v, def T) T {
 		return def
 	}
 	return v
+}
+
+// kinds is how many kinds of questions the attack asks.
+func (c Config) kinds() int {
+	switch c.Method {
+	case Square:
+		return 1
+	case Auto:
+		return 4 // the logits, the gradients of Loss, of CrossEntropy, and of the targeted DLR
+	}
+	return 2
 }

@@ -22,6 +22,9 @@ type pool struct {
 func (a *Attacker) Attack(ctx context.Context, rows iter.Seq2[Row, error], c Config) iter.Seq2[Outcome, error] {
 	return func(yield func(Outcome, error) bool) {
 		c, err := c.Resolved()
+		if err == nil {
+			err = a.accepts(c)
+		}
 		if err != nil {
 			yield(Outcome{}, err)
 			return
@@ -39,9 +42,8 @@ func (a *Attacker) Attack(ctx context.Context, rows iter.Seq2[Row, error], c Con
 func (p *pool) attack(ctx context.Context, next func() (Row, error, bool), c Config, yield func(Outcome, error) bool) error {
 	more, done := true, 0
 	for {
-		// Questions are of two kinds. With twice as many rows as a batch has places, less
-		// one, there is always a full batch of one kind.
-		for more && len(p.live) < 2*p.a.options.Batch-1 {
+		// With this many rows at work there is always a full batch of some kind of question.
+		for more && len(p.live) < c.kinds()*(p.a.options.Batch-1)+1 {
 			row, err, ok := next()
 			if err != nil {
 				return err
@@ -107,6 +109,7 @@ func (p *pool) start(r Row, c Config) error {
 	s := &search{Row: r, Config: c, pool: p, aim: aim, answer: make(chan answer)}
 	s.ball = ball{c.Threat, r.Image[:size/3*a.planes]}
 	s.y = make([]float64, len(s.ball.centre))
+	s.kept = kept{s: s}
 	p.live = append(p.live, s)
 	p.turn.Add(1)
 	go func() {
@@ -119,14 +122,14 @@ func (p *pool) start(r Row, c Config) error {
 
 // batch answers the questions of one kind, of as many rows as there are places.
 func (p *pool) batch(ctx context.Context) error {
-	byLoss := map[Loss][]*search{}
+	byKind, asking := map[kind][]*search{}, []*search(nil)
 	for _, s := range p.live {
-		byLoss[s.asked.loss] = append(byLoss[s.asked.loss], s)
+		k := s.asked.kind()
+		byKind[k] = append(byKind[k], s)
 	}
-	var asking []*search
-	for _, l := range losses {
-		if len(byLoss[l]) > len(asking) {
-			asking = byLoss[l]
+	for _, s := range p.live { // of kinds that are asked equally often, that of the first row
+		if all := byKind[s.asked.kind()]; len(all) > len(asking) {
+			asking = all
 		}
 	}
 	asking = asking[:min(len(asking), p.a.options.Batch)]

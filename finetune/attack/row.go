@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 )
 
 // Row is an image to attack.
@@ -45,6 +46,7 @@ type search struct {
 	ended  bool
 	err    error
 	out    Outcome
+	kept   kept
 	y      []float64 // scratch: an image before projection
 }
 
@@ -54,6 +56,13 @@ type question struct {
 	image []float32
 	loss  Loss
 	aim   aim
+}
+
+func (q question) kind() kind {
+	if q.loss == "" {
+		return kind{}
+	}
+	return kindOf(q.loss, q.aim)
 }
 
 // answer is valid until the next question. The attack ends without one if the pool
@@ -121,12 +130,23 @@ func (s *search) run() {
 	if !s.out.Clean {
 		return
 	}
-	image, by := s.pgd()
+	first := slices.Clone(logits)
+	switch s.Method {
+	case PGD:
+		s.pgd()
+	case APGD:
+		s.apgd("apgd-"+string(s.Loss), s.Loss, s.aim, s.RandomStart, s.Restarts)
+	case Square:
+		s.square()
+	case Auto:
+		_ = s.pgd() || s.apgd("apgd-ce", CrossEntropy, s.aim, true, 1) || s.targeted(first) || s.square()
+	}
+	image := s.kept.image
 	logits = s.forward(image) // whatever the search believed
 	s.out.Predicted, s.out.Loss = argmax(logits), s.Loss.of(logits, s.aim)
 	s.out.Robust = !s.fooled(logits)
 	if !s.out.Robust {
-		s.out.By = by
+		s.out.By = s.kept.by
 	}
 	s.out.Distance = s.Threat.Norm.Distance(image, s.ball.centre)
 	s.out.Image = s.whole(image)

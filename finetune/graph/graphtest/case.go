@@ -43,6 +43,7 @@ func Cases(rng *rand.Rand) []Case {
 	out = append(out, instanceNorms(rng)...)
 	out = append(out, losses(rng)...)
 	out = append(out, focalLosses(rng)...)
+	out = append(out, margins(rng)...)
 	out = append(out, picks(rng)...)
 	out = append(out, roiAligns(rng)...)
 	return out
