@@ -277,6 +277,43 @@ func TestDetectTrainFew(t *testing.T) {
 	}
 }
 
+// withoutObjects takes the annotations out of splits of a data set of shapesSet.
+func withoutObjects(t *testing.T, data string, splits ...string) {
+	t.Helper()
+	for _, split := range splits {
+		file := filepath.Join(data, "annotations", "instances_"+split+".json")
+		var set map[string]any
+		if err := json.Unmarshal(readFile(t, file), &set); err != nil {
+			t.Fatal(err)
+		}
+		set["annotations"] = []any{}
+		text, err := json.Marshal(set)
+		if err != nil {
+			t.Fatal(err)
+		}
+		put(t, file, text)
+	}
+}
+
+// TestDetectTrainBackground trains on images without any object, kept as background, so
+// that no anchor and no region is a positive one in the whole training.
+func TestDetectTrainBackground(t *testing.T) {
+	needLibrary(t)
+	data := shapesSet(t, 4, 2)
+	withoutObjects(t, data, "train")
+	for _, name := range []string{"maskrcnn_tiny_fpn", "retinanet_tiny_fpn"} {
+		model := learnable(t, name)
+		r := training(t, "-m", model, "-d", data, "-o", filepath.Join(t.TempDir(), "run"), "--epochs", "1", "-b", "2", "--empty", "keep")
+		if r["status"] != "done" || r["steps"] != 2.0 || !strings.Contains(fmt.Sprint(r["warnings"]), "4 training image(s) have no object to learn, and are learned as background") {
+			t.Errorf("%s: %v", name, r)
+		}
+		o := call("detect", "-m", model, "-d", data, "-o", filepath.Join(t.TempDir(), "run"), "--epochs", "1")
+		if o.code != 65 || !strings.Contains(o.stderr, "no image to train on") {
+			t.Errorf("%s, without them: %+v", name, o)
+		}
+	}
+}
+
 // TestDetectTrainMemory wants a training that needs more memory than there is to be
 // refused before its first step.
 func TestDetectTrainMemory(t *testing.T) {
@@ -292,19 +329,7 @@ func TestDetectTrainMemory(t *testing.T) {
 // TestDetectTrainRefuses gives the verb what it cannot use.
 func TestDetectTrainRefuses(t *testing.T) {
 	data, boxless, out := shapesSet(t, 2, 1), shapesSet(t, 2, 1), filepath.Join(t.TempDir(), "run")
-	for _, split := range []string{"train", "val"} {
-		file := filepath.Join(boxless, "annotations", "instances_"+split+".json")
-		var set map[string]any
-		if err := json.Unmarshal(readFile(t, file), &set); err != nil {
-			t.Fatal(err)
-		}
-		set["annotations"] = []any{}
-		text, err := json.Marshal(set)
-		if err != nil {
-			t.Fatal(err)
-		}
-		put(t, file, text)
-	}
+	withoutObjects(t, boxless, "train", "val")
 	detector, backbone := learnable(t, "fasterrcnn_tiny_fpn"), small(t, 2)
 	checked := t.TempDir()
 	put(t, filepath.Join(checked, "args.yaml"), []byte("data: x\nout: y\n"))
