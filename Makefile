@@ -87,7 +87,7 @@ parity: build
 
 bench: build
 	$(GO) run ./cli/bench -python $(TORCH_PYTHON)
-	$(GO) run ./cli/bench -python $(DETECT_PYTHON) -only detection,masks,detectors,roialign
+	$(GO) run ./cli/bench -python $(DETECT_PYTHON) -only detection,masks,detectors,roialign,detecteval
 	PYTHON=$(TORCH_PYTHON) $(GO) test -run '^$$' -bench . ./featurize/pixels ./onnx/runtime ./finetune/roialign
 
 # Needs bin/rtx, the library and Python with torch; Go only where bin/rtx is not

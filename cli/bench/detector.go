@@ -36,7 +36,7 @@ func (b *bench) detectors(ctx context.Context) error {
 const detectorThreads = 2
 
 func (b *bench) detector(ctx context.Context, kind string, side int) error {
-	core, err := squareDetector(kind, side)
+	core, err := squareDetector(kind, side, 91)
 	if err != nil {
 		return err
 	}
@@ -81,9 +81,10 @@ func (b *bench) detector(ctx context.Context, kind string, side int) error {
 	return nil
 }
 
-// squareDetector is a detector with random weights for images of a size.
-func squareDetector(kind string, side int) (*onnx.Model, error) {
-	m, err := arch.Synthetic(kind+"_resnet50_fpn", 91)
+// squareDetector is a detector with random weights for images of a size, and a number of
+// outputs for classes.
+func squareDetector(kind string, side, outputs int) (*onnx.Model, error) {
+	m, err := arch.Synthetic(kind+"_resnet50_fpn", outputs)
 	if err != nil {
 		return nil, err
 	}

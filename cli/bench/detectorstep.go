@@ -31,7 +31,7 @@ func trainDetectorSteps(ctx context.Context, kind, files string) error {
 	if err != nil {
 		return err
 	}
-	core, err := squareDetector(kind, detectTrainSide)
+	core, err := squareDetector(kind, detectTrainSide, detectTrainClasses)
 	if err != nil {
 		return err
 	}

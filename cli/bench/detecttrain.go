@@ -132,7 +132,7 @@ func writeDetectorTraining(folder, kind string) error {
 	if err := os.Mkdir(folder, 0o777); err != nil {
 		return err
 	}
-	core, err := squareDetector(kind, detectTrainSide)
+	core, err := squareDetector(kind, detectTrainSide, detectTrainClasses)
 	if err != nil {
 		return err
 	}

@@ -5,7 +5,9 @@
 //	go run ./cli/bench -only import,verify     # some of it
 //
 // PYTHON is an interpreter that has PyTorch; for detection, masks, detectors, roialign,
-// detecttrain and masktrain, which are only measured where they are named, pycocotools, faster-coco-eval and torchvision.
+// detecttrain and masktrain, which are only measured where they are named, pycocotools,
+// faster-coco-eval and torchvision; detecteval needs none, and is only measured where it is
+// named.
 package main
 
 import (
@@ -46,7 +48,7 @@ type bench struct {
 }
 
 func main() {
-	only := flag.String("only", "import,verify,train,pixels,limit,loader,formats,probe", "what to measure; detection, masks, detectors, roialign, detecttrain and masktrain as well")
+	only := flag.String("only", "import,verify,train,pixels,limit,loader,formats,probe", "what to measure; detection, masks, detectors, roialign, detecteval, detecttrain and masktrain as well")
 	python := flag.String("python", "python3", "the interpreter of the peers")
 	rounds := flag.Int("rounds", 5, "turns of each pair")
 	folder := flag.String("fit", "", "fit x.npy and y.npy of a folder: the process that probe starts")
@@ -90,7 +92,7 @@ func run(ctx context.Context, only []string, python string, rounds int) error {
 	for _, m := range []struct {
 		name string
 		run  func(context.Context) error
-	}{{"import", b.imports}, {"verify", b.verifications}, {"train", b.training}, {"detecttrain", b.detectorTraining}, {"masktrain", b.maskTraining}, {"pixels", b.pixels}, {"limit", b.limit}, {"loader", b.loader}, {"formats", b.formats}, {"probe", b.probes}, {"detection", b.detection}, {"masks", b.masks}, {"detectors", b.detectors}, {"roialign", b.roiAlign}} {
+	}{{"import", b.imports}, {"verify", b.verifications}, {"train", b.training}, {"detecttrain", b.detectorTraining}, {"masktrain", b.maskTraining}, {"pixels", b.pixels}, {"limit", b.limit}, {"loader", b.loader}, {"formats", b.formats}, {"probe", b.probes}, {"detection", b.detection}, {"masks", b.masks}, {"detectors", b.detectors}, {"roialign", b.roiAlign}, {"detecteval", b.detectorEvaluation}} {
 		if !slices.Contains(only, m.name) {
 			continue
 		}
