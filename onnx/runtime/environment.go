@@ -32,15 +32,6 @@ func start(lib Library) error {
 	return ort.DisableTelemetry()
 }
 
-// The arena of Steps grows by regions, of which the first is virtual memory of this
-// size, each twice as large as the last: what is free in a region joins to larger pieces,
-// which the pieces of small regions cannot. Only what is used is resident.
-const (
-	doubling    = 0
-	firstRegion = 1 << 30
-	leastRest   = 1 << 20 // of a free piece, which stays whole if less would be left
-)
-
 // shareArena makes the arena of the CPU's memory that all Steps take their intermediate
 // values from, if it is not there. The programs of a training run one after the other, so
 // that each can use what the others have left. For each call there must be one of
@@ -53,7 +44,7 @@ func shareArena() error {
 		if err != nil {
 			return fmt.Errorf("runtime: %w", err)
 		}
-		config, err := ort.NewArenaCfg(0, doubling, firstRegion, leastRest)
+		config, err := ort.NewArenaCfg(0, -1, -1, -1) // the library's defaults, as of a session's own arena
 		if err != nil {
 			return fmt.Errorf("runtime: %w", err)
 		}
