@@ -36,6 +36,9 @@ func evalCommand(e *env) *cli.Command {
 			"strengths are those of ImageNet-C, or of CIFAR-10-C for networks of inputs below 64x64. Frost is\n" +
 			"computed, and not comparable with published figures. OUT gets corruptions.csv,\n" +
 			"corruptions.svg and corruptions.html, with samples; it is gone on with after an interruption.\n" +
+			"With --groups DATA are images that have the shape of one of 16 classes and the texture of\n" +
+			"another (Geirhos et al. 2019), as their names say. The classes of ImageNet are grouped into\n" +
+			"the 16 as published; those of other models are found by name. OUT gets eval.json and groups.csv.\n" +
 			"Detections are judged by COCO's rules, as pycocotools does: those of a detector, or those\n" +
 			"that --predictions holds, for which neither a model nor onnxruntime is needed. DATA is then\n" +
 			"a data set for detection in the form of COCO, Pascal VOC or YOLO; its split is test, else\n" +
@@ -53,6 +56,7 @@ func evalCommand(e *env) *cli.Command {
 			text("against", "", "a second COCO results `FILE`: tell whether the detections differ from it by more than chance"),
 			text("metric", "", "`RULES` that detections are judged by: coco, or voc07 or voc10 beside them, Pascal VOC's of 2007 (11 points) or from 2010 on (default: coco)"),
 			text("voc-rounding", "", "`HOW` detections are rounded before they are judged by VOC's rules: d2, as Detectron2 does, scores to 3 decimals and boxes to 1 (default: they are not)"),
+			toggle("groups", "judge images of one shape and another texture, by names such as cat1-elephant3.png: accuracy by either, shape bias"),
 		}, corruptFlags(), attackFlags(), detectorFlags(), runFlags(), skipFlags(), outputFlags(), []cli.Flag{
 			toggle("overwrite", "start over where OUT holds something else"),
 		}, specFlags()),
@@ -72,6 +76,7 @@ type evalOptions struct {
 	Rounding    string `flag:"voc-rounding"`
 	corruptOptions
 	attackOptions
+	Groups bool `flag:"groups"`
 	detectorOptions
 	runOptions
 	skipOptions
@@ -114,6 +119,11 @@ func (e *env) eval(c *cli.Context) error {
 	if err := o.checkAttack(); err != nil {
 		return err
 	}
+	if o.Groups {
+		if err := checkGroups(c); err != nil {
+			return err
+		}
+	}
 	if o.Predictions != "" {
 		return e.evalPredictions(c, o)
 	}
@@ -143,6 +153,9 @@ func (e *env) eval(c *cli.Context) error {
 	}
 	if err := v.checkCorrupt(); err != nil {
 		return err
+	}
+	if o.Groups {
+		return v.evalGroups(ctx)
 	}
 	if v.seen, err = seenBy(v.model); err != nil {
 		return err

@@ -57,6 +57,9 @@ func (v *evaluatingObjects) checkDetector(c *cli.Context) error {
 	if err := v.checkSkips(); err != nil {
 		return err
 	}
+	if v.o.Groups {
+		return &usageError{msg: "--groups is of classifiers, and the model is a detector", hint: "leave it out"}
+	}
 	if err := v.checkCorrupt(); err != nil {
 		return err
 	}

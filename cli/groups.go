@@ -9,7 +9,7 @@ import (
 // flagGroups assigns each flag of each verb to a group, most used first. VERB:FLAG
 // overrides FLAG for a verb where the flag belongs elsewhere.
 var flagGroups = []help.Group{
-	under("Input", "model models data task labels test test-labels predictions against corrupt corrupt-baseline eval:metric voc-rounding split name add:arch eps query queries neighbours:seed images gradients:seed inversion:seed from shard root label-key on-error max-skipped"),
+	under("Input", "model models data task labels test test-labels predictions against corrupt corrupt-baseline groups eval:metric voc-rounding split name add:arch eps query queries neighbours:seed images gradients:seed inversion:seed from shard root label-key on-error max-skipped"),
 	under("Output", "out resume log attach format score draw to names outputs top-k neighbours fold-bn no-normalize embed-preprocess export:precision opset masks export:batch export:score nms keep key-map use categories triton overwrite verify values"),
 	under("Network", "arch kind detect:masks compare:masks classes form import:labels bn-eps new:labels predict:labels eval:labels new:input-size new:seed index"),
 	under("Features", "layer pool bn start inversion:steps"),

@@ -89,6 +89,7 @@ var guides = map[string]help.Guide{
 	"eval": {Synopsis: "rtx eval -m MODEL -d DATA [-o OUT] [FLAGS]\nrtx eval --predictions P.json -d DATA [-o OUT] [FLAGS]", Examples: []help.Example{
 		{Does: "On the test split, with a confusion matrix in OUT", Line: "rtx eval -m run/weights/best.onnx -d images -o evaluation"},
 		{Does: "Under fifteen common corruptions, with errors relative to another model's", Line: "rtx eval -m robust.onnx -d images -o robust --corrupt all --corrupt-baseline standard/eval.json"},
+		{Does: "Whether it goes by shape or by texture", Line: "rtx eval -m resnet50_l2_eps3 -d cue-conflict --groups"},
 		{Does: "COCO's figures of detections in a file", Line: "rtx eval --predictions predictions.json -d instances_val2017.json"},
 		{Does: "Accuracy under attack, at three radii", Line: "rtx eval -m run/weights/best.onnx -d images -o attacked --attack l2:0.25,0.5,1"},
 	}},

@@ -36,21 +36,22 @@ var order = []string{"cli", "detect", "finetune", "featurize", "onnx"}
 
 // never lists imports that the order alone would allow.
 var never = map[string][]string{
-	"detect/box":        {"*"},
-	"detect/mask":       {"*"},
-	"detect/voc":        {"*"},
-	"detect/coco":       {"detect", "detect/data", "detect/draw", "detect/voc", "featurize", "featurize/pixels", "finetune", "onnx"},
-	"featurize":         {"onnx/runtime"},
-	"finetune/attack":   {"finetune"},
-	"finetune/probe":    {"finetune"},
-	"finetune/metrics":  {"*"},
-	"finetune/roialign": {"*"},
-	"finetune/stratify": {"*"},
-	"finetune/graph":    {"finetune"},
-	"onnx":              {"onnx/runtime", "onnx/torch", "onnx/arch", "onnx/verify", "onnx/checkpoint"},
-	"onnx/checkpoint":   {"assets", "onnx/runtime"},
-	"assets":            {"*"},
-	"onnx/pb":           {"*"},
+	"detect/box":           {"*"},
+	"detect/mask":          {"*"},
+	"detect/voc":           {"*"},
+	"detect/coco":          {"detect", "detect/data", "detect/draw", "detect/voc", "featurize", "featurize/pixels", "finetune", "onnx"},
+	"featurize":            {"onnx/runtime"},
+	"finetune/attack":      {"finetune"},
+	"finetune/cueconflict": {"*"},
+	"finetune/probe":       {"finetune"},
+	"finetune/metrics":     {"*"},
+	"finetune/roialign":    {"*"},
+	"finetune/stratify":    {"*"},
+	"finetune/graph":       {"finetune"},
+	"onnx":                 {"onnx/runtime", "onnx/torch", "onnx/arch", "onnx/verify", "onnx/checkpoint"},
+	"onnx/checkpoint":      {"assets", "onnx/runtime"},
+	"assets":               {"*"},
+	"onnx/pb":              {"*"},
 }
 
 type pkg struct {
