@@ -189,6 +189,28 @@ func TestEvalAttackKilled(t *testing.T) {
 	}
 }
 
+// TestEvalAttackMethods: what resists the ensemble resists its first member.
+func TestEvalAttackMethods(t *testing.T) {
+	needLibrary(t)
+	data, want := dealt(t, 12)
+	top1 := map[string]float64{}
+	for _, method := range []string{"pgd", "apgd", "square", "auto"} {
+		args := []string{"-m", backbone, "-d", data, "--attack", "l2:0.1", "--attack-method", method, "-b", "6"}
+		if method != "square" {
+			args = append(args, "--steps", "5")
+		}
+		r, _ := evaluate(t, args...)
+		a := r["attacks"].([]any)[0].(map[string]any)
+		top1[method] = a["robust_top1"].(float64)
+		if a["method"] != method || at(a, "settings", "method") != method || top1[method] > want.top1 {
+			t.Errorf("%v", a)
+		}
+	}
+	if top1["auto"] > top1["pgd"] || top1["pgd"] == want.top1 {
+		t.Errorf("robust accuracies %v, %v without an attack", top1, want.top1)
+	}
+}
+
 // headed changes the weights and the biases of the backbone's last layer.
 func headed(change func([]float32)) func(*onnx.Model) *onnx.Model {
 	return func(m *onnx.Model) *onnx.Model {
@@ -252,6 +274,7 @@ func TestEvalAttackSays(t *testing.T) {
 		"another engine":      {backbone, data, "l2:1", "--engine cuda", 2, "--engine is"},
 		"half":                {backbone, data, "l2:1", "--precision fp16", 2, "--precision is fp16"},
 		"corruptions":         {backbone, data, "l2:1", "--corrupt fog", 2, "--attack and --corrupt are given"},
+		"steps of square":     {backbone, data, "l2:1", "--attack-method square --steps 5", 2, "go with gradients"},
 		"steps alone":         {backbone, data, "", "--steps 3", 2, "--steps goes with --attack"},
 		"detections":          {"", data, "l2:1", "--predictions p.json", 2, "--attack needs a model"},
 		"a stream":            {backbone, packed(t, data)["tar.gz"], "l2:1", "", 2, "can be read only once"},

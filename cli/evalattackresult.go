@@ -2,7 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"math"
 
 	"github.com/robust-transfer/rtx/finetune/attack"
 	"github.com/robust-transfer/rtx/finetune/metrics"
@@ -48,7 +47,7 @@ type attackCheck struct {
 	OneStep share  `json:"one_step_top1"` // a single step as long as the radius
 	Vast    share  `json:"vast_top1"`     // within a radius of which every image can become grey
 	Within  string `json:"vast_threat"`
-	Square  share  `json:"square_top1"` // a search without gradients; null where there is none
+	Square  share  `json:"square_top1"` // a search without gradients
 }
 
 // robustness puts the figures of all attacks together.
@@ -114,7 +113,7 @@ func (a *evalAttack) checkOf(run int) *attackCheck {
 			continue
 		}
 		if c == nil {
-			c = &attackCheck{N: min(r.most, len(a.rows)), Square: share(math.NaN())}
+			c = &attackCheck{N: min(r.most, len(a.rows))}
 			c.Robust = a.robustOf(a.runs[run], c.N)
 		}
 		got := a.robustOf(r, c.N)
@@ -181,7 +180,7 @@ func byNorm(all []robustness) [][]robustness {
 	return out
 }
 
-// attackTitle tells the methods: "pgd, 20 steps".
+// attackTitle is that of the drawing.
 func attackTitle(all []robustness) string {
-	return fmt.Sprintf("Robust accuracy (%s, %d steps)", all[0].Method, all[0].Settings.Steps)
+	return fmt.Sprintf("Robust accuracy (%s)", all[0].Method)
 }

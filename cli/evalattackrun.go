@@ -63,6 +63,9 @@ const attackedFile = "attacked.jsonl"
 // checkedImages is the number of images that checks are made with.
 const checkedImages = 200
 
+// checkQueries is how many queries the search without gradients makes for an image.
+const checkQueries = 500
+
 // attackRuns are the attacks that were asked for, and the checks of that with the largest
 // radius in each norm.
 func attackRuns(configs []attack.Config, check bool, size [2]int) (runs []attackRun) {
@@ -87,7 +90,7 @@ func attackRuns(configs []attack.Config, check bool, size [2]int) (runs []attack
 		}{
 			{oneStep, attack.Config{Threat: c.Threat, Steps: 1, StepSize: c.Threat.Eps}},
 			{vast, attack.Config{Threat: attack.Threat{Norm: c.Threat.Norm, Eps: radius}}},
-			{unguided, attack.Config{Threat: c.Threat, Method: "square"}},
+			{unguided, attack.Config{Threat: c.Threat, Method: attack.Square, Queries: checkQueries}},
 		} {
 			if config, err := more.config.Resolved(); err == nil {
 				runs = append(runs, attackRun{more.kind, i, config, checkedImages, map[string]attacked{}})
