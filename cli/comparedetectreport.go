@@ -63,6 +63,11 @@ func (d *comparingDetectors) rows() [][]string {
 			hundredths(share(d.runs[place].masksAP())), strings.Join(seeds, " "), p,
 		})
 	}
+	if !d.masks {
+		for i, row := range rows {
+			rows[i] = slices.Delete(row, 5, 6)
+		}
+	}
 	return rows
 }
 
@@ -129,7 +134,7 @@ func (d *comparingDetectors) page() (*report.Page, error) {
 	rows := d.rows()
 	order := report.Section{
 		Title: "Order", Table: &report.Grid{Header: rows[0], Rows: rows[1:], Texts: []int{1, 2}},
-		Note: c.Spread + " In percent. A rank is one more than the number of backbones that are better and told apart, by the paired bootstrap over images and seeds, Holm-corrected. The validation images have also chosen the epoch of each training, for all backbones alike. With few seeds the spread over trainings is only roughly in the tests.",
+		Note: "In percent. A rank is one more than the number of backbones that are better and told apart, by the paired bootstrap over images and seeds, Holm-corrected. The validation images have also chosen the epoch of each training, for all backbones alike. With few seeds the spread over trainings is only roughly in the tests.",
 	}
 	for _, plot := range c.Plots() {
 		order.Figures = append(order.Figures, report.Figure{SVG: plot.Drawing.SVG, Caption: plot.Caption})
