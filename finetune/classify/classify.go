@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 
 	"github.com/robust-transfer/rtx/finetune"
+	"github.com/robust-transfer/rtx/finetune/attack"
 	"github.com/robust-transfer/rtx/finetune/graph"
 )
 
@@ -29,20 +30,35 @@ type Task struct {
 	Mix func(r *rand.Rand, images, targets []float32, n int)
 
 	MeanPerClass bool // rank epochs by mean per-class accuracy instead of top-1
+
+	// Adversary makes training adversarial (Madry et al. 2018): each step first changes
+	// its images as this attack does, by an attack.Perturber, and trains on the changed
+	// images alone. nil: none.
+	Adversary *attack.Config
+
+	// Attack adds the figure Robust to scores: the top-1 accuracy under this attack, by
+	// an attack.Perturber. nil: none.
+	Attack *attack.Config
+
+	Robust bool // rank epochs by the figure Robust, with Attack
 }
 
 var _ finetune.FeatureTask = Task{}
 
-// Figure is MeanPerClass if the task ranks by it, else Top1.
+// Figure is Robust or MeanPerClass if the task ranks by it, else Top1.
 func (t Task) Figure() string {
-	if t.MeanPerClass {
+	switch {
+	case t.Robust:
+		return Robust
+	case t.MeanPerClass:
 		return MeanPerClass
 	}
 	return Top1
 }
 
-// OnFeatures reports whether features may replace images: not if images are mixed.
-func (t Task) OnFeatures() bool { return t.Mix == nil }
+// OnFeatures reports whether features may replace images: not if images are mixed or
+// attacked.
+func (t Task) OnFeatures() bool { return t.Mix == nil && t.Adversary == nil && t.Attack == nil }
 
 // Objective builds the mean cross-entropy of the logits and the input Targets, and
 // makes the logits an output.
@@ -62,7 +78,14 @@ func (t Task) Step(net *graph.Network, c graph.Config) (finetune.Step, error) {
 		return nil, err
 	}
 	shape, err := logits(p)
-	return &step{Task: t, program: p, shape: shape}, err
+	s := &step{Task: t, program: p, shape: shape}
+	if err == nil && t.Adversary != nil {
+		if t.Mix != nil {
+			return nil, errors.New("classify: mixed images have no label to be attacked")
+		}
+		s.attack, err = attack.NewPerturber(net, graph.Config{Batch: c.Batch, Size: c.Size}, *t.Adversary)
+	}
+	return s, err
 }
 
 // logits returns the shape of a program's logits.
@@ -78,10 +101,16 @@ func logits(p *graph.Program) (graph.Shape, error) {
 type step struct {
 	Task
 	program *graph.Program
-	shape   graph.Shape // of the logits
+	shape   graph.Shape       // of the logits
+	attack  *attack.Perturber // nil: none
 }
 
-func (s *step) Programs() []*graph.Program { return []*graph.Program{s.program} }
+func (s *step) Programs() []*graph.Program {
+	if s.attack != nil {
+		return []*graph.Program{s.attack.Program(), s.program}
+	}
+	return []*graph.Program{s.program}
+}
 
 func (s *step) Run(p *finetune.Pass) (float64, error) {
 	labels, err := labelsOf(p, s.shape[1])
@@ -92,8 +121,13 @@ func (s *step) Run(p *finetune.Pass) (float64, error) {
 	if s.Mix != nil {
 		s.Mix(p.Random("mix"), p.Inputs[graph.Images], targets[:len(labels)*s.shape[1]], len(labels))
 	}
-	loss := make([]float32, 1)
-	err = p.Run(s.program, map[string][]float32{Targets: targets}, map[string][]float32{graph.Loss: loss})
+	in, loss := map[string][]float32{Targets: targets}, make([]float32, 1)
+	if s.attack != nil {
+		if in[graph.Images], err = perturb(s.attack, p, labels); err != nil {
+			return 0, err
+		}
+	}
+	err = p.Run(s.program, in, map[string][]float32{graph.Loss: loss})
 	return float64(loss[0]), err
 }
 

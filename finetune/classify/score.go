@@ -9,7 +9,7 @@ import (
 )
 
 // Scorer returns what scores logits by mean cross-entropy, top-1 and mean per-class
-// accuracy.
+// accuracy, and by the accuracy under the task's attack.
 func (t Task) Scorer(net *graph.Network, c graph.Config) (finetune.Scorer, error) {
 	p, err := net.Program(c, nil)
 	if err != nil {
@@ -21,6 +21,9 @@ func (t Task) Scorer(net *graph.Network, c graph.Config) (finetune.Scorer, error
 	}
 	s := &scorer{program: p, k: shape[1], logits: make([]float32, shape.Size())}
 	s.Reset()
+	if t.Attack != nil {
+		return newRobustScorer(net, c, s, *t.Attack)
+	}
 	return s, nil
 }
 
