@@ -26,6 +26,8 @@ type curves []struct {
 	TrainLoss    float64 `json:"train_loss"`
 	Best         bool    `json:"best"` // of all epochs so far
 	LR           float64 `json:"lr"`
+
+	Robust *float64 `json:"robust"` // top-1 under attack; nil: not attacked
 }
 
 // metricsReader reads the lines of a metrics file that grows, each once.
@@ -94,9 +96,16 @@ func (c curves) best() int {
 	return best
 }
 
+// attacked reports whether epochs were scored under attack.
+func (c curves) attacked() bool { return len(c) > 0 && c[0].Robust != nil }
+
 func (c curves) csv(to io.Writer) error {
 	w := csv.NewWriter(to)
-	w.Write([]string{"epoch", "train_loss", "val_loss", "val_top1", "val_mean_per_class", "lr"})
+	header := []string{"epoch", "train_loss", "val_loss", "val_top1", "val_mean_per_class", "lr"}
+	if c.attacked() {
+		header = append(header, "val_robust")
+	}
+	w.Write(header)
 	number := func(v float64, there bool) string {
 		if !there || math.IsNaN(v) {
 			return ""
@@ -105,7 +114,11 @@ func (c curves) csv(to io.Writer) error {
 	}
 	for _, e := range c {
 		v := e.N > 0
-		w.Write([]string{strconv.Itoa(e.Epoch), number(e.TrainLoss, true), number(e.Loss, v), number(e.Top1, v), number(e.MeanPerClass, v), number(e.LR, true)})
+		line := []string{strconv.Itoa(e.Epoch), number(e.TrainLoss, true), number(e.Loss, v), number(e.Top1, v), number(e.MeanPerClass, v), number(e.LR, true)}
+		if c.attacked() {
+			line = append(line, number(*e.Robust, v))
+		}
+		w.Write(line)
 	}
 	w.Flush()
 	return w.Error()
@@ -131,6 +144,9 @@ func (c curves) svg(w io.Writer) error {
 		series("mean per class", func(i int) float64 { return c[i].MeanPerClass }), // often the same as top-1, which is drawn over it
 		series("top-1", func(i int) float64 { return c[i].Top1 }),
 	}}
+	if c.attacked() {
+		accuracy.Groups = append(accuracy.Groups, series("top-1 under attack", func(i int) float64 { return *c[i].Robust }))
+	}
 	if best := c.best(); best >= 0 {
 		mark := func(y float64) report.Group {
 			name := fmt.Sprintf("best: epoch %d", c[best].Epoch)

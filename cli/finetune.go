@@ -61,12 +61,15 @@ func finetuneCommand(e *env) *cli.Command {
 			text("warmup", "", "`N` epochs of warm-up, in which the learning rate rises (default: the recipe's)"),
 			text("clip", "", "clip the gradients to this `NORM` over all of them"),
 			text("ema", "", "evaluate exponential moving averages of the weights, with this `DECAY` per step"),
+			text("adversarial", "", "train on images attacked within `NORM:EPS`, in [0,1] pixel units, such as l2:0.5 or linf:4/255 (adversarial training, Madry et al. 2018); validation images are attacked, too"),
+			number("attack-steps", 3, "gradient steps of the attack on training images"),
+			text("attack-step-size", "", "`LENGTH` of a step of that attack, in the units of EPS (default: 2 EPS / steps)"),
 			text("label-smoothing", "", "the `SHARE` of each target that is spread over all classes"),
 			text("mixup", "", "mix pairs of images and their targets, in shares from Beta(`ALPHA`,ALPHA)"),
 			text("augment", "", "training images: crop (random resized), pad (shifted), reflect (shifted), flip or none (default: crop and flip; pad and flip up to 64 pixels)"),
 			text("jitter", "", "jitter colours by `B,C,S,H`: brightness, contrast, saturation, hue"),
 			number("patience", 0, "stop after `N` epochs without improvement; 0: the recipe's, -1: never"),
-			text("metric", "top1", "the figure that the best epoch is chosen by: top1 or mean-per-class"),
+			text("metric", "top1", "the figure that the best epoch is chosen by: top1, mean-per-class, or robust (top-1 under attack, with --adversarial)"),
 			text("max-time", "", "fit epochs and schedule to this `TIME`, such as 45m"),
 			text("val-fraction", "0.1", "the `SHARE` of the training images held out for validation, where there is no val split; 0: none"),
 			number("seed", 0, "seed of the new head, the order of images and what is held out"),
@@ -109,6 +112,9 @@ type finetuneOptions struct {
 	Warmup         string   `flag:"warmup"`
 	Clip           string   `flag:"clip"`
 	EMA            string   `flag:"ema"`
+	Adversarial    string   `flag:"adversarial"`
+	AttackSteps    int      `flag:"attack-steps"`
+	AttackStepSize string   `flag:"attack-step-size"`
 	LabelSmoothing string   `flag:"label-smoothing"`
 	Mixup          string   `flag:"mixup"`
 	Augment        string   `flag:"augment"`
@@ -233,7 +239,7 @@ func (t *finetuning) check() error {
 		may         []string
 	}{
 		{"recipe", o.Recipe, finetune.RecipeNames}, {"bn", o.BN, []string{"adapt", "frozen"}}, {"head-init", cmp.Or(o.HeadInit, "torch"), []string{"torch", "zero"}},
-		{"engine", o.Engine, []string{"auto", "ort", "tape"}}, {"metric", o.Metric, []string{"top1", "mean-per-class"}},
+		{"engine", o.Engine, []string{"auto", "ort", "tape"}}, {"metric", o.Metric, []string{"top1", "mean-per-class", "robust"}},
 	} {
 		if err := oneOf(v.flag, v.value, v.may...); err != nil {
 			return err
@@ -244,7 +250,7 @@ func (t *finetuning) check() error {
 			return err
 		}
 	}
-	for _, check := range []func() error{t.settings, t.checkDevice, t.checkSkips} {
+	for _, check := range []func() error{t.settings, t.chooseAttack, t.checkDevice, t.checkSkips} {
 		if err := check(); err != nil {
 			return err
 		}

@@ -143,6 +143,9 @@ func (t *finetuning) build(seed uint64) (*graph.Network, error) {
 	if t.recipe.Rules.Mode != (finetune.Mode{Fixed: true}) || !t.recipe.Frozen {
 		spec.Robustness = nil // of other weights
 	}
+	if a := t.task.Adversary; a != nil {
+		spec.Robustness = &onnx.Robustness{Norm: string(a.Threat.Norm), Eps: a.Threat.Eps}
+	}
 	if m, err = m.WithSpec(spec); err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -23,7 +24,8 @@ type finetuneResult struct {
 	Top1     share             `json:"top1"`
 	SD       share             `json:"top1_sd"` // over the seeds
 	PerClass share             `json:"mean_per_class"`
-	Probe    *probed           `json:"probe"` // the network before training; nil: none
+	Robust   *share            `json:"robust"` // top-1 under attack, with --adversarial
+	Probe    *probed           `json:"probe"`  // the network before training; nil: none
 }
 
 // finetuneResultOf is what a run came to.
@@ -34,6 +36,10 @@ func finetuneResultOf(r *finetune.RunResult) *finetuneResult {
 	}
 	top1 := r.Summary(classify.Top1)
 	f.Top1, f.SD, f.PerClass = share(top1.Mean), share(top1.SD), share(r.Summary(classify.MeanPerClass).Mean)
+	if v := r.Summary(classify.Robust).Mean; !math.IsNaN(v) {
+		robust := share(v)
+		f.Robust = &robust
+	}
 	return f
 }
 
@@ -80,6 +86,9 @@ func (f *finetuneResult) figures() string {
 	if len(f.Seeds) > 1 {
 		spread = fmt.Sprintf(" ± %.2f over %d seeds", 100*float64(f.SD), len(f.Seeds))
 	}
+	if f.Robust != nil {
+		spread += fmt.Sprintf(", %.2f %% under attack", 100*float64(*f.Robust))
+	}
 	note := ""
 	if f.Protocol == "val" {
 		note = " (of the images held out to choose the epoch: somewhat too good)"
@@ -95,7 +104,11 @@ func scoreObject(s *finetune.Score) any {
 	if s == nil || s.N == 0 {
 		return nil
 	}
-	return object{{"n", s.N}, {"loss", s.Loss}, {"top1", s.Figure(classify.Top1)}, {"mean_per_class", s.Figure(classify.MeanPerClass)}}
+	o := object{{"n", s.N}, {"loss", s.Loss}, {"top1", s.Figure(classify.Top1)}, {"mean_per_class", s.Figure(classify.MeanPerClass)}}
+	if robust := s.Figure(classify.Robust); !math.IsNaN(robust) {
+		o = append(o, object{{"robust", robust}}...)
+	}
+	return o
 }
 
 // object is what rtx.finetune/1 says.
@@ -106,7 +119,7 @@ func (f *finetuneResult) object(weights string) object {
 		seeds = append(seeds, object{{"seed", one.Seed}, {"lr", one.LearningRate}, {"epoch", epochOf(one.Best)}, {"val", scoreObject(one.Best)}, {"test", scoreObject(one.Test)}, {"stop", one.Stop}})
 	}
 	return object{
-		{"protocol", f.Protocol}, {"top1", f.Top1}, {"top1_sd", f.SD}, {"mean_per_class", f.PerClass},
+		{"protocol", f.Protocol}, {"top1", f.Top1}, {"top1_sd", f.SD}, {"mean_per_class", f.PerClass}, {"robust", f.Robust},
 		{"best", object{{"epoch", epochOf(first.Best)}, {"val", scoreObject(first.Best)}, {"test", scoreObject(first.Test)}}},
 		{"probe", f.Probe.object()}, {"weights", weights}, {"steps", first.Steps}, {"stop", first.Stop}, {"lr", first.LearningRate}, {"seeds", seeds}, {"verify", first.Verify},
 	}

@@ -32,7 +32,7 @@ func (t *finetuning) settings() error {
 	if r.BatchSize < 2 && !r.Frozen {
 		return &usageError{msg: fmt.Sprintf("--batch-size is %d, expected 2 at least where batch norms adapt to the batch", r.BatchSize), hint: "--bn frozen takes single images"}
 	}
-	t.task.MeanPerClass = o.Metric == "mean-per-class"
+	t.task.MeanPerClass, t.task.Robust = o.Metric == "mean-per-class", o.Metric == "robust"
 	r.Rules.NoNormDecay = o.NoDecayNorm
 	for _, n := range []struct {
 		name, text string

@@ -15,7 +15,7 @@ var flagGroups = []help.Group{
 	under("Features", "layer pool bn start inversion:steps"),
 	under("Classifier", "solver reg folds seeds seed per-class balanced"),
 	under("Training", "recipe mode train-stages epochs finetune:batch-size detect:batch-size finetune:bn detect:bn head head-init label-smoothing patience metric val-fraction max-time empty finetune:seed detect:seed finetune:seeds detect:seeds"),
-	under("Attack", "attack attack-method eval:steps restarts attack-check"),
+	under("Attack", "attack adversarial attack-method eval:steps attack-steps attack-step-size restarts attack-check"),
 	under("Optimizer", "lr optimizer schedule warmup weight-decay momentum nesterov clip ema layer-decay no-decay-norm step-size gamma"),
 	under("Augmentation", "augment mixup jitter no-flip"),
 	under("Preprocessing", "size min-size max-size input-size resize crop normalize range channels interpolation pre-resize exif-rotate force-input"),

@@ -33,6 +33,7 @@ type runSettings struct {
 	Clip           float64           `json:"clip,string"`
 	EMA            float64           `json:"ema,string"`
 	LabelSmoothing float64           `json:"label_smoothing,string"`
+	Adversary      *attackSettings   `json:"adversarial,omitempty"`
 	Mixup          float64           `json:"mixup,string"`
 	Augment        augmentSettings   `json:"augment"`
 	Patience       int               `json:"patience,string"`
@@ -194,7 +195,7 @@ func (t *finetuning) runSettings() runSettings {
 		Epochs: c.Epochs, BatchSize: c.BatchSize, LearningRates: t.rates, Optimizer: optimizerSettingsOf(c.Optimizer),
 		Rules:    ruleSettings{max(c.Rules.WeightDecay, 0), c.Rules.NoNormDecay, c.Rules.LayerDecay},
 		Schedule: scheduleSettingsOf(c.Schedule), Warmup: max(c.Warmup, 0), Clip: c.Clip, EMA: c.EMA, LabelSmoothing: t.task.LabelSmoothing,
-		Mixup: t.mixup.Alpha, Augment: augmentSettingsOf(t.policy), Patience: c.Patience, Metric: o.Metric,
+		Adversary: attackSettingsOf(t.task.Adversary), Mixup: t.mixup.Alpha, Augment: augmentSettingsOf(t.policy), Patience: c.Patience, Metric: o.Metric,
 		MaxTime: "none", ValFraction: o.ValFraction,
 		Seed: o.Seed, Seeds: o.Seeds, Engine: t.engine, Device: t.onDevice, Threads: cores(t.Threads),
 		Preparation: featurize.PreparationOf(t.spec, t.transform()),

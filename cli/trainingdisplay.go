@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/robust-transfer/rtx/finetune"
 	"github.com/robust-transfer/rtx/finetune/augment"
@@ -68,8 +69,12 @@ func (d *trainingDisplay) event(one *finetune.Trial, e finetune.Event) error {
 		d.steps.stepped(e)
 	case finetune.Evaluated:
 		if s := e.Score; s.N > 0 {
-			d.note("epoch %d: %s loss %.4f, top-1 %.2f %%, mean per class %.2f %%", s.Epoch, e.Split, s.Loss,
+			line := fmt.Sprintf("epoch %d: %s loss %.4f, top-1 %.2f %%, mean per class %.2f %%", s.Epoch, e.Split, s.Loss,
 				100*s.Figure(classify.Top1), 100*s.Figure(classify.MeanPerClass))
+			if robust := s.Figure(classify.Robust); !math.IsNaN(robust) {
+				line += fmt.Sprintf(", %.2f %% under attack", 100*robust)
+			}
+			d.note("%s", line)
 		}
 	case finetune.Ended:
 		d.steps.end()

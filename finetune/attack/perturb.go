@@ -28,8 +28,8 @@ type Perturber struct {
 	shape   graph.Shape // of the images
 	classes int
 
-	images, gradients, targets []float32
-	next                       []float64
+	images, gradients, labels []float32
+	next                      []float64
 }
 
 // Run runs a program, as Executor.Run and the Run of a finetune.Pass do.
@@ -51,7 +51,7 @@ func NewPerturber(net *graph.Network, g graph.Config, c Config) (*Perturber, err
 	if !g.Averaged {
 		g.EMA, g.Train = 0, nil
 	}
-	if p.program, err = net.Program(g, c.Loss.objective); err != nil {
+	if p.program, err = net.Program(g, kindOf(c.Loss, aim{0, -1}).objective); err != nil {
 		return nil, fmt.Errorf("attack: %w", err)
 	}
 	for _, o := range p.program.Outputs {
@@ -63,7 +63,7 @@ func NewPerturber(net *graph.Network, g graph.Config, c Config) (*Perturber, err
 		}
 	}
 	p.images, p.gradients = make([]float32, p.shape.Size()), make([]float32, p.shape.Size())
-	p.targets, p.next = make([]float32, p.shape[0]*p.classes), make([]float64, p.shape.Size()/p.shape[0])
+	p.labels, p.next = make([]float32, p.shape[0]*p.classes), make([]float64, p.shape.Size()/p.shape[0])
 	return p, nil
 }
 
@@ -81,19 +81,19 @@ func (p *Perturber) Perturb(run Run, images []float32, labels []int, random func
 	images = images[:n*size]
 	copy(p.images, images)
 	clear(p.images[n*size:])
-	clear(p.targets)
+	clear(p.labels)
 	for i, label := range labels {
 		if label < 0 || label >= p.classes {
 			return nil, fmt.Errorf("attack: image %d is of class %d, expected 0 to %d", i, label, p.classes-1)
 		}
-		p.targets[i*p.classes+label] = 1
+		p.labels[i*p.classes+label] = 1
 		if p.config.RandomStart {
 			b := ball{p.config.Threat, images[i*size:][:size]}
 			b.random(p.next, random(i))
 			b.project(p.images[i*size:][:size], p.next)
 		}
 	}
-	in := map[string][]float32{graph.Images: p.images, targetsInput: p.targets}
+	in := map[string][]float32{graph.Images: p.images, labelsInput: p.labels}
 	out := map[string][]float32{graph.Gradient + graph.Images: p.gradients}
 	for range p.config.Steps {
 		if err := run(p.program, in, out); err != nil {
