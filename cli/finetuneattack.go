@@ -9,18 +9,18 @@ import (
 
 // Adversarial training of classifiers.
 
-// attackSettings are those that the weights of a run depend on.
-type attackSettings struct {
+// adversarySettings are those that the weights of a run depend on.
+type adversarySettings struct {
 	Threat   string  `json:"threat"`
 	Steps    int     `json:"steps"`
 	StepSize float64 `json:"step_size"`
 }
 
-func attackSettingsOf(c *attack.Config) *attackSettings {
+func adversarySettingsOf(c *attack.Config) *adversarySettings {
 	if c == nil {
 		return nil
 	}
-	return &attackSettings{Threat: c.Threat.String(), Steps: c.Steps, StepSize: c.StepSize}
+	return &adversarySettings{Threat: c.Threat.String(), Steps: c.Steps, StepSize: c.StepSize}
 }
 
 // validationSteps are the gradient steps of the attack on validation images. Each is
@@ -49,7 +49,7 @@ func (t *finetuning) chooseAttack() error {
 		return &usageError{msg: fmt.Sprintf("--attack-steps is %d, expected 1 to 1000", o.AttackSteps)}
 	}
 	if t.mixup.Alpha > 0 {
-		return &usageError{msg: "--mixup goes not with --adversarial: mixed images have no label to be attacked"}
+		return &usageError{msg: "--mixup and --adversarial exclude each other: mixed images have no label to be attacked"}
 	}
 	train := attack.Config{Threat: threat, Steps: o.AttackSteps, StepSize: 2 * threat.Eps / float64(o.AttackSteps), Keep: attack.Last}
 	if o.AttackStepSize != "" {

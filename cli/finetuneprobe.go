@@ -197,7 +197,7 @@ func readProbe(dir string) *probed {
 // compareProbe says where the probe is as good as what training has found.
 func (t *finetuning) compareProbe(f *finetuneResult) {
 	p := f.Probe
-	if p == nil || p.Failed != "" {
+	if p == nil || p.Failed != "" || t.task.Adversary != nil { // which gives up accuracy on images that are not attacked
 		return
 	}
 	name, got, figure, probed := "top-1", f.Top1, classify.Top1, p.Val

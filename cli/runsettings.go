@@ -16,36 +16,36 @@ import (
 // runSettings are what the weights of a run depend on, with the values of what was left
 // to its default.
 type runSettings struct {
-	Model          string            `json:"model"` // SHA-256
-	Data           string            `json:"data"`
-	Classes        string            `json:"classes,omitempty"` // their order, where it is not that of text
-	Mode           string            `json:"mode"`
-	BatchNorms     string            `json:"bn"`
-	Head           string            `json:"head"`
-	HeadInit       string            `json:"head_init"`
-	Epochs         int               `json:"epochs,string"`
-	BatchSize      int               `json:"batch_size,string"`
-	LearningRates  []float64         `json:"lr"`
-	Optimizer      optimizerSettings `json:"optimizer"`
-	Rules          ruleSettings      `json:"rules"`
-	Schedule       scheduleSettings  `json:"schedule"`
-	Warmup         float64           `json:"warmup,string"`
-	Clip           float64           `json:"clip,string"`
-	EMA            float64           `json:"ema,string"`
-	LabelSmoothing float64           `json:"label_smoothing,string"`
-	Adversary      *attackSettings   `json:"adversarial,omitempty"`
-	Mixup          float64           `json:"mixup,string"`
-	Augment        augmentSettings   `json:"augment"`
-	Patience       int               `json:"patience,string"`
-	Metric         string            `json:"metric"`
-	MaxTime        string            `json:"max_time"`
-	ValFraction    string            `json:"val_fraction"`
-	Seed           int               `json:"seed,string"`
-	Seeds          int               `json:"seeds,string"`
-	Engine         string            `json:"engine"`
-	Device         string            `json:"device"`
-	Threads        int               `json:"threads,string"`
-	Library        string            `json:"onnxruntime,omitempty"` // its version, where it computes
+	Model          string             `json:"model"` // SHA-256
+	Data           string             `json:"data"`
+	Classes        string             `json:"classes,omitempty"` // their order, where it is not that of text
+	Mode           string             `json:"mode"`
+	BatchNorms     string             `json:"bn"`
+	Head           string             `json:"head"`
+	HeadInit       string             `json:"head_init"`
+	Epochs         int                `json:"epochs,string"`
+	BatchSize      int                `json:"batch_size,string"`
+	LearningRates  []float64          `json:"lr"`
+	Optimizer      optimizerSettings  `json:"optimizer"`
+	Rules          ruleSettings       `json:"rules"`
+	Schedule       scheduleSettings   `json:"schedule"`
+	Warmup         float64            `json:"warmup,string"`
+	Clip           float64            `json:"clip,string"`
+	EMA            float64            `json:"ema,string"`
+	LabelSmoothing float64            `json:"label_smoothing,string"`
+	Adversary      *adversarySettings `json:"adversarial,omitempty"`
+	Mixup          float64            `json:"mixup,string"`
+	Augment        augmentSettings    `json:"augment"`
+	Patience       int                `json:"patience,string"`
+	Metric         string             `json:"metric"`
+	MaxTime        string             `json:"max_time"`
+	ValFraction    string             `json:"val_fraction"`
+	Seed           int                `json:"seed,string"`
+	Seeds          int                `json:"seeds,string"`
+	Engine         string             `json:"engine"`
+	Device         string             `json:"device"`
+	Threads        int                `json:"threads,string"`
+	Library        string             `json:"onnxruntime,omitempty"` // its version, where it computes
 	featurize.Preparation
 }
 
@@ -195,7 +195,7 @@ func (t *finetuning) runSettings() runSettings {
 		Epochs: c.Epochs, BatchSize: c.BatchSize, LearningRates: t.rates, Optimizer: optimizerSettingsOf(c.Optimizer),
 		Rules:    ruleSettings{max(c.Rules.WeightDecay, 0), c.Rules.NoNormDecay, c.Rules.LayerDecay},
 		Schedule: scheduleSettingsOf(c.Schedule), Warmup: max(c.Warmup, 0), Clip: c.Clip, EMA: c.EMA, LabelSmoothing: t.task.LabelSmoothing,
-		Adversary: attackSettingsOf(t.task.Adversary), Mixup: t.mixup.Alpha, Augment: augmentSettingsOf(t.policy), Patience: c.Patience, Metric: o.Metric,
+		Adversary: adversarySettingsOf(t.task.Adversary), Mixup: t.mixup.Alpha, Augment: augmentSettingsOf(t.policy), Patience: c.Patience, Metric: o.Metric,
 		MaxTime: "none", ValFraction: o.ValFraction,
 		Seed: o.Seed, Seeds: o.Seeds, Engine: t.engine, Device: t.onDevice, Threads: cores(t.Threads),
 		Preparation: featurize.PreparationOf(t.spec, t.transform()),
