@@ -78,7 +78,7 @@ parity: build
 	@PYTHON=$(PYTHON) bash featurize/pixels/testdata/parity.sh
 	RTX_SMALL=all RTX_PARITY=1 PYTHON=$(TORCH_PYTHON) ONNX_PYTHON=$(ONNX_PYTHON) FOREIGN_PYTHONS="$(FOREIGN_PYTHONS)" $(GO) test -count=1 -v -timeout 120m -run 'TestParity' ./cli
 	FOREIGN_PYTHONS="$(FOREIGN_PYTHONS)" $(GO) test -count=1 -v -timeout 60m -run 'TestParity' ./detect/foreign
-	RTX_PARITY=1 $(GO) test -count=1 -v -timeout 60m -run 'TestParity' ./finetune/attack
+	RTX_PARITY=1 PYTHON=$(ONNX_PYTHON) $(GO) test -count=1 -v -timeout 60m -run 'TestParity' ./finetune/attack
 	RTX_TRACES=all $(GO) test -count=1 -v -timeout 60m -run 'TestTorch|TestFamilies' ./finetune
 	PYTHON=$(PYTHON) $(GO) test -count=1 -v -run 'TestOtherReaders' ./featurize
 	RTX_PARITY_IMAGES=50 PYTHON=$(DETECT_PYTHON) $(GO) test -count=1 -v -timeout 120m -run 'TestParityTorchvision' ./detect
