@@ -36,6 +36,7 @@ if [ -n "$data" ]; then
 else
   run "$GO" run ./assets/shapes/draw -o demo/shapes
   run "$GO" run ./assets/shapes/draw -o demo/noisy -noise 0.45
+  run "$RTX" plot inversion $models -d demo/shapes -o demo/inversion.png --overwrite
   for images in shapes noisy; do
     echo
     run "$RTX" compare $models -d demo/$images -o demo/compare-$images --seeds 1
@@ -52,6 +53,7 @@ else
   top1() { awk -F, -v m="$2" '$2 == m { printf "%.1f %%", 100 * $9 }' "$1/results.csv"; }
   tuned() { sed -n 's/^    "top1": \([0-9.]*\),*$/\1/p' demo/finetune/run.json | head -1 | awk '{ printf "%.1f %%", 100 * $1 }'; }
   echo
+  echo "demo/inversion.png shows what gradient descent recovers of images from the features of each network alone."
   echo "Best on clean images: $(first demo/compare-shapes); with noise on training and test images: $(first demo/compare-noisy)."
   echo "Those named together cannot be told apart."
   for m in $models; do

@@ -54,7 +54,7 @@ var guides = map[string]help.Guide{
 	"merge": {Synopsis: "rtx merge DIR... -o OUT [FLAGS]", Examples: []help.Example{
 		{Does: "Shards 0 to 3 in the folder features, joined there", Line: "rtx merge features -o features"},
 	}},
-	"plot": {Synopsis: "rtx plot scatter|neighbours DIR -o FILE [FLAGS]\nrtx plot gradients|inversion MODEL... -d IMAGES -o FILE [FLAGS]", Examples: []help.Example{
+	"plot": {Synopsis: "rtx plot scatter|neighbours DIR -o FILE [FLAGS]\nrtx plot gradients|inversion|attack MODEL... -d IMAGES -o FILE [FLAGS]", Examples: []help.Example{
 		{Does: "The samples by class", Line: "rtx plot scatter features -o scatter.svg"},
 		{Does: "What the features of a standard and of a robust network hold", Line: "rtx plot inversion resnet8_std resnet8_l2_eps0.25 -d images -o inversion.png"},
 	}},
@@ -66,6 +66,9 @@ var guides = map[string]help.Guide{
 	}},
 	"plot gradients": {Synopsis: "rtx plot gradients MODEL... -d IMAGES -o FILE [FLAGS]", Examples: []help.Example{
 		{Does: "Two networks side by side", Line: "rtx plot gradients resnet8_std resnet8_l2_eps0.25 -d images -o gradients.png"},
+	}},
+	"plot attack": {Synopsis: "rtx plot attack MODEL... -d IMAGES -o FILE [FLAGS]", Examples: []help.Example{
+		{Does: "What fools a standard network, and what a robust one", Line: "rtx plot attack resnet8_std resnet8_l2_eps0.25 -d images -o attack.png --attack l2:1"},
 	}},
 	"plot inversion": {Synopsis: "rtx plot inversion MODEL... -d IMAGES -o FILE [FLAGS]", Examples: []help.Example{
 		{Does: "A page with the last feature maps of two networks, inverted", Line: "rtx plot inversion resnet8_std resnet8_l2_eps0.25 -d images -o inversion.html"},

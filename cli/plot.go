@@ -42,6 +42,7 @@ func plotCommand(e *env) *cli.Command {
 			},
 			plotGradientsCommand(e),
 			plotInversionCommand(e),
+			plotAttackCommand(e),
 		},
 	}
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"strconv"
 
 	cli "github.com/urfave/cli/v2"
 
@@ -24,23 +25,16 @@ func plotGradientsCommand(e *env) *cli.Command {
 
 func (e *env) plotGradients(c *cli.Context) error {
 	notes := []string{"first the image, then the gradient with respect to each pixel: 0 is grey,", "and three standard deviations are black or white", "below: the class whose cross-entropy it is, with ? where it is the predicted one"}
-	value := func(m *onnx.Model) (string, error) {
-		o, err := m.ClassOutput()
-		if err == nil && o.Holds != onnx.Logits {
-			err = fmt.Errorf("the graph holds %s and no logits: %w", o.Holds, onnx.ErrNoLogits)
-		}
-		return o.Value, err
-	}
-	return e.plotModels(c, "Gradients with respect to the image", notes, []string{"L2 norm", "own class"}, value, func(ctx context.Context, _ *modelPlot, m *seenModel) ([]report.Thumbnail, []any, error) {
+	return e.plotModels(c, "Gradients with respect to the image", notes, []string{"L2 norm", "own class"}, logitsOf, func(ctx context.Context, _ *modelPlot, m *seenModel) ([][]report.Thumbnail, []any, error) {
 		gradients, predicted, err := visual.Gradients(ctx, m.net, m.x, m.images, m.classes)
 		if err != nil {
 			return nil, nil, fmt.Errorf("%q: %w", m.Model, err)
 		}
-		names, err := m.model.Classes()
+		name, err := m.className()
 		if err != nil {
 			return nil, nil, err
 		}
-		var thumbs []report.Thumbnail
+		var thumbs [][]report.Thumbnail
 		norm, own, size := 0.0, 0, len(gradients)/len(predicted)
 		for i, class := range m.classes {
 			g := gradients[i*size:][:size]
@@ -51,12 +45,28 @@ func (e *env) plotGradients(c *cli.Context) error {
 			} else {
 				own++
 			}
-			name := fmt.Sprint(class)
-			if class < len(names) {
-				name = names[class]
-			}
-			thumbs = append(thumbs, report.Thumbnail{Image: m.picture(visual.Picture(g), 0), Note: name + mark})
+			thumbs = append(thumbs, []report.Thumbnail{{Image: m.picture(visual.Picture(g), 0), Note: name(class) + mark}})
 		}
 		return thumbs, []any{norm, fmt.Sprintf("%d of %d", own, len(predicted))}, nil
 	})
+}
+
+// logitsOf is the value of a model's logits.
+func logitsOf(m *onnx.Model) (string, error) {
+	o, err := m.ClassOutput()
+	if err == nil && o.Holds != onnx.Logits {
+		err = fmt.Errorf("the graph holds %s and no logits: %w", o.Holds, onnx.ErrNoLogits)
+	}
+	return o.Value, err
+}
+
+// className names the classes of the model, by their places where it names none.
+func (m *seenModel) className() (func(class int) string, error) {
+	names, err := m.model.Classes()
+	return func(class int) string {
+		if class < len(names) {
+			return names[class]
+		}
+		return strconv.Itoa(class)
+	}, err
 }

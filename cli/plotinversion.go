@@ -42,7 +42,7 @@ func (e *env) plotInversion(c *cli.Context) error {
 		return lastMap(m)
 	}
 	notes := []string{"first the image, then what gradient descent recovers from each model's features", "below: the RMSE of pixels in [0,1]"}
-	return e.plotModels(c, "Images recovered from features", notes, []string{"RMSE", "features apart"}, value, func(ctx context.Context, p *modelPlot, m *seenModel) ([]report.Thumbnail, []any, error) {
+	return e.plotModels(c, "Images recovered from features", notes, []string{"RMSE", "features apart"}, value, func(ctx context.Context, p *modelPlot, m *seenModel) ([][]report.Thumbnail, []any, error) {
 		progress := newProgress(e)
 		progress.noun = "steps of " + m.name
 		defer progress.end()
@@ -59,10 +59,10 @@ func (e *env) plotInversion(c *cli.Context) error {
 		if err != nil {
 			return nil, nil, fmt.Errorf("%q: %w", m.Model, err)
 		}
-		var thumbs []report.Thumbnail
+		var thumbs [][]report.Thumbnail
 		var rmse, apart float64
 		for _, one := range all {
-			thumbs = append(thumbs, report.Thumbnail{Image: m.picture(one.Image, 0), Note: fmt.Sprintf("RMSE %.3f", one.RMSE)})
+			thumbs = append(thumbs, []report.Thumbnail{{Image: m.picture(one.Image, 0), Note: fmt.Sprintf("RMSE %.3f", one.RMSE)}})
 			rmse, apart = rmse+one.RMSE/float64(len(all)), apart+one.Distance/float64(len(all))
 		}
 		return thumbs, []any{rmse, apart}, nil

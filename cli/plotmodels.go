@@ -72,9 +72,10 @@ type seenModel struct {
 	classes  []int     // of the network; -1: it has no class of that name
 }
 
-// plotModels runs a verb: what computes the pictures of a model for all images, each
-// with a note.
-func (e *env) plotModels(c *cli.Context, title string, notes []string, columns []string, value func(*onnx.Model) (string, error), look func(ctx context.Context, p *modelPlot, m *seenModel) ([]report.Thumbnail, []any, error)) error {
+// plotModels runs a verb. value says which value of a model is wanted of the network,
+// and look makes the pictures of a model, one or more for each image, and the cells of
+// its line in the table.
+func (e *env) plotModels(c *cli.Context, title string, notes []string, columns []string, value func(*onnx.Model) (string, error), look func(ctx context.Context, p *modelPlot, m *seenModel) ([][]report.Thumbnail, []any, error)) error {
 	if err := e.begin(c); err != nil {
 		return err
 	}
@@ -123,7 +124,7 @@ func (p *modelPlot) check() error {
 }
 
 // add adds the column of a model.
-func (p *modelPlot) add(ctx context.Context, i int, value func(*onnx.Model) (string, error), look func(context.Context, *modelPlot, *seenModel) ([]report.Thumbnail, []any, error)) error {
+func (p *modelPlot) add(ctx context.Context, i int, value func(*onnx.Model) (string, error), look func(context.Context, *modelPlot, *seenModel) ([][]report.Thumbnail, []any, error)) error {
 	options := p.networkOptions
 	options.Model = p.models[i]
 	m := &seenModel{network: &network{env: p.env, networkOptions: options, batch: p.Images}, name: p.names[i]}
@@ -168,9 +169,11 @@ func (p *modelPlot) add(ctx context.Context, i int, value func(*onnx.Model) (str
 	if err != nil {
 		return err
 	}
-	for row, t := range thumbs {
-		t.Label = m.name
-		p.sheet.Rows[row] = append(p.sheet.Rows[row], t)
+	for row, own := range thumbs {
+		for _, t := range own {
+			t.Label = m.name
+			p.sheet.Rows[row] = append(p.sheet.Rows[row], t)
+		}
 	}
 	p.table.Rows = append(p.table.Rows, append([]string{m.name, m.training}, texts(cells)...))
 	o := object{{"model", m.Model}, {"name", m.name}, {"training", m.training}, {"value", name}, {"engine", m.engine}}

@@ -1,6 +1,7 @@
 package cli_test
 
 import (
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -21,6 +22,7 @@ func TestPlotModels(t *testing.T) {
 		{"inversion", "inversion.svg", []string{"--steps", "100"}},
 		{"inversion", "inversion.html", []string{"--steps", "2", "--start", filepath.Join(images, "a", "0.png")}},
 		{"gradients", "gradients.png", nil},
+		{"attack", "attack.svg", []string{"--attack", "l2:1"}},
 		{"gradients", "gradients.svg", []string{"--engine", "tape"}},
 	} {
 		out := filepath.Join(dir, c.file)
@@ -43,13 +45,20 @@ func TestPlotModels(t *testing.T) {
 		if c.kind == "gradients" && !(standard["l2_norm"].(float64) > robust["l2_norm"].(float64)) {
 			t.Errorf("gradients of norm %v, and %v of the robust network", standard["l2_norm"], robust["l2_norm"])
 		}
+		if c.kind == "attack" && !(math.Abs(standard["distance"].(float64)-1) < 1e-5 && math.Abs(robust["distance"].(float64)-1) < 1e-5) {
+			t.Errorf("attacked images are %v and %v away, expected 1", standard["distance"], robust["distance"])
+		}
+		pictures := 9
+		if c.kind == "attack" {
+			pictures = 15
+		}
 		switch filepath.Ext(c.file) {
 		case ".html":
 			if text, err := os.ReadFile(out); err != nil || !strings.Contains(string(text), "robust l2 0.25") || strings.Count(string(text), "<image") != 9 {
 				t.Errorf("%s: %d images, %v", c.file, strings.Count(string(text), "<image"), err)
 			}
 		case ".svg":
-			if _, count := drawing(t, out); count["image"] != 9 {
+			if _, count := drawing(t, out); count["image"] != pictures {
 				t.Errorf("%s: %v", c.file, count)
 			}
 		default:
@@ -81,6 +90,7 @@ func TestPlotModelsRefuses(t *testing.T) {
 		{2, "--steps is 0", []string{"inversion", "resnet8_std", "-d", images, "-o", out, "--steps", "0"}},
 		{2, "is there", []string{"gradients", "resnet8_std", "-d", images, "-o", there}},
 		{2, "--start", []string{"inversion", "resnet8_std", "-d", images, "-o", out, "--start", "nowhere.png"}},
+		{2, "--attack is \"l3:1\"", []string{"attack", "resnet8_std", "-d", images, "-o", out, "--attack", "l3:1"}},
 		{2, "--data is -", []string{"inversion", "resnet8_std", "-d", "-", "-o", out}},
 		{65, "nowhere", []string{"inversion", "resnet8_std", "-d", "nowhere", "-o", out}},
 		{65, "b.png", []string{"inversion", "resnet8_std", "-d", broken, "-o", out}},

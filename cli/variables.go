@@ -18,6 +18,7 @@ var ownMeaning = map[string][]string{
 	"arch":         {"new"},                         // what to make, not what a file holds
 	"batch-size":   {"finetune", "detect", "adapt"}, // changes the result, not only the time it takes
 	"bn":           {"finetune", "detect"},          // of training, not of features
+	"attack":       {"plot attack"},                 // one radius
 	"batch":        {"*"},
 	"categories":   {"*"},
 	"config":       {"*"},               // holds the flags of one verb
@@ -38,7 +39,7 @@ var ownMeaning = map[string][]string{
 	"recipe":       {"detect", "compare"}, // of detectors
 	"score":        {"export"},            // of the file's outputs, not of what is printed
 	"size":         {"compare"},
-	"steps":        {"eval"}, // of an attack, not of a gradient descent
+	"steps":        {"eval", "plot attack"}, // of an attack, not of a gradient descent
 	"train-stages": {"compare"},
 	"triton":       {"*"},
 	"use":          {"*"},
