@@ -75,12 +75,14 @@ func (e *env) plotAttack(c *cli.Context) error {
 			for k := range difference {
 				difference[k] = to[k] - from[k]
 			}
+			predicted := name(before[i]) + " (same)"
 			if before[i] != after[i] {
 				changed++
+				predicted = name(before[i]) + " > " + name(after[i])
 			}
 			distance += threat.Norm.Distance(to, from) / float64(len(labels))
 			thumbs = append(thumbs, []report.Thumbnail{
-				{Image: m.picture(to, 0), Note: name(before[i]) + " > " + name(after[i])},
+				{Image: m.picture(to, 0), Note: predicted},
 				{Image: m.picture(visual.Picture(difference), 0), Note: "difference"},
 			})
 		}
