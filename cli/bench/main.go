@@ -1,4 +1,4 @@
-// Command bench measures featurize, import, probe, training steps and detection against
+// Command bench measures featurize, import, probe, training steps, attacks and detection against
 // what bounds them and against Python, each pair in turns in one run, and prints a table.
 //
 //	make bench PYTHON=python3                  # everything
@@ -48,12 +48,13 @@ type bench struct {
 }
 
 func main() {
-	only := flag.String("only", "import,verify,train,pixels,limit,loader,formats,probe", "what to measure; detection, masks, detectors, roialign, detecteval, detecttrain and masktrain as well")
+	only := flag.String("only", "import,verify,train,attack,pixels,limit,loader,formats,probe", "what to measure; detection, masks, detectors, roialign, detecteval, detecttrain and masktrain as well")
 	python := flag.String("python", "python3", "the interpreter of the peers")
 	rounds := flag.Int("rounds", 5, "turns of each pair")
 	folder := flag.String("fit", "", "fit x.npy and y.npy of a folder: the process that probe starts")
 	network := flag.String("step", "", "train a network: the process that train starts")
 	detector := flag.String("detectorstep", "", "train a detector: the process that detecttrain starts")
+	victim := flag.String("attack", "", "attack a network: the process that attack starts")
 	files := flag.String("files", "", "the folder that -detectorstep reads")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -64,6 +65,8 @@ func main() {
 		err = fit(ctx, *folder)
 	case *network != "":
 		err = steps(ctx, *network)
+	case *victim != "":
+		err = attackTimes(ctx, *victim)
 	case *detector != "":
 		err = trainDetectorSteps(ctx, *detector, *files)
 	default:
@@ -92,7 +95,7 @@ func run(ctx context.Context, only []string, python string, rounds int) error {
 	for _, m := range []struct {
 		name string
 		run  func(context.Context) error
-	}{{"import", b.imports}, {"verify", b.verifications}, {"train", b.training}, {"detecttrain", b.detectorTraining}, {"masktrain", b.maskTraining}, {"pixels", b.pixels}, {"limit", b.limit}, {"loader", b.loader}, {"formats", b.formats}, {"probe", b.probes}, {"detection", b.detection}, {"masks", b.masks}, {"detectors", b.detectors}, {"roialign", b.roiAlign}, {"detecteval", b.detectorEvaluation}} {
+	}{{"import", b.imports}, {"verify", b.verifications}, {"train", b.training}, {"attack", b.attacks}, {"detecttrain", b.detectorTraining}, {"masktrain", b.maskTraining}, {"pixels", b.pixels}, {"limit", b.limit}, {"loader", b.loader}, {"formats", b.formats}, {"probe", b.probes}, {"detection", b.detection}, {"masks", b.masks}, {"detectors", b.detectors}, {"roialign", b.roiAlign}, {"detecteval", b.detectorEvaluation}} {
 		if !slices.Contains(only, m.name) {
 			continue
 		}
