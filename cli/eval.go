@@ -74,9 +74,9 @@ type evalOptions struct {
 	Against     string `flag:"against"`
 	Metric      string `flag:"metric"`
 	Rounding    string `flag:"voc-rounding"`
+	Groups      bool   `flag:"groups"`
 	corruptOptions
 	attackOptions
-	Groups bool `flag:"groups"`
 	detectorOptions
 	runOptions
 	skipOptions
