@@ -12,43 +12,114 @@ import (
 // overwrite finds the updates that can be written to the memory of the variable that they
 // update, and has them written after everything that reads the variable: in a step, the
 // gradient by a layer's input reads the weight that is updated, and nothing else makes it
-// come before the update.
+// come before the update. Where having updates wait does not work, because they would wait
+// for one another, only those are written in place that need not wait.
 func (b *modelBuilder) overwrite() {
-	analysis := runtime.NewOverwrites(b.model)
+	g := b.model.Proto.Graph
+	nodes, initializers, inputs := g.Node, g.Initializer, map[*pb.NodeProto][]string{}
+	if late := b.waiting(inputs); len(late) > 0 {
+		g.Node, g.Initializer = ordered(append(late, g.Node...)), slices.Clone(b.Initializers)
+		if b.proven() {
+			return
+		}
+		for n, in := range inputs {
+			n.Input = in
+		}
+		g.Node, g.Initializer = nodes, initializers
+	}
+	analysis, read := runtime.NewOverwrites(b.model), b.read()
+	for i, u := range b.updates {
+		variable := u.Slot.String() + "/" + u.Name
+		before, possible := analysis.Before("next "+variable, variable)
+		b.updates[i].inPlace = read[variable] && possible && len(before) == 0
+	}
+}
+
+// read are the variables that the model reads.
+func (b *modelBuilder) read() map[string]bool {
 	read := map[string]bool{}
 	for _, v := range b.states {
 		read[v.Variable.Slot.String()+"/"+v.Name] = true
 	}
-	var late []*pb.NodeProto // what updates wait for
+	return read
+}
+
+// waiting makes the updates that could be written in place wait for all that reads their
+// variables, and returns the nodes that this takes. The former inputs of nodes that are
+// changed are added to inputs.
+func (b *modelBuilder) waiting(inputs map[*pb.NodeProto][]string) (late []*pb.NodeProto) {
+	analysis, read := runtime.NewOverwrites(b.model), b.read()
+	type wait struct {
+		last             *pb.NodeProto
+		output, variable string
+		before           []string
+	}
+	var waits []wait // after the analysis, whose nodes must not change
 	for i, u := range b.updates {
 		variable := u.Slot.String() + "/" + u.Name
 		if !read[variable] {
 			continue
 		}
-		before, possible := analysis.Before("next "+variable, variable)
+		output := "next " + variable
+		before, possible := analysis.Before(output, variable)
 		if !possible {
 			continue
 		}
-		b.updates[i].inPlace = true
 		if len(before) > 0 {
-			late = append(late, b.wait("next "+variable, variable, before)...)
+			k := slices.IndexFunc(b.model.Proto.Graph.Node, func(n *pb.NodeProto) bool { return slices.Contains(n.Output, output) })
+			last := b.model.Proto.Graph.Node[k]
+			if !slices.ContainsFunc(last.Input, func(v string) bool { return v != variable }) {
+				continue // no input can be delayed
+			}
+			waits = append(waits, wait{last, output, variable, before})
 		}
+		b.updates[i].inPlace = true
 	}
-	if len(late) > 0 {
-		g := b.model.Proto.Graph
-		g.Node, g.Initializer = ordered(append(late, g.Node...)), slices.Clone(b.Initializers)
+	for _, w := range waits {
+		if _, changed := inputs[w.last]; !changed {
+			inputs[w.last] = w.last.Input
+		}
+		late = append(late, b.wait(w.last, w.output, w.variable, w.before)...)
 	}
+	return late
 }
 
-// wait makes the node of an output depend on values: the shape of one of the node's inputs
-// becomes a formula of their sizes that does not change it.
-func (b *modelBuilder) wait(output, variable string, values []string) (nodes []*pb.NodeProto) {
+// proven reports whether the nodes are in topological order, and every update that is to
+// be written in place comes after all that reads its variable.
+func (b *modelBuilder) proven() bool {
+	pending := map[string]bool{}
+	for _, n := range b.model.Proto.Graph.Node {
+		for _, v := range n.Output {
+			pending[v] = true
+		}
+	}
+	for _, n := range b.model.Proto.Graph.Node {
+		for _, v := range n.Input {
+			if pending[v] {
+				return false
+			}
+		}
+		for _, v := range n.Output {
+			delete(pending, v)
+		}
+	}
+	analysis := runtime.NewOverwrites(b.model)
+	for _, u := range b.updates {
+		variable := u.Slot.String() + "/" + u.Name
+		if before, possible := analysis.Before("next "+variable, variable); u.inPlace && !(possible && len(before) == 0) {
+			return false
+		}
+	}
+	return true
+}
+
+// wait makes a node, which computes an output, depend on values: the shape of one of its
+// inputs becomes a formula of their sizes that does not change it.
+func (b *modelBuilder) wait(last *pb.NodeProto, output, variable string, values []string) (nodes []*pb.NodeProto) {
 	add := func(op string, in ...string) string {
 		nodes = append(nodes, onnx.NewNode(op, fmt.Sprintf("%s/%s %d", output, op, len(nodes)), in))
 		return nodes[len(nodes)-1].Output[0]
 	}
-	i := slices.IndexFunc(b.model.Proto.Graph.Node, func(n *pb.NodeProto) bool { return slices.Contains(n.Output, output) })
-	last := b.model.Proto.Graph.Node[i]
 	last.Input = slices.Clone(last.Input)
 	k := slices.IndexFunc(last.Input, func(v string) bool { return v != variable })
 	zero := []string{b.Ints(0)}
