@@ -58,6 +58,8 @@ func (o *evalOptions) checkAttack() error {
 		return &usageError{msg: "--attack needs a model, and --predictions judges detections without one", hint: "-m MODEL"}
 	case o.Method == string(attack.Square) && (o.Steps != 0 || o.Restarts != 0):
 		return &usageError{msg: "--steps and --restarts go with gradients, which --attack-method square does without", hint: "leave them out"}
+	case o.Method == string(attack.Square) && o.Check:
+		return &usageError{msg: "--attack-check looks for masked gradients, which --attack-method square does not use", hint: "leave one of them out"}
 	case o.Corrupt != "":
 		return &usageError{msg: "--attack and --corrupt are given", hint: "evaluate under one of them at a time"}
 	case o.Precision != "fp32":

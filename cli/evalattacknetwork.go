@@ -73,9 +73,8 @@ func (v *evaluating) openNetwork(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if v.output.Holds == onnx.Probabilities {
-		err := fmt.Errorf("%q has probabilities and no logits, and their gradients vanish where the network is sure: %w", v.model.Name(), onnx.ErrNoLogits)
-		return hinted{err, "export the model with its logits as the output"}
+	if err := v.attackable(); err != nil {
+		return err
 	}
 	net, err := graph.Read(model)
 	if err != nil {
@@ -159,4 +158,14 @@ func (v *evaluating) attackError(err error) error {
 		return err
 	}
 	return hinted{fmt.Errorf("%q: %w: %w", v.model.Name(), err, featurize.ErrData), "see with rtx inspect how pixels are normalised"}
+}
+
+// attackable refuses a network whose output is known, or has turned out, to be
+// probabilities.
+func (v *evaluating) attackable() error {
+	if v.output.Holds != onnx.Probabilities {
+		return nil
+	}
+	err := fmt.Errorf("%q has probabilities and no logits, and their gradients vanish where the network is sure: %w", v.model.Name(), onnx.ErrNoLogits)
+	return hinted{err, "export the model with its logits as the output"}
 }

@@ -107,6 +107,9 @@ func (v *evaluating) attackImages(ctx context.Context) error {
 	if a == nil {
 		return nil
 	}
+	if err := v.attackable(); err != nil {
+		return err
+	}
 	keep := func(attacked) error { return nil }
 	done, total := 0, 0
 	for _, r := range a.runs {

@@ -62,14 +62,14 @@ func finetuneCommand(e *env) *cli.Command {
 			text("clip", "", "clip the gradients to this `NORM` over all of them"),
 			text("ema", "", "evaluate exponential moving averages of the weights, with this `DECAY` per step"),
 			text("adversarial", "", "train on images attacked within `NORM:EPS`, in [0,1] pixel units, such as l2:0.5 or linf:4/255 (adversarial training, Madry et al. 2018); validation images are attacked, too"),
-			number("attack-steps", 3, "gradient steps of the attack on training images"),
+			number("attack-steps", 0, "gradient steps of the attack on training images; 0: 3"),
 			text("attack-step-size", "", "`LENGTH` of a step of that attack, in the units of EPS (default: 2 EPS / steps)"),
 			text("label-smoothing", "", "the `SHARE` of each target that is spread over all classes"),
 			text("mixup", "", "mix pairs of images and their targets, in shares from Beta(`ALPHA`,ALPHA)"),
 			text("augment", "", "training images: crop (random resized), pad (shifted), reflect (shifted), flip or none (default: crop and flip; pad and flip up to 64 pixels)"),
 			text("jitter", "", "jitter colours by `B,C,S,H`: brightness, contrast, saturation, hue"),
 			number("patience", 0, "stop after `N` epochs without improvement; 0: the recipe's, -1: never"),
-			text("metric", "top1", "the figure that the best epoch is chosen by: top1, mean-per-class, or robust (top-1 under attack, with --adversarial)"),
+			text("metric", "", "the figure that the best epoch is chosen by: top1, mean-per-class, or robust, top-1 under attack (default: top1; with --adversarial robust)"),
 			text("max-time", "", "fit epochs and schedule to this `TIME`, such as 45m"),
 			text("val-fraction", "0.1", "the `SHARE` of the training images held out for validation, where there is no val split; 0: none"),
 			number("seed", 0, "seed of the new head, the order of images and what is held out"),
@@ -234,6 +234,11 @@ func (t *finetuning) check() error {
 	if err := required("rtx finetune -m MODEL.onnx -d IMAGES -o RUN", "model", o.Model, "data", o.Data, "out", o.Out); err != nil {
 		return err
 	}
+	if o.Metric == "" {
+		if o.Metric = "top1"; o.Adversarial != "" {
+			o.Metric = "robust"
+		}
+	}
 	for _, v := range []struct {
 		flag, value string
 		may         []string
@@ -343,7 +348,7 @@ func (t *finetuning) run(ctx context.Context) (*finetuneResult, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.ScoreStart = t.startsFromProbe(); c.MaxTime > 0 {
+	if c.ScoreStart = t.startsFromProbe() && t.task.Adversary == nil; c.MaxTime > 0 { // weights that saw no attack are no result of adversarial training
 		c.MaxTime = max(c.MaxTime-took, 1)
 	}
 	r := finetune.Run{

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 
@@ -28,16 +29,17 @@ func adversarySettingsOf(c *attack.Config) *adversarySettings {
 const validationSteps = 10
 
 // chooseAttack reads the flags of adversarial training. The attack on training images
-// starts at the image and keeps the last one, as MadryLab's robustness library does by
-// default; batch norms normalise by their running statistics while an image is attacked.
+// starts at the image, and batch norms normalise by their running statistics meanwhile, as
+// by default in MadryLab's robustness library. It takes the last image, where that library
+// takes the one of the highest loss.
 func (t *finetuning) chooseAttack() error {
 	o := &t.o
 	if o.Adversarial == "" {
 		switch {
 		case o.Metric == "robust":
 			return &usageError{msg: "--metric is robust, and images are not attacked", hint: "--adversarial l2:0.5 attacks them"}
-		case o.AttackStepSize != "":
-			return &usageError{msg: "--attack-step-size goes with --adversarial"}
+		case o.AttackStepSize != "" || o.AttackSteps != 0:
+			return &usageError{msg: "--attack-steps and --attack-step-size go with --adversarial"}
 		}
 		return nil
 	}
@@ -45,9 +47,10 @@ func (t *finetuning) chooseAttack() error {
 	if err != nil || threat.Eps == 0 {
 		return &usageError{msg: errors.Join(fmt.Errorf("--adversarial is %q, expected a norm and a radius above 0", o.Adversarial), err).Error(), hint: "l2:0.5 and linf:4/255 are"}
 	}
-	if o.AttackSteps < 1 || o.AttackSteps > 1000 {
-		return &usageError{msg: fmt.Sprintf("--attack-steps is %d, expected 1 to 1000", o.AttackSteps)}
+	if o.AttackSteps < 0 || o.AttackSteps > 1000 {
+		return &usageError{msg: fmt.Sprintf("--attack-steps is %d, expected 1 to 1000, or 0 for 3", o.AttackSteps)}
 	}
+	o.AttackSteps = cmp.Or(o.AttackSteps, 3)
 	if t.mixup.Alpha > 0 {
 		return &usageError{msg: "--mixup and --adversarial exclude each other: mixed images have no label to be attacked"}
 	}

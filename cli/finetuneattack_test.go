@@ -15,7 +15,7 @@ import (
 func TestFinetuneAdversarial(t *testing.T) {
 	needLibrary(t)
 	data, run := splits(t, 3, map[string]int{"train": 24, "val": 12}), filepath.Join(t.TempDir(), "run")
-	args := []string{"-m", backbone, "-d", data, "-o", run, "--epochs", "2", "-b", "8", "--head", "new", "--adversarial", "linf:2/255", "--attack-steps", "2", "--metric", "robust"}
+	args := []string{"-m", backbone, "-d", data, "-o", run, "--epochs", "2", "-b", "8", "--head", "new", "--adversarial", "linf:2/255", "--attack-steps", "2"}
 	r := trained(t, args...)
 	robust, clean := at(r, "best", "val", "robust").(float64), at(r, "best", "val", "top1").(float64)
 	if !(robust >= 0 && robust <= clean) || at(r, "robust") != robust {
@@ -28,6 +28,14 @@ func TestFinetuneAdversarial(t *testing.T) {
 	spec, _, err := m.Spec()
 	if err != nil || spec.Robustness == nil || spec.Robustness.Norm != "linf" || spec.Robustness.Eps != 2./255 {
 		t.Errorf("the Spec says %+v; %v", spec.Robustness, err)
+	}
+	head := filepath.Join(t.TempDir(), "head")
+	trained(t, "-m", backbone, "-d", data, "-o", head, "--epochs", "1", "-b", "8", "--adversarial", "linf:2/255", "--mode", "fixed", "--bn", "frozen")
+	if m, err = onnx.Load(filepath.Join(head, "weights", "best.onnx")); err != nil {
+		t.Fatal(err)
+	}
+	if spec, _, err = m.Spec(); err != nil || spec.Robustness != nil && spec.Robustness.Eps != 0 {
+		t.Errorf("of a head alone the Spec says %+v; %v", spec.Robustness, err)
 	}
 	f, err := os.Open(filepath.Join(run, "results.csv"))
 	if err != nil {
@@ -52,9 +60,10 @@ func TestFinetuneAdversarialRefuses(t *testing.T) {
 		"--adversarial is \"l3:1\"":              {"--adversarial", "l3:1"},
 		"--adversarial is \"l2:0\"":              {"--adversarial", "l2:0"},
 		"did you mean linf:4/255":                {"--adversarial", "linf:4"},
-		"--attack-steps is 0":                    {"--adversarial", "l2:1", "--attack-steps", "0"},
+		"--attack-steps is -1":                   {"--adversarial", "l2:1", "--attack-steps", "-1"},
 		"--attack-step-size is \"x\"":            {"--adversarial", "l2:1", "--attack-step-size", "x"},
-		"--attack-step-size goes with":           {"--attack-step-size", "1"},
+		"--attack-step-size go with":             {"--attack-step-size", "1"},
+		"--attack-steps and":                     {"--attack-steps", "7"},
 		"--metric is robust, and images are not": {"--metric", "robust"},
 		"--mixup and --adversarial exclude each": {"--adversarial", "l2:1", "--mixup", "0.2"},
 	} {

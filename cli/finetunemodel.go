@@ -143,7 +143,7 @@ func (t *finetuning) build(seed uint64) (*graph.Network, error) {
 	if t.recipe.Rules.Mode != (finetune.Mode{Fixed: true}) || !t.recipe.Frozen {
 		spec.Robustness = nil // of other weights
 	}
-	if a := t.task.Adversary; a != nil {
+	if a := t.task.Adversary; a != nil && t.recipe.Rules.Mode != (finetune.Mode{Fixed: true}) { // a head alone makes no features robust
 		spec.Robustness = &onnx.Robustness{Norm: string(a.Threat.Norm), Eps: a.Threat.Eps}
 	}
 	if m, err = m.WithSpec(spec); err != nil {

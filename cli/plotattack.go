@@ -80,9 +80,12 @@ func (e *env) plotAttack(c *cli.Context) error {
 				changed++
 				predicted = name(before[i]) + " > " + name(after[i])
 			}
+			if m.spec.ChannelCount() == 1 { // three equal planes count once
+				to, from = to[:size/3], from[:size/3]
+			}
 			distance += threat.Norm.Distance(to, from) / float64(len(labels))
 			thumbs = append(thumbs, []report.Thumbnail{
-				{Image: m.picture(to, 0), Note: predicted},
+				{Image: m.picture(attacked, i), Note: predicted},
 				{Image: m.picture(visual.Picture(difference), 0), Note: "difference"},
 			})
 		}

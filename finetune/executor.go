@@ -12,7 +12,8 @@ import (
 // executor is used by one goroutine at a time.
 type Executor interface {
 	// Run computes a program's outputs from its inputs, by name, and then applies its
-	// updates to the variables. out may name some of the outputs only.
+	// updates to the variables. After an error the variables that the program updates
+	// are undefined. out may name some of the outputs only.
 	Run(ctx context.Context, p *graph.Program, in, out map[string][]float32) error
 
 	// Read and Write copy the values of a variable.

@@ -27,6 +27,7 @@ type Perturber struct {
 	program *graph.Program
 	shape   graph.Shape // of the images
 	classes int
+	planes  int // that the network reads: 1 of networks for one channel, whose images have three equal planes
 
 	images, gradients, labels []float32
 	next                      []float64
@@ -36,8 +37,8 @@ type Perturber struct {
 type Run func(p *graph.Program, in, out map[string][]float32) error
 
 // NewPerturber makes the program for a network that was read for its logits [N,K]. Of
-// the graph config, Batch, Size, EMA and Averaged count. The attack is PGD with one
-// start, untargeted.
+// the graph config, Batch and Size count, and of moving averages EMA, Averaged, Adapt and
+// Train, which say what is averaged. The attack is PGD with one start, untargeted.
 func NewPerturber(net *graph.Network, g graph.Config, c Config) (*Perturber, error) {
 	c, err := c.Resolved()
 	if err != nil {
@@ -46,8 +47,11 @@ func NewPerturber(net *graph.Network, g graph.Config, c Config) (*Perturber, err
 	if c.Method != PGD || c.Restarts != 1 || c.Targeted {
 		return nil, fmt.Errorf("attack: %s, %d restarts, targeted %v: batches are perturbed by untargeted PGD with one start", c.Method, c.Restarts, c.Targeted)
 	}
-	p := &Perturber{config: c}
-	g = graph.Config{Batch: g.Batch, Size: g.Size, EMA: g.EMA, Averaged: g.Averaged, Train: g.Train, ImageGradient: true}
+	p := &Perturber{config: c, planes: 3}
+	if net.Spec().ChannelCount() == 1 {
+		p.planes = 1
+	}
+	g = graph.Config{Batch: g.Batch, Size: g.Size, EMA: g.EMA, Averaged: g.Averaged, Adapt: g.Averaged && g.Adapt, Train: g.Train, ImageGradient: true}
 	if !g.Averaged {
 		g.EMA, g.Train = 0, nil
 	}
@@ -63,7 +67,7 @@ func NewPerturber(net *graph.Network, g graph.Config, c Config) (*Perturber, err
 		}
 	}
 	p.images, p.gradients = make([]float32, p.shape.Size()), make([]float32, p.shape.Size())
-	p.labels, p.next = make([]float32, p.shape[0]*p.classes), make([]float64, p.shape.Size()/p.shape[0])
+	p.labels, p.next = make([]float32, p.shape[0]*p.classes), make([]float64, p.shape.Size()/p.shape[0]/3*p.planes)
 	return p, nil
 }
 
@@ -75,6 +79,7 @@ func (p *Perturber) Program() *graph.Program { return p.program }
 // modified. random is asked for the random numbers of a row, with a random start.
 func (p *Perturber) Perturb(run Run, images []float32, labels []int, random func(i int) *rand.Rand) ([]float32, error) {
 	n, size := len(labels), p.shape.Size()/p.shape[0]
+	read := size / 3 * p.planes
 	if n > p.shape[0] || len(images) < n*size {
 		return nil, fmt.Errorf("attack: %d labels and %d values of images, expected at most %v", n, len(images), p.shape)
 	}
@@ -88,9 +93,9 @@ func (p *Perturber) Perturb(run Run, images []float32, labels []int, random func
 		}
 		p.labels[i*p.classes+label] = 1
 		if p.config.RandomStart {
-			b := ball{p.config.Threat, images[i*size:][:size]}
+			b := ball{p.config.Threat, images[i*size:][:read]}
 			b.random(p.next, random(i))
-			b.project(p.images[i*size:][:size], p.next)
+			p.project(b, p.images[i*size:][:size])
 		}
 	}
 	in := map[string][]float32{graph.Images: p.images, labelsInput: p.labels}
@@ -100,16 +105,24 @@ func (p *Perturber) Perturb(run Run, images []float32, labels []int, random func
 			return nil, err
 		}
 		for i := range n {
-			x, gradient := p.images[i*size:][:size], p.gradients[i*size:][:size]
+			x, gradient := p.images[i*size:][:size], p.gradients[i*size:][:read]
 			for _, g := range gradient {
 				if math.IsNaN(float64(g)) || math.IsInf(float64(g), 0) {
 					return nil, ErrNotFinite
 				}
 			}
-			b := ball{p.config.Threat, images[i*size:][:size]}
-			b.ascend(p.next, x, gradient, p.config.StepSize)
-			b.project(x, p.next)
+			b := ball{p.config.Threat, images[i*size:][:read]}
+			b.ascend(p.next, x[:read], gradient, p.config.StepSize)
+			p.project(b, x)
 		}
 	}
 	return p.images, nil
+}
+
+// project puts what is next into the ball and the planes of an image.
+func (p *Perturber) project(b ball, image []float32) {
+	b.project(image[:len(p.next)], p.next)
+	for at := len(p.next); at < len(image); at += len(p.next) {
+		copy(image[at:], image[:len(p.next)])
+	}
 }

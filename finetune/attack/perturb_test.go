@@ -2,6 +2,7 @@ package attack_test
 
 import (
 	"errors"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -11,7 +12,9 @@ import (
 	"github.com/robust-transfer/rtx/finetune"
 	"github.com/robust-transfer/rtx/finetune/attack"
 	"github.com/robust-transfer/rtx/finetune/graph"
+	"github.com/robust-transfer/rtx/finetune/graph/graphtest"
 	"github.com/robust-transfer/rtx/finetune/tape"
+	"github.com/robust-transfer/rtx/onnx/pb"
 )
 
 // A Perturber makes the images that an Attacker keeps last, to the bit, of a batch that
@@ -109,5 +112,79 @@ func TestPerturbErrors(t *testing.T) {
 	}
 	if !errors.Is(notANumber, attack.ErrNotFinite) {
 		t.Errorf("error %v is not ErrNotFinite", notANumber)
+	}
+}
+
+// Under moving averages the attack sees the same averaged weights and statistics as the
+// network that is scored.
+func TestPerturbAverages(t *testing.T) {
+	net := toy(t)
+	c := graph.Config{Batch: 2, EMA: .9, Averaged: true, Adapt: true, Train: func(graph.Param) (graph.Rule, bool) { return graph.Rule{LRScale: 1}, true }}
+	scored, err := net.Program(c, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := attack.NewPerturber(net, c, attack.Config{Threat: attack.Threat{Norm: attack.L2, Eps: .3}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	slots := func(p *graph.Program) map[string]graph.Slot {
+		out := map[string]graph.Slot{}
+		for _, i := range p.Leaves(graph.State) {
+			out[p.Nodes[i].Name] = p.Nodes[i].Slot
+		}
+		return out
+	}
+	want := slots(scored)
+	if got := slots(p.Program()); len(want) < 5 || !maps.Equal(got, want) {
+		t.Errorf("the attack reads %v, and the scores %v", got, want)
+	}
+}
+
+// A network of one channel reads one of three equal planes: they stay equal, and count
+// once.
+func TestPerturbGrey(t *testing.T) {
+	m := graphtest.NewModel(rand.New(rand.NewPCG(17, 3)), toySide, toySide)
+	x := m.Node("Conv", []string{"images", m.Weights("conv.weight", -1, 1, toyClasses, 1, 3, 3)}, graphtest.Ints("kernel_shape", 3, 3))
+	x = m.Node("GlobalAveragePool", []string{m.Node("Relu", []string{x})})
+	model := m.Case("grey", x, 2, false, nil).Model
+	for _, dim := range model.Proto.Graph.Input[0].Type.GetTensorType().Shape.Dim[1:2] {
+		dim.Value = &pb.TensorShapeProto_Dimension_DimValue{DimValue: 1}
+	}
+	spec, _, err := model.Spec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec.Channels = "grey"
+	if model, err = model.WithSpec(spec); err != nil {
+		t.Fatal(err)
+	}
+	net, err := graph.Read(model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &tape.Executor[float32]{}
+	defer e.Close()
+	if err := finetune.Load(net, e); err != nil {
+		t.Fatal(err)
+	}
+	p, err := attack.NewPerturber(net, graph.Config{Batch: 1}, attack.Config{Threat: attack.Threat{Norm: attack.L2, Eps: .2}, Keep: attack.Last})
+	if err != nil {
+		t.Fatal(err)
+	}
+	image := make([]float32, 3*toySide*toySide)
+	for i := range image {
+		image[i] = .5
+	}
+	got, err := p.Perturb(func(p *graph.Program, in, out map[string][]float32) error { return e.Run(t.Context(), p, in, out) }, image, []int{1}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plane := len(image) / 3
+	if !slices.Equal(got[:plane], got[plane:2*plane]) || !slices.Equal(got[:plane], got[2*plane:]) {
+		t.Error("the planes are not equal")
+	}
+	if d := attack.L2.Distance(got[:plane], image[:plane]); !(math.Abs(d-.2) < 1e-6) {
+		t.Errorf("the plane is changed by %v, expected .2", d)
 	}
 }

@@ -61,7 +61,25 @@ func Gradients(ctx context.Context, net *graph.Network, x finetune.Executor, ima
 			}
 		}
 	}
-	return gradients, predicted, run(map[string][]float32{graph.Gradient + graph.Images: gradients})
+	if err := run(map[string][]float32{graph.Gradient + graph.Images: gradients}); err != nil {
+		return nil, nil, err
+	}
+	repeatPlanes(net, gradients, n)
+	return gradients, predicted, nil
+}
+
+// repeatPlanes makes the three planes of n images equal, for a network of one channel,
+// which reads the first of them alone.
+func repeatPlanes(net *graph.Network, images []float32, n int) {
+	if net.Spec().ChannelCount() != 1 {
+		return
+	}
+	size := len(images) / n
+	for i := range n {
+		image := images[i*size:][:size]
+		copy(image[size/3:], image[:size/3])
+		copy(image[2*size/3:], image[:size/3])
+	}
 }
 
 // Picture makes a gradient [3,H,W], or any other signed values, visible as pixels in

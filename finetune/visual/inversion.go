@@ -30,6 +30,7 @@ type Config struct {
 // Inverter recovers images from their features.
 type Inverter struct {
 	config            Config
+	net               *graph.Network
 	x                 finetune.Executor
 	features, descent *graph.Program
 	image, feature    graph.Shape
@@ -58,7 +59,7 @@ func NewInverter(net *graph.Network, x finetune.Executor, c Config) (*Inverter, 
 	if c.Batch < 1 || c.Steps < 0 || !(c.Rate > 0) {
 		return nil, fmt.Errorf("visual: batches of %d images, %d steps, rate %v; expected 1 or more, 0 or more, more than 0", c.Batch, c.Steps, c.Rate)
 	}
-	v := &Inverter{config: c, x: x}
+	v := &Inverter{config: c, net: net, x: x}
 	var err error
 	if v.features, err = net.Program(graph.Config{Batch: c.Batch}, func(b *graph.Builder) (graph.Value, []graph.Named) {
 		return graph.Value{}, []graph.Named{{Name: present, Value: b.Results()[0]}}
@@ -114,6 +115,7 @@ func (v *Inverter) invert(ctx context.Context, images, start []float32) ([]Inver
 	n := len(images) / size
 	z, target := make([]float32, v.image.Size()), make([]float32, v.image.Size())
 	copy(z, start)
+	repeatPlanes(v.net, z, v.image[0])
 	copy(target, images)
 	features, now, scale := make([]float32, v.feature.Size()), make([]float32, v.feature.Size()), make([]float32, v.feature.Size())
 	if err := v.x.Run(ctx, v.features, map[string][]float32{graph.Images: target}, map[string][]float32{present: features}); err != nil {
@@ -143,6 +145,7 @@ func (v *Inverter) invert(ctx context.Context, images, start []float32) ([]Inver
 		if err := v.x.Run(ctx, v.descent, in, map[string][]float32{graph.Gradient + graph.Images: gradient, present: now}); err != nil {
 			return nil, err
 		}
+		repeatPlanes(v.net, gradient, v.image[0])
 		far := v.config.Rate * math.Sqrt(float64(size)) * (1 - float64(step)/float64(v.config.Steps))
 		for i := range n {
 			if err := descend(z[i*size:][:size], gradient[i*size:][:size], far); err != nil {
