@@ -163,16 +163,7 @@ func (e *env) compare(c *cli.Context) error {
 // check looks at the options, and names the models.
 func (k *comparing) check(arguments []string) (err error) {
 	const usage = "rtx compare MODEL... -d IMAGES -o OUT"
-	if k.list, err = k.entries(arguments); err != nil {
-		return err
-	}
-	for _, e := range k.list {
-		k.models = append(k.models, e.model)
-	}
-	if len(k.models) == 0 {
-		return &usageError{msg: "no models are named", hint: usage}
-	}
-	if err := required(usage, "data", k.Data, "out", k.Out); err != nil {
+	if err := k.take(arguments, usage); err != nil {
 		return err
 	}
 	if k.Data == "-" {

@@ -121,16 +121,7 @@ func (k *comparing) compareDetectors(c *cli.Context) error {
 // check looks at the options, and names the models.
 func (d *comparingDetectors) check(arguments []string) (err error) {
 	const usage = "rtx compare --task detect MODEL... -d DATA -o OUT"
-	if d.list, err = d.entries(arguments); err != nil {
-		return err
-	}
-	for _, e := range d.list {
-		d.models = append(d.models, e.model)
-	}
-	if len(d.models) == 0 {
-		return &usageError{msg: "no models are named", hint: usage}
-	}
-	if err := required(usage, "data", d.Data, "out", d.Out); err != nil {
+	if err := d.take(arguments, usage); err != nil {
 		return err
 	}
 	if err := d.name(); err != nil {

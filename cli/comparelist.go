@@ -120,6 +120,20 @@ func readEntry(item any) (e entry, _ *usageError) {
 	return e, nil
 }
 
+// take takes the models that are named, and wants data and an output as well.
+func (k *comparing) take(arguments []string, usage string) (err error) {
+	if k.list, err = k.entries(arguments); err != nil {
+		return err
+	}
+	for _, e := range k.list {
+		k.models = append(k.models, e.model)
+	}
+	if len(k.models) == 0 {
+		return &usageError{msg: "no models are named", hint: usage}
+	}
+	return required(usage, "data", k.Data, "out", k.Out)
+}
+
 // name gives every model of a comparison a name: its label, else one by its file. The
 // names are those of folders, too.
 func (k *comparing) name() error {
