@@ -29,8 +29,14 @@ func TestFinetuneAdversarial(t *testing.T) {
 	if err != nil || spec.Robustness == nil || spec.Robustness.Norm != "linf" || spec.Robustness.Eps != 2./255 {
 		t.Errorf("the Spec says %+v; %v", spec.Robustness, err)
 	}
+	if recorded, err := os.ReadFile(filepath.Join(run, "args.yaml")); err != nil || !strings.Contains(string(recorded), "metric: robust") {
+		t.Errorf("epochs are not chosen by the accuracy under attack: %s; %v", recorded, err)
+	}
 	head := filepath.Join(t.TempDir(), "head")
-	trained(t, "-m", backbone, "-d", data, "-o", head, "--epochs", "1", "-b", "8", "--adversarial", "linf:2/255", "--mode", "fixed", "--bn", "frozen")
+	r = trained(t, "-m", backbone, "-d", data, "-o", head, "--epochs", "1", "-b", "8", "--adversarial", "linf:2/255", "--mode", "fixed", "--bn", "frozen")
+	if epoch := at(r, "best", "epoch"); epoch != 1. {
+		t.Errorf("the best weights are those of epoch %v, and those before the first have seen no attack", epoch)
+	}
 	if m, err = onnx.Load(filepath.Join(head, "weights", "best.onnx")); err != nil {
 		t.Fatal(err)
 	}
