@@ -43,7 +43,7 @@ func TestParityTorch(t *testing.T) {
 		} {
 			same, ours, theirs := 0., 0., 0.
 			for i, o := range outcomes(t, a, rows, config) {
-				theirs += float64(want[name][i])
+				theirs += want[name][i]
 				if o.Robust {
 					ours++
 				}
@@ -60,7 +60,7 @@ func TestParityTorch(t *testing.T) {
 }
 
 // peer runs testdata/peer.py on a model and rows.
-func peer(t *testing.T, python string, save func(string) error, rows []attack.Row, threat attack.Threat) (out map[string][]int) {
+func peer(t *testing.T, python string, save func(string) error, rows []attack.Row, threat attack.Threat) (out map[string][]float64) {
 	t.Helper()
 	dir := t.TempDir()
 	file := func(name string) string { return filepath.Join(dir, name) }

@@ -1,10 +1,11 @@
 """Attacks a network in PyTorch: an implementation of PGD and Auto-PGD of its own, which
 finetune/attack is compared with.
 
-    python3 peer.py MODEL.onnx IMAGES LABELS NORM EPS
+    python3 peer.py MODEL.onnx IMAGES LABELS NORM EPS [STEPS]
 
 IMAGES are float32 [N,3,H,W] in [0,1], LABELS int32 [N]. Every attack starts at the image
-itself. Prints one JSON object: for each attack, 1 for the images that are still right.
+itself; STEPS are those of Auto-PGD (100). Prints one JSON object: for each attack, 1 for
+the images that are still right, and as "apgd-ce loss" and "apgd-dlr loss" the best losses.
 """
 import json
 import sys
@@ -15,7 +16,8 @@ import torch
 import torch.nn.functional as F
 from onnx import numpy_helper
 
-file, images, labels, norm, eps = sys.argv[1:]
+file, images, labels, norm, eps = sys.argv[1:6]
+steps = int(sys.argv[6]) if len(sys.argv) > 6 else 100
 eps = float(eps)
 graph = onnx.load(file).graph
 weights = {t.name: torch.from_numpy(numpy_helper.to_array(t).copy()) for t in graph.initializer}
@@ -56,7 +58,7 @@ def network(x):
 
 
 y = torch.from_numpy(np.fromfile(labels, np.int32)).long()
-first = torch.from_numpy(np.fromfile(images, np.float32)).reshape(len(y), 3, 32, 32)
+first = torch.from_numpy(np.fromfile(images, np.float32)).reshape(len(y), 3, *(d.dim_value for d in graph.input[0].type.tensor_type.shape.dim[2:]))
 rows = torch.arange(len(y))
 
 
@@ -107,7 +109,7 @@ def pgd(steps=20):
     return ok & right(x)
 
 
-def apgd(loss, n=100):
+def apgd(loss, n):
     x, before = first, first
     ok, value, g = ask(x, loss)
     best, best_x, best_g, step = value, x, g, torch.full_like(value, 2 * eps)
@@ -130,8 +132,10 @@ def apgd(loss, n=100):
             h = halve.view(-1, 1, 1, 1)
             step, x, g = torch.where(halve, step / 2, step), torch.where(h, best_x, x), torch.where(h, best_g, g)
             every, count, ups = max(every - int(.03 * n), int(.06 * n)), 0, torch.zeros_like(value)
-    return ok
+    return ok, best
 
 
-out = {"clean": right(first), "pgd": pgd(), "apgd-ce": apgd(cross_entropy), "apgd-dlr": apgd(dlr)}
-print(json.dumps({k: v.int().tolist() for k, v in out.items()}))
+out = {"clean": right(first), "pgd": pgd()}
+for name, loss in ("apgd-ce", cross_entropy), ("apgd-dlr", dlr):
+    out[name], out[name + " loss"] = apgd(loss, steps)
+print(json.dumps({k: v.float().tolist() for k, v in out.items()}))
