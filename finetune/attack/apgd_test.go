@@ -78,3 +78,29 @@ func TestAPGD(t *testing.T) {
 		}
 	}
 }
+
+// Square, which sees no gradients, comes near to what APGD reaches with them: its steps are
+// kept where they increase the loss.
+func TestSquareClimbs(t *testing.T) {
+	net := toy(t)
+	a := toyAttacker(t, net, 8)
+	rows := toyRows(t, a, 8)
+	threat := attack.Threat{Norm: attack.Linf, Eps: .002}
+	gains := map[attack.Method]float64{}
+	before := outcomes(t, a, rows, attack.Config{Threat: attack.Threat{Norm: attack.Linf}, Loss: attack.Margin, Steps: 1})
+	for _, method := range []attack.Method{attack.APGD, attack.Square} {
+		robust := 0
+		for i, o := range outcomes(t, a, rows, attack.Config{Threat: threat, Method: method, Loss: attack.Margin, Queries: 400}) {
+			if o.Robust {
+				robust++
+				gains[method] += o.Loss - before[i].Loss
+			}
+		}
+		if robust < 4 {
+			t.Errorf("%s: %d robust rows", method, robust)
+		}
+	}
+	if t.Logf("margins change by %v", gains); !(gains[attack.Square] > .8*gains[attack.APGD]) {
+		t.Errorf("margins change by %v", gains)
+	}
+}
