@@ -109,7 +109,7 @@ func (e *env) adaptModel(ctx context.Context, o adaptOptions) (*adaptation, erro
 	}
 	a, err := n.adaptation(ctx, n.batch)
 	if errors.As(err, new(signalled)) {
-		return nil, partial{hinted{err, "nothing was written; the same command starts over"}, e.result("rtx.adapt/1", "interrupted", o.Out, nil)}
+		return nil, partial{hinted{err, startsOver}, e.result("rtx.adapt/1", "interrupted", o.Out, nil)}
 	}
 	if err != nil {
 		return nil, err

@@ -106,7 +106,7 @@ func (k *checking) interrupted(ctx context.Context, err error) error {
 	if err == nil || !errors.As(context.Cause(ctx), new(signalled)) {
 		return err
 	}
-	return hinted{partial{context.Cause(ctx), k.env.result("rtx.detect.check/1", "interrupted", k.Out, nil)}, "nothing was written; the same command starts over"}
+	return hinted{partial{context.Cause(ctx), k.env.result("rtx.detect.check/1", "interrupted", k.Out, nil)}, startsOver}
 }
 
 var checkLayout = output.Layout{Kind: "check of a data set", Files: []string{"args.yaml", "per_class.csv", "check.html", "check.json"}}

@@ -51,6 +51,9 @@ func (u untrainable) Unwrap() error { return u.error }
 // startOver is the advice where an output holds another configuration.
 const startOver = "choose another --out, or start over with --overwrite"
 
+// startsOver is the advice where an interrupted command has kept nothing.
+const startsOver = "nothing was written; the same command starts over"
+
 // verdict is the exit code of an error and what the user can do about it.
 func verdict(err error) (code int, hint string) {
 	var h hinted

@@ -335,7 +335,7 @@ func (v *evaluating) run(ctx context.Context) error {
 	}
 	var sig signalled
 	if errors.As(err, &sig) {
-		return hinted{partial{err, v.result("rtx.eval/1", "interrupted", v.o.Out, object{{"n", v.scores.N()}})}, "nothing was written; the same command starts over"}
+		return hinted{partial{err, v.result("rtx.eval/1", "interrupted", v.o.Out, object{{"n", v.scores.N()}})}, startsOver}
 	}
 	if err != nil {
 		return err

@@ -148,7 +148,7 @@ func (v *evaluating) attackImages(ctx context.Context) error {
 		if errors.As(err, new(signalled)) {
 			partly := partial{err, v.result("rtx.eval/1", "interrupted", v.o.Out, object{{"n", v.scores.N()}, {"attacks_done", done}})}
 			if v.folder == nil {
-				return hinted{partly, "nothing was written; the same command starts over"}
+				return hinted{partly, startsOver}
 			}
 			return goOn(partly, v.o.Overwrite)
 		}

@@ -74,7 +74,7 @@ func (v *evaluating) evalCorruptions(ctx context.Context, r *evaluation) error {
 	if errors.As(err, new(signalled)) {
 		partly := partial{err, v.result("rtx.eval/1", "interrupted", v.o.Out, object{{"n", r.N}, {"corruptions_done", len(scores)}})}
 		if v.folder == nil {
-			return hinted{partly, "nothing was written; the same command starts over"}
+			return hinted{partly, startsOver}
 		}
 		return goOn(partly, v.o.Overwrite)
 	}

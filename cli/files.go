@@ -141,7 +141,7 @@ func replaceFile(ctx context.Context, name string, write func(io.Writer) error) 
 // appear when they are whole.
 func nothingWritten(err error) error {
 	if errors.As(err, new(signalled)) {
-		return hinted{err, "nothing was written; the same command starts over"}
+		return hinted{err, startsOver}
 	}
 	return err
 }

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -72,6 +74,9 @@ func (e *env) plot(c *cli.Context, draw func(*plotting) (*report.Drawing, object
 		return err
 	}
 	drawing, own, err := draw(p)
+	if cause := context.Cause(c.Context); err != nil && errors.As(cause, new(signalled)) {
+		return partial{hinted{cause, startsOver}, e.result("rtx.plot/1", "interrupted", p.out.name, nil)}
+	}
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"image"
 	"io"
@@ -90,7 +91,11 @@ func (e *env) plotModels(c *cli.Context, title string, notes []string, columns [
 	p.table.Texts = []int{1}
 	p.table.Header = append([]string{"model", "training"}, columns...)
 	for i := range p.models {
-		if err := p.add(c.Context, i, value, look); err != nil {
+		err := p.add(c.Context, i, value, look)
+		if errors.As(err, new(signalled)) {
+			return partial{hinted{err, startsOver}, e.result("rtx.plot/1", "interrupted", p.Out, nil)}
+		}
+		if err != nil {
 			return err
 		}
 	}

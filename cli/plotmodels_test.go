@@ -1,6 +1,7 @@
 package cli_test
 
 import (
+	"bufio"
 	"math"
 	"os"
 	"path/filepath"
@@ -103,5 +104,33 @@ func TestPlotModelsRefuses(t *testing.T) {
 		if _, err := os.Stat(out); err == nil {
 			t.Fatalf("%v: a file was written", c.args)
 		}
+	}
+}
+
+// An interrupted drawing says that it starts over, and leaves no file.
+func TestPlotModelsInterrupted(t *testing.T) {
+	_, images := plotted(t)
+	out := filepath.Join(t.TempDir(), "out.png")
+	cmd := command(t, "plot", "inversion", "resnet8_std", "-d", images, "-o", out, "--steps", "1000000", "--engine", "tape")
+	said, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(said)
+	var all []string
+	for lines.Scan() {
+		if all = append(all, lines.Text()); strings.Contains(lines.Text(), "images") {
+			cmd.Process.Signal(os.Interrupt)
+		}
+	}
+	cmd.Wait()
+	if text := strings.Join(all, "\n"); cmd.ProcessState.ExitCode() != 130 || !strings.Contains(text, "starts over") || strings.Contains(text, "goes on") {
+		t.Errorf("exit %d: %s", cmd.ProcessState.ExitCode(), text)
+	}
+	if _, err := os.Stat(out); err == nil {
+		t.Error("a file was written")
 	}
 }

@@ -139,7 +139,7 @@ func (v *Inverter) invert(ctx context.Context, images, start []float32) ([]Inver
 	}
 	in := map[string][]float32{graph.Images: z, wanted: features, weights: scale}
 	for step := range v.config.Steps {
-		if err := ctx.Err(); err != nil {
+		if err := context.Cause(ctx); err != nil {
 			return nil, err
 		}
 		if err := v.x.Run(ctx, v.descent, in, map[string][]float32{graph.Gradient + graph.Images: gradient, present: now}); err != nil {
