@@ -192,15 +192,14 @@ func (o *compareOptions) network(e entry) networkOptions {
 	return n
 }
 
-// probeAll probes every model. One that fails is told of in the end; a signal, and
-// an output of another comparison, end it all.
-func (k *comparing) probeAll(ctx context.Context) error {
+// each does the work of each model. One that fails is told of in the end; a signal, and an
+// output of another comparison, end it all.
+func (k *comparing) each(about string, work func(i int) error) error {
 	var errs []error
 	for i, model := range k.models {
-		k.note("%s (%d of %d)", model, i+1, len(k.models))
-		one, err := k.contend(ctx, k.list[i], k.names[i])
+		k.note("%s (%d of %d)%s", model, i+1, len(k.models), about)
+		err := work(i)
 		if err == nil {
-			k.found = append(k.found, one)
 			continue
 		}
 		if errors.As(err, new(signalled)) {
@@ -213,10 +212,21 @@ func (k *comparing) probeAll(ctx context.Context) error {
 		k.failed = append(k.failed, report.Failure{Model: model, Reason: oneLine(err)})
 		k.warn("%s: %s", model, oneLine(err))
 	}
-	if len(k.found) == 0 {
+	if len(errs) == len(k.models) {
 		return k.none(errs)
 	}
 	return nil
+}
+
+// probeAll probes every model.
+func (k *comparing) probeAll(ctx context.Context) error {
+	return k.each("", func(i int) error {
+		one, err := k.contend(ctx, k.list[i], k.names[i])
+		if err == nil {
+			k.found = append(k.found, one)
+		}
+		return err
+	})
 }
 
 // oneLine is the text of an error, as it is told in a table.
@@ -234,7 +244,7 @@ func (k *comparing) interrupted(err error) error {
 // none is the error where all backbones failed: with the exit code of each, where
 // they have the same.
 func (k *comparing) none(errs []error) error {
-	err := fmt.Errorf("none of the %d backbones could be probed; the first, %q: %w", len(errs), k.failed[0].Model, errs[0])
+	err := fmt.Errorf("none of the %d backbones could be compared; the first, %q: %w", len(errs), k.failed[0].Model, errs[0])
 	first, _ := verdict(errs[0])
 	for _, other := range errs {
 		if code, _ := verdict(other); code != first {

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -154,32 +153,16 @@ func (d *comparingDetectors) options(i int) detectTrainOptions {
 	return o
 }
 
-// trainAll trains a detector on every backbone. One that fails is told of in the end; a
-// signal, and an output of another comparison, end it all.
+// trainAll trains a detector on every backbone.
 func (d *comparingDetectors) trainAll(ctx context.Context) error {
-	var errs []error
-	for i, model := range d.models {
-		d.note("%s (%d of %d): %s", model, i+1, len(d.models), counted(d.Seeds, "training"))
+	return d.each(": "+counted(d.Seeds, "training"), func(i int) error {
 		one, err := d.train(ctx, i)
 		if err == nil {
 			d.note("%s: %s", d.names[i], one.result.line())
 			d.runs = append(d.runs, one)
-			continue
 		}
-		if errors.As(err, new(signalled)) {
-			return err
-		}
-		if _, hint := verdict(err); hint == startOver {
-			return fmt.Errorf("%s: %w", model, err)
-		}
-		errs = append(errs, err)
-		d.failed = append(d.failed, report.Failure{Model: model, Reason: oneLine(err)})
-		d.warn("%s: %s", model, oneLine(err))
-	}
-	if len(d.runs) == 0 {
-		return d.none(errs)
-	}
-	return nil
+		return err
+	})
 }
 
 // train trains a detector on a backbone, and judges those of all seeds.
