@@ -88,15 +88,7 @@ func network(t testing.TB, file string) *graph.Network {
 // attacker attacks a network on onnxruntime.
 func attacker(t testing.TB, net *graph.Network, batch int) *attack.Attacker {
 	t.Helper()
-	x := machine(t)
-	if err := finetune.Load(net, x); err != nil {
-		t.Fatal(err)
-	}
-	a, err := attack.New(net, x, attack.Options{Batch: batch})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return a
+	return attackerOn(t, machine(t), net, batch)
 }
 
 var cifarNames = []string{"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"}

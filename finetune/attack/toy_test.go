@@ -53,6 +53,12 @@ func toyAttacker(t testing.TB, net *graph.Network, batch int) *attack.Attacker {
 	t.Helper()
 	x := &tape.Executor[float32]{}
 	t.Cleanup(func() { x.Close() })
+	return attackerOn(t, x, net, batch)
+}
+
+// attackerOn attacks a network on an executor, which gets its weights.
+func attackerOn(t testing.TB, x finetune.Executor, net *graph.Network, batch int) *attack.Attacker {
+	t.Helper()
 	if err := finetune.Load(net, x); err != nil {
 		t.Fatal(err)
 	}
